@@ -1,0 +1,51 @@
+# plenary. `make` alone lists what there is.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
+NOT_HERE := not network and not gpu
+
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart test check lint types imports bench docs format clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## make the environment ($(VENV)) and install plenary into it
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $@
+
+quickstart: setup ## set up, then run the whole chain with the model that ships with plenary
+	$(BIN)/plenary run configs/quickstart.yaml --exists replace
+
+test: setup ## every test that needs neither network nor accelerator
+	$(PYTEST) -m "$(NOT_HERE)"
+
+check: setup lint types imports ## the gate: lint, types, import order, quick tests
+	$(PYTEST) -m "not slow and $(NOT_HERE)"
+
+lint:
+	$(BIN)/ruff check .
+
+types:
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+imports:
+	$(BIN)/lint-imports
+
+format: setup ## lay the code out anew
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: setup ## run every benchmark (quick form) and render docs/benchmarks.md
+	$(BIN)/python benchmarks/run_all.py --quick
+
+docs: setup ## check that every link and path named in the documents exists
+	$(BIN)/python -m pytest -q tests/test_documents.py
+
+clean: ## remove what builds and tests leave behind (runs are kept)
+	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build .ci-venv

@@ -1,0 +1,1 @@
+"""Teaching a model the assembly's preferences: examples, LoRA, adapters."""

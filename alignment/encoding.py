@@ -1,0 +1,83 @@
+"""Examples and replay conversations as token rows, cut where the chat renderer sees the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypedDict
+
+from alignment.examples import Example
+from evaluation.frames import LABELS
+from plenary.chat.base import Conversation
+from plenary.chat.rendering import AnswerTokens, ChatRenderer
+from plenary.errors import BackendError, DataError
+
+
+class AnswerRow(TypedDict):
+    """One forced choice up to its answer: label_ids are the tokens that say A and B there."""
+
+    input_ids: list[int]
+    label_ids: list[int]
+    target_p: float
+    weight: float
+
+
+class ReplayRow(NamedTuple):
+    """One text to keep: the predictions at the last `scored` positions of input_ids matter."""
+
+    input_ids: list[int]
+    scored: int
+
+
+def encode_answers(
+    renderer: ChatRenderer, rows: Sequence[Example], longest: int
+) -> list[AnswerRow]:
+    """Token rows cut where the answer starts; DataError when one exceeds `longest` tokens."""
+    prompts = renderer.answer_prompts([row.messages for row in rows], LABELS)
+    return [
+        AnswerRow(
+            input_ids=_fitting(ids.tolist(), longest),
+            label_ids=_single_tokens(answer),
+            target_p=row.p_first,
+            weight=row.weight,
+        )
+        for row, ids, answer in zip(rows, prompts.rows, prompts.answers, strict=True)
+    ]
+
+
+def encode_replay(
+    renderer: ChatRenderer, conversations: Sequence[Conversation], longest: int
+) -> list[ReplayRow]:
+    """Rows whose reply is kept: the next token after a user message, else the last message."""
+    return [_replay_row(renderer, conversation, longest) for conversation in conversations]
+
+
+def _replay_row(renderer: ChatRenderer, conversation: Conversation, longest: int) -> ReplayRow:
+    if not conversation:
+        raise DataError("replay conversation () has no message; give at least a user message")
+    last = conversation[-1]
+    if last.role != "assistant":
+        ids = renderer.answer_prompts([conversation], LABELS).rows[0].tolist()
+        return ReplayRow(_fitting(ids, longest), 1)
+    reply = renderer.clean(last.content)
+    # The renderer finds where a reply starts by what differs from another one.
+    other = "B" if reply.startswith("A") else "A"
+    prompts = renderer.answer_prompts([conversation[:-1]], (reply, other))
+    kept = prompts.answers[0].labels[0]
+    return ReplayRow(_fitting([*prompts.rows[0].tolist(), *kept], longest), len(kept) + 1)
+
+
+def _single_tokens(answer: AnswerTokens) -> list[int]:
+    if any(len(tokens) > 1 for tokens in answer.labels):
+        raise BackendError(
+            f"labels {LABELS!r} are {answer.labels!r} to this tokenizer; "
+            "training needs one token a label, use another checkpoint"
+        )
+    return [tokens[0] for tokens in answer.labels]
+
+
+def _fitting(ids: list[int], longest: int) -> list[int]:
+    if len(ids) > longest:
+        raise DataError(
+            f"prompt of {len(ids)!r} tokens and the model holds {longest!r}; shorten the outcomes"
+        )
+    return ids

@@ -1,0 +1,1 @@
+"""What they decide: deliberation, ballots, ledger, consensus."""

@@ -1,0 +1,1 @@
+"""What the population is: census microdata, weights, fidelity."""

@@ -1,0 +1,290 @@
+"""Recode the source figures into plenary's schema: python -m census_data.build SOURCE_FOLDER.
+
+Reads us_adults_acs_pums_2024.parquet, acs_pums_codes.json and cbsa_names.csv; writes the packaged
+snapshot, its label table and its manifest. The same input and pyarrow give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from census_data import labels
+from census_data.geography import REGIONS, STATES
+from census_data.manifest import (
+    LABELS_FILE,
+    MANIFEST_FILE,
+    SNAPSHOT_FILE,
+    CodeBook,
+    ColumnNote,
+    Manifest,
+    read_bytes,
+)
+from census_data.schema import BY_NAME, COLUMNS, NOT_IN_UNIVERSE, Column
+from plenary.errors import DataError
+from plenary.preferences import IntArray
+
+SOURCE_FILE = "us_adults_acs_pums_2024.parquet"
+CODES_FILE = "acs_pums_codes.json"
+AREAS_FILE = "cbsa_names.csv"
+MARGINS_FILE = "reference_margins.json"
+MARGIN_KEYS = ("adult_margins_51", "adult_margins_49_excluding_CA_TX", "adult_2way_51")
+SOURCE_NAMES = {
+    "children": "kids",
+    "metro": "metro",
+    "metro_area": "cbsa",
+    "householder": "householder",
+    "region": "",
+}
+GROUPS = {"occupation": labels.OCCUPATION_GROUP, "industry": labels.INDUSTRY_GROUP}
+NO_WORK_CODE = 9920
+RACE_TO_ORIGIN = np.array([0, 1, 4, 4, 4, 3, 5, 6, 7])
+SCHOOLING_TO_EDUCATION = np.array([0] * 15 + [1, 1, 2, 2, 3, 4, 5, 6, 7])
+
+
+class LabelTable(NamedTuple):
+    """A long category: sorted Census codes, the label of each, its major group's prefix."""
+
+    codes: IntArray
+    labels: tuple[str, ...]
+    prefixes: tuple[str, ...]
+
+
+class Recoded(NamedTuple):
+    """Integer columns by name, and the labels behind them."""
+
+    columns: dict[str, IntArray]
+    book: CodeBook
+
+
+def build(source: Path, output: Path) -> Manifest:
+    """Recode the figures in folder `source`; write snapshot, labels and manifest to `output`."""
+    content = read_bytes(source / SOURCE_FILE)
+    raw = _raw_columns(content)
+    tables = _label_tables(source)
+    recoded = _recode(raw, tables)
+    output.mkdir(parents=True, exist_ok=True)
+    snapshot = _parquet(recoded.columns, raw["weight"], raw["donor"])
+    book = _pretty(recoded.book)
+    manifest = _manifest(raw, recoded.book, snapshot, book, content)
+    (output / SNAPSHOT_FILE).write_bytes(snapshot)
+    (output / LABELS_FILE).write_bytes(book)
+    (output / MANIFEST_FILE).write_bytes(_pretty(manifest))
+    return manifest
+
+
+def copy_margins(source: Path, target: Path) -> None:
+    """Carry the full survey's margins that the tests compare with over into the project."""
+    margins = json.loads(read_bytes(source / MARGINS_FILE))
+    kept = {key: margins[key] for key in ("source", "adults_18plus", "age7_edges", *MARGIN_KEYS)}
+    target.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+def _raw_columns(content: bytes) -> dict[str, IntArray]:
+    table = pq.read_table(pa.BufferReader(content))
+    return {name: table[name].to_numpy().astype(np.int64) for name in table.column_names}
+
+
+def _label_tables(source: Path) -> dict[str, LabelTable]:
+    titles = json.loads(read_bytes(source / CODES_FILE))
+    areas = csv.DictReader(io.StringIO(read_bytes(source / AREAS_FILE).decode("utf-8")))
+    return {
+        "occupation": _label_table(titles["occp"], prefixed=True),
+        "industry": _label_table(titles["indp"], prefixed=True),
+        "field_of_degree": _label_table(titles["fod1p"]),
+        "metro_area": _label_table({row["cbsa_code"]: row["cbsa_name"] for row in areas}),
+        "state": _label_table({str(state.fips): state.name for state in STATES}),
+    }
+
+
+def _label_table(titles: Mapping[str, str], *, prefixed: bool = False) -> LabelTable:
+    codes = sorted(titles, key=int)
+    prefixes, names = [], []
+    for code in codes:
+        prefix, dash, name = titles[code].partition("-")
+        split = prefixed and bool(dash) and int(code) != NO_WORK_CODE
+        prefixes.append(prefix if split else "")
+        names.append(name if split else titles[code])
+    if prefixed and int(codes[-1]) == NO_WORK_CODE:
+        names[-1] = labels.NO_RECENT_WORK
+    return LabelTable(np.array(codes, dtype=np.int64), tuple(names), tuple(prefixes))
+
+
+def _recode(raw: Mapping[str, IntArray], tables: Mapping[str, LabelTable]) -> Recoded:
+    columns = {
+        column.name: _column(column, raw, tables)
+        for column in COLUMNS
+        if column.name in tables or _source_name(column) in raw
+    }
+    columns |= _derived(columns, tables)
+    if set(columns) != set(BY_NAME):
+        raise DataError(
+            f"columns {sorted(set(BY_NAME) - set(columns))!r} cannot be made from the source; "
+            "give the complete source file"
+        )
+    known = {column.name: column.labels for column in COLUMNS if column.kind == "category"}
+    known |= {name: table.labels for name, table in tables.items()}
+    codes = {name: tuple(table.codes.tolist()) for name, table in tables.items()}
+    ordered = {column.name: columns[column.name] for column in COLUMNS}
+    return Recoded(ordered, CodeBook(labels=known, census_codes=codes))
+
+
+def _source_name(column: Column) -> str:
+    return SOURCE_NAMES.get(column.name, column.census.lower())
+
+
+def _column(
+    column: Column, raw: Mapping[str, IntArray], tables: Mapping[str, LabelTable]
+) -> IntArray:
+    values = raw[_source_name(column)]
+    if column.name in tables:
+        return _positions(column.name, values, tables[column.name].codes)
+    if column.kind == "number":
+        return values
+    asked = values != NOT_IN_UNIVERSE
+    codes = np.where(asked, values - column.first, NOT_IN_UNIVERSE)
+    bad = asked & ((codes < 0) | (codes >= len(column.labels)))
+    _refuse(column.name, values[bad])
+    return codes
+
+
+def _positions(name: str, values: IntArray, codes: IntArray) -> IntArray:
+    outside = values <= 0
+    at = np.searchsorted(codes, values).clip(max=len(codes) - 1)
+    _refuse(name, values[~outside & (codes[at] != values)])
+    return np.where(outside, NOT_IN_UNIVERSE, at)
+
+
+def _refuse(name: str, unknown: IntArray) -> None:
+    if len(unknown):
+        raise DataError(
+            f"unknown code {int(unknown[0])!r} in column {name!r}; add its label to the code book"
+        )
+
+
+def _derived(
+    columns: Mapping[str, IntArray], tables: Mapping[str, LabelTable]
+) -> dict[str, IntArray]:
+    hispanic = columns["hispanic_origin"] > 0
+    regions = np.array([REGIONS.index(state.region) for state in STATES])
+    derived = {
+        "race_origin": np.where(hispanic, 2, RACE_TO_ORIGIN[columns["race"]]),
+        "education": SCHOOLING_TO_EDUCATION[columns["schooling"]],
+        "nativity": (columns["citizenship"] >= 3).astype(np.int64),
+        "region": regions[columns["state"]],
+    }
+    for name, groups in GROUPS.items():
+        order = list(groups)
+        lookup = np.array([order.index(prefix) for prefix in tables[name].prefixes])
+        codes = columns[name]
+        derived[f"{name}_group"] = np.where(codes < 0, NOT_IN_UNIVERSE, lookup[codes])
+    return derived
+
+
+def _parquet(columns: Mapping[str, IntArray], weight: IntArray, donor: IntArray) -> bytes:
+    everything = {**columns, "weight": weight, "donor": donor}
+    table = pa.table({name: _smallest(values) for name, values in everything.items()})
+    sink = io.BytesIO()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        compression_level=19,
+        row_group_size=len(weight),
+        write_statistics=False,
+        store_schema=False,
+    )
+    return sink.getvalue()
+
+
+def _smallest(values: IntArray) -> pa.Array:
+    for dtype in (np.int8, np.int16, np.int32):
+        bounds = np.iinfo(dtype)
+        if bounds.min <= values.min() and values.max() <= bounds.max:
+            return pa.array(values.astype(dtype))
+    return pa.array(values)
+
+
+def _pretty(model: CodeBook | Manifest) -> bytes:
+    return (model.model_dump_json(indent=1) + "\n").encode()
+
+
+def _manifest(
+    raw: Mapping[str, IntArray], book: CodeBook, snapshot: bytes, labels_file: bytes, source: bytes
+) -> Manifest:
+    weight, donor = raw["weight"], raw["donor"]
+    notes = tuple(
+        ColumnNote(
+            name=column.name,
+            kind=column.kind,
+            census=column.census,
+            description=column.description,
+            universe=column.universe,
+            labels=len(book.labels.get(column.name, ())),
+        )
+        for column in COLUMNS
+    )
+    return Manifest(
+        sha256=hashlib.sha256(snapshot).hexdigest(),
+        labels_sha256=hashlib.sha256(labels_file).hexdigest(),
+        source_sha256=hashlib.sha256(source).hexdigest(),
+        year=2024,
+        universe=UNIVERSE,
+        source=SOURCE,
+        licence="US government figures, public domain (17 USC 105)",
+        provenance=PROVENANCE,
+        rows=len(weight),
+        weight_sum=int(weight.sum()),
+        columns=notes,
+        imputed_columns=tuple(column.name for column in COLUMNS if column.donor),
+        imputed_share=float(weight @ donor / weight.sum()),
+        notes=NOTES,
+    )
+
+
+UNIVERSE = (
+    "adults (18+) of the 50 states and the District of Columbia, group quarters and people who are "
+    "not citizens included"
+)
+SOURCE = "US Census Bureau, American Community Survey 2024 1-year Public Use Microdata Sample"
+PROVENANCE = (
+    "199,996 of 2,790,132 adult records: systematic draw with probability proportional to the "
+    "person weight inside each state, weights raked to 20 margins of the full file; records "
+    "carried by github.com/mikesimonsen/acs-pums-explorer (commits a32352ce and 4a264282), "
+    "recoded by census_data.build."
+)
+NOTES = (
+    "donor = 1 marks all of California and Texas: there the imputed columns come from one donor "
+    "record of another state, not from the respondent; every other column is the respondent's own.",
+    "Code -1 means not in universe and -2 missing, for categories and numbers alike; the survey's "
+    "own edits leave no missing answer.",
+    "Dollars are those of the interview month; the inflation factor ADJINC is not applied.",
+    "metro is the size of the statistical area that holds most of the person's PUMA.",
+    "Replicate weights are not carried: variances from this file ignore the survey's own design.",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line of the script."""
+    parser = argparse.ArgumentParser(description="remake the packaged population snapshot")
+    parser.add_argument("source", type=Path, help="folder of the source figures")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "snapshot")
+    parser.add_argument("--margins", type=Path, help="also copy the tests' margins to this file")
+    chosen = parser.parse_args(arguments)
+    build(chosen.source, chosen.output)
+    if chosen.margins:
+        copy_margins(chosen.source, chosen.margins)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The measuring instrument: design, elicitation, utility fit, comparison."""

@@ -1,0 +1,374 @@
+"""Before, after and target on held-out pairs, with intervals; and which utilities moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy import special, stats
+
+from evaluation.anchor import benjamini_hochberg, robust_line, two_sided_p
+from evaluation.elicitation import both_orders
+from evaluation.thurstonian import UtilityFit
+from plenary.errors import DataError
+from plenary.preferences import (
+    BoolArray,
+    Cells,
+    FloatArray,
+    IntArray,
+    PairShares,
+    Targets,
+    pair_shares,
+)
+from plenary.seeding import generator
+
+SMALLEST_P = 1e-9
+
+
+class ComparisonSettings(BaseModel):
+    """How before and after are compared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bootstrap: int = Field(
+        default=2000, ge=100, description="replicates of the bootstrap over held-out outcomes"
+    )
+    level: float = Field(default=0.95, gt=0, lt=1, description="coverage of every interval")
+    false_discovery: float = Field(
+        default=0.05, gt=0, lt=1, description="Benjamini-Hochberg rate for moved outcomes"
+    )
+
+
+class Measured(BaseModel):
+    """One model against the target on the pairs compared. Shares and probabilities lie in 0..1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    agreement: float = Field(
+        description="share of pairs whose order-averaged choice is the target's majority"
+    )
+    low: float = Field(description="lower end of its bootstrap interval over outcomes")
+    high: float = Field(description="upper end of its bootstrap interval over outcomes")
+    kl: float = Field(description="mean KL(target || model) over pairs, nats; lower is better")
+    brier: float = Field(
+        description="mean squared difference to the target's probability; lower is better"
+    )
+    order_gap: float = Field(description="mean excess of the first slot, -0.5..0.5; 0 is none")
+    order_gap_size: float = Field(description="mean size of a pair's order gap; 0 is none")
+    decisiveness: float = Field(description="mean of |2p - 1| over pairs; 1 is always certain")
+    mass: float | None = Field(
+        description="mean answer mass over all cells asked; None where only counts exist"
+    )
+    tied: int = Field(
+        description="pairs on which the model's choice is exactly even; count one half"
+    )
+    unanswered: int = Field(description="target pairs without a valid answer in both orders")
+
+
+class Comparison(BaseModel):
+    """The result: agreement with the target before and after, and the gain with its interval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    before: Measured
+    after: Measured
+    gain: float = Field(description="agreement after minus before; higher is better")
+    gain_low: float = Field(
+        description="lower end of the gain's paired bootstrap interval over outcomes"
+    )
+    gain_high: float = Field(description="upper end of it")
+    kl_gain: float = Field(description="KL before minus after, nats; higher is better")
+    kl_gain_low: float
+    kl_gain_high: float
+    ceiling: float | None = Field(description="agreement that the target's own reliability allows")
+    pairs: int = Field(description="pairs compared")
+    outcomes: int = Field(
+        description="outcomes those pairs are made of: what the bootstrap resamples"
+    )
+    left_out_even: int = Field(
+        description="target pairs left out because the target is exactly even"
+    )
+    left_out_missing: int = Field(
+        description="target pairs left out because target, before or after is missing"
+    )
+    settings: ComparisonSettings
+    seed: int
+
+    @property
+    def agreement_before(self) -> float:
+        """Agreement of the model before."""
+        return self.before.agreement
+
+    @property
+    def agreement_after(self) -> float:
+        """Agreement of the model after."""
+        return self.after.agreement
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.write_text(self.model_dump_json(indent=2), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Comparison:
+        """Read what `save` wrote; DataError when the file is missing or altered."""
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValidationError) as error:
+            raise DataError(
+                f"cannot read a comparison from {str(path)!r}: {error}; compare again"
+            ) from error
+
+
+class Interval(NamedTuple):
+    """Ends of an interval."""
+
+    low: float
+    high: float
+
+
+class _Scores(NamedTuple):
+    """Per pair [P]: agreement in {0, 0.5, 1}, KL in nats, squared error."""
+
+    agreement: FloatArray
+    kl: FloatArray
+    squared: FloatArray
+
+
+def _scores(p: FloatArray, target: FloatArray) -> _Scores:
+    side = np.sign(p - 0.5) * np.sign(target - 0.5)
+    q = p.clip(SMALLEST_P, 1 - SMALLEST_P)
+    kl = special.rel_entr(target, q) + special.rel_entr(1 - target, 1 - q)
+    return _Scores((1 + side) / 2, kl, (p - target) ** 2)
+
+
+def node_weights(pairs: IntArray, replicates: int, rng: np.random.Generator) -> FloatArray:
+    """Bootstrap weights [B, P]: a pair weighs the product of its resampled outcomes' counts.
+
+    A replicate that draws no pair at all is drawn again.
+    """
+    members, positions = np.unique(pairs, return_inverse=True)
+    positions, k = positions.reshape(pairs.shape), len(members)
+    weights = np.zeros((replicates, len(pairs)))
+    empty = np.ones(replicates, dtype=bool)
+    while empty.any():
+        drawn = rng.multinomial(k, np.full(k, 1 / k), size=int(empty.sum())).astype(float)
+        weights[empty] = drawn[:, positions[:, 0]] * drawn[:, positions[:, 1]]
+        empty = weights.sum(axis=1) == 0
+    return weights
+
+
+def bootstrap_interval(values: FloatArray, weights: FloatArray, level: float) -> Interval:
+    """Percentile interval of the weighted mean of per-pair values [P] under weights [B, P]."""
+    means = weights @ values / weights.sum(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))
+
+
+def target_cells(targets: Targets) -> Cells:
+    """The target as cells [2P] for a fit: half of each pair's votes in either order."""
+    shown = both_orders(targets.pairs)
+    share = np.stack([targets.p, 1 - targets.p], axis=1).ravel()
+    trials = np.where(np.isnan(share), 0.0, np.repeat(targets.weight, 2) / 2)
+    wins = np.where(trials > 0, np.nan_to_num(share) * trials, 0.0)
+    nothing = np.zeros(len(trials))
+    return Cells(shown[:, 0], shown[:, 1], wins, trials, nothing, np.full(len(trials), np.nan))
+
+
+def _mean_mass(cells: Cells) -> float | None:
+    known = cells.mass[~np.isnan(cells.mass)]
+    return float(known.mean()) if len(known) else None
+
+
+def _measure(
+    shares: PairShares,
+    kept: BoolArray,
+    scores: _Scores,
+    mass: float | None,
+    weights: FloatArray,
+    level: float,
+) -> Measured:
+    p, gap = shares.p[kept], shares.order_gap[kept]
+    low, high = bootstrap_interval(scores.agreement, weights, level)
+    return Measured(
+        agreement=float(scores.agreement.mean()),
+        low=low,
+        high=high,
+        kl=float(scores.kl.mean()),
+        brier=float(scores.squared.mean()),
+        order_gap=float(gap.mean()),
+        order_gap_size=float(np.abs(gap).mean()),
+        decisiveness=float(np.abs(2 * p - 1).mean()),
+        mass=mass,
+        tied=int((scores.agreement == 0.5).sum()),
+        unanswered=int(np.isnan(shares.p).sum()),
+    )
+
+
+def compare(
+    before: Cells,
+    after: Cells,
+    target: Targets,
+    ceiling: float | None,
+    settings: ComparisonSettings,
+    seed: int,
+) -> Comparison:
+    """Compare two elicitations of the same held-out pairs with the target [P].
+
+    Pairs whose target is exactly even, or with no valid answer in one order, are left out and
+    counted; nothing is imputed. Both models are judged on the same pairs and the same bootstrap
+    draws.
+    """
+    old, new = pair_shares(before, target.pairs), pair_shares(after, target.pairs)
+    missing = np.isnan(old.p) | np.isnan(new.p) | np.isnan(target.p)
+    even = ~missing & (target.p == 0.5)
+    kept = ~missing & ~even
+    if not kept.any():
+        raise DataError(
+            f"none of {len(target.pairs)} held-out pairs can be compared "
+            f"({int(missing.sum())} unanswered, {int(even.sum())} even); "
+            "ask more pairs or lower elicitation.min_mass"
+        )
+    pairs, goal = target.pairs[kept], target.p[kept]
+    weights = node_weights(pairs, settings.bootstrap, generator(seed, "comparison", "bootstrap"))
+    first, last = _scores(old.p[kept], goal), _scores(new.p[kept], goal)
+    gain = bootstrap_interval(last.agreement - first.agreement, weights, settings.level)
+    kl_gain = bootstrap_interval(first.kl - last.kl, weights, settings.level)
+    return Comparison(
+        before=_measure(old, kept, first, _mean_mass(before), weights, settings.level),
+        after=_measure(new, kept, last, _mean_mass(after), weights, settings.level),
+        gain=float((last.agreement - first.agreement).mean()),
+        gain_low=gain.low,
+        gain_high=gain.high,
+        kl_gain=float((first.kl - last.kl).mean()),
+        kl_gain_low=kl_gain.low,
+        kl_gain_high=kl_gain.high,
+        ceiling=ceiling,
+        pairs=int(kept.sum()),
+        outcomes=len(np.unique(pairs)),
+        left_out_even=int(even.sum()),
+        left_out_missing=int(missing.sum()),
+        settings=settings,
+        seed=seed,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class UtilityShift:
+    """What moved, one row an outcome [K], in the trimmed gauge of the fit before.
+
+    before, after, target: utilities laid on that scale by a robust line; higher is preferred.
+    shift: after minus before; low, high its interval; p_value two-sided; moved: significant after
+    Benjamini-Hochberg. anchored: share of the weight that outcomes kept as anchors; below 0.5 most
+    outcomes moved and the common scale, hence `moved`, is not to be trusted (the correlations are).
+    spread_ratio: spread of utilities after over before on that line, in each model's own trimmed
+    gauge.
+    correlation_before, correlation_after: Spearman correlation of the model's utilities with the
+    target's.
+    """
+
+    before: FloatArray
+    after: FloatArray
+    target: FloatArray
+    shift: FloatArray
+    shift_sd: FloatArray
+    low: FloatArray
+    high: FloatArray
+    p_value: FloatArray
+    moved: BoolArray
+    anchored: float
+    spread_ratio: float
+    correlation_before: float
+    correlation_after: float
+
+    def write(self, path: Path) -> None:
+        """Write the per-outcome columns as Parquet, the three scalars in its metadata."""
+        columns = {name: getattr(self, name) for name in _SHIFT_COLUMNS}
+        scalars = {name: repr(getattr(self, name)) for name in _SHIFT_SCALARS}
+        pq.write_table(pa.table(columns).replace_schema_metadata(scalars), path)
+
+    @classmethod
+    def read(cls, path: Path) -> UtilityShift:
+        """Read what `write` wrote; DataError when the file is missing or altered."""
+        try:
+            table = pq.read_table(path)
+            metadata = table.schema.metadata or {}
+            scalars = [float(metadata[name.encode()]) for name in _SHIFT_SCALARS]
+            columns = [table[name].to_numpy() for name in _SHIFT_COLUMNS]
+        except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
+            raise DataError(
+                f"cannot read a shift from {str(path)!r}: {error}; compare again"
+            ) from error
+        return cls(*columns, *scalars)
+
+
+_SHIFT_COLUMNS = (
+    "before",
+    "after",
+    "target",
+    "shift",
+    "shift_sd",
+    "low",
+    "high",
+    "p_value",
+    "moved",
+)
+_SHIFT_SCALARS = ("anchored", "spread_ratio", "correlation_before", "correlation_after")
+
+
+def _on_scale(
+    reference: UtilityFit, fit: UtilityFit
+) -> tuple[FloatArray, FloatArray, float, float]:
+    """A fit's utilities and errors [K] on the reference's scale, anchoring weight, and slope."""
+    line = robust_line(reference.mu_trimmed, fit.mu_trimmed, reference.sd_trimmed, fit.sd_trimmed)
+    slope = line.slope if line.slope > 0 else 1.0
+    return (
+        (fit.mu_trimmed - line.offset) / slope,
+        fit.sd_trimmed / slope,
+        float(line.weight.mean()),
+        slope,
+    )
+
+
+def _rank_correlation(x: FloatArray, y: FloatArray) -> float:
+    """Spearman correlation; ranks of ties are averaged."""
+    return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
+
+
+def utility_shift(
+    before: UtilityFit, after: UtilityFit, target: UtilityFit, settings: ComparisonSettings
+) -> UtilityShift:
+    """Which outcomes moved, on a scale set by those that did not; all three fits on the same K.
+
+    A model that only became sharper or flatter moves nothing: scale is taken out by the line.
+    """
+    sizes = [len(fit.mu) for fit in (before, after, target)]
+    if len(set(sizes)) > 1:
+        raise DataError(
+            f"fits of {sizes!r} outcomes cannot be compared; fit all three on the same outcomes"
+        )
+    moved_to, after_sd, anchored, ratio = _on_scale(before, after)
+    wanted, _, _, _ = _on_scale(before, target)
+    shift = moved_to - before.mu_trimmed
+    sd = np.hypot(before.sd_trimmed, after_sd)
+    half = stats.norm.ppf((1 + settings.level) / 2) * sd
+    p_value = two_sided_p(shift / sd)
+    return UtilityShift(
+        before.mu_trimmed,
+        moved_to,
+        wanted,
+        shift,
+        sd,
+        shift - half,
+        shift + half,
+        p_value,
+        benjamini_hochberg(p_value, settings.false_discovery),
+        anchored,
+        ratio,
+        _rank_correlation(before.mu, target.mu),
+        _rank_correlation(after.mu, target.mu),
+    )

@@ -1,0 +1,392 @@
+"""Utilities from forced choices: Thurstonian MAP with order bias, lapses, Laplace errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy.special import ndtr
+
+from evaluation.connectivity import components, require_connected, separated
+from evaluation.likelihood import Answers, Prior, ThurstoneObjective, tails
+from evaluation.newton import Optimum, ProbePrecision, covariance, maximise, probed_diagonal
+from plenary.errors import DataError
+from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
+
+TAU_BOUNDS, OMEGA_BOUNDS = (0.2, 20.0), (0.1, 0.6)
+FIRST_TAU, FIRST_OMEGA = 2.0, 0.4
+PRIOR_ROUNDS, PRIOR_TOLERANCE = 6, 0.02
+CHEAP_LIMIT = 300
+ROUGH_NATS, ROUGH_LIMIT = 1e-2, 25
+ROUGH, FINE = ProbePrecision(8, 1e-2), ProbePrecision(64, 1e-4)
+
+
+class FitSettings(BaseModel):
+    """How utilities are fitted. Method: docs/references.md, key fitting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    order_bias_sd: float = Field(
+        default=2.0, gt=0, description="prior sd of the order bias, in units of a typical sigma"
+    )
+    lapse_median: float = Field(
+        default=0.02, gt=0, lt=0.5, description="prior median of the lapse rate (log-normal)"
+    )
+    lapse_spread: float = Field(default=1.0, gt=0, description="prior sd of the log lapse rate")
+    exact_weight: float = Field(
+        default=1000.0,
+        ge=1,
+        description="answers that an exact probability counts as, before pair noise is estimated",
+    )
+    trim: float = Field(
+        default=0.8, gt=0, le=1, description="central share of outcomes that sets the trimmed gauge"
+    )
+    disconnected: Literal["error", "flag"] = Field(
+        default="error", description="what to do when the comparisons do not join all outcomes"
+    )
+    tolerance: float = Field(
+        default=1e-6,
+        gt=0,
+        description="predicted decrease of the log posterior, nats, at which to stop",
+    )
+    max_iterations: int = Field(
+        default=200, ge=1, description="Gauss-Newton iterations a round of the priors"
+    )
+    dense_limit: int = Field(
+        default=3000, ge=2, description="most outcomes whose covariance is inverted; probes beyond"
+    )
+
+
+class _Numbers(BaseModel):
+    """The scalar part of a fit, as stored in JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    order_bias: float
+    order_bias_sd: float
+    lapse: float
+    intraclass: float
+    tau: float
+    omega: float
+    log_likelihood: float
+    iterations: int
+    converged: bool
+    settings: FitSettings
+
+
+@dataclass(frozen=True, slots=True)
+class UtilityFit:
+    """Fitted utilities; unless said otherwise in the gauge in which mu has mean 0 and sd 1.
+
+    mu [K]: utilities, higher is preferred. sd [K]: their Laplace standard errors in that gauge.
+    mu_trimmed, sd_trimmed [K]: the same in the gauge set by the central `settings.trim` share
+    (heavy tails).
+    log_sigma [K]: log spread of each outcome's latent value, in units of the sd of mu.
+    component [K]: part of the comparison graph, 0 the largest. separated [K]: finite only through
+    the prior.
+    order_bias: added to the outcome shown first, in units of the sd of mu; order_bias_sd its
+    standard error.
+    lapse: share of answers given at random. intraclass: correlation of answer errors within a pair
+    (0: none).
+    tau, omega: prior sds of mu and log sigma, estimated in the raw gauge. log_likelihood: of the
+    weighted answers, nats.
+    """
+
+    mu: FloatArray
+    sd: FloatArray
+    mu_trimmed: FloatArray
+    sd_trimmed: FloatArray
+    log_sigma: FloatArray
+    component: IntArray
+    separated: BoolArray
+    order_bias: float
+    order_bias_sd: float
+    lapse: float
+    intraclass: float
+    tau: float
+    omega: float
+    log_likelihood: float
+    iterations: int
+    converged: bool
+    settings: FitSettings
+
+    def _z(self, i: IntArray, j: IntArray, bias: float) -> FloatArray:
+        spread = np.exp(2 * self.log_sigma)
+        return (self.mu[i] - self.mu[j] + bias) / np.sqrt(spread[i] + spread[j])
+
+    def shown_first(self, i: IntArray, j: IntArray) -> FloatArray:
+        """Probability [...] that i, shown first, is chosen over j; bias and lapses included."""
+        return self.lapse / 2 + (1 - self.lapse) * ndtr(self._z(i, j, self.order_bias))
+
+    def probability(self, i: IntArray, j: IntArray) -> FloatArray:
+        """Probability [...] that i is chosen over j, mean over the two presentation orders."""
+        return (self.shown_first(i, j) + 1 - self.shown_first(j, i)) / 2
+
+    @property
+    def order_bias_probit(self) -> float:
+        """Order bias in probits for a pair of median spread; 0 none, positive favours first."""
+        return float(self.order_bias / (np.sqrt(2) * np.exp(np.median(self.log_sigma))))
+
+    def save(self, stem: Path) -> None:
+        """Write `stem`.parquet (one row an outcome) and `stem`.json (the numbers and settings)."""
+        pq.write_table(
+            pa.table({name: getattr(self, name) for name in _COLUMNS}), stem.with_suffix(".parquet")
+        )
+        numbers = _Numbers(**{name: getattr(self, name) for name in _Numbers.model_fields})
+        stem.with_suffix(".json").write_text(numbers.model_dump_json(indent=2), encoding="utf-8")
+
+    @classmethod
+    def load(cls, stem: Path) -> UtilityFit:
+        """Read what `save` wrote; DataError when a file is missing or altered."""
+        try:
+            table = pq.read_table(stem.with_suffix(".parquet"))
+            numbers = _Numbers.model_validate_json(
+                stem.with_suffix(".json").read_text(encoding="utf-8")
+            )
+            columns = {name: table[name].to_numpy() for name in _COLUMNS}
+        except (OSError, KeyError, pa.ArrowInvalid, ValidationError) as error:
+            raise DataError(f"cannot read a fit from {str(stem)!r}: {error}; fit again") from error
+        return cls(**columns, **{name: getattr(numbers, name) for name in _Numbers.model_fields})
+
+
+_COLUMNS = ("mu", "sd", "mu_trimmed", "sd_trimmed", "log_sigma", "component", "separated")
+
+
+class _Hyper(NamedTuple):
+    tau: float
+    omega: float
+    intraclass: float
+
+
+class _Fitted(NamedTuple):
+    objective: ThurstoneObjective
+    optimum: Optimum
+    hyper: _Hyper
+    iterations: int
+
+
+class Gauge(NamedTuple):
+    """Utilities rescaled to mean 0 and sd 1 over some members, and what that does to small changes.
+
+    values [K]; scale: raw units in one unit of values; inside [K]: 1 / members for a member, else
+    0.
+    """
+
+    values: FloatArray
+    scale: float
+    inside: FloatArray
+
+    def forward(self, change: FloatArray) -> FloatArray:
+        """Change of the values [K, ...] for a small one [K, ...] of raw ones (delta method)."""
+        centred = change - self.inside @ change
+        return (
+            centred - np.multiply.outer(self.values, (self.values * self.inside) @ change)
+        ) / self.scale
+
+    def transpose(self, weights: FloatArray) -> FloatArray:
+        """The transposed map, on weights [K]."""
+        stretch = self.values * self.inside * (self.values @ weights)
+        return (weights - self.inside * weights.sum() - stretch) / self.scale
+
+    def errors(self, covariance: FloatArray) -> FloatArray:
+        """Standard errors of the values [K] from the covariance [K, K] of the raw utilities."""
+        return np.sqrt(np.diag(self.forward(self.forward(covariance).T)))
+
+
+def standardise(mu: FloatArray, members: BoolArray) -> Gauge:
+    """The gauge that gives raw utilities mu [K] mean 0 and sd 1 over `members` [K]."""
+    scale = float(mu[members].std())
+    return Gauge((mu - mu[members].mean()) / scale, scale, members / members.sum())
+
+
+def _answers(cells: Cells, exact_weight: float) -> Answers:
+    """Cells with a valid answer; exact probabilities (with a mass) weigh `exact_weight`."""
+    cells = cells.select(cells.trials > 0)
+    weight = np.where(np.isnan(cells.mass), 1.0, exact_weight)
+    return Answers(cells.first, cells.second, cells.wins * weight, cells.trials * weight)
+
+
+def _pair_codes(answers: Answers) -> tuple[IntArray, FloatArray]:
+    """Pair number [N] of each cell, and +1 where the smaller index was shown first, else -1."""
+    low, high = np.minimum(answers.first, answers.second), np.maximum(answers.first, answers.second)
+    _, pair = np.unique(low * (high.max(initial=0) + 1) + high, return_inverse=True)
+    return pair, np.where(answers.first == low, 1.0, -1.0)
+
+
+def _effective(answers: Answers, intraclass: float) -> Answers:
+    """Answers shrunk to what n correlated ones of a pair are worth, n / (1 + (n - 1) rho)."""
+    pair, _ = _pair_codes(answers)
+    total = np.bincount(pair, answers.trials)[pair]
+    return answers.weighted(1 / (1 + np.maximum(total - 1, 0) * intraclass))
+
+
+def intraclass_correlation(answers: Answers, p: FloatArray, parameters: float) -> float:
+    """Moment estimate of the correlation of errors within a pair at fitted p [N].
+
+    `parameters` is the effective number fitted: residuals are inflated for what the fit has
+    absorbed.
+    """
+    pair, sign = _pair_codes(answers)
+    n, spread = answers.trials, p * (1 - p)
+    residual = np.bincount(pair, sign * (answers.wins - n * p))
+    variance = np.bincount(pair, n * spread)
+    within = np.bincount(pair, n * np.sqrt(spread)) ** 2 - variance
+    free = max(1 - parameters / len(variance), 0.1)
+    if within.sum() <= 0:
+        return 0.0
+    return float(np.clip((residual @ residual / free - variance.sum()) / within.sum(), 0.0, 1.0))
+
+
+def _update(fitted: ThurstoneObjective, optimum: Optimum, answers: Answers) -> _Hyper:
+    """Prior sds from second moments of the posterior; intraclass correlation of raw answers."""
+    k, theta = fitted.outcomes, optimum.theta
+    if k <= CHEAP_LIMIT:
+        variance = np.diag(covariance(fitted, optimum.point))
+    else:
+        variance = probed_diagonal(fitted, optimum.point, np.array, np.array, ROUGH)
+    tau = np.sqrt(np.mean(theta[:k] ** 2 + variance[:k]))
+    omega = np.sqrt(np.mean(theta[k : 2 * k] ** 2 + variance[k : 2 * k]))
+    p = np.exp(tails(fitted.latent(theta)[0], theta[-1]).log_first)
+    parameters = fitted.size - float(fitted.precision @ variance)
+    rho = intraclass_correlation(answers, p, parameters)
+    return _Hyper(float(np.clip(tau, *TAU_BOUNDS)), float(np.clip(omega, *OMEGA_BOUNDS)), rho)
+
+
+def _close(old: _Hyper, new: _Hyper) -> bool:
+    return bool(np.allclose(old, new, rtol=PRIOR_TOLERANCE, atol=1e-4))
+
+
+def _objective(
+    answers: Answers, outcomes: int, hyper: _Hyper, settings: FitSettings
+) -> ThurstoneObjective:
+    log_lapse = float(np.log(settings.lapse_median))
+    prior = Prior(hyper.tau, hyper.omega, settings.order_bias_sd, log_lapse, settings.lapse_spread)
+    return ThurstoneObjective(_effective(answers, hyper.intraclass), outcomes, prior)
+
+
+def _search(answers: Answers, outcomes: int, settings: FitSettings) -> _Fitted:
+    """Alternate a rough mode given the priors with the priors given the mode, then climb fully."""
+    hyper, iterations = _Hyper(FIRST_TAU, FIRST_OMEGA, 0.0), 0
+    theta = _objective(answers, outcomes, hyper, settings).start()
+    for _ in range(PRIOR_ROUNDS):
+        objective = _objective(answers, outcomes, hyper, settings)
+        limit = min(ROUGH_LIMIT, settings.max_iterations)
+        rough = maximise(objective, theta, max(ROUGH_NATS, settings.tolerance), limit)
+        theta, iterations = rough.theta, iterations + rough.iterations
+        updated = _update(objective, rough, answers)
+        if _close(hyper, updated):
+            break
+        hyper = updated
+    objective = _objective(answers, outcomes, hyper, settings)
+    optimum = maximise(objective, theta, settings.tolerance, settings.max_iterations)
+    return _Fitted(objective, optimum, hyper, iterations + optimum.iterations)
+
+
+def _central(mu: FloatArray, share: float) -> BoolArray:
+    """Mask [K] of the central `share` of the outcomes by rank (at least two)."""
+    rank = np.argsort(np.argsort(mu, kind="stable"), kind="stable")
+    cut = round(len(mu) * (1 - share) / 2)
+    mask = (rank >= cut) & (rank < len(mu) - cut)
+    return mask if mask.sum() > 1 else np.ones(len(mu), dtype=bool)
+
+
+def _check(answers: Answers, outcomes: int, settings: FitSettings) -> IntArray:
+    if outcomes < 2 or not len(answers.first):
+        raise DataError(
+            f"{len(answers.first)} answered cells on {outcomes} outcomes; "
+            "a fit needs at least one answered pair"
+        )
+    highest = int(max(answers.first.max(), answers.second.max()))
+    if highest >= outcomes:
+        raise DataError(
+            f"cell names outcome {highest!r} of {outcomes}; "
+            "pass the number of outcomes of the catalogue"
+        )
+    labels = components(answers.first, answers.second, outcomes)
+    if settings.disconnected == "error":
+        require_connected(labels)
+    return labels
+
+
+def fit(cells: Cells, outcomes: int, settings: FitSettings | None = None) -> UtilityFit:
+    """Fit utilities of `outcomes` (K) to cells [N] with their presentation order.
+
+    A cell with a mass is an exact probability; one without is a count. Invalid answers carry no
+    information and are never filled in. Raises DataError when nothing was answered or the
+    comparisons do not join the outcomes.
+    """
+    settings = settings or FitSettings()
+    answers = _answers(cells, settings.exact_weight)
+    labels = _check(answers, outcomes, settings)
+    fitted = _search(answers, outcomes, settings)
+    return _result(fitted, answers, labels, settings)
+
+
+def _laplace(fitted: _Fitted, gauges: tuple[Gauge, ...], dense_limit: int) -> list[FloatArray]:
+    """Standard errors [K] in each gauge, then of the raw order bias [1]."""
+    objective, point = fitted.objective, fitted.optimum.point
+    k = objective.outcomes
+    if k <= dense_limit:
+        full = covariance(objective, point)
+        return [
+            *(gauge.errors(full[:k, :k]) for gauge in gauges),
+            np.sqrt(full[2 * k : 2 * k + 1, 2 * k]),
+        ]
+    errors = [_probed_errors(fitted, gauge) for gauge in gauges]
+    variance = probed_diagonal(
+        objective,
+        point,
+        lambda x: x[2 * k : 2 * k + 1],
+        lambda v: np.eye(1, 2 * k + 2, 2 * k)[0] * v,
+        FINE,
+    )
+    return [*errors, np.sqrt(variance)]
+
+
+def _probed_errors(fitted: _Fitted, gauge: Gauge) -> FloatArray:
+    k, rest = fitted.objective.outcomes, np.zeros(fitted.objective.outcomes + 2)
+    variance = probed_diagonal(
+        fitted.objective,
+        fitted.optimum.point,
+        lambda x: gauge.forward(x[:k]),
+        lambda v: np.concatenate([gauge.transpose(v), rest]),
+        FINE,
+    )
+    # A noisy estimate may fall below the conditional error, which is a floor.
+    floor = 1 / fitted.objective.fisher_diagonal(fitted.optimum.point)[:k] / gauge.scale**2
+    return np.sqrt(np.maximum(variance, floor))
+
+
+def _result(
+    fitted: _Fitted, answers: Answers, labels: IntArray, settings: FitSettings
+) -> UtilityFit:
+    objective, optimum, hyper, iterations = fitted
+    k, theta = objective.outcomes, optimum.theta
+    plain = standardise(theta[:k], np.ones(k, dtype=bool))
+    trimmed = standardise(theta[:k], _central(theta[:k], settings.trim))
+    sd, sd_trimmed, bias_sd = _laplace(fitted, (plain, trimmed), settings.dense_limit)
+    losses = answers.trials - answers.wins
+    return UtilityFit(
+        mu=plain.values,
+        sd=sd,
+        mu_trimmed=trimmed.values,
+        sd_trimmed=sd_trimmed,
+        log_sigma=theta[k : 2 * k] - np.log(plain.scale),
+        component=labels,
+        separated=separated(answers.first, answers.second, answers.wins, losses, k),
+        order_bias=float(theta[2 * k] / plain.scale),
+        order_bias_sd=float(bias_sd[0] / plain.scale),
+        lapse=float(np.exp(theta[-1])),
+        intraclass=hyper.intraclass,
+        tau=hyper.tau,
+        omega=hyper.omega,
+        log_likelihood=optimum.point.log_likelihood,
+        iterations=iterations,
+        converged=optimum.converged,
+        settings=settings,
+    )

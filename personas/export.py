@@ -1,0 +1,100 @@
+"""A panel as a file, and back. One record a citizen, with the panel's facts in each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field, ValidationError
+
+from personas.persona import Panel, Persona
+from plenary.errors import DataError
+
+F = TypeVar("F")
+
+
+class PanelRecord(Persona):
+    """A citizen with the facts of the panel."""
+
+    panel_weight: float = Field(gt=0, description="weight inside the panel, mean 1")
+    panel_method: str = Field(description="how the panel was drawn")
+    panel_seed: int = Field(description="root seed of the draw")
+
+
+def write_panel(panel: Panel, path: Path) -> None:
+    """Write a panel as .jsonl or .parquet, by the ending of the path."""
+    records = [
+        PanelRecord(
+            **persona.model_dump(),
+            panel_weight=float(weight),
+            panel_method=panel.method,
+            panel_seed=panel.seed,
+        )
+        for persona, weight in zip(panel.personas, panel.weight, strict=True)
+    ]
+    _by_ending(WRITERS, path)(records, path)
+
+
+def read_panel(path: Path) -> Panel:
+    """Read what `write_panel` wrote; DataError for a missing, foreign or damaged file."""
+    reader = _by_ending(READERS, path)
+    try:
+        records = reader(path)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise DataError(
+            f"panel field {field!r} has {first.get('input')!r} in {str(path)!r}: {first['msg']}; "
+            "mend the file"
+        ) from error
+    except (OSError, UnicodeDecodeError, pa.ArrowInvalid) as error:
+        raise DataError(
+            f"cannot read a panel from {str(path)!r}: {error}; check the file"
+        ) from error
+    if len({(record.panel_method, record.panel_seed) for record in records}) != 1:
+        raise DataError(
+            f"{str(path)!r} holds citizens of no panel or of several; export one panel to one file"
+        )
+    extra = set(PanelRecord.model_fields) - set(Persona.model_fields)
+    personas = tuple(Persona(**record.model_dump(exclude=extra)) for record in records)
+    weight = np.array([record.panel_weight for record in records])
+    return Panel(personas, weight, records[0].panel_method, records[0].panel_seed)
+
+
+def _by_ending(formats: dict[str, F], path: Path) -> F:
+    found = formats.get(path.suffix.lower())
+    if found is None:
+        raise DataError(f"unknown panel file format {path.name!r}; use one of {', '.join(formats)}")
+    return found
+
+
+def _write_jsonl(records: Sequence[PanelRecord], path: Path) -> None:
+    text = "".join(record.model_dump_json() + "\n" for record in records)
+    path.write_text(text, encoding="utf-8")
+
+
+def _read_jsonl(path: Path) -> list[PanelRecord]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [PanelRecord.model_validate_json(line) for line in lines if line.strip()]
+
+
+def _write_parquet(records: Sequence[PanelRecord], path: Path) -> None:
+    pq.write_table(pa.Table.from_pylist([record.model_dump() for record in records]), path)
+
+
+def _read_parquet(path: Path) -> list[PanelRecord]:
+    return [PanelRecord.model_validate(row) for row in pq.read_table(path).to_pylist()]
+
+
+WRITERS: dict[str, Callable[[Sequence[PanelRecord], Path], None]] = {
+    ".jsonl": _write_jsonl,
+    ".parquet": _write_parquet,
+}
+READERS: dict[str, Callable[[Path], list[PanelRecord]]] = {
+    ".jsonl": _read_jsonl,
+    ".parquet": _read_parquet,
+}

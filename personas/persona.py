@@ -1,0 +1,96 @@
+"""A simulated citizen, taken from one survey record, and a panel of them. C citizens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from plenary.errors import DataError
+from plenary.preferences import FloatArray
+
+UNASKED = "; None where the question does not apply"
+
+
+class Persona(BaseModel):
+    """One citizen: a real survey record under an invented name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1, description="identifier inside the panel, c001 onwards")
+    row_id: int = Field(ge=0, description="row of the census snapshot")
+    weight: float = Field(gt=0, description="design weight: persons the survey record stands for")
+    inclusion: float = Field(gt=0, le=1, description="probability that the draw takes the record")
+    imputed: bool = Field(description="work, income, marital status etc. come from a donor record")
+    name: str = Field(min_length=1, description="invented name, fit to sex and birth cohort")
+    name_kind: Literal["invented"] = Field(
+        default="invented", description="the survey holds no names; nobody is meant by this one"
+    )
+    age: int = Field(ge=18, le=120, description="years")
+    sex: Literal["woman", "man"] = Field(description="sex as recorded")
+    race_origin: str = Field(description="race, or Hispanic of any race")
+    education: str = Field(description="highest level of education")
+    field_of_degree: str | None = Field(description="field of the bachelor's degree" + UNASKED)
+    marital: str = Field(description="marital status")
+    employment: str = Field(description="employment status")
+    class_of_worker: str | None = Field(description="kind of employer" + UNASKED)
+    occupation: str | None = Field(description="Census occupation title" + UNASKED)
+    industry: str | None = Field(description="Census industry title" + UNASKED)
+    hours: int | None = Field(description="usual hours of work a week" + UNASKED)
+    personal_income: int | None = Field(description="dollars a year" + UNASKED)
+    household_income: int | None = Field(description="dollars a year" + UNASKED)
+    household_type: str | None = Field(description="type of household" + UNASKED)
+    household_size: int = Field(ge=1, description="persons in the household, capped at 12")
+    children: int = Field(ge=0, description="persons under 18 in the household, capped at 8")
+    tenure: str | None = Field(description="tenure of the home" + UNASKED)
+    citizenship: str = Field(description="citizenship and how it was acquired")
+    nativity: str = Field(description="native-born or foreign-born")
+    language: str | None = Field(description="language of the household" + UNASKED)
+    english: str | None = Field(description="ability to speak English" + UNASKED)
+    veteran: str = Field(description="military service")
+    disability: str = Field(description="disabled or not")
+    insured: str = Field(description="health insurance")
+    state: str = Field(description="state of residence")
+    region: str = Field(description="Census region")
+    metro: str = Field(description="size of the metropolitan area")
+    metro_area: str | None = Field(description="core-based statistical area, None outside any")
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The citizens in the room.
+
+    personas [C]; weight [C]: design weight over inclusion probability, mean 1: a weighted share
+    over the panel estimates the population's. method, seed: how they were drawn.
+    """
+
+    personas: tuple[Persona, ...]
+    weight: FloatArray
+    method: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        if len(self.personas) != len(self.weight):
+            raise DataError(
+                f"{len(self.weight)!r} weights for {len(self.personas)!r} personas; give one each"
+            )
+
+    def __len__(self) -> int:
+        return len(self.personas)
+
+    def __iter__(self) -> Iterator[Persona]:
+        return iter(self.personas)
+
+    @property
+    def imputed_share(self) -> float:
+        """Weighted share of citizens with donor-imputed columns; lower is better."""
+        imputed = np.array([persona.imputed for persona in self.personas], dtype=np.float64)
+        return float(self.weight @ imputed / self.weight.sum())
+
+    @property
+    def effective_size(self) -> float:
+        """Kish effective number of citizens, at most C; higher is better."""
+        return float(self.weight.sum() ** 2 / (self.weight @ self.weight))

@@ -1,0 +1,1 @@
+"""The front door: config, run directory, pipeline, report, command line."""

@@ -1,0 +1,153 @@
+"""The whole chain: the stages up to the decision, then training, measuring again and the report."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from alignment.train import align
+from evaluation.comparison import compare, target_cells, utility_shift
+from evaluation.thurstonian import UtilityFit, fit
+from plenary.app import workspace as ws
+from plenary.app.models import checkpoint_path
+from plenary.app.records import ConsensusRecord, TrainingRecord, read_record, write_record
+from plenary.app.report import write_report
+from plenary.app.run_directory import staged
+from plenary.app.stages import ASSEMBLY_STAGES, Stage, ask_model
+from plenary.app.watcher import TrainingProgress
+from plenary.app.workspace import Workspace
+from plenary.embedded.replay import replay_conversations
+from plenary.errors import ConvergenceError
+from plenary.preferences import Cells, Targets
+from plenary.seeding import derived_seed
+
+REPLAY = 240
+
+
+def train(space: Workspace) -> None:
+    """Teach the model the assembly's shares on the training pairs."""
+    result = align(
+        checkpoint_path(space.config.model),
+        space.plan.texts,
+        targets_of(space, "train"),
+        space.config.alignment,
+        space.file(ws.ADAPTER),
+        derived_seed(space.seed, "align"),
+        lambda step: space.watcher.training(TrainingProgress(step.step, step.steps, step.loss)),
+        replay=replay_conversations(derived_seed(space.seed, "replay"), REPLAY),
+    )
+    record = TrainingRecord.model_validate(result.model_dump(exclude={"adapter"}))
+    write_record(record, space.file(ws.TRAINING))
+
+
+def targets_of(space: Workspace, side: str) -> Targets:
+    """The assembly's shares on the pairs of one side of the split."""
+    targets = space.consensus.targets()
+    held = np.isin(targets.pairs, space.plan.held_out).all(axis=1)
+    keep = held if side == "held_out" else ~held
+    return Targets(targets.pairs[keep], targets.p[keep], targets.weight[keep])
+
+
+def elicit_after(space: Workspace) -> None:
+    """Ask the trained model about every pair."""
+    ask_model(space, space.model(space.config.model, space.file(ws.ADAPTER)), "after")
+
+
+def fit_utilities(space: Workspace) -> None:
+    """Fit utilities before, after and of the assembly, held-out and training outcomes apart."""
+    sources = {when: space.cells(when) for when in ws.WHEN}
+    sources["assembly"] = target_cells(space.consensus.targets())
+    for source, cells in sources.items():
+        for side in ws.SIDES:
+            outcomes = np.array(getattr(space.plan, side))
+            fitted = fit(
+                _local(space.of_side(cells, side), outcomes), len(outcomes), space.config.fit
+            )
+            if not fitted.converged:
+                raise ConvergenceError(
+                    f"utilities {source!r} on {side!r} outcomes did not settle in "
+                    f"{fitted.iterations} iterations; raise fit.max_iterations or design pairs"
+                )
+            fitted.save(space.file(ws.fit_stem(source, side)))
+
+
+def _local(cells: Cells, outcomes: np.ndarray) -> Cells:
+    """Cells with outcomes numbered by their position in `outcomes`, which is sorted."""
+    first, second = (np.searchsorted(outcomes, side) for side in (cells.first, cells.second))
+    return Cells(first, second, cells.wins, cells.trials, cells.invalid, cells.mass)
+
+
+def compare_models(space: Workspace) -> None:
+    """Measure how far the model moved toward the assembly on held-out outcomes."""
+    before, after = (space.of_side(space.cells(when), "held_out") for when in ws.WHEN)
+    ceiling = read_record(ConsensusRecord, space.file("consensus.json")).ceiling
+    comparison = compare(
+        before,
+        after,
+        targets_of(space, "held_out"),
+        ceiling,
+        space.config.comparison,
+        space.seed,
+    )
+    write_record(comparison, space.file(ws.COMPARISON))
+    for side in ws.SIDES:
+        stems = [space.file(ws.fit_stem(source, side)) for source in ws.SOURCES]
+        shift = utility_shift(*map(UtilityFit.load, stems), space.config.comparison)
+        with staged(space.file(ws.shift_file(side))) as path:
+            shift.write(path)
+
+
+def report(space: Workspace) -> None:
+    """Write the summary and the page."""
+    write_report(space)
+
+
+FITS = tuple(
+    f"{ws.fit_stem(source, side)}{ending}"
+    for source in ws.SOURCES
+    for side in ws.SIDES
+    for ending in (".json", ".parquet")
+)
+
+CHAIN: tuple[Stage, ...] = (
+    *ASSEMBLY_STAGES,
+    Stage(
+        "align",
+        train,
+        lambda c: (c.alignment, c.model, c.seed),
+        ("plan", "consensus"),
+        (ws.ADAPTER, ws.TRAINING),
+        ("alignment",),
+    ),
+    Stage(
+        "elicit after",
+        elicit_after,
+        lambda c: (c.elicitation, c.model, c.seed),
+        ("plan", "align"),
+        ("after.parquet", "after.json"),
+        ("evaluation",),
+    ),
+    Stage(
+        "fit",
+        fit_utilities,
+        lambda c: (c.fit,),
+        ("plan", "elicit before", "elicit after", "consensus"),
+        FITS,
+        ("evaluation",),
+    ),
+    Stage(
+        "compare",
+        compare_models,
+        lambda c: (c.comparison, c.seed),
+        ("plan", "elicit before", "elicit after", "consensus", "fit"),
+        (ws.COMPARISON, *map(ws.shift_file, ws.SIDES)),
+        ("evaluation",),
+    ),
+    Stage(
+        "report",
+        report,
+        lambda c: (c,),
+        (*(s.name for s in ASSEMBLY_STAGES), "align", "elicit after", "fit", "compare"),
+        (ws.REPORT, ws.SUMMARY),
+        ("plenary",),
+    ),
+)

@@ -1,0 +1,260 @@
+"""The command line. Libraries are imported where a command needs them: help must be instant."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+
+import plenary
+from plenary.errors import PlenaryError
+
+if TYPE_CHECKING:
+    from plenary.app.config import PipelineConfig
+    from plenary.app.run_directory import Exists
+    from plenary.app.workspace import Workspace
+
+INTERRUPTED = 130
+app = typer.Typer(
+    name="plenary",
+    help="Simulated citizens' assemblies on census data, and what they do to a model.",
+    epilog="Start with: plenary run quickstart",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Config = Annotated[
+    str | None, typer.Argument(metavar="[CONFIG]", help="YAML file or name of a shipped preset.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=VALUE", help="Change a setting; may be repeated."),
+]
+Name = Annotated[str | None, typer.Option(help="Name of the run directory.")]
+Out = Annotated[Path, typer.Option(help="Folder of run directories.")]
+ExistsOption = Annotated[
+    str, typer.Option("--exists", help="When the run directory exists: error, resume or replace.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+# verb -> (last stage, file whose content is shown, help)
+VERBS = {
+    "census": ("census", "population.json", "Load the population and say what it is."),
+    "recruit": ("recruit", "panel_fidelity.json", "Draw the panel and compare its margins."),
+    "convene": ("convene", "assembly.json", "Hold the assembly, or carry a stopped one on."),
+    "consensus": ("consensus", "consensus.json", "Count the ballots, pair by pair."),
+    "align": ("align", "training.json", "Train the model toward the assembly's decision."),
+    "fit": (
+        "fit",
+        "utilities_after_held_out.json",
+        "Fit utilities before, after, of the assembly.",
+    ),
+    "compare": (
+        "compare",
+        "comparison.json",
+        "Compare the model before and after on held-out pairs.",
+    ),
+    "report": ("report", "summary.json", "Write the HTML report."),
+}
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(plenary.__version__)
+        raise typer.Exit
+
+
+@app.command(epilog="Example: plenary run quickstart --set panel.citizens=120 --name bigger")
+def run(
+    config: Config = None,
+    set_: Set = None,
+    name: Name = None,
+    out: Out = Path("runs"),
+    exists: ExistsOption = "error",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Run the whole chain and print the table of before and after."""
+    from plenary.app.console import print_summary
+    from plenary.app.records import Summary, read_record
+
+    space = _through("report", config, set_ or [], name, out, exists, as_json)
+    summary = read_record(Summary, space.file("summary.json"))
+    if as_json:
+        print(json.dumps(summary.model_dump(mode="json")))
+    else:
+        print_summary(summary)
+
+
+@app.command(epilog="Example: plenary elicit quickstart --set model=local:/path --when before")
+def elicit(
+    config: Config = None,
+    set_: Set = None,
+    name: Name = None,
+    out: Out = Path("runs"),
+    exists: ExistsOption = "resume",
+    when: Annotated[str, typer.Option(help="before or after training.")] = "before",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Ask the model about every pair in both orders, before or after training."""
+    if when not in ("before", "after"):
+        raise click.BadParameter(f"{when!r} is neither before nor after", param_hint="--when")
+    space = _through(f"elicit {when}", config, set_ or [], name, out, exists, as_json)
+    _show_file(space.file(f"{when}.json"), as_json)
+
+
+def _add_verb(verb: str, stage: str, shown: str, text: str) -> None:
+    @app.command(verb, help=text, epilog=f"Example: plenary {verb} quickstart --set seed=1")
+    def command(
+        config: Config = None,
+        set_: Set = None,
+        name: Name = None,
+        out: Out = Path("runs"),
+        exists: ExistsOption = "resume",
+        as_json: AsJson = False,
+        debug: Debug = False,
+    ) -> None:
+        space = _through(stage, config, set_ or [], name, out, exists, as_json)
+        _show_file(space.file(shown), as_json)
+
+
+for _verb, _spec in VERBS.items():
+    _add_verb(_verb, *_spec)
+
+
+@app.command(epilog="Example: plenary show runs/quickstart")
+def show(
+    path: Annotated[Path, typer.Argument(help="A run directory.")],
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show a run directory: what is done, and its figures if it is finished."""
+    from plenary.app.console import print_rows, print_summary
+    from plenary.app.records import Summary, read_record
+    from plenary.app.run_directory import read_manifest
+
+    manifest = read_manifest(path)
+    if as_json:
+        print(manifest.model_dump_json())
+        return
+    rows = [
+        (stage, f"{record.seconds:.1f} s" if record.done else "under way")
+        for stage, record in manifest.stages.items()
+    ]
+    print_rows(
+        f"{manifest.name}, seed {manifest.seed}, {manifest.created:%Y-%m-%d %H:%M} UTC", rows
+    )
+    if (path / "summary.json").exists():
+        print_summary(read_record(Summary, path / "summary.json"))
+
+
+@app.command(epilog="Example: plenary doctor --json")
+def doctor(out: Out = Path("runs"), as_json: AsJson = False, debug: Debug = False) -> None:
+    """Check that this installation can run: data, model, versions, folders."""
+    _calm()
+    from plenary.app.console import print_rows
+    from plenary.app.doctor import examine
+
+    findings = examine(out)
+    if as_json:
+        print(json.dumps([finding._asdict() for finding in findings]))
+    else:
+        rows = [(f.name, f"{'ok' if not f.exit_code else 'FAILED'}: {f.detail}") for f in findings]
+        print_rows("plenary doctor", rows)
+    raise typer.Exit(max(finding.exit_code for finding in findings))
+
+
+def main() -> None:
+    """Entry point: one plain line for every error that is ours, and its exit code."""
+    debug = "--debug" in sys.argv
+    if not debug:
+        sys.excepthook = _one_line
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted; what was recorded is kept, go on with --exists resume", file=sys.stderr)
+        code = INTERRUPTED
+    except PlenaryError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        code = error.exit_code
+    sys.exit(code or 0)
+
+
+def _one_line(kind: type[BaseException], value: BaseException, trace: object) -> None:
+    print(
+        f"error: {kind.__name__}: {value}; this is a bug, run again with --debug and report it",
+        file=sys.stderr,
+    )
+
+
+def _through(
+    last: str,
+    source: str | None,
+    overrides: list[str],
+    name: str | None,
+    out: Path,
+    exists: str,
+    quiet: bool,
+) -> Workspace:
+    """Run the stages up to `last` under the settings of the command line."""
+    _calm()
+    from plenary.app.config import load_config
+    from plenary.app.console import print_settings, watching
+
+    config: PipelineConfig = load_config(source, [*overrides, *([f"name={name}"] if name else [])])
+    # Training libraries take seconds to import; the early stages do without.
+    from plenary.app.stages import ASSEMBLY_STAGES as stages
+
+    if last not in {stage.name for stage in stages}:
+        from plenary.app.chain import CHAIN as stages
+    from plenary.app.pipeline import run_stages
+
+    if not quiet:
+        print_settings(config)
+    place = [stage.name for stage in stages].index(last)
+    chosen: Exists = exists  # pyright: ignore[reportAssignmentType]
+    with watching(quiet=quiet) as watcher:
+        return run_stages(config, out, chosen, stages[: place + 1], watcher)
+
+
+def _show_file(path: Path, as_json: bool) -> None:
+    from plenary.app.console import print_rows
+
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if as_json:
+        print(json.dumps(content))
+        return
+    rows = [
+        (key, value if isinstance(value, str) else json.dumps(value))
+        for key, value in content.items()
+    ]
+    print_rows(str(path), rows)
+
+
+def _calm() -> None:
+    """Keep libraries from drawing bars, phoning home and starting threads that fork badly."""
+    for name, value in {
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "LANGSMITH_TRACING": "false",
+    }.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,225 @@
+"""The settings of a run: one model that composes the stages' own, YAML presets, `a.b=c` changes."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from alignment.settings import AlignmentSettings
+from assembly.settings import AssemblySettings
+from census_data.population import PopulationSettings
+from evaluation.comparison import ComparisonSettings
+from evaluation.design import DesignSettings
+from evaluation.elicitation import ElicitationSettings
+from evaluation.thurstonian import FitSettings
+from personas.sampling import PanelSettings
+from plenary.errors import ConfigError
+from plenary.outcomes import configs_folder
+
+Tree = dict[str, object]
+
+
+class OutcomeSettings(BaseModel):
+    """Which outcomes are debated, and which of them the model is never trained on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path | None = Field(
+        default=None,
+        description="catalogue (.yaml, .json, .csv, .jsonl); none is the one that ships",
+    )
+    count: int | None = Field(
+        default=64, ge=4, description="outcomes drawn, spread over the topics; none takes all"
+    )
+    exclude_topics: tuple[str, ...] = Field(default=(), description="topics left out")
+    readable_only: bool = Field(
+        default=True,
+        description="leave out topics that the model that ships cannot read, if it takes part",
+    )
+    held_out: float = Field(
+        default=0.4, gt=0, lt=1, description="share of the outcomes that are never trained on"
+    )
+
+
+class BudgetSettings(BaseModel):
+    """Where a run stops asking a model. Recorded answers are kept; none is unlimited."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    calls: int | None = Field(default=None, ge=1, description="model calls a backend")
+    tokens: int | None = Field(
+        default=None, ge=1, description="prompt and completion tokens a backend"
+    )
+    seconds: float | None = Field(default=None, gt=0, description="seconds a backend is in use")
+
+
+class PipelineConfig(BaseModel):
+    """Everything a run depends on. Secrets are read from the environment and never stand here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(default="run", description="name of the run directory")
+    seed: int = Field(default=0, ge=0, description="root of every random stream")
+    model: str = Field(
+        default="embedded", description="model to be aligned: embedded or local:PATH"
+    )
+    citizens_model: str = Field(
+        default="embedded",
+        description="model that speaks for the citizens: embedded or a backend spec",
+    )
+    base_url: str | None = Field(
+        default=None, description="address of an OpenAI-compatible endpoint for langchain: specs"
+    )
+    outcomes: OutcomeSettings = OutcomeSettings()
+    population: PopulationSettings = PopulationSettings()
+    panel: PanelSettings = PanelSettings()
+    design: DesignSettings = DesignSettings()
+    elicitation: ElicitationSettings = ElicitationSettings()
+    assembly: AssemblySettings = AssemblySettings()
+    alignment: AlignmentSettings = AlignmentSettings()
+    fit: FitSettings = FitSettings()
+    comparison: ComparisonSettings = ComparisonSettings()
+    budget: BudgetSettings = BudgetSettings()
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", value):
+            raise ValueError(
+                "use letters, digits, '.', '_' and '-', at most 80, a letter or digit first"
+            )
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _no_secret(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("give an address that starts with http:// or https://")
+        if parts.username or parts.password:
+            raise ValueError("an address carries no password; set the provider's API key variable")
+        return value
+
+
+def load_config(source: str | Path | None, overrides: Sequence[str] = ()) -> PipelineConfig:
+    """Read a preset and apply `a.b=c` changes; ConfigError names what is wrong and what to do.
+
+    `source` is a YAML file, the name of a shipped preset, or None for the defaults.
+    """
+    tree = _read(_found(source)) if source is not None else {}
+    for override in overrides:
+        _apply(tree, override)
+    return validated(tree)
+
+
+def validated(tree: Mapping[str, object]) -> PipelineConfig:
+    """The config behind a nested mapping; ConfigError for unknown names and wrong types."""
+    try:
+        return PipelineConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_message(error)) from error
+
+
+def resolved_yaml(config: PipelineConfig) -> str:
+    """Every setting with its value, defaults included, as YAML that `load_config` reads back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def config_hash(config: PipelineConfig) -> str:
+    """Content address of the settings (blake2b-64); the run's name is no setting of the method."""
+    text = config.model_dump_json(exclude={"name"})
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def known_settings(model: type[BaseModel] = PipelineConfig, prefix: str = "") -> Iterator[str]:
+    """Dotted names of every setting, groups included."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from known_settings(field.annotation, f"{prefix}{name}.")
+
+
+def flat_settings(config: PipelineConfig) -> dict[str, object]:
+    """Dotted name -> value of every single setting."""
+    return dict(_flatten(config.model_dump(mode="json"), ""))
+
+
+def _flatten(tree: Mapping[str, object], prefix: str) -> Iterator[tuple[str, object]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flatten(cast("Tree", value), f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _found(source: str | Path) -> Path:
+    path = Path(source)
+    if path.is_file():
+        return path
+    shipped = configs_folder() / f"{path.name.removesuffix('.yaml')}.yaml"
+    if path.parent == Path() and shipped.is_file():
+        return shipped
+    presets = ", ".join(sorted(p.stem for p in configs_folder().glob("*.yaml")))
+    raise ConfigError(f"no config {str(source)!r}; give a YAML file or a preset: {presets}")
+
+
+def _read(path: Path) -> Tree:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read config {str(path)!r}: {error}; mend the file") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"config {str(path)!r} holds {data!r}; write settings as 'name: value'")
+    outcomes = data.get("outcomes")
+    if isinstance(outcomes, dict) and isinstance(outcomes.get("path"), str):
+        outcomes["path"] = str(path.parent / outcomes["path"])
+    return data
+
+
+def _apply(tree: Tree, override: str) -> None:
+    name, equals, text = override.partition("=")
+    if not equals or not name.strip():
+        raise ConfigError(f"cannot read {override!r}; write --set a.b=value")
+    *groups, last = name.strip().split(".")
+    here = tree
+    for group in groups:
+        inner = here.setdefault(group, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(
+                f"{override!r} goes into {group!r}, which is a value; {_nearest(name)}"
+            )
+        here = cast("Tree", inner)
+    try:
+        here[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"cannot read the value in {override!r}; quote it as in YAML") from error
+
+
+def _message(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {name!r}; {_nearest(name)}"
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"setting {name!r} has {first.get('input')!r}: {reason}; change the value"
+
+
+def _nearest(name: str) -> str:
+    known = list(known_settings())
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    if not close:
+        tail = name.rpartition(".")[2]
+        close = [k for k in known if k.rpartition(".")[2] == tail][:1]
+    if close:
+        return f"the nearest known one is {close[0]!r}"
+    return f"known are {', '.join(k for k in known if '.' not in k)}"

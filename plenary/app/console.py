@@ -1,0 +1,134 @@
+"""What a person sees in a terminal: progress while a run goes on, and the tables at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from assembly.turns import Event
+from plenary.app.clean import visible
+from plenary.app.config import PipelineConfig, flat_settings
+from plenary.app.records import Summary
+from plenary.app.watcher import Silent, TrainingProgress, Watcher
+
+
+class Terminal:
+    """Draws stages, ballots, statements, invalid share and time left."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task: TaskID | None = None
+        self._counts = dict.fromkeys(("votes", "statements", "declarations", "invalid"), 0)
+
+    def begin(self, stage: str, place: int, stages: int) -> None:
+        """Open the bar of a stage."""
+        self._task = self._progress.add_task(f"[{place}/{stages}] {stage}", total=None, detail="")
+
+    def end(self, stage: str, seconds: float, *, skipped: bool) -> None:
+        """Close the bar of a stage."""
+        if self._task is None:
+            return
+        task = self._progress.tasks[self._progress.task_ids.index(self._task)]
+        detail = "already done" if skipped else (task.fields["detail"] or f"{seconds:.1f} s")
+        self._progress.update(self._task, total=1, completed=1, detail=detail)
+        self._progress.stop_task(self._task)
+        self._task = None
+
+    def assembly(self, event: Event) -> None:
+        """Add up what was recorded."""
+        kind = "votes" if event.kind == "resumed" else event.kind
+        if kind in self._counts:
+            self._counts[kind] += event.count
+            self._counts["invalid"] += event.invalid
+        said, votes = self._counts["statements"], self._counts["votes"]
+        share = self._counts["invalid"] / max(
+            sum(self._counts.values()) - self._counts["invalid"], 1
+        )
+        detail = f"{votes:,} votes, {said:,} statements, {share:.1%} invalid"
+        self._show(event.done, event.shards, detail)
+
+    def training(self, progress: TrainingProgress) -> None:
+        """Show the step and its loss."""
+        self._show(progress.step, progress.steps, f"loss {progress.loss:.3f}")
+
+    def asked(self, what: str, answers: int) -> None:
+        """Show how much was asked."""
+        self._show(1, 1, f"{answers:,} answers {what} training")
+
+    def _show(self, done: int, total: int, detail: str) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, completed=done, total=total, detail=detail)
+
+
+@contextmanager
+def watching(*, quiet: bool) -> Iterator[Watcher]:
+    """A watcher that draws on the error stream of a terminal, and says nothing elsewhere."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield Silent()
+        return
+    columns = (
+        TextColumn("{task.description:<18}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[detail]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield Terminal(progress)
+
+
+def before_after(summary: Summary) -> tuple[tuple[str, str], ...]:
+    """The lines of the table that a run ends with."""
+    return (
+        ("agreement before", f"{summary.agreement_before:.3f}"),
+        ("agreement after", f"{summary.agreement_after:.3f}"),
+        (
+            "gain",
+            f"{summary.gain:+.3f}  (95 % {summary.gain_low:+.3f} to {summary.gain_high:+.3f})",
+        ),
+        ("ceiling (another panel)", f"{summary.ceiling:.3f}"),
+        ("held-out pairs", str(summary.held_out_pairs)),
+        ("citizens", str(summary.citizens)),
+        ("pairs voted on", str(summary.pairs)),
+        ("invalid ballots", f"{summary.invalid_share:.2%}"),
+        ("imputed, by weight", f"{summary.imputed_share:.1%}"),
+        ("seconds", f"{summary.seconds:.1f}"),
+    )
+
+
+def print_summary(summary: Summary) -> None:
+    """The before/after table and where the report is."""
+    print_rows(
+        f"{summary.name}: agreement with the assembly on held-out outcomes", before_after(summary)
+    )
+    print(f"report: {summary.report}")
+
+
+def print_settings(config: PipelineConfig) -> None:
+    """Every setting with its value, defaults included, in a few lines."""
+    values = [f"{name}={value}" for name, value in flat_settings(config).items()]
+    console = Console(soft_wrap=False)
+    console.print(Text("settings: " + "  ".join(values), style="dim"))
+
+
+def print_rows(title: str, rows: Iterable[tuple[str, str]]) -> None:
+    """A titled table of two columns."""
+    table = Table(title=title, title_justify="left", show_header=False, title_style="bold")
+    table.add_column()
+    table.add_column()
+    for name, value in rows:
+        table.add_row(Text(visible(name)), Text(visible(value, 2000)))
+    Console().print(table)

@@ -1,0 +1,73 @@
+"""From the word in a config to an open model, with its budget and its counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import plenary.embedded as embedded
+from plenary.app.config import BudgetSettings, PipelineConfig
+from plenary.chat.budget import BudgetedBackend
+from plenary.chat.registry import BACKENDS, open_backend
+from plenary.errors import BackendError, ConfigError
+
+EMBEDDED = "embedded"
+LOCAL = "local:"
+
+
+def resolve(spec: str) -> str:
+    """A backend spec: "embedded" becomes local:PATH of the model that ships."""
+    if spec == EMBEDDED:
+        return f"{LOCAL}{embedded.model_path()}"
+    prefix = spec.partition(":")[0]
+    if prefix not in BACKENDS:
+        known = ", ".join([EMBEDDED, *(f"{name}:..." for name in BACKENDS)])
+        raise ConfigError(f"unknown backend spec {spec!r}; use one of {known}")
+    return spec
+
+
+def checkpoint_path(spec: str) -> Path:
+    """Folder of the checkpoint behind a spec; ConfigError when weights are not at hand."""
+    resolved = resolve(spec)
+    if not resolved.startswith(LOCAL):
+        raise ConfigError(
+            f"model {spec!r} has no weights to train; use model=embedded or model=local:PATH "
+            "(`plenary elicit` measures it as it is)"
+        )
+    path = Path(resolved.removeprefix(LOCAL))
+    if not path.is_dir():
+        raise BackendError(f"no checkpoint folder {str(path)!r}; check the path in model={spec!r}")
+    return path
+
+
+def check_models(config: PipelineConfig) -> None:
+    """Raise before anything is written when a model of the config cannot be what it is to be."""
+    for spec in (config.model, config.citizens_model):
+        if resolve(spec).startswith(LOCAL):
+            checkpoint_path(spec)
+
+
+def open_model(
+    spec: str, config: PipelineConfig, budget: BudgetSettings, adapter: Path | None = None
+) -> BudgetedBackend:
+    """Open a model under the budget; it counts what it is asked."""
+    backend = open_backend(resolve(spec), adapter=adapter, base_url=config.base_url)
+    return BudgetedBackend(
+        backend, calls=budget.calls, tokens=budget.tokens, seconds=budget.seconds
+    )
+
+
+def takes_part(config: PipelineConfig) -> bool:
+    """Whether the model that ships is a citizen or the subject."""
+    return EMBEDDED in (config.model, config.citizens_model)
+
+
+def deterministic(config: PipelineConfig) -> tuple[bool, str]:
+    """Whether the same seed and machine give the same figures, and why."""
+    remote = [
+        spec
+        for spec in (config.model, config.citizens_model)
+        if resolve(spec).startswith("langchain:")
+    ]
+    if remote:
+        return False, f"{remote[0]!r} is an endpoint whose answers may change from call to call"
+    return True, "all models run here; figures repeat on the same machine, seed and versions"

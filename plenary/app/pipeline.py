@@ -1,0 +1,147 @@
+"""Running stages in order: what is done and unchanged is skipped, what begun can go on goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel
+
+import plenary
+from census_data.population import load_population
+from plenary.app.config import PipelineConfig, config_hash, resolved_yaml
+from plenary.app.models import check_models, deterministic, takes_part
+from plenary.app.plan import chosen_outcomes, make_plan
+from plenary.app.run_directory import (
+    CONFIG,
+    Exists,
+    StageRecord,
+    content_hash,
+    new_manifest,
+    open_run,
+    write_text,
+)
+from plenary.app.stages import Stage
+from plenary.app.watcher import Watcher
+from plenary.app.workspace import Workspace
+from plenary.errors import ConfigError
+
+SOURCE = (".py", ".json", ".yaml", ".j2", ".txt")
+LARGEST_SOURCE = 1_000_000
+
+
+class Marks(NamedTuple):
+    """Hashes of what a stage depends on: with its code, and without."""
+
+    fingerprint: str
+    settings: str
+
+
+def run_stages(
+    config: PipelineConfig, root: Path, exists: Exists, stages: Sequence[Stage], watcher: Watcher
+) -> Workspace:
+    """Run `stages` in order in the run directory `root/config.name` and return the workspace.
+
+    What can be checked before a model is asked is checked before the directory is touched.
+    """
+    preflight(config)
+    sure, reason = deterministic(config)
+    manifest = new_manifest(
+        config.name, config_hash(config), config.seed, deterministic=sure, reason=reason
+    )
+    run = open_run(root, manifest, exists)
+    try:
+        space = Workspace(config, run, watcher)
+        _refuse_mixture(space, stages)
+        write_text(run.file(CONFIG), resolved_yaml(config))
+        run.record_inputs({})
+        for place, stage in enumerate(stages, 1):
+            watcher.begin(stage.name, place, len(stages))
+            seconds = _run_stage(space, stage)
+            watcher.end(stage.name, seconds or 0.0, skipped=seconds is None)
+        return space
+    finally:
+        run.close()
+
+
+def preflight(config: PipelineConfig) -> None:
+    """Raise for models, outcomes, pairs and populations that cannot be what the config says."""
+    check_models(config)
+    catalogue = chosen_outcomes(config.outcomes, config.seed, embedded_reads=takes_part(config))
+    make_plan(catalogue, config.outcomes, config.design, config.seed)
+    population = load_population(config.population)
+    if config.panel.citizens > len(population):
+        raise ConfigError(
+            f"panel.citizens is {config.panel.citizens!r} and the population has "
+            f"{len(population)} records; ask for fewer"
+        )
+
+
+def _run_stage(space: Workspace, stage: Stage) -> float | None:
+    """Seconds the stage took, None when it was found done."""
+    run, marks = space.run, _marks(space, stage)
+    if run.is_done(stage.name, marks.fingerprint):
+        return None
+    run.record(stage.name, StageRecord(**marks._asdict(), done=False))
+    started = time.monotonic()
+    stage.work(space)
+    seconds = time.monotonic() - started
+    outputs = {name: content_hash(space.file(name)) for name in stage.outputs}
+    run.record(stage.name, StageRecord(**marks._asdict(), seconds=seconds, outputs=outputs))
+    return seconds
+
+
+def _refuse_mixture(space: Workspace, stages: Sequence[Stage]) -> None:
+    """A begun assembly holds votes cast under its settings; others would mix with them."""
+    for stage in stages:
+        record = space.run.manifest.stages.get(stage.name)
+        if not stage.continues or record is None:
+            continue
+        if record.settings != _own_settings(space.config, stage):
+            raise ConfigError(
+                f"run {space.config.name!r} holds an assembly begun under other settings than "
+                f"{space.run.manifest.config_hash!r}; take the same settings, another --name, "
+                "or --exists replace"
+            )
+
+
+def _marks(space: Workspace, stage: Stage) -> Marks:
+    own = _own_settings(space.config, stage)
+    inputs = {
+        name: record.outputs
+        for name, record in space.run.manifest.stages.items()
+        if name in stage.needs
+    }
+    text = json.dumps([own, inputs, [code_hash(package) for package in stage.code]], sort_keys=True)
+    return Marks(_hash(text), own)
+
+
+def _own_settings(config: PipelineConfig, stage: Stage) -> str:
+    values = [
+        value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        for value in stage.settings(config)
+    ]
+    return _hash(json.dumps([stage.name, values], sort_keys=True))
+
+
+@lru_cache
+def code_hash(package: str) -> str:
+    """Hash of a package's source and small data files, by name and content."""
+    folder = Path(str(resources.files(package)))
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix in SOURCE and path.stat().st_size < LARGEST_SOURCE
+    )
+    parts = [f"{path.relative_to(folder)}\0{content_hash(path)}" for path in files]
+    return _hash("\n".join([plenary.__version__, *parts]))
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

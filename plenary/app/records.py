@@ -1,0 +1,153 @@
+"""Small JSON files that a run keeps beside its tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from plenary.app.run_directory import write_text
+from plenary.errors import DataError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Record(BaseModel):
+    """Base of the records: frozen, nothing unknown, NaN kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class PopulationRecord(Record):
+    """The population that the panel was drawn from."""
+
+    source: str = Field(description="survey and publisher")
+    year: int = Field(description="year of the survey")
+    universe: str = Field(description="whom the rows stand for")
+    sha256: str = Field(description="hash of the snapshot")
+    rows: int = Field(description="records after the filters")
+    weight_sum: float = Field(description="persons the records stand for")
+    imputed_share: float = Field(description="weighted share with donor-imputed columns")
+    imputed_columns: tuple[str, ...] = Field(description="the columns a donor gave")
+    notes: tuple[str, ...] = Field(description="what a user must know")
+
+
+class MarginRecord(Record):
+    """Distance of one margin of the panel from the population's."""
+
+    name: str = Field(description="attribute")
+    distance: float = Field(description="total variation distance, 0 is perfect")
+    expected: float = Field(description="mean distance of a random sample of the same size")
+    cells: int = Field(description="cells of the margin")
+
+
+class FidelityRecord(Record):
+    """How far the panel is from the population."""
+
+    citizens: int = Field(description="citizens")
+    effective_size: float = Field(description="Kish's effective number of citizens")
+    imputed_share: float = Field(description="weighted share with donor-imputed columns")
+    margins: tuple[MarginRecord, ...] = Field(description="by attribute")
+    prompt_version: str = Field(description="version of the persona template")
+    prompt_hash: str = Field(description="hash of the persona template")
+
+
+class ElicitationRecord(Record):
+    """How an elicitation went."""
+
+    backend: str = Field(description="identity of the model")
+    frame: str = Field(description="frame id")
+    asked: int = Field(description="answers asked for")
+    invalid: int = Field(description="refused, failed or unreadable")
+    excluded: int = Field(description="cells below the answer-mass gate")
+    cells: int = Field(description="pairs x 2 orders")
+    seconds: float = Field(description="wall time")
+
+
+class AssemblyRecord(Record):
+    """How the assembly went."""
+
+    backend: str = Field(description="identity of the citizens' model")
+    votes: int = Field(description="votes recorded")
+    states: dict[str, dict[str, int]] = Field(description="phase -> state -> votes")
+    invalid_share: float = Field(description="share of votes without a valid answer")
+    statements: int = Field(description="statements recorded")
+    silent: int = Field(description="of them without usable text")
+    changed: float = Field(description="weighted share of citizens x pairs that changed sides")
+    shift: float = Field(description="mean absolute change of a citizen's probability")
+    toward: float = Field(description="mean change toward the table's majority, negative is away")
+    calls: int = Field(description="model calls made in this process")
+    prompt_version: str = Field(description="version of the assembly's prompts")
+    prompt_hash: str = Field(description="hash of the assembly's prompts")
+
+
+class ConsensusRecord(Record):
+    """The decision in numbers, and what a second panel would agree to."""
+
+    pairs: int = Field(description="pairs voted on")
+    contested: int = Field(description="pairs whose interval holds one half")
+    unusable_share: float = Field(description="citizens x pairs without a ballot in both orders")
+    ceiling: float = Field(description="agreement of two independent panels, held-out pairs")
+    ceiling_low: float = Field(description="lower end of the ceiling's range")
+    ceiling_high: float = Field(description="upper end of the ceiling's range")
+    half_agreement: float = Field(description="agreement of random halves, held-out pairs")
+
+
+class TrainingRecord(Record):
+    """How the training went. Losses are answer cross-entropies in nats, lower is better."""
+
+    adapter_sha256: str = Field(description="hash of the adapter's weights")
+    base_sha256: str = Field(description="content hash of the base weights")
+    objective: str = Field(description="training objective")
+    rows: int = Field(description="training rows: pairs x frames x 2 orders")
+    steps: int = Field(description="optimizer steps")
+    parameters: int = Field(description="trained parameters")
+    seconds: float = Field(description="wall time, loading included")
+    loss_first: float = Field(description="mean loss of the first tenth of the steps")
+    loss_last: float = Field(description="mean loss of the last tenth of the steps")
+    loss_floor: float = Field(description="entropy of the targets: the loss of a perfect match")
+    replay_kl_last: float = Field(description="KL(base || model) on replay text, nats a position")
+    mass_last: float = Field(description="mean total probability of the labels; 1 is best")
+
+
+class Summary(Record):
+    """What `--json` prints: the run in one object."""
+
+    name: str = Field(description="name of the run")
+    seconds: float = Field(description="wall time of the stages, resumed ones included")
+    agreement_before: float = Field(description="share of held-out pairs on the assembly's side")
+    agreement_after: float = Field(description="the same after training")
+    gain: float = Field(description="after minus before")
+    gain_low: float = Field(description="lower end of the paired bootstrap interval")
+    gain_high: float = Field(description="upper end of the paired bootstrap interval")
+    ceiling: float = Field(description="agreement of two independent panels")
+    citizens: int = Field(description="citizens")
+    outcomes: int = Field(description="outcomes")
+    pairs: int = Field(description="pairs voted on")
+    held_out_pairs: int = Field(description="of them among held-out outcomes")
+    invalid_share: float = Field(description="share of votes without a valid answer")
+    imputed_share: float = Field(description="weighted share of citizens with imputed columns")
+    seed: int = Field(description="root seed")
+    config_hash: str = Field(description="content address of the settings")
+    deterministic: bool = Field(description="figures repeat on the same machine")
+    report: str = Field(description="path of the report")
+
+
+def write_record(record: BaseModel, path: Path) -> None:
+    """Write a record as indented JSON, whole or not at all."""
+    write_text(path, record.model_dump_json(indent=2) + "\n")
+
+
+def read_record(model: type[M], path: Path) -> M:
+    """Read a record; DataError when it is missing or of another form."""
+    try:
+        return model.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(
+            f"no {path.name!r} in {str(path.parent)!r}; run that stage first"
+        ) from error
+    except ValidationError as error:
+        raise DataError(
+            f"{str(path)!r} is malformed: {error.errors()[0]['msg']!r}; run the stage again"
+        ) from error

@@ -1,0 +1,261 @@
+"""The report: one static HTML file without script that asks nothing of any network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+
+import jinja2
+from markupsafe import Markup
+
+import plenary
+from plenary.app import report_parts as parts
+from plenary.app import workspace as ws
+from plenary.app.clean import visible
+from plenary.app.models import takes_part
+from plenary.app.records import Summary, TrainingRecord, read_record, write_record
+from plenary.app.report_parts import Drawing, Head, Results, Row, Said, Tile
+from plenary.app.run_directory import write_text
+from plenary.app.verdict import Measured, Verdict, verdict
+from plenary.app.workspace import Workspace
+
+TEMPLATE = "report.html.j2"
+STYLE = "report.css"
+LIMITS = (
+    "A panel of simulated citizens is a device for making a target. It is no forecast of what a "
+    "citizens' assembly of people would decide.",
+    "The interval of the gain counts the choice of held-out outcomes and nothing else: not the "
+    "choice "
+    "of citizens, of wording, of the seed, or of the model.",
+    "The ceiling is estimated from this panel by resampling whole tables; with few tables it is "
+    "coarse.",
+    "Standard errors of utilities are those of the fit (Laplace) and take the answers as given. "
+    "Nothing is corrected for looking at many outcomes.",
+    "Statements are what a model said in a persona. They stand here as a sample, unedited but for "
+    "hidden characters and length.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the template shows."""
+
+    style: Markup
+    style_hash: str
+    version: str
+    created: str
+    summary: Summary
+    summary_json: str
+    verdict: Verdict
+    tiles: tuple[Tile, ...]
+    agreement_figure: Markup
+    measures: tuple[Row, ...]
+    scatters: tuple[Drawing, ...]
+    calibration: tuple[Drawing, ...]
+    moved: tuple[Row, ...]
+    all_moved: tuple[Row, ...]
+    moved_caption: str
+    panel_note: str
+    margins: tuple[Row, ...]
+    assembly_note: str
+    ballots: tuple[Row, ...]
+    statements: tuple[Said, ...]
+    training: tuple[Row, ...]
+    limits: tuple[str, ...]
+    settings: tuple[Row, ...]
+    provenance: tuple[Row, ...]
+    fact_heads: tuple[Head, ...] = parts.FACTS
+    measure_heads: tuple[Head, ...] = parts.MEASURES
+    moved_heads: tuple[Head, ...] = parts.MOVEMENTS
+    margin_heads: tuple[Head, ...] = parts.MARGINS
+    ballot_heads: tuple[Head, ...] = parts.BALLOTS
+    setting_heads: tuple[Head, ...] = parts.SETTINGS
+
+
+def write_report(space: Workspace) -> Summary:
+    """Write summary.json and report.html of a run whose stages have all run."""
+    results = parts.read_results(space)
+    summary = summarise(results)
+    write_text(space.file(ws.REPORT), render(page(results, summary)))
+    write_record(summary, space.file(ws.SUMMARY))
+    return summary
+
+
+def summarise(results: Results) -> Summary:
+    """The run in one object."""
+    space, c = results.space, results.comparison
+    manifest = space.run.manifest
+    return Summary(
+        name=manifest.name,
+        seconds=round(sum(record.seconds for record in manifest.stages.values()), 1),
+        agreement_before=c.agreement_before,
+        agreement_after=c.agreement_after,
+        gain=c.gain,
+        gain_low=c.gain_low,
+        gain_high=c.gain_high,
+        ceiling=results.decision.ceiling,
+        citizens=results.fidelity.citizens,
+        outcomes=len(space.plan.outcomes),
+        pairs=results.decision.pairs,
+        held_out_pairs=int(space.held_out_mask.sum()),
+        invalid_share=results.assembly.invalid_share,
+        imputed_share=results.fidelity.imputed_share,
+        seed=manifest.seed,
+        config_hash=manifest.config_hash,
+        deterministic=manifest.deterministic,
+        report=str(space.file(ws.REPORT)),
+    )
+
+
+def page(results: Results, summary: Summary) -> Page:
+    """Everything the template needs."""
+    style = _asset(STYLE)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    space = results.space
+    return Page(
+        style=Markup(style),
+        style_hash=f"sha256-{digest}",
+        version=plenary.__version__,
+        created=f"{space.run.manifest.created:%Y-%m-%d %H:%M} UTC",
+        summary=summary,
+        summary_json=summary.model_dump_json(indent=2),
+        verdict=verdict(_measured(results, summary)),
+        tiles=_tiles(results, summary),
+        agreement_figure=parts.agreement_figure(results),
+        measures=parts.measures(results.comparison),
+        scatters=parts.scatters(results),
+        calibration=parts.calibration(results),
+        moved=parts.most_moved(results),
+        all_moved=parts.all_moved(results),
+        moved_caption=parts.moved_caption(results),
+        panel_note=_panel_note(results),
+        margins=parts.margins(results.fidelity),
+        assembly_note=_assembly_note(results),
+        ballots=parts.ballots(results.assembly),
+        statements=parts.statements(space),
+        training=_training(space),
+        limits=LIMITS,
+        settings=parts.settings(space.config),
+        provenance=_provenance(results),
+    )
+
+
+def render(shown: Page) -> str:
+    """The HTML of a page; all text is escaped and rid of hidden characters."""
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.from_string(_asset(TEMPLATE)).render(page=shown)
+
+
+def _finalize(value: object) -> object:
+    if isinstance(value, str) and not isinstance(value, Markup) and "\n" not in value:
+        return visible(value, 2000)
+    return value
+
+
+def _asset(name: str) -> str:
+    return (resources.files("plenary.app") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _measured(results: Results, summary: Summary) -> Measured:
+    d = results.decision
+    return Measured(
+        before=summary.agreement_before,
+        after=summary.agreement_after,
+        gain=summary.gain,
+        low=summary.gain_low,
+        high=summary.gain_high,
+        ceiling=d.ceiling,
+        ceiling_low=d.ceiling_low,
+        ceiling_high=d.ceiling_high,
+        pairs=summary.held_out_pairs,
+        outcomes=len(results.space.plan.held_out),
+        citizens=summary.citizens,
+        invalid=summary.invalid_share,
+        contested=d.contested / d.pairs,
+        imputed=summary.imputed_share,
+        frame=results.asked[0].frame,
+        embedded=takes_part(results.space.config),
+    )
+
+
+def _tiles(results: Results, s: Summary) -> tuple[Tile, ...]:
+    return (
+        Tile("Agreement before", f"{s.agreement_before:.1%}", f"{s.held_out_pairs} held-out pairs"),
+        Tile("Agreement after", f"{s.agreement_after:.1%}", "same pairs"),
+        Tile(
+            "Gain",
+            f"{100 * s.gain:+.1f}",
+            f"points, 95 % {100 * s.gain_low:+.1f} to {100 * s.gain_high:+.1f}",
+        ),
+        Tile("Ceiling", f"{s.ceiling:.1%}", "two independent panels"),
+        Tile("Invalid ballots", f"{s.invalid_share:.2%}", f"of {results.assembly.votes:,}"),
+        Tile("Imputed", f"{s.imputed_share:.1%}", "of the panel, by weight"),
+        Tile("Time", _duration(s.seconds), "all stages"),
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def _panel_note(results: Results) -> str:
+    f, p = results.fidelity, results.population
+    return (
+        f"{f.citizens} citizens (effective size {f.effective_size:.1f}) drawn by weight from "
+        f"{p.rows:,} records of {p.source}, {p.year}; {p.universe}. In {f.imputed_share:.1%} of "
+        f"the "
+        f"panel and {p.imputed_share:.1%} of the population, by weight, {len(p.imputed_columns)} "
+        f"columns come from donor records: {', '.join(p.imputed_columns)}."
+    )
+
+
+def _assembly_note(results: Results) -> str:
+    a, d = results.assembly, results.decision
+    direction = "toward" if a.toward >= 0 else "away from"
+    return (
+        f"{a.votes:,} ballots, {a.invalid_share:.2%} invalid; {a.statements:,} statements, "
+        f"{a.silent:,} "
+        f"without usable text. The discussion changed the side of {a.changed:.1%} of the citizens' "
+        f"choices; their probabilities moved by {a.shift:.3f} on average, and by "
+        f"{abs(a.toward):.3f} "
+        f"{direction} the majority of the rest of their table. On {d.contested} of {d.pairs} pairs "
+        "the interval of the assembly's share holds one half."
+    )
+
+
+def _training(space: Workspace) -> tuple[Row, ...]:
+    record = read_record(TrainingRecord, space.file(ws.TRAINING))
+    skipped = {"adapter_sha256", "base_sha256"}
+    values = record.model_dump(mode="json").items()
+    return parts.facts((k.replace("_", " "), v) for k, v in values if k not in skipped)
+
+
+def _provenance(results: Results) -> tuple[Row, ...]:
+    space, manifest = results.space, results.space.run.manifest
+    training = read_record(TrainingRecord, space.file(ws.TRAINING))
+    a, f = results.assembly, results.fidelity
+    return parts.facts(
+        [
+            ("deterministic", f"{'yes' if manifest.deterministic else 'no'}: {manifest.reason}"),
+            ("config hash", manifest.config_hash),
+            ("git revision", manifest.git_revision or "not a checkout"),
+            ("model", results.asked[0].backend),
+            ("model after", results.asked[1].backend),
+            ("citizens' model", a.backend),
+            ("adapter sha256", training.adapter_sha256),
+            ("base weights", training.base_sha256),
+            ("population sha256", results.population.sha256),
+            ("persona prompt", f"{f.prompt_version}, {f.prompt_hash}"),
+            ("assembly prompts", f"{a.prompt_version}, {a.prompt_hash}"),
+            *((f"version of {name}", version) for name, version in manifest.versions.items()),
+            *((f"seconds: {n}", round(r.seconds, 2)) for n, r in manifest.stages.items()),
+        ]
+    )

@@ -1,0 +1,329 @@
+"""The tables and figures of the report, from the files of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+from markupsafe import Markup
+
+from assembly.ballots import STATES, VALID
+from evaluation.comparison import Comparison, UtilityShift
+from evaluation.thurstonian import UtilityFit
+from plenary.app import workspace as ws
+from plenary.app.clean import visible
+from plenary.app.config import PipelineConfig, flat_settings
+from plenary.app.records import (
+    AssemblyRecord,
+    ConsensusRecord,
+    ElicitationRecord,
+    FidelityRecord,
+    PopulationRecord,
+    read_record,
+)
+from plenary.app.svg import Range, Series, ranges, scatter
+from plenary.app.workspace import Workspace
+from plenary.preferences import FloatArray, pair_shares
+from plenary.seeding import generator
+
+TRUSTED = 0.5
+STATEMENTS = 10
+MOVED = 10
+
+
+class Head(NamedTuple):
+    """A column head; numbers are set flush right."""
+
+    name: str
+    number: bool = False
+
+
+class Tile(NamedTuple):
+    """One figure in large type."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+class Drawing(NamedTuple):
+    """A figure and what stands below it."""
+
+    drawing: Markup
+    caption: str
+
+
+class Said(NamedTuple):
+    """A statement with who said it, and for which outcome against which."""
+
+    text: str
+    speaker: str
+    side: str
+    other: str
+
+
+Row = tuple[str, ...]
+NAMES = {
+    "agreement": "agreement with the majority (higher is closer)",
+    "kl": "KL divergence from the assembly's shares, nats (lower is closer)",
+    "brier": "squared distance to the assembly's shares (lower is closer)",
+    "order_gap": "excess of the first slot (0 is none)",
+    "order_gap_size": "size of a pair's order gap (0 is none)",
+    "decisiveness": "decisiveness, mean |2p - 1|",
+    "mass": "probability of the answer labels together (1 is best)",
+    "tied": "pairs answered exactly even",
+    "unanswered": "pairs without a valid answer in both orders",
+}
+FACTS = (Head("What"), Head("Value"))
+MEASURES = (Head("Measure"), Head("Before", True), Head("After", True))
+MARGINS = (Head("Attribute"), Head("Distance", True), Head("Expected", True), Head("Cells", True))
+BALLOTS = (Head("Phase"), *(Head(state, True) for state in STATES))
+SETTINGS = (Head("Setting"), Head("Value"), Head(""))
+MOVEMENTS = (
+    Head("Outcome"),
+    Head("Topic"),
+    Head("Assembly", True),
+    Head("Before", True),
+    Head("After", True),
+    Head("Change", True),
+    Head("Direction"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Utilities:
+    """Fits of one side of the split, and the outcomes they are about [K]."""
+
+    before: UtilityFit
+    after: UtilityFit
+    assembly: UtilityFit
+    shift: UtilityShift
+    texts: tuple[str, ...]
+    topics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Everything that the report shows, read from a run."""
+
+    space: Workspace
+    population: PopulationRecord
+    fidelity: FidelityRecord
+    assembly: AssemblyRecord
+    decision: ConsensusRecord
+    asked: tuple[ElicitationRecord, ElicitationRecord]
+    comparison: Comparison
+    held_out: Utilities
+
+
+def read_results(space: Workspace) -> Results:
+    """Read what the stages left; DataError when a stage has not run."""
+    before, after = (read_record(ElicitationRecord, space.file(f"{w}.json")) for w in ws.WHEN)
+    return Results(
+        space=space,
+        population=read_record(PopulationRecord, space.file(ws.POPULATION)),
+        fidelity=read_record(FidelityRecord, space.file(ws.FIDELITY)),
+        assembly=read_record(AssemblyRecord, space.file(ws.ASSEMBLY)),
+        decision=read_record(ConsensusRecord, space.file("consensus.json")),
+        asked=(before, after),
+        comparison=read_record(Comparison, space.file(ws.COMPARISON)),
+        held_out=_utilities(space, "held_out"),
+    )
+
+
+def _utilities(space: Workspace, side: str) -> Utilities:
+    outcomes = [space.plan.outcomes[k] for k in getattr(space.plan, side)]
+    before, after, assembly = (
+        UtilityFit.load(space.file(ws.fit_stem(source, side))) for source in ws.SOURCES
+    )
+    return Utilities(
+        before,
+        after,
+        assembly,
+        UtilityShift.read(space.file(ws.shift_file(side))),
+        tuple(visible(outcome.text) for outcome in outcomes),
+        tuple(visible(outcome.topic) for outcome in outcomes),
+    )
+
+
+def scatters(results: Results) -> tuple[Drawing, ...]:
+    """Utilities before and after against the assembly's, on one scale."""
+    u = results.held_out
+    everything = np.concatenate([u.before.mu, u.after.mu, u.assembly.mu])
+    limits = (float(everything.min()), float(everything.max()))
+    drawings = []
+    for when, fitted in (("before", u.before), ("after", u.after)):
+        r = float(np.corrcoef(fitted.mu, u.assembly.mu)[0, 1])
+        finding = (
+            f"Correlation with the assembly's utilities {when}: {r:.2f}, {len(u.texts)} outcomes."
+        )
+        series = Series(u.assembly.mu, fitted.mu, u.texts, when)
+        title = f"Model {when} training"
+        drawing = scatter(series, limits, ("assembly", title.lower()), title, finding)
+        drawings.append(Drawing(drawing, f"{title}. {finding}"))
+    return tuple(drawings)
+
+
+def calibration(results: Results) -> tuple[Drawing, ...]:
+    """Probabilities of the held-out pairs before and after against the assembly's shares."""
+    space = results.space
+    held = space.held_out_mask
+    pairs, target = space.consensus.pairs[held], space.consensus.p[held]
+    texts = [visible(text, 60) for text in space.plan.texts]
+    labels = [f"{texts[a]} / {texts[b]}" for a, b in pairs.tolist()]
+    drawings = []
+    for when in ws.WHEN:
+        p = pair_shares(space.cells(when), pairs).p
+        gap = float(np.nanmean(np.abs(p - target)))
+        finding = f"Mean distance between model and assembly {when}: {gap:.3f}, {len(pairs)} pairs."
+        names = ("assembly's share for the first outcome", f"model {when} training")
+        drawing = scatter(
+            Series(target, p, labels, when), (0.0, 1.0), names, f"Pairs, {when}", finding
+        )
+        drawings.append(Drawing(drawing, finding))
+    return tuple(drawings)
+
+
+def agreement_figure(results: Results) -> Markup:
+    """Agreement before and after beside the ceiling, with intervals."""
+    c, d = results.comparison, results.decision
+    rows = (
+        Range("before training", c.before.agreement, c.before.low, c.before.high, "before"),
+        Range("after training", c.after.agreement, c.after.low, c.after.high, "after"),
+        Range("another panel", d.ceiling, d.ceiling_low, d.ceiling_high, "target"),
+    )
+    low = min(0.5, *(row.low for row in rows))
+    finding = (
+        f"Agreement {c.agreement_before:.3f} before, {c.agreement_after:.3f} after, "
+        f"ceiling {d.ceiling:.3f}."
+    )
+    return ranges(rows, (low, 1.0), "Agreement with the assembly's majority", finding)
+
+
+def measures(comparison: Comparison) -> tuple[Row, ...]:
+    """Every measure of the model before and after."""
+    before, after = comparison.before.model_dump(), comparison.after.model_dump()
+    return tuple(
+        (NAMES[name], _number(value), _number(after[name]))
+        for name, value in before.items()
+        if name in NAMES
+    )
+
+
+def moved(results: Results, order: FloatArray, count: int | None = None) -> tuple[Row, ...]:
+    """Rows of held-out outcomes in descending `order` [K], on the scale before training."""
+    u, s = results.held_out, results.held_out.shift
+    toward = np.abs(s.before - s.target) - np.abs(s.after - s.target)
+    return tuple(
+        (
+            u.texts[k],
+            u.topics[k],
+            f"{s.target[k]:+.2f}",
+            f"{s.before[k]:+.2f}",
+            f"{s.after[k]:+.2f}",
+            f"{s.shift[k]:+.2f} ({s.low[k]:+.2f} to {s.high[k]:+.2f})",
+            ("toward" if toward[k] > 0 else "away") + ("" if s.moved[k] else ", within error"),
+        )
+        for k in np.argsort(-order, kind="stable")[:count].tolist()
+    )
+
+
+def most_moved(results: Results) -> tuple[Row, ...]:
+    """The held-out outcomes whose fitted utility changed most."""
+    return moved(results, np.abs(results.held_out.shift.shift), MOVED)
+
+
+def all_moved(results: Results) -> tuple[Row, ...]:
+    """All held-out outcomes, the assembly's favourites first."""
+    return moved(results, results.held_out.assembly.mu)
+
+
+def moved_caption(results: Results) -> str:
+    """What the table of moved outcomes says, and how far its scale can be trusted."""
+    s, settings = results.held_out.shift, results.comparison.settings
+    said = (
+        f"{int(s.moved.sum())} of {len(s.shift)} held-out outcomes moved beyond error (false "
+        f"discovery "
+        f"rate {settings.false_discovery:g}). Utilities on the model's scale before training, "
+        f"centre 0, "
+        f"spread 1, intervals {settings.level:.0%}."
+    )
+    if s.anchored < TRUSTED:
+        said += (
+            " Most outcomes moved, so the common scale, and hence single rows, are not to be "
+            "trusted."
+        )
+    return said
+
+
+def margins(fidelity: FidelityRecord) -> tuple[Row, ...]:
+    """One row an attribute."""
+    return tuple(
+        (m.name.replace("_", " "), f"{m.distance:.3f}", f"{m.expected:.3f}", str(m.cells))
+        for m in fidelity.margins
+    )
+
+
+def ballots(assembly: AssemblyRecord) -> tuple[Row, ...]:
+    """Votes by phase and state."""
+    return tuple(
+        (f"{phase} discussion", *(f"{counts[state]:,}" for state in STATES))
+        for phase, counts in assembly.states.items()
+    )
+
+
+def statements(space: Workspace) -> tuple[Said, ...]:
+    """A random sample of what was said, in the order of the pairs."""
+    rows = pq.read_table(space.file(ws.STATEMENTS)).to_pylist()
+    spoken = [row for row in rows if row["state"] == VALID and row["side"] is not None]
+    size = min(STATEMENTS, len(spoken))
+    picked = generator(space.seed, "report", "statements").choice(len(spoken), size, replace=False)
+    texts, pairs = space.plan.texts, space.plan.pairs
+    said = []
+    for k in sorted(picked.tolist()):
+        row = spoken[k]
+        persona = space.panel.personas[row["citizen"]]
+        pair = pairs[row["pair"]]
+        speaker = f"{persona.name} ({persona.age}, {persona.state})"
+        side, other = (visible(texts[pair[s]]) for s in (row["side"], 1 - row["side"]))
+        said.append(Said(visible(row["text"]), visible(speaker), side, other))
+    return tuple(said)
+
+
+def settings(config: PipelineConfig) -> tuple[Row, ...]:
+    """Every setting with its value, marked where it is not the default."""
+    usual = flat_settings(PipelineConfig())
+    return tuple(
+        (name, shown(value), "" if usual.get(name) == value else "set")
+        for name, value in flat_settings(config).items()
+    )
+
+
+def shown(value: object) -> str:
+    """A setting's value as one writes it."""
+    if value is None:
+        return "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(visible(str(item)) for item in value) or "none"
+    return visible(str(value))
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> tuple[Row, ...]:
+    """Two-column rows."""
+    return tuple((name, _number(v) if isinstance(v, float) else shown(v)) for name, v in pairs)
+
+
+def _number(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return shown(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "none" if np.isnan(value) else f"{value:.4g}"
+
+
+def percent(values: Sequence[float]) -> str:
+    """Share or range of shares as percent."""
+    return " to ".join(f"{100 * value:.1f}" for value in values) + " %"

@@ -1,0 +1,283 @@
+"""The stages up to the assembly's decision. Each reads the workspace and writes its files whole."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from assembly.ballots import AFTER, BEFORE, VALID, Votes
+from assembly.consensus import Ceiling, consensus, panel_ceiling
+from assembly.ledger import Ledger, Spoken
+from assembly.movement import movement
+from assembly.prompts import PROMPT_HASH, PROMPT_VERSION
+from assembly.session import convene
+from census_data.fidelity import panel_fidelity
+from evaluation.elicitation import elicit
+from personas.export import write_panel
+from personas.prompt import TEMPLATE_HASH, TEMPLATE_VERSION
+from personas.sampling import recruit
+from plenary.app import workspace as ws
+from plenary.app.config import PipelineConfig
+from plenary.app.models import takes_part
+from plenary.app.plan import chosen_outcomes, make_plan
+from plenary.app.records import (
+    AssemblyRecord,
+    ConsensusRecord,
+    ElicitationRecord,
+    FidelityRecord,
+    MarginRecord,
+    PopulationRecord,
+    write_record,
+)
+from plenary.app.run_directory import staged
+from plenary.app.workspace import Workspace
+from plenary.chat.budget import BudgetedBackend
+from plenary.chat.cache import CachedBackend, SqliteStore
+from plenary.seeding import derived_seed, generator
+
+Settings = tuple[BaseModel | str | int | None, ...]
+
+
+class Stage(NamedTuple):
+    """One step of a run.
+
+    settings: what of the config it depends on. needs: stages whose files it reads.
+    outputs: files it leaves. code: packages whose source is part of its fingerprint.
+    continues: begun work is carried on, so other settings are refused instead of starting again.
+    """
+
+    name: str
+    work: Callable[[Workspace], None]
+    settings: Callable[[PipelineConfig], Settings]
+    needs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    code: tuple[str, ...]
+    continues: bool = False
+
+
+def plan(space: Workspace) -> None:
+    """Choose outcomes, split them and draw the pairs."""
+    config = space.config
+    catalogue = chosen_outcomes(config.outcomes, space.seed, embedded_reads=takes_part(config))
+    made = make_plan(catalogue, config.outcomes, config.design, space.seed)
+    write_record(made, space.file(ws.PLAN))
+
+
+def census(space: Workspace) -> None:
+    """Load the population, its hash checked, and note what it is."""
+    population = space.population
+    source = population.source
+    record = PopulationRecord(
+        source=source.source,
+        year=source.year,
+        universe=source.universe,
+        sha256=source.sha256,
+        rows=len(population),
+        weight_sum=float(population.weight.sum()),
+        imputed_share=population.imputed_share,
+        imputed_columns=source.imputed_columns,
+        notes=source.notes,
+    )
+    write_record(record, space.file(ws.POPULATION))
+    space.run.record_inputs({"population": source.sha256})
+
+
+def recruit_panel(space: Workspace) -> None:
+    """Draw the panel and measure how far its margins are from the population's."""
+    panel = recruit(space.population, space.config.panel, space.seed)
+    with staged(space.file(ws.PANEL)) as path:
+        write_panel(panel, path)
+    rows = np.array([persona.row_id for persona in panel])
+    margins = panel_fidelity(space.population, rows, panel.weight)
+    record = FidelityRecord(
+        citizens=len(panel),
+        effective_size=panel.effective_size,
+        imputed_share=panel.imputed_share,
+        margins=tuple(MarginRecord(**margin._asdict()) for margin in margins),
+        prompt_version=TEMPLATE_VERSION,
+        prompt_hash=TEMPLATE_HASH,
+    )
+    write_record(record, space.file(ws.FIDELITY))
+
+
+def elicit_before(space: Workspace) -> None:
+    """Ask the model about every pair as it is."""
+    ask_model(space, space.model(space.config.model), "before")
+
+
+def ask_model(space: Workspace, model: BudgetedBackend, when: str) -> None:
+    """Ask a model about every pair in both orders; recorded calls are not asked again."""
+    started = time.monotonic()
+    settings = space.config.elicitation
+    with SqliteStore(space.file(ws.CALLS)) as store:
+        answers = asyncio.run(
+            elicit(
+                CachedBackend(model, store),
+                space.plan.texts,
+                space.plan.pairs,
+                settings,
+                seed=derived_seed(space.seed, "elicit"),
+            )
+        )
+    with staged(space.file(f"{when}.parquet")) as path:
+        answers.accepted.write(path)
+    record = ElicitationRecord(
+        backend=model.name,
+        frame=settings.frame,
+        asked=answers.asked,
+        invalid=answers.invalid,
+        excluded=int(answers.excluded.sum()),
+        cells=len(answers.cells),
+        seconds=time.monotonic() - started,
+    )
+    write_record(record, space.file(f"{when}.json"))
+    space.watcher.asked(when, answers.asked)
+
+
+def convene_assembly(space: Workspace) -> None:
+    """Hold the assembly, or carry it on, and export what the ledger holds."""
+    model = space.model(space.config.citizens_model)
+    with Ledger(space.file(ws.LEDGER)) as ledger:
+        votes = asyncio.run(
+            convene(
+                model,
+                space.persona_texts,
+                space.panel.weight,
+                space.plan.texts,
+                space.plan.pairs,
+                space.config.assembly,
+                ledger,
+                space.file(ws.CHECKPOINTS),
+                space.seed,
+                space.watcher.assembly,
+            )
+        )
+        transcript = ledger.transcript()
+    _export(space, votes, transcript)
+    write_record(_assembly_record(space, votes, transcript, model), space.file(ws.ASSEMBLY))
+
+
+def _export(space: Workspace, votes: Votes, transcript: list[Spoken]) -> None:
+    with staged(space.file(ws.VOTES)) as path:
+        votes.write(path)
+    columns = list(zip(*transcript, strict=True)) or [()] * len(Spoken._fields)
+    table = pa.table(dict(zip(Spoken._fields, map(list, columns), strict=True)))
+    with staged(space.file(ws.STATEMENTS)) as path:
+        pq.write_table(table, path)
+
+
+def _assembly_record(
+    space: Workspace, votes: Votes, transcript: list[Spoken], model: BudgetedBackend
+) -> AssemblyRecord:
+    moved = movement(votes, len(space.plan.pairs), space.panel.weight, space.seating.table_of())
+    return AssemblyRecord(
+        backend=model.name,
+        votes=len(votes),
+        states={"before": votes.counted(BEFORE), "after": votes.counted(AFTER)},
+        invalid_share=float((votes.state != VALID).mean()),
+        statements=len(transcript),
+        silent=sum(spoken.state != VALID for spoken in transcript),
+        changed=moved.changed,
+        shift=moved.shift,
+        toward=moved.toward,
+        calls=model.counts.calls,
+        prompt_version=PROMPT_VERSION,
+        prompt_hash=PROMPT_HASH,
+    )
+
+
+def decide(space: Workspace) -> None:
+    """Weighted shares a pair before and after the discussion, and the panel's own reliability."""
+    tables = space.seating.table_of()
+    arguments = (space.votes, space.plan.pairs, space.panel.weight)
+    level = space.config.comparison.level
+    first = consensus(*arguments, BEFORE, level=level)
+    after = consensus(*arguments, AFTER, level=level, clusters=tables)
+    for decided, name in ((first, ws.CONSENSUS_BEFORE), (after, ws.CONSENSUS)):
+        with staged(space.file(name)) as path:
+            decided.write(path)
+    ceiling = _ceiling(space)
+    record = ConsensusRecord(
+        pairs=len(after.pairs),
+        contested=int(after.contested.sum()),
+        unusable_share=after.unusable_share,
+        ceiling=ceiling.agreement,
+        ceiling_low=ceiling.low,
+        ceiling_high=ceiling.high,
+        half_agreement=ceiling.half_agreement,
+    )
+    write_record(record, space.file("consensus.json"))
+
+
+def _ceiling(space: Workspace) -> Ceiling:
+    """How far two panels would agree on the held-out pairs, tables kept whole."""
+    first = len(space.plan.train_pairs)
+    votes = space.votes
+    held = votes.pair >= first
+    columns = {name: getattr(votes, name)[held] for name in Votes.__slots__}
+    return panel_ceiling(
+        Votes(**{**columns, "pair": columns["pair"] - first}),
+        space.plan.pairs[first:],
+        space.panel.weight,
+        AFTER,
+        generator(space.seed, "ceiling"),
+        clusters=space.seating.table_of(),
+    )
+
+
+def _models(config: PipelineConfig) -> Settings:
+    return (config.citizens_model, config.base_url)
+
+
+ASSEMBLY_STAGES: tuple[Stage, ...] = (
+    Stage(
+        "plan",
+        plan,
+        lambda c: (c.outcomes, c.design, c.model, c.citizens_model, c.seed),
+        (),
+        (ws.PLAN,),
+        ("plenary",),
+    ),
+    Stage("census", census, lambda c: (c.population,), (), (ws.POPULATION,), ("census_data",)),
+    Stage(
+        "recruit",
+        recruit_panel,
+        lambda c: (c.panel, c.population, c.seed),
+        ("census",),
+        (ws.PANEL, ws.FIDELITY),
+        ("personas", "census_data"),
+    ),
+    Stage(
+        "elicit before",
+        elicit_before,
+        lambda c: (c.model, c.base_url, c.elicitation, c.seed),
+        ("plan",),
+        ("before.parquet", "before.json"),
+        ("evaluation",),
+    ),
+    # The ledger's calls are content-addressed, so newer code carries an assembly on.
+    Stage(
+        "convene",
+        convene_assembly,
+        lambda c: (*_models(c), c.assembly, c.seed),
+        ("plan", "recruit"),
+        (ws.VOTES, ws.STATEMENTS, ws.ASSEMBLY),
+        (),
+        continues=True,
+    ),
+    Stage(
+        "consensus",
+        decide,
+        lambda c: (c.comparison, c.assembly, c.seed),
+        ("convene", "recruit", "plan"),
+        (ws.CONSENSUS, ws.CONSENSUS_BEFORE, "consensus.json"),
+        ("assembly",),
+    ),
+)

@@ -1,0 +1,144 @@
+"""Counting what a model is asked, and stopping before more than the budget is spent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
+from plenary.errors import BudgetExceeded
+
+
+@dataclass(slots=True)
+class Counts:
+    """Calls are conversations answered; a choice may ask several answers of one conversation."""
+
+    calls: int = 0
+    answers: int = 0
+    invalid: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion tokens."""
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def invalid_share(self) -> float:
+        """Share of answers that were refused, failed or unreadable; 0 before the first answer."""
+        return self.invalid / self.answers if self.answers else 0.0
+
+    def add(self, answer: Reply | Choice) -> None:
+        """Count one answered conversation."""
+        self.calls += 1
+        self.prompt_tokens += answer.prompt_tokens
+        self.completion_tokens += answer.completion_tokens
+        if isinstance(answer, Choice):
+            self.answers += answer.asked
+            self.invalid += answer.invalid
+        else:
+            self.answers += 1
+            self.invalid += answer.text is None
+
+
+class CountingBackend(ChatBackend):
+    """Passes everything on and keeps count in `counts`."""
+
+    def __init__(self, backend: ChatBackend) -> None:
+        self._backend = backend
+        self.name = backend.name
+        self.supports_seed = backend.supports_seed
+        self.exact_choice = backend.exact_choice
+        self.counts = Counts()
+
+    async def generate(
+        self, conversations: Sequence[Conversation], sampling: Sampling
+    ) -> list[Reply]:
+        """Replies of the backend, counted."""
+        replies = await self._backend.generate(conversations, sampling)
+        for reply in replies:
+            self.counts.add(reply)
+        return replies
+
+    async def choose(
+        self,
+        conversations: Sequence[Conversation],
+        labels: tuple[str, ...],
+        *,
+        samples: int = 1,
+        seed: int = 0,
+    ) -> list[Choice]:
+        """Choices of the backend, counted."""
+        choices = await self._backend.choose(conversations, labels, samples=samples, seed=seed)
+        for choice in choices:
+            self.counts.add(choice)
+        return choices
+
+
+class BudgetedBackend(ChatBackend):
+    """Refuses the batch that would pass a limit, before any of it is asked; None is no limit.
+
+    calls: conversations, exact: a batch that does not fit is refused whole. tokens, seconds:
+    checked before each batch, so the last one may pass them. seconds run from the first call. Put
+    the cache around the budget, so that what is remembered costs nothing.
+    """
+
+    def __init__(
+        self,
+        backend: ChatBackend,
+        *,
+        calls: int | None = None,
+        tokens: int | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        self._backend = CountingBackend(backend)
+        self._limits = (calls, tokens, seconds)
+        self._started: float | None = None
+        self.name = backend.name
+        self.supports_seed = backend.supports_seed
+        self.exact_choice = backend.exact_choice
+
+    @property
+    def counts(self) -> Counts:
+        """What was asked so far."""
+        return self._backend.counts
+
+    async def generate(
+        self, conversations: Sequence[Conversation], sampling: Sampling
+    ) -> list[Reply]:
+        """Replies of the backend, or BudgetExceeded."""
+        self._check(len(conversations))
+        return await self._backend.generate(conversations, sampling)
+
+    async def choose(
+        self,
+        conversations: Sequence[Conversation],
+        labels: tuple[str, ...],
+        *,
+        samples: int = 1,
+        seed: int = 0,
+    ) -> list[Choice]:
+        """Choices of the backend, or BudgetExceeded."""
+        self._check(len(conversations))
+        return await self._backend.choose(conversations, labels, samples=samples, seed=seed)
+
+    def _check(self, more: int) -> None:
+        if not more:
+            return
+        now = time.monotonic()
+        self._started = now if self._started is None else self._started
+        calls, tokens, seconds = self._limits
+        if calls is not None and self.counts.calls + more > calls:
+            raise _exceeded("calls", calls, f"{self.counts.calls} made and {more} more to make")
+        if tokens is not None and self.counts.tokens >= tokens:
+            raise _exceeded("tokens", tokens, f"{self.counts.tokens} used")
+        if seconds is not None and now - self._started >= seconds:
+            raise _exceeded("seconds", seconds, f"{now - self._started:.0f} used")
+
+
+def _exceeded(what: str, limit: float, state: str) -> BudgetExceeded:
+    return BudgetExceeded(
+        f"the budget of {limit!r} {what} is used up ({state}); raise budget.{what} and resume"
+    )

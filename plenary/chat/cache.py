@@ -1,0 +1,184 @@
+"""Content-addressed memory of model calls: the same question is put to a model once.
+
+What was answered, refused or unreadable is kept; what failed on the way (a `failure` that starts
+with "failed") is not, so that the next run asks again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+from plenary.chat.base import (
+    ChatBackend,
+    Choice,
+    Conversation,
+    Reply,
+    Sampling,
+    call_key,
+    check_replies,
+)
+from plenary.errors import DataError
+
+FAILED = "failed"
+_KEYS_A_QUERY = 500
+
+Answer = TypeVar("Answer", Reply, Choice)
+
+
+class CallStore(Protocol):
+    """Where answers are kept: key -> JSON text. A key that is there already keeps its answer."""
+
+    def get_many(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """The answers of those keys that are there."""
+        ...
+
+    def put_many(self, answers: Mapping[str, str]) -> None:
+        """Keep answers, all or none of them."""
+        ...
+
+
+class MemoryStore(CallStore):
+    """A store that lasts as long as the process."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, str]:
+        """The answers of those keys that are there."""
+        return {key: self._answers[key] for key in keys if key in self._answers}
+
+    def put_many(self, answers: Mapping[str, str]) -> None:
+        """Keep answers."""
+        for key, answer in answers.items():
+            self._answers.setdefault(key, answer)
+
+
+class SqliteStore(CallStore):
+    """A store in one SQLite file (table `calls`) that processes may share; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._database = sqlite3.connect(path, timeout=30, check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            with self._database:
+                self._database.execute(
+                    "CREATE TABLE IF NOT EXISTS calls "
+                    "(key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID"
+                )
+        except sqlite3.Error as error:
+            raise DataError(
+                f"cannot open the call store {str(path)!r}: {error}; remove it or give another"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, str]:
+        """The answers of those keys that are there."""
+        found: dict[str, str] = {}
+        for start in range(0, len(keys), _KEYS_A_QUERY):
+            part = keys[start : start + _KEYS_A_QUERY]
+            marks = ",".join("?" * len(part))
+            found.update(
+                self._database.execute(f"SELECT key, reply FROM calls WHERE key IN ({marks})", part)
+            )
+        return found
+
+    def put_many(self, answers: Mapping[str, str]) -> None:
+        """Keep answers in one transaction."""
+        with self._database:
+            self._database.executemany("INSERT OR IGNORE INTO calls VALUES (?, ?)", answers.items())
+
+
+class CachedBackend(ChatBackend):
+    """Answers from the store where it can; asks for the rest, each distinct call once."""
+
+    def __init__(self, backend: ChatBackend, store: CallStore) -> None:
+        self._backend = backend
+        self._store = store
+        self.name = backend.name
+        self.supports_seed = backend.supports_seed
+        self.exact_choice = backend.exact_choice
+
+    async def generate(
+        self, conversations: Sequence[Conversation], sampling: Sampling
+    ) -> list[Reply]:
+        """Replies, from the store where the same sampling was asked for before."""
+        keys = [call_key(self.name, "generate", c, **asdict(sampling)) for c in conversations]
+        return await self._answers(
+            keys, conversations, Reply, lambda part: self._backend.generate(part, sampling)
+        )
+
+    async def choose(
+        self,
+        conversations: Sequence[Conversation],
+        labels: tuple[str, ...],
+        *,
+        samples: int = 1,
+        seed: int = 0,
+    ) -> list[Choice]:
+        """Choices; `samples` and `seed` tell calls apart only where the backend samples."""
+        drawn = {} if self.exact_choice else {"samples": samples, "seed": seed}
+        keys = [call_key(self.name, "choose", c, labels=labels, **drawn) for c in conversations]
+        return await self._answers(
+            keys,
+            conversations,
+            Choice,
+            lambda part: self._backend.choose(part, labels, samples=samples, seed=seed),
+        )
+
+    async def _answers(
+        self,
+        keys: Sequence[str],
+        conversations: Sequence[Conversation],
+        kind: type[Answer],
+        ask: Callable[[Sequence[Conversation]], Awaitable[list[Answer]]],
+    ) -> list[Answer]:
+        distinct = list(dict.fromkeys(keys))
+        answers = {key: _read(text, kind) for key, text in self._store.get_many(distinct).items()}
+        missing = {key: c for key, c in zip(keys, conversations, strict=True) if key not in answers}
+        if missing:
+            fresh = await ask(list(missing.values()))
+            check_replies(self.name, len(missing), len(fresh))
+            answers.update(zip(missing, fresh, strict=True))
+            kept = {key: answers[key] for key in missing if not _failed(answers[key])}
+            self._store.put_many({key: json.dumps(asdict(answer)) for key, answer in kept.items()})
+        return [answers[key] for key in keys]
+
+
+def _failed(answer: Reply | Choice) -> bool:
+    return (answer.failure or "").startswith(FAILED)
+
+
+def _read(text: str, kind: type[Answer]) -> Answer:
+    try:
+        fields = json.loads(text)
+        if kind is Choice:
+            fields["shares"] = tuple(fields["shares"])
+        return kind(**fields)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"the call store holds {text[:60]!r}, no {kind.__name__}; remove the store"
+        ) from error

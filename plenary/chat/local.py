@@ -1,0 +1,244 @@
+"""The transformers door: a causal language model from a folder, read exactly and in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from peft import PeftModel
+from safetensors import SafetensorError
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling, no_choice
+from plenary.chat.batching import TokenRow
+from plenary.chat.forward import Forward
+from plenary.chat.rendering import AnswerTokens, ChatRenderer
+from plenary.errors import BackendError
+from plenary.preferences import FloatArray
+from plenary.seeding import generator
+
+_IDENTITY = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+_LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ImportError)
+
+
+def _digest(folder: Path) -> str:
+    """Hash of weights, configuration and tokenizer: the identity of a checkpoint anywhere."""
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted({path for pattern in _IDENTITY for path in folder.glob(pattern)}):
+        digest.update(path.name.encode() + b"\0")
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "blake2b").digest())
+    return digest.hexdigest()
+
+
+def _checkpoint(path: str | Path, what: str) -> Path:
+    """The folder of a checkpoint: a local one, else a hub id through the hub's own cache."""
+    folder = Path(path)
+    if not folder.is_dir():
+        if str(path).count("/") != 1 or str(path).startswith((".", "/", "~")):
+            raise BackendError(f"{what} {str(path)!r} is no folder; check the path")
+        try:
+            folder = Path(snapshot_download(str(path), allow_patterns=list(_IDENTITY)))
+        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+            raise BackendError(
+                f"cannot fetch {what} {str(path)!r} from the hub: {error}; give a folder"
+            ) from error
+    if not any(folder.glob("*.safetensors")):
+        raise BackendError(
+            f"{what} {str(path)!r} holds no safetensors file; convert its weights to safetensors"
+        )
+    return folder
+
+
+def load_model(
+    path: str | Path, *, adapter: Path | None = None, device: str = "cpu"
+) -> PreTrainedModel:
+    """A causal language model in float32 for evaluation, the adapter merged into its weights."""
+    folder = _checkpoint(path, "model")
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
+    except _LOAD_ERRORS as error:
+        raise BackendError(
+            f"cannot load model {str(path)!r}: {error}; check the checkpoint"
+        ) from error
+    if adapter is not None:
+        model = _merged(model, _checkpoint(adapter, "adapter"))
+    return model.to(device).eval()
+
+
+def _merged(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
+    try:
+        return PeftModel.from_pretrained(
+            model, str(adapter), local_files_only=True
+        ).merge_and_unload()
+    except _LOAD_ERRORS as error:
+        raise BackendError(
+            f"cannot load adapter {str(adapter)!r}: {error}; was it made for this model?"
+        ) from error
+
+
+def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer beside a model."""
+    folder = _checkpoint(path, "model")
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except _LOAD_ERRORS as error:
+        raise BackendError(
+            f"cannot load the tokenizer of {str(path)!r}: {error}; check the checkpoint"
+        ) from error
+
+
+class LocalBackend(ChatBackend):
+    """A model on this machine: exact choices, replies drawn row by row from `Sampling.seed`.
+
+    Conversations may come in any order: those that share a long token prefix are found and the
+    prefix computed once. Message contents lose what the tokenizer or the template would read as
+    control, and outer white space.
+    """
+
+    supports_seed = True
+    exact_choice = True
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        adapter: Path | None = None,
+        batch_tokens: int = 4096,
+        device: str = "cpu",
+    ) -> None:
+        folder = _checkpoint(path, "model")
+        model = load_model(folder, adapter=adapter, device=device)
+        self._tokenizer = load_tokenizer(folder)
+        self._renderer = ChatRenderer(self._tokenizer)
+        ends = model.generation_config.eos_token_id if model.generation_config else None
+        ends = ends if isinstance(ends, list) else [ends]
+        self._ends = {end for end in (*ends, self._tokenizer.eos_token_id) if end is not None}
+        pad = self._tokenizer.pad_token_id
+        self._forward = Forward(model, pad if pad is not None else 0, batch_tokens)
+        self._longest = (
+            getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 30
+        )
+        self._lock = threading.Lock()
+        self.name = f"local:{_digest(folder)}" + (f"+{_digest(adapter)}" if adapter else "")
+
+    async def choose(
+        self,
+        conversations: Sequence[Conversation],
+        labels: tuple[str, ...],
+        *,
+        samples: int = 1,
+        seed: int = 0,
+    ) -> list[Choice]:
+        """Exact label probabilities, `mass` over the whole vocabulary; no sampling."""
+        return await asyncio.to_thread(self._choose, conversations, labels)
+
+    async def generate(
+        self, conversations: Sequence[Conversation], sampling: Sampling
+    ) -> list[Reply]:
+        """One reply a conversation; its draws depend on seed, sample and its own prompt only."""
+        return await asyncio.to_thread(self._generate, conversations, sampling)
+
+    def _choose(
+        self, conversations: Sequence[Conversation], labels: tuple[str, ...]
+    ) -> list[Choice]:
+        with self._lock:
+            prompts = self._renderer.answer_prompts(conversations, labels)
+            log_probs = self._label_log_probs(prompts.rows, prompts.answers, len(labels))
+        return [
+            self._choice(row, logs, answer)
+            for row, logs, answer in zip(prompts.rows, log_probs, prompts.answers, strict=True)
+        ]
+
+    def _choice(self, row: TokenRow, log_probs: FloatArray, answer: AnswerTokens) -> Choice:
+        if np.isnan(log_probs).any():
+            return no_choice(1, self._too_long(row))
+        probabilities = np.exp(log_probs)
+        mass = float(probabilities.sum())
+        shares = np.exp(log_probs - np.logaddexp.reduce(log_probs))
+        return Choice(tuple(shares.tolist()), mass, 1, 1, None, len(row), len(answer.labels[0]))
+
+    def _too_long(self, row: TokenRow) -> str:
+        return f"prompt of {len(row)} tokens does not fit the model's {self._longest} positions"
+
+    def _label_log_probs(
+        self, rows: Sequence[TokenRow], answers: Sequence[AnswerTokens], labels: int
+    ) -> FloatArray:
+        """Log-probability [N, labels] of each label's token sequence; NaN for too long a prompt."""
+        result = np.full((len(rows), labels), np.nan)
+        for answer, members in self._by_answer(rows, answers).items():
+            parts = [rows[k] for k in members]
+            starts: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)
+            for label, tokens in enumerate(answer.labels):
+                for k, token in enumerate(tokens):
+                    starts[tokens[:k]].append((label, token))
+            result[members] = 0.0
+            for before, follow in starts.items():
+                longer = [np.concatenate([row, np.array(before, dtype=np.int32)]) for row in parts]
+                logs = self._forward.label_log_probs(longer, [token for _, token in follow])
+                for column, (label, _) in enumerate(follow):
+                    result[members, label] += logs[:, column]
+        return result
+
+    def _by_answer(
+        self, rows: Sequence[TokenRow], answers: Sequence[AnswerTokens]
+    ) -> dict[AnswerTokens, list[int]]:
+        groups: dict[AnswerTokens, list[int]] = defaultdict(list)
+        for k, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+            if len(row) + max(map(len, answer.labels)) <= self._longest:
+                groups[answer].append(k)
+        return groups
+
+    def _generate(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Reply]:
+        with self._lock:
+            prompts = self._renderer.answer_prompts(conversations)
+            rows = prompts.rows
+            fits = [
+                k for k, row in enumerate(rows) if len(row) + sampling.max_tokens <= self._longest
+            ]
+            ends = self._ends | {answer.end for answer in prompts.answers if answer.end is not None}
+            uniforms = [self._uniforms(rows[k], sampling) for k in fits]
+            drawn = np.stack(uniforms) if uniforms else np.empty((0, sampling.max_tokens))
+            tokens = self._forward.replies(
+                [rows[k] for k in fits], drawn, sampling.temperature, sorted(ends)
+            )
+        texts = self._tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        replies = [Reply(None, self._too_long(row), len(row)) for row in rows]
+        for k, text, ids in zip(fits, texts, tokens, strict=True):
+            replies[k] = self._reply(self._renderer.clean(text), len(rows[k]), len(ids))
+        return replies
+
+    @staticmethod
+    def _reply(text: str, prompt: int, completion: int) -> Reply:
+        return Reply(
+            text or None, None if text else "the model gave an empty reply", prompt, completion
+        )
+
+    @staticmethod
+    def _uniforms(row: TokenRow, sampling: Sampling) -> FloatArray:
+        prompt = hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest()
+        return generator(sampling.seed, "reply", sampling.sample, prompt).random(
+            sampling.max_tokens
+        )
+
+
+def open_spec(rest: str, adapter: Path | None, base_url: str | None) -> LocalBackend:
+    """Open the backend behind local:PATH."""
+    return LocalBackend(rest, adapter=adapter)

@@ -1,0 +1,263 @@
+"""From conversations to token ids: chat template, system-role fallback, the position of the answer.
+
+The one rule for the answer position: render the conversation with each label as the assistant's
+message, tokenise, and cut at the first token that differs. What stands before the cut is the prompt
+(think block, channel header and leading space included), what differs are the answer tokens in
+their context.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from jinja2.exceptions import TemplateError
+
+from plenary.chat.base import Conversation, Message
+from plenary.chat.batching import TokenRow
+from plenary.errors import BackendError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_REMEMBERED = 20_000
+_MARKER = re.compile(r"<[|/]?[A-Za-z_][^<>\s]{0,40}>|\[/?[A-Z_]{2,20}\]")
+_PROBE_LABELS = ("A", "B")
+
+
+class AnswerTokens(NamedTuple):
+    """Token ids of each label at the answer position; `end`: the control token after an answer."""
+
+    labels: tuple[tuple[int, ...], ...]
+    end: int | None
+
+
+class AnswerPrompts(NamedTuple):
+    """Prompts up to the answer position [N], and for each the answer tokens in its context [N]."""
+
+    rows: list[TokenRow]
+    answers: list[AnswerTokens]
+
+
+class _Shape(NamedTuple):
+    """How conversations with one sequence of roles are rendered.
+
+    folded: the system text goes into the first user message. pieces: template text around the
+    contents, None when the template does more than put text around contents. cuts: where each inner
+    piece may be cut for tokenising.
+    """
+
+    folded: bool
+    pieces: tuple[str, ...] | None
+    cuts: tuple[int, ...] | None
+
+
+def _fold(conversation: Conversation) -> Conversation:
+    """Put the system text in front of the first user message."""
+    system, first, *rest = conversation
+    return (Message("user", f"{system.content}\n\n{first.content}"), *rest)
+
+
+def _common(rows: Sequence[Sequence[int]]) -> int:
+    shortest = min(len(row) for row in rows)
+    for k in range(shortest):
+        if len({row[k] for row in rows}) > 1:
+            return k
+    return shortest
+
+
+def _is_prefix(short: Sequence[int], long: Sequence[int]) -> bool:
+    return len(short) < len(long) and list(long[: len(short)]) == list(short)
+
+
+class ChatRenderer:
+    """Renders and tokenises conversations for one tokenizer; fast where its template allows."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        if not getattr(tokenizer, "chat_template", None):
+            raise BackendError(
+                f"tokenizer {tokenizer.name_or_path!r} has no chat template; "
+                "use an instruction-tuned checkpoint"
+            )
+        self._tokenizer = tokenizer
+        added = {str(token) for token in tokenizer.added_tokens_decoder.values()}
+        special = {
+            *tokenizer.all_special_tokens,
+            *(text for text in added if _MARKER.fullmatch(text)),
+        }
+        self._special = sorted((text for text in special if len(text) > 2), key=len, reverse=True)
+        self._special_ids = frozenset(tokenizer.all_special_ids)
+        self._markers: set[str] = set()
+        self._control = self._compile(self._special)
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
+        self._ids: dict[str, TokenRow] = {}
+        self._answers: dict[tuple[str, str, tuple[str, ...]], tuple[TokenRow, AnswerTokens]] = {}
+
+    @staticmethod
+    def _compile(texts: Sequence[str]) -> re.Pattern[str] | None:
+        return re.compile("|".join(map(re.escape, texts)), re.IGNORECASE) if texts else None
+
+    def clean(self, text: str) -> str:
+        """`text` without what the tokenizer or template reads as control, and outer white space."""
+        while self._control is not None and self._control.search(text):
+            text = self._control.sub(" ", text)
+        return text.strip()
+
+    def answer_prompts(
+        self, conversations: Sequence[Conversation], labels: tuple[str, ...] = _PROBE_LABELS
+    ) -> AnswerPrompts:
+        """Token rows up to the position at which the assistant's answer starts."""
+        parts = [self._segments(conversation, labels) for conversation in conversations]
+        self._remember(segment for heads, tails in parts for segment in (*heads, *tails))
+        rows, answers = [], []
+        for heads, tails in parts:
+            row, answer = self._cut(tails, labels)
+            rows.append(np.concatenate([*(self._ids[head] for head in heads), row]))
+            answers.append(answer)
+        if len(self._ids) > _REMEMBERED:
+            self._ids.clear()
+            self._answers.clear()
+        return AnswerPrompts(rows, answers)
+
+    def _cut(
+        self, tails: tuple[str, ...], labels: tuple[str, ...]
+    ) -> tuple[TokenRow, AnswerTokens]:
+        key = (tails[0], tails[-1], labels)
+        if key not in self._answers:
+            rows = [self._ids[tail].tolist() for tail in tails]
+            cut = _common(rows)
+            self._answers[key] = (
+                self._ids[tails[0]][:cut],
+                self._answer_tokens([row[cut:] for row in rows], labels),
+            )
+        return self._answers[key]
+
+    def _answer_tokens(self, tails: list[list[int]], labels: tuple[str, ...]) -> AnswerTokens:
+        """Label ids: the tails without what all of them end in (the end of the turn)."""
+        ending = min(_common([tail[::-1] for tail in tails]), *(len(tail) - 1 for tail in tails))
+        if ending < 0:
+            raise BackendError(
+                f"the chat template hides the labels {labels!r}; use another checkpoint or labels"
+            )
+        short = [tail[: len(tail) - ending] for tail in tails]
+        if any(_is_prefix(a, b) for a in short for b in short):
+            short = tails
+        if len({tuple(tail) for tail in short}) < len(labels) or any(
+            _is_prefix(a, b) for a in short for b in short
+        ):
+            raise BackendError(
+                f"the tokenizer cannot tell the labels {labels!r} apart; use other labels"
+            )
+        end = tails[0][len(tails[0]) - ending] if ending else None
+        return AnswerTokens(tuple(map(tuple, short)), end if end in self._special_ids else None)
+
+    def _segments(
+        self, conversation: Conversation, labels: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Text in pieces that tokenise apart, and the rest, with the answer, for each label."""
+        roles = tuple(message.role for message in conversation)
+        shape = self._shapes.get(roles) or self._learn(roles)
+        messages = tuple(Message(m.role, self.clean(m.content)) for m in conversation)
+        messages = _fold(messages) if shape.folded else messages
+        contents = [m.content for m in messages]
+        if shape.pieces is None:
+            return (), tuple(
+                self._render((*messages, Message("assistant", label))) for label in labels
+            )
+        if shape.cuts is None:
+            return (), tuple(self._join(shape.pieces, [*contents, label]) for label in labels)
+        heads, rest = [], shape.pieces[0]
+        for content, piece, cut in zip(contents, shape.pieces[1:-1], shape.cuts, strict=True):
+            heads.append(f"{rest}{content}{piece[:cut]}")
+            rest = piece[cut:]
+        return tuple(heads), tuple(f"{rest}{label}{shape.pieces[-1]}" for label in labels)
+
+    @staticmethod
+    def _join(pieces: Sequence[str], contents: Sequence[str]) -> str:
+        return "".join(
+            piece + content for piece, content in zip(pieces, [*contents, ""], strict=True)
+        )
+
+    def _render(self, conversation: Conversation) -> str:
+        messages = [{"role": m.role, "content": m.content} for m in conversation]
+        return str(self._tokenizer.apply_chat_template(messages, tokenize=False))
+
+    def _learn(self, roles: tuple[str, ...]) -> _Shape:
+        """Find out, once a sequence of roles, what the template does around contents."""
+        messages = tuple(Message(role, f"slot{k}word") for k, role in enumerate(roles))  # type: ignore[arg-type]
+        answer = Message("assistant", "slotanswerword")
+        folded = False
+        try:
+            text = self._render((*messages, answer))
+        except TemplateError as error:
+            if roles[:2] != ("system", "user"):
+                raise BackendError(
+                    f"the chat template refuses the roles {roles!r}: {error}; reorder them"
+                ) from error
+            folded, messages = True, _fold(messages)
+            text = self._folded(roles, (*messages, answer))
+        contents = [m.content for m in (*messages, answer)]
+        pieces = self._pieces(text, contents)
+        self._shapes[roles] = _Shape(
+            folded, pieces, self._cuts(pieces, contents, text) if pieces else None
+        )
+        # Text such as [INST] may steer the model although the tokenizer does not know it as a
+        # control token.
+        self._markers |= {
+            found.group() for piece in pieces or () for found in _MARKER.finditer(piece)
+        }
+        self._control = self._compile([*self._special, *sorted(self._markers)])
+        return self._shapes[roles]
+
+    def _folded(self, roles: tuple[str, ...], messages: Conversation) -> str:
+        try:
+            return self._render(messages)
+        except TemplateError as error:
+            raise BackendError(
+                f"the chat template refuses the roles {roles!r}: {error}; reorder them"
+            ) from error
+
+    @staticmethod
+    def _pieces(text: str, contents: Sequence[str]) -> tuple[str, ...] | None:
+        pieces, rest = [], text
+        for content in contents:
+            before, found, after = rest.partition(content)
+            if not found or content in after:
+                return None
+            pieces.append(before)
+            rest = after
+        return (*pieces, rest)
+
+    def _cuts(
+        self, pieces: tuple[str, ...], contents: list[str], text: str
+    ) -> tuple[int, ...] | None:
+        """Start of each inner piece's first control token, if tokenising apart changes nothing."""
+        cuts = []
+        for piece in pieces[1:-1]:
+            found = [
+                at
+                for at in (piece.find(token) for token in self._tokenizer.all_special_tokens)
+                if at >= 0
+            ]
+            if not found:
+                return None
+            cuts.append(min(found))
+        rest, segments = pieces[0], []
+        for content, piece, cut in zip(contents[:-1], pieces[1:-1], cuts, strict=True):
+            segments.append(f"{rest}{content}{piece[:cut]}")
+            rest = piece[cut:]
+        segments.append(f"{rest}{contents[-1]}{pieces[-1]}")
+        whole, *parts = self._encode([text, *segments])
+        return tuple(cuts) if whole == [token for part in parts for token in part] else None
+
+    def _encode(self, texts: list[str]) -> list[list[int]]:
+        encoded = self._tokenizer(texts, add_special_tokens=False, return_attention_mask=False)
+        return list(encoded["input_ids"])  # type: ignore[arg-type]
+
+    def _remember(self, segments: Iterable[str]) -> None:
+        fresh = [text for text in dict.fromkeys(segments) if text not in self._ids]
+        if fresh:
+            for text, ids in zip(fresh, self._encode(fresh), strict=True):
+                self._ids[text] = np.array(ids, dtype=np.int32)

@@ -1,0 +1,37 @@
+"""The one family of errors. A message quotes the offending value and ends with what to do."""
+
+from __future__ import annotations
+
+
+class PlenaryError(Exception):
+    """Base of every error raised on purpose; `exit_code` is the command line's answer."""
+
+    exit_code = 1
+
+
+class ConfigError(PlenaryError, ValueError):
+    """A setting, option or combination of options that cannot be used."""
+
+    exit_code = 2
+
+
+class DataError(PlenaryError, ValueError):
+    """A file or table that is missing, altered or malformed."""
+
+    exit_code = 3
+
+
+class BackendError(PlenaryError, RuntimeError):
+    """A language model that cannot be opened or reached, or that answers unusably."""
+
+    exit_code = 4
+
+
+class BudgetExceeded(BackendError):
+    """The budget of calls, tokens or seconds is used up; what was recorded is kept."""
+
+
+class ConvergenceError(PlenaryError, ArithmeticError):
+    """A fit or a training run that did not reach its stated tolerance."""
+
+    exit_code = 5

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from assembly.ballots import REFUSED, VALID, Votes
+from assembly.movement import movement
+from plenary.errors import DataError
+
+
+def votes_of(before, after, refused=()) -> Votes:
+    shares = np.stack([before, after])
+    phase, citizen, pair = (grid.ravel() for grid in np.indices(shares.shape))
+    state = np.where(np.isin(citizen, list(refused)), REFUSED, VALID)
+    share = np.where(state == VALID, shares.ravel(), np.nan)
+    two = [np.concatenate([column, column]) for column in (pair, citizen, phase)]
+    order = np.repeat([0, 1], len(pair))
+    both = np.concatenate([share, 1 - share])
+    return Votes(*two, order, both, np.concatenate([state, state]), np.ones(len(order)))
+
+
+BEFORE = np.array([[0.9], [0.8], [0.3], [0.6]])
+
+
+def test_nobody_moves() -> None:
+    still = movement(votes_of(BEFORE, BEFORE), 1, np.ones(4), np.zeros(4, dtype=int))
+    assert still[:3] == (0, 0, 0)
+    assert still.compared == 4
+
+
+def test_conforming_is_positive_and_weighted() -> None:
+    after = BEFORE + np.array([[0], [0], [0.4], [0]])
+    moved = movement(votes_of(BEFORE, after), 1, np.array([1.0, 1, 2, 1]), np.zeros(4, dtype=int))
+    assert moved.changed == pytest.approx(2 / 5)
+    assert moved.shift == pytest.approx(0.8 / 5)
+    assert moved.toward == pytest.approx(0.8 / 5)
+    np.testing.assert_allclose(moved.by_citizen, [0, 0, 0.4, 0])
+
+
+def test_moving_away_is_negative() -> None:
+    after = BEFORE - np.array([[0], [0], [0.2], [0]])
+    moved = movement(votes_of(BEFORE, after), 1, np.ones(4), np.zeros(4, dtype=int))
+    assert moved.toward == pytest.approx(-0.05)
+    assert moved.changed == 0
+
+
+def test_the_majority_is_the_others_at_the_own_table() -> None:
+    """At a table of two each faces the other alone: swapping sides is conforming for both."""
+    before, after = np.array([[0.9], [0.2], [0.1], [0.1]]), np.array([[0.4], [0.7], [0.1], [0.1]])
+    moved = movement(votes_of(before, after), 1, np.ones(4), np.array([0, 0, 1, 1]))
+    assert moved.toward == pytest.approx(1.0 / 4)
+    assert moved.changed == 0.5
+
+
+def test_refused_ballots_are_left_out() -> None:
+    moved = movement(votes_of(BEFORE, 1 - BEFORE, {0}), 1, np.ones(4), np.zeros(4, dtype=int))
+    assert moved.compared == 3
+    assert np.isnan(moved.by_citizen[0])
+    with pytest.raises(DataError, match="none valid twice"):
+        movement(votes_of(BEFORE, BEFORE, range(4)), 1, np.ones(4), np.zeros(4, dtype=int))

@@ -1,0 +1,297 @@
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import ndtr
+
+from assembly.ballots import AFTER, BEFORE, citizen_shares
+from assembly.consensus import consensus
+from assembly.ledger import Ledger
+from assembly.seating import seat
+from assembly.session import convene
+from assembly.settings import AssemblySettings
+from plenary.chat.base import Choice, Reply
+from plenary.chat.budget import BudgetedBackend
+from plenary.chat.planted import PlantedBackend, PlantedWorld
+from plenary.errors import BudgetExceeded, ConfigError, DataError
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_planted_weighted_majority_is_recovered(world_of, tmp_path) -> None:
+    world = world_of(citizens=30, outcomes=12, pairs=40)
+    votes = world.hold(world.backend(), tmp_path, AssemblySettings(table_size=7))
+    first, second = world.utilities[:, world.pairs[:, 0]], world.utilities[:, world.pairs[:, 1]]
+    shares = 1 / (1 + np.exp(second - first))
+    for phase in (BEFORE, AFTER):
+        found = consensus(votes, world.pairs, world.weights, phase)
+        np.testing.assert_allclose(found.p, world.weights @ shares / world.weights.sum())
+        np.testing.assert_array_equal(found.counts[:, 0], (first > second).sum(axis=0))
+        np.testing.assert_allclose(found.weighted[:, 1], world.weights @ (first < second))
+
+
+def test_planted_backend_of_the_chat_port_moves_as_planted(world, tmp_path, small) -> None:
+    table = {
+        system: dict(zip(world.texts, row, strict=True))
+        for system, row in zip(world.systems, world.utilities.tolist(), strict=True)
+    }
+    planted = PlantedWorld(utilities=table[world.systems[0]], personas=table, sigma=1, swing=0.5)
+    backend = PlantedBackend(planted)
+    votes = world.hold(backend, tmp_path, small)
+    lead = world.utilities[:, world.pairs[:, 0]] - world.utilities[:, world.pairs[:, 1]]
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        spoken = ledger.transcript()
+    seating = seat(11, 9, small, seed=3)
+    for said in spoken:
+        lead[list(seating.tables[said.table]), said.pair] += 0.5 * (1 - 2 * said.side)
+    np.testing.assert_allclose(citizen_shares(votes, AFTER, 11, 9), ndtr(lead / np.sqrt(2)))
+
+
+def test_same_seed_same_votes_whatever_the_concurrency_and_block(world, tmp_path, small) -> None:
+    runs = []
+    for number, change in enumerate(({}, {"concurrency": 1}, {"block": 3})):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        runs.append(world.hold(world.backend(swing=0.4), folder, small.model_copy(update=change)))
+    assert (
+        runs[0].share_first.tolist() == runs[1].share_first.tolist() == runs[2].share_first.tolist()
+    )
+
+
+def test_a_finished_assembly_asks_nothing(world, tmp_path, small) -> None:
+    votes = world.hold(world.backend(), tmp_path, small)
+    backend = world.backend()
+    events = []
+    again = world.hold(backend, tmp_path, small, events.append)
+    assert backend.seen == []
+    assert again.share_first.tolist() == votes.share_first.tolist()
+    assert [(e.kind, e.count, e.done, e.shards) for e in events] == [("resumed", len(votes), 9, 9)]
+
+
+def test_events_add_up(world, tmp_path, small) -> None:
+    events = []
+    broken = world.systems[2]
+    votes = world.hold(
+        world.backend(spoil=lambda c: "refused" if c[0].content == broken else None),
+        tmp_path,
+        small,
+        events.append,
+    )
+    total = Counter()
+    for event in events:
+        total[event.kind] += event.count
+    assert total == {
+        "resumed": 0,
+        "votes": len(votes),
+        "declarations": 54,
+        "statements": 54,
+        "shard": 9,
+    }
+    assert sum(e.invalid for e in events if e.kind == "votes") == np.isnan(votes.share_first).sum()
+    assert (events[-1].kind, events[-1].done, events[-1].shards) == ("shard", 9, 9)
+
+
+@pytest.mark.parametrize("change", ["settings", "seed", "texts", "weights", "model"])
+def test_another_configuration_is_refused(world, tmp_path, small, change) -> None:
+    world.hold(world.backend(), tmp_path, small)
+    backend, seed = world.backend(), 3
+    if change == "settings":
+        small = small.model_copy(update={"rounds": 2})
+    elif change == "seed":
+        seed = 4
+    elif change == "texts":
+        world.texts = (*world.texts[:-1], "another outcome comes to pass")
+    elif change == "weights":
+        world.weights = world.weights * 2
+    else:
+        backend.name = "another"
+    with pytest.raises(ConfigError, match="use a new run directory"):
+        world.hold(backend, tmp_path, small, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weights": np.ones(3)}, "3 weights for 11 citizens"),
+        ({"weights": np.r_[np.ones(10), -2.0]}, "design weight -2.0"),
+        ({"pairs": np.array([[0, 99]])}, "0..99 of 8"),
+        ({"pairs": np.array([[0, 1], [1, 0]])}, "more than once"),
+        ({"pairs": np.zeros((0, 2), dtype=int)}, "0 pairs"),
+    ],
+)
+def test_bad_input_is_refused_before_a_call(world, tmp_path, small, change, message) -> None:
+    for name, value in change.items():
+        setattr(world, name, value)
+    backend = world.backend()
+    with pytest.raises(ConfigError, match=message):
+        world.hold(backend, tmp_path, small)
+    assert backend.seen == []
+
+
+@pytest.mark.parametrize("calls", [0, 40, 150, 400])
+def test_a_used_up_budget_stops_and_more_budget_resumes(world, tmp_path, small, calls) -> None:
+    first = world.backend(swing=0.4)
+    with pytest.raises(BudgetExceeded, match="used up"):
+        world.hold(BudgetedBackend(first, calls=calls), tmp_path, small)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        part = ledger.votes()
+    with pytest.raises(DataError, match="missing; resume"):
+        consensus(part, world.pairs, world.weights, AFTER)
+    second = world.backend(swing=0.4)
+    whole = world.hold(second, tmp_path, small)
+    assert not set(first.seen) & set(second.seen)
+    (tmp_path / "straight").mkdir()
+    straight = world.hold(world.backend(swing=0.4), tmp_path / "straight", small)
+    assert whole.share_first.tolist() == straight.share_first.tolist()
+
+
+def test_a_budget_leaves_whole_blocks_behind(world, tmp_path, small) -> None:
+    with pytest.raises(BudgetExceeded):
+        world.hold(BudgetedBackend(world.backend(), calls=450), tmp_path, small)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        votes = ledger.votes()
+    whole = np.bincount(votes.pair, minlength=9) == 4 * 11
+    assert whole[:4].all()
+    assert not whole.all()
+
+
+def test_cancellation_leaves_a_ledger_that_resumes(world, tmp_path, small) -> None:
+    slow = world.backend(delay=0.02, swing=0.4)
+
+    async def cut_short() -> None:
+        with Ledger(tmp_path / "ledger.sqlite") as ledger:
+            task = asyncio.create_task(
+                convene(
+                    slow,
+                    world.systems,
+                    world.weights,
+                    world.texts,
+                    world.pairs,
+                    small,
+                    ledger,
+                    tmp_path / "checkpoints.sqlite",
+                    3,
+                )
+            )
+            while len(slow.batches) < 9:
+                await asyncio.sleep(0.005)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(cut_short())
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        recorded = len(ledger.votes())
+    assert 0 < recorded < 4 * 11 * 9
+    rest = world.backend(swing=0.4)
+    assert len(world.hold(rest, tmp_path, small)) == 4 * 11 * 9
+    # Only the calls in flight at the cut, one node a shard at most, may be asked again.
+    assert len(set(slow.seen) & set(rest.seen)) <= 2 * 32
+
+
+def test_an_error_of_the_backend_comes_through_as_it_is(world, tmp_path, small) -> None:
+    def broken(conversation):
+        raise ZeroDivisionError("planted")
+
+    with pytest.raises(ZeroDivisionError, match="planted"):
+        world.hold(world.backend(spoil=broken), tmp_path, small)
+
+
+def _start(folder: Path, number: int) -> subprocess.Popen[bytes]:
+    script = Path(__file__).with_name("killed_run.py")
+    return subprocess.Popen(
+        [sys.executable, str(script), str(folder), str(number)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _calls(folder: Path, number: int) -> list[int]:
+    path = folder / f"calls-{number}.txt"
+    return [int(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _recorded(folder: Path) -> set[int]:
+    """Numbers of the calls whose answers the ledger holds."""
+    if not (folder / "ledger.sqlite").exists():
+        return set()
+    db = sqlite3.connect(folder / "ledger.sqlite")
+    replies = [json.loads(row[0]) for row in db.execute("SELECT reply FROM calls")]
+    db.close()
+    return {reply["prompt_tokens"] for reply in replies}
+
+
+def _stop_in_the_middle(folder: Path, number: int, calls: int, how: signal.Signals) -> None:
+    process = _start(folder, number)
+    deadline = time.monotonic() + 100
+    while len(_calls(folder, number)) < calls and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    assert process.poll() is None, "the run ended before it was stopped"
+    process.send_signal(how)
+    assert process.wait(timeout=30) != 0
+
+
+@pytest.mark.slow
+def test_killed_at_random_points_it_loses_no_vote_and_repeats_no_recorded_call(
+    world_of, tmp_path
+) -> None:
+    world = world_of(citizens=14, pairs=20)
+    rng = np.random.default_rng(int.from_bytes(os.urandom(4), "little"))
+    stops = [signal.SIGINT, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL]
+    known: set[int] = set()
+    for number, how in enumerate(stops):
+        calls = int(rng.integers(1, 300))
+        _stop_in_the_middle(tmp_path, number, calls, how)
+        assert known.isdisjoint(_calls(tmp_path, number)), f"a call repeated ({how!r}, {calls!r})"
+        known = _recorded(tmp_path)
+    assert _start(tmp_path, 99).wait(timeout=100) == 0
+    last = _calls(tmp_path, 99)
+    assert len(set(last)) == len(last)
+    assert known.isdisjoint(last)
+    assert known | set(last) == _recorded(tmp_path)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        votes = ledger.votes()
+    keys = np.stack([votes.pair, votes.citizen, votes.phase, votes.order])
+    assert len(votes) == len(np.unique(keys, axis=1).T) == 4 * 14 * 20
+    (tmp_path / "straight").mkdir()
+    settings = AssemblySettings(rounds=2, table_size=5, block=3, concurrency=3)
+    straight = world.hold(world.backend(swing=0.7), tmp_path / "straight", settings)
+    assert votes.share_first.tolist() == straight.share_first.tolist()
+
+
+class Instant:
+    """Answers at once, so that only the framework and the ledger take time."""
+
+    name, supports_seed, exact_choice = "instant", True, True
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def generate(self, conversations, sampling):
+        self.asked += len(conversations)
+        return [Reply("This option is right for me.")] * len(conversations)
+
+    async def choose(self, conversations, labels, *, samples=1, seed=0):
+        self.asked += len(conversations)
+        return [Choice((0.6, 0.4), 0.99, 1, 1)] * len(conversations)
+
+
+def test_framework_and_ledger_cost_at_most_half_a_millisecond_a_turn(world_of, tmp_path) -> None:
+    world, settings = world_of(citizens=12, outcomes=12, pairs=40), AssemblySettings()
+    world.hold(Instant(), tmp_path, settings)
+    (tmp_path / "timed").mkdir()
+    backend, start = Instant(), time.process_time()
+    world.hold(backend, tmp_path / "timed", settings)
+    assert (time.process_time() - start) / backend.asked < 0.5e-3
+    size = (tmp_path / "timed" / "checkpoints.sqlite").stat().st_size
+    assert size / backend.asked < 100

@@ -1,0 +1,66 @@
+"""What every test runs under: one thread, no network beyond loopback, shared checkpoints."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["LANGSMITH_TRACING"] = "false"
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support.checkpoints import CheckpointName, make_checkpoint
+
+CheckpointMaker = Callable[[CheckpointName], Path]
+
+
+def _is_loopback(host: object) -> bool:
+    if host in ("localhost", ""):
+        return True
+    try:
+        return ipaddress.ip_address(str(host)).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Refuse every connection that leaves this machine."""
+    kept = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex")}
+
+    def guarded(name: str) -> Callable[[socket.socket, object], object]:
+        def call(self: socket.socket, address: object) -> object:
+            if self.family in (socket.AF_INET, socket.AF_INET6):
+                host = address[0] if isinstance(address, tuple) else address
+                if not _is_loopback(host):
+                    raise RuntimeError(f"a test tried to reach {host!r}; tests run without network")
+            return kept[name](self, address)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in kept:
+            patch.setattr(socket.socket, name, guarded(name))
+        yield
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> CheckpointMaker:
+    """`checkpoint("qwen2")` is the folder of a tiny random-weight model, made once a session."""
+    made: dict[str, Path] = {}
+
+    def make(name: CheckpointName) -> Path:
+        if name not in made:
+            made[name] = make_checkpoint(name, tmp_path_factory.mktemp(name))
+        return made[name]
+
+    return make

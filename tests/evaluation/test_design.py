@@ -1,0 +1,84 @@
+"""Designs are simple graphs with the promised degrees, and never cross the split."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluation.connectivity import components
+from evaluation.design import (
+    DesignSettings,
+    balanced_pairs,
+    plan_pairs,
+    random_pairs,
+    random_regular_pairs,
+)
+from plenary.errors import ConfigError
+from plenary.outcomes import OutcomeSplit
+
+
+def _is_simple(pairs):
+    return (pairs[:, 0] < pairs[:, 1]).all() and len(np.unique(pairs, axis=0)) == len(pairs)
+
+
+@settings(max_examples=40, deadline=None)
+@given(k=st.integers(3, 40), degree=st.integers(1, 10), seed=st.integers(0, 99))
+def test_regular_graph_is_simple_regular_and_connected(k, degree, seed):
+    if degree >= k or k * degree % 2:
+        return
+    pairs = random_regular_pairs(k, degree, np.random.default_rng(seed))
+    assert _is_simple(pairs)
+    assert (np.bincount(pairs.ravel(), minlength=k) == degree).all()
+    if degree >= 2:
+        assert components(pairs[:, 0], pairs[:, 1], k).max() == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(k=st.integers(2, 25), share=st.floats(0, 1), seed=st.integers(0, 99))
+def test_balanced_pairs_has_the_count_and_even_degrees(k, share, seed):
+    count = max(1, int(share * k * (k - 1) // 2))
+    pairs = balanced_pairs(k, count, np.random.default_rng(seed))
+    assert len(pairs) == count
+    assert _is_simple(pairs)
+    if count >= k > 2:
+        assert components(pairs[:, 0], pairs[:, 1], k).max() == 0
+    degrees = np.bincount(pairs.ravel(), minlength=k)
+    assert np.ptp(degrees) <= 3
+
+
+@pytest.mark.parametrize("count", [0, 1, 17, 190])
+def test_random_pairs_are_distinct(count):
+    pairs = random_pairs(20, count, np.random.default_rng(0))
+    assert len(pairs) == count
+    assert _is_simple(pairs)
+
+
+def test_random_pairs_are_uniform():
+    rng = np.random.default_rng(0)
+    seen = np.zeros((6, 6))
+    for _ in range(3000):
+        pairs = random_pairs(6, 3, rng)
+        seen[pairs[:, 0], pairs[:, 1]] += 1
+    counts = seen[np.triu_indices(6, 1)]
+    assert np.abs(counts - 600).max() < 5 * np.sqrt(600)
+
+
+def test_a_plan_never_crosses_the_split_and_repeats_with_its_seed():
+    split = OutcomeSplit(np.arange(0, 40, 2), np.arange(1, 40, 2))
+    wanted = DesignSettings(train_pairs=50, held_out_pairs=31)
+    plan = plan_pairs(split, wanted, 7)
+    assert np.isin(plan.train, split.train).all()
+    assert np.isin(plan.held_out, split.held_out).all()
+    assert (len(plan.train), len(plan.held_out)) == (50, 31)
+    again = plan_pairs(split, wanted, 7)
+    assert np.array_equal(plan.train, again.train)
+    assert not np.array_equal(plan.train, plan_pairs(split, wanted, 8).train)
+
+
+def test_too_many_pairs_is_a_plain_error():
+    with pytest.raises(ConfigError, match="46 pairs of 10 outcomes; ask for at most 45"):
+        balanced_pairs(10, 46, np.random.default_rng(0))
+    with pytest.raises(ConfigError, match="46 pairs"):
+        random_pairs(10, 46, np.random.default_rng(0))
+    with pytest.raises(ConfigError, match="degree 3"):
+        random_regular_pairs(5, 3, np.random.default_rng(0))

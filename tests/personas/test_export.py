@@ -1,0 +1,80 @@
+"""A panel written and read back."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from census_data.population import load_population
+from personas.export import read_panel, write_panel
+from personas.persona import Panel
+from personas.sampling import PanelSettings, recruit
+from plenary.errors import DataError
+
+PANEL = recruit(load_population(), PanelSettings(citizens=12), 4)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+def test_round_trip(tmp_path, ending):
+    path = tmp_path / f"panel{ending}"
+    write_panel(PANEL, path)
+    back = read_panel(path)
+    assert back.personas == PANEL.personas
+    assert (back.method, back.seed) == (PANEL.method, PANEL.seed)
+    np.testing.assert_array_equal(back.weight, PANEL.weight)
+
+
+def test_column_without_any_answer_survives(tmp_path):
+    alone = [p.model_copy(update={"occupation": None}) for p in PANEL.personas[:2]]
+    write_panel(Panel(tuple(alone), np.ones(2), "weighted", 0), tmp_path / "p.parquet")
+    assert [p.occupation for p in read_panel(tmp_path / "p.parquet")] == [None, None]
+
+
+def test_every_record_says_that_the_name_is_invented(tmp_path):
+    write_panel(PANEL, tmp_path / "p.jsonl")
+    for line in (tmp_path / "p.jsonl").read_text("utf-8").splitlines():
+        assert json.loads(line)["name_kind"] == "invented"
+
+
+def test_refused_files(tmp_path):
+    with pytest.raises(DataError, match=r"unknown panel file format 'p.xlsx'; use one of .jsonl"):
+        write_panel(PANEL, tmp_path / "p.xlsx")
+    with pytest.raises(DataError, match=r"cannot read a panel from"):
+        read_panel(tmp_path / "absent.jsonl")
+    (tmp_path / "empty.jsonl").write_text("")
+    with pytest.raises(DataError, match=r"holds citizens of no panel or of several"):
+        read_panel(tmp_path / "empty.jsonl")
+    (tmp_path / "bad.parquet").write_bytes(b"no")
+    with pytest.raises(DataError, match=r"cannot read a panel from"):
+        read_panel(tmp_path / "bad.parquet")
+    (tmp_path / "latin.jsonl").write_bytes(b'{"id": "\xe9"}')
+    with pytest.raises(DataError, match=r"cannot read a panel from"):
+        read_panel(tmp_path / "latin.jsonl")
+
+
+def test_bad_value_is_quoted(tmp_path):
+    write_panel(PANEL, tmp_path / "p.parquet")
+    rows = pq.read_table(tmp_path / "p.parquet").to_pylist()
+    rows[3]["age"] = 7
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "p.parquet")
+    with pytest.raises(DataError, match=r"panel field 'age' has 7 in .*; mend the file"):
+        read_panel(tmp_path / "p.parquet")
+
+
+def test_two_panels_in_one_file(tmp_path):
+    write_panel(PANEL, tmp_path / "p.jsonl")
+    text = (tmp_path / "p.jsonl").read_text("utf-8")
+    (tmp_path / "p.jsonl").write_text(
+        text + text.replace('"panel_seed":4', '"panel_seed":5'), "utf-8"
+    )
+    with pytest.raises(DataError, match=r"of several"):
+        read_panel(tmp_path / "p.jsonl")
+
+
+def test_weights_and_personas_go_together():
+    with pytest.raises(DataError, match=r"3 weights for 12 personas"):
+        Panel(PANEL.personas, np.ones(3), "weighted", 0)

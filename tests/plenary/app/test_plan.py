@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import plenary.embedded as embedded
+from evaluation.design import DesignSettings
+from plenary.app.config import OutcomeSettings
+from plenary.app.plan import Plan, chosen_outcomes, make_plan
+from plenary.errors import ConfigError, DataError
+
+DESIGN = DesignSettings(train_pairs=20, held_out_pairs=12)
+
+
+@pytest.fixture
+def catalogue_file(tmp_path: Path) -> Path:
+    lines = ["id,text,topic"]
+    for topic, size in {"money": 12, "pets": 8, "taxes": 4}.items():
+        lines += [f"{topic}{k},Sentence {k} about {topic},{topic}" for k in range(size)]
+    path = tmp_path / "outcomes.csv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_count_is_spread_over_topics_in_catalogue_order(catalogue_file: Path) -> None:
+    settings = OutcomeSettings(path=catalogue_file, count=12)
+    chosen = chosen_outcomes(settings, 0, embedded_reads=False)
+    topics = [outcome.topic for outcome in chosen]
+    assert [topics.count(t) for t in ("money", "pets", "taxes")] == [4, 4, 4]
+    assert topics == sorted(topics)
+    assert chosen == chosen_outcomes(settings, 0, embedded_reads=False)
+    assert chosen != chosen_outcomes(settings, 1, embedded_reads=False)
+
+
+def test_topics_are_left_out(catalogue_file: Path) -> None:
+    settings = OutcomeSettings(path=catalogue_file, count=None, exclude_topics=("money",))
+    assert chosen_outcomes(settings, 0, embedded_reads=False).topics == ("pets", "taxes")
+
+
+def test_unreadable_topics_are_left_out_for_the_model_that_ships(
+    catalogue_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "unreadable_topics", lambda: frozenset({"pets"}), raising=False)
+    settings = OutcomeSettings(path=catalogue_file, count=None)
+    assert "pets" not in chosen_outcomes(settings, 0, embedded_reads=True).topics
+    assert "pets" in chosen_outcomes(settings, 0, embedded_reads=False).topics
+    keep = settings.model_copy(update={"readable_only": False})
+    assert "pets" in chosen_outcomes(keep, 0, embedded_reads=True).topics
+
+
+def test_unknown_topic_and_too_large_a_count(catalogue_file: Path) -> None:
+    with pytest.raises(ConfigError, match="'sport'"):
+        settings = OutcomeSettings(path=catalogue_file, exclude_topics=("sport",))
+        chosen_outcomes(settings, 0, embedded_reads=False)
+    with pytest.raises(DataError, match="24 outcomes are left"):
+        chosen_outcomes(OutcomeSettings(path=catalogue_file), 0, embedded_reads=False)
+
+
+def test_no_pair_crosses_the_split(catalogue_file: Path, tmp_path: Path) -> None:
+    settings = OutcomeSettings(path=catalogue_file, count=24)
+    plan = make_plan(chosen_outcomes(settings, 0, embedded_reads=False), settings, DESIGN, 0)
+    held, train = set(plan.held_out), set(plan.train)
+    assert held | train == set(range(24))
+    assert not held & train
+    assert set(np.ravel(plan.held_out_pairs)) == held
+    assert set(np.ravel(plan.train_pairs)) == train
+    assert plan.pairs.shape == (32, 2)
+    (tmp_path / "plan.json").write_text(plan.model_dump_json())
+    assert Plan.read(tmp_path / "plan.json") == plan
+
+
+def test_unreadable_plan(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"plan\.json"):
+        Plan.read(tmp_path / "plan.json")

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from plenary.errors import (
+    BackendError,
+    BudgetExceeded,
+    ConfigError,
+    ConvergenceError,
+    DataError,
+    PlenaryError,
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "standard"),
+    [
+        (ConfigError, 2, ValueError),
+        (DataError, 3, ValueError),
+        (BackendError, 4, RuntimeError),
+        (BudgetExceeded, 4, RuntimeError),
+        (ConvergenceError, 5, ArithmeticError),
+    ],
+)
+def test_every_error_has_its_exit_code(
+    kind: type[PlenaryError], code: int, standard: type[Exception]
+) -> None:
+    error = kind("what")
+    assert error.exit_code == code
+    assert isinstance(error, PlenaryError)
+    assert isinstance(error, standard)

@@ -1,0 +1,178 @@
+"""The house rules that a machine can check."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from plenary.app.config import PipelineConfig, known_settings
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("census_data", "personas", "assembly", "alignment", "evaluation", "plenary")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "core", "misc"}
+# Heavy or volatile library -> where it may be imported.
+DOORS = {
+    "census": ("census_data/api.py",),
+    "faker": ("personas/profile.py", "personas/build_names.py"),
+    "langgraph": ("assembly/graph.py",),
+    "langchain": ("plenary/chat/",),
+    "langchain_core": ("plenary/chat/", "assembly/graph.py"),
+    "langchain_openai": ("plenary/chat/",),
+    "torch": ("plenary/chat/", "plenary/embedded/", "alignment/"),
+    "transformers": ("plenary/chat/", "plenary/embedded/", "alignment/"),
+    "trl": ("alignment/",),
+    "peft": ("alignment/", "plenary/chat/"),
+    "datasets": ("alignment/",),
+    "sentence_transformers": ("personas/diversity.py", "plenary/embedded/"),
+    "rich": ("plenary/app/",),
+    "typer": ("plenary/app/",),
+    "jinja2": ("plenary/app/", "plenary/chat/rendering.py"),
+}
+HEAVY = (*DOORS, "numpy", "scipy", "pyarrow", "pandas", "pydantic")
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Import):
+            yield from (alias.name for alias in inner.names)
+        elif isinstance(inner, ast.ImportFrom) and inner.module:
+            yield inner.module
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (function.end_lineno or function.lineno) - function.lineno + 1
+
+
+def test_import_order_is_kept() -> None:
+    answer = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stdout
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_file_is_short_and_plainly_named(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    assert path.stem not in FORBIDDEN_NAMES
+    assert not FORBIDDEN_NAMES & set(path.relative_to(ROOT).parts)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_function_is_long(path: Path) -> None:
+    long = [f"{f.name}: {length(f)}" for f in functions(path) if length(f) > 60]
+    assert not long
+
+
+def test_median_function_is_short() -> None:
+    assert statistics.median(length(f) for path in FILES for f in functions(path)) <= 12
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_libraries_are_opened_at_their_door(path: Path) -> None:
+    name = name_of(path)
+    for module in imported(tree_of(path)):
+        doors = DOORS.get(module.partition(".")[0])
+        assert doors is None or name.startswith(doors), f"{module} is imported in {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_own_modules_are_imported_at_the_top(path: Path) -> None:
+    if name_of(path) == "plenary/app/cli.py":
+        return
+    inner = {module for function in functions(path) for module in imported(function)}
+    assert not [m for m in inner if m.partition(".")[0] in PACKAGES]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_random_numbers_come_from_seeding(path: Path) -> None:
+    if name_of(path) == "plenary/seeding.py":
+        return
+    made = [
+        node.attr
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("default_rng", "RandomState", "SeedSequence")
+    ]
+    assert not made
+
+
+def test_comments_are_few() -> None:
+    lines = [line for path in FILES for line in path.read_text(encoding="utf-8").splitlines()]
+    comments = [line for line in lines if line.lstrip().startswith("#")]
+    assert len(comments) < 0.08 * len(lines)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_package_is_typed(package: str) -> None:
+    assert (ROOT / package / "py.typed").is_file()
+
+
+def test_tests_hold_no_packages() -> None:
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("setting", [s for s in known_settings() if "." in s])
+def test_every_setting_is_read(setting: str) -> None:
+    group, _, name = setting.rpartition(".")
+    owner = PipelineConfig.model_fields[group].annotation
+    assert owner is not None
+    package = owner.__module__.partition(".")[0]
+    folder = "plenary/app" if package == "plenary" else package
+    read = {
+        node.attr
+        for path in FILES
+        if name_of(path).startswith(folder)
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+    }
+    assert name in read, f"nothing reads {setting}"
+
+
+@pytest.mark.parametrize("setting", list(PipelineConfig.model_fields))
+def test_every_group_is_read(setting: str) -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "plenary/app").glob("*.py"))
+    assert f"config.{setting}" in text or f"c.{setting}" in text
+
+
+def test_help_is_instant_and_opens_no_door() -> None:
+    code = (
+        "import sys\nfrom plenary.app import cli\nsys.argv = ['plenary', '--help']\n"
+        "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
+        f"opened = sorted(set({HEAVY!r}) & set(sys.modules) - {{'typer', 'rich'}})\n"
+        "sys.exit(f'help imports {opened}' if opened else 0)"
+    )
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        answer = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+        times.append(time.perf_counter() - started)
+        assert answer.returncode == 0, answer.stderr
+        assert "recruit" in answer.stdout
+    assert min(times) <= 0.5
