@@ -12,7 +12,7 @@ from plenary.app.models import checkpoint_path
 from plenary.app.records import ConsensusRecord, TrainingRecord, read_record, write_record
 from plenary.app.report import write_report
 from plenary.app.run_directory import staged
-from plenary.app.stages import ASSEMBLY_STAGES, Stage, ask_model
+from plenary.app.stages import ASSEMBLY_STAGES, Stage, ask_model, subject
 from plenary.app.watcher import TrainingProgress
 from plenary.app.workspace import Workspace
 from plenary.embedded.replay import replay_conversations
@@ -90,8 +90,10 @@ def compare_models(space: Workspace) -> None:
     )
     write_record(comparison, space.file(ws.COMPARISON))
     for side in ws.SIDES:
-        stems = [space.file(ws.fit_stem(source, side)) for source in ws.SOURCES]
-        shift = utility_shift(*map(UtilityFit.load, stems), space.config.comparison)
+        old, new, target = (
+            UtilityFit.load(space.file(ws.fit_stem(source, side))) for source in ws.SOURCES
+        )
+        shift = utility_shift(old, new, target, space.config.comparison)
         with staged(space.file(ws.shift_file(side))) as path:
             shift.write(path)
 
@@ -113,15 +115,16 @@ CHAIN: tuple[Stage, ...] = (
     Stage(
         "align",
         train,
-        lambda c: (c.alignment, c.model, c.seed),
+        lambda c: (c.alignment, *subject(c), c.seed),
         ("plan", "consensus"),
         (ws.ADAPTER, ws.TRAINING),
         ("alignment",),
+        trains=True,
     ),
     Stage(
         "elicit after",
         elicit_after,
-        lambda c: (c.elicitation, c.model, c.seed),
+        lambda c: (c.elicitation, *subject(c), c.seed),
         ("plan", "align"),
         ("after.parquet", "after.json"),
         ("evaluation",),

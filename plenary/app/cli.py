@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 import plenary
@@ -110,7 +109,7 @@ def elicit(
 ) -> None:
     """Ask the model about every pair in both orders, before or after training."""
     if when not in ("before", "after"):
-        raise click.BadParameter(f"{when!r} is neither before nor after", param_hint="--when")
+        raise typer.BadParameter(f"{when!r} is neither before nor after", param_hint="--when")
     space = _through(f"elicit {when}", config, set_ or [], name, out, exists, as_json)
     _show_file(space.file(f"{when}.json"), as_json)
 
@@ -182,19 +181,13 @@ def main() -> None:
     if not debug:
         sys.excepthook = _one_line
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted; what was recorded is kept, go on with --exists resume", file=sys.stderr)
-        code = INTERRUPTED
+        # Not app(): that would put typer's own traceback printer in place.
+        typer.main.get_command(app)()
     except PlenaryError as error:
         if debug:
             raise
         print(f"error: {error}", file=sys.stderr)
-        code = error.exit_code
-    sys.exit(code or 0)
+        sys.exit(error.exit_code)
 
 
 def _one_line(kind: type[BaseException], value: BaseException, trace: object) -> None:
@@ -230,8 +223,12 @@ def _through(
         print_settings(config)
     place = [stage.name for stage in stages].index(last)
     chosen: Exists = exists  # pyright: ignore[reportAssignmentType]
-    with watching(quiet=quiet) as watcher:
-        return run_stages(config, out, chosen, stages[: place + 1], watcher)
+    try:
+        with watching(quiet=quiet) as watcher:
+            return run_stages(config, out, chosen, stages[: place + 1], watcher)
+    except KeyboardInterrupt as stop:
+        print("interrupted; what was recorded is kept, go on with --exists resume", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from stop
 
 
 def _show_file(path: Path, as_json: bool) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import plenary.embedded as embedded
 from plenary.app.config import BudgetSettings, PipelineConfig
+from plenary.app.run_directory import content_hash
 from plenary.chat.budget import BudgetedBackend
 from plenary.chat.registry import BACKENDS, open_backend
 from plenary.errors import BackendError, ConfigError
@@ -37,6 +39,12 @@ def checkpoint_path(spec: str) -> Path:
     if not path.is_dir():
         raise BackendError(f"no checkpoint folder {str(path)!r}; check the path in model={spec!r}")
     return path
+
+
+@cache
+def spec_hash(spec: str) -> str:
+    """Content hash of the files behind a spec; '' for an endpoint or a hub name."""
+    return content_hash(Path(resolve(spec).partition(":")[2]))
 
 
 def check_models(config: PipelineConfig) -> None:

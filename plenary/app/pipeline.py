@@ -16,7 +16,7 @@ from pydantic import BaseModel
 import plenary
 from census_data.population import load_population
 from plenary.app.config import PipelineConfig, config_hash, resolved_yaml
-from plenary.app.models import check_models, deterministic, takes_part
+from plenary.app.models import check_models, checkpoint_path, deterministic, takes_part
 from plenary.app.plan import chosen_outcomes, make_plan
 from plenary.app.run_directory import (
     CONFIG,
@@ -51,6 +51,8 @@ def run_stages(
     What can be checked before a model is asked is checked before the directory is touched.
     """
     preflight(config)
+    if any(stage.trains for stage in stages):
+        checkpoint_path(config.model)
     sure, reason = deterministic(config)
     manifest = new_manifest(
         config.name, config_hash(config), config.seed, deterministic=sure, reason=reason

@@ -25,7 +25,7 @@ from personas.prompt import TEMPLATE_HASH, TEMPLATE_VERSION
 from personas.sampling import recruit
 from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig
-from plenary.app.models import takes_part
+from plenary.app.models import spec_hash, takes_part
 from plenary.app.plan import chosen_outcomes, make_plan
 from plenary.app.records import (
     AssemblyRecord,
@@ -36,7 +36,7 @@ from plenary.app.records import (
     PopulationRecord,
     write_record,
 )
-from plenary.app.run_directory import staged
+from plenary.app.run_directory import content_hash, staged
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
 from plenary.chat.cache import CachedBackend, SqliteStore
@@ -51,6 +51,7 @@ class Stage(NamedTuple):
     settings: what of the config it depends on. needs: stages whose files it reads.
     outputs: files it leaves. code: packages whose source is part of its fingerprint.
     continues: begun work is carried on, so other settings are refused instead of starting again.
+    trains: needs the weights of the model.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Stage(NamedTuple):
     outputs: tuple[str, ...]
     code: tuple[str, ...]
     continues: bool = False
+    trains: bool = False
 
 
 def plan(space: Workspace) -> None:
@@ -232,15 +234,25 @@ def _ceiling(space: Workspace) -> Ceiling:
     )
 
 
-def _models(config: PipelineConfig) -> Settings:
-    return (config.citizens_model, config.base_url)
+def subject(config: PipelineConfig) -> Settings:
+    """What identifies the model to be aligned, its files included."""
+    return (config.model, spec_hash(config.model), config.base_url)
+
+
+def _citizens(config: PipelineConfig) -> Settings:
+    return (config.citizens_model, spec_hash(config.citizens_model), config.base_url)
+
+
+def _outcomes(config: PipelineConfig) -> Settings:
+    path = config.outcomes.path
+    return (config.outcomes, content_hash(path) if path else None, takes_part(config))
 
 
 ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "plan",
         plan,
-        lambda c: (c.outcomes, c.design, c.model, c.citizens_model, c.seed),
+        lambda c: (*_outcomes(c), c.design, c.seed),
         (),
         (ws.PLAN,),
         ("plenary",),
@@ -257,7 +269,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "elicit before",
         elicit_before,
-        lambda c: (c.model, c.base_url, c.elicitation, c.seed),
+        lambda c: (*subject(c), c.elicitation, c.seed),
         ("plan",),
         ("before.parquet", "before.json"),
         ("evaluation",),
@@ -266,7 +278,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "convene",
         convene_assembly,
-        lambda c: (*_models(c), c.assembly, c.seed),
+        lambda c: (*_citizens(c), c.assembly.model_copy(update={"concurrency": 1}), c.seed),
         ("plan", "recruit"),
         (ws.VOTES, ws.STATEMENTS, ws.ASSEMBLY),
         (),

@@ -1,7 +1,7 @@
 """A few chart primitives: inline SVG whose colours come from the page's style sheet.
 
 Every figure carries a title and a description for those who do not see it, every mark a tooltip.
-Model text is escaped here, because the result is marked as safe.
+Model text is cleaned and escaped here, because the result is marked as safe.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from plenary.app.clean import visible
 from plenary.preferences import FloatArray
 
 SIZE, MARGIN = 340.0, 46.0
@@ -110,7 +111,7 @@ def _figure(
     return Markup(
         '<svg role="img" viewBox="0 0 {0:g} {1:g}" width="{0:g}" height="{1:g}">'
         "<title>{2}</title><desc>{3}</desc>{4}</svg>"
-    ).format(width, height, title, finding, Markup("").join(parts))
+    ).format(width, height, visible(title), visible(finding), Markup("").join(parts))
 
 
 def _grid(x: Axis, y: Axis) -> list[Markup]:
@@ -128,12 +129,14 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> Markup:
-    return Markup('<text x="{:g}" y="{:g}" text-anchor="{}">{}</text>').format(x, y, anchor, text)
+    return Markup('<text x="{:g}" y="{:g}" text-anchor="{}">{}</text>').format(
+        x, y, anchor, visible(text)
+    )
 
 
 def _mark(x: float, y: float, kind: str, label: str, size: float = 4) -> Markup:
     """A circle before, a diamond after, a square for anything else: colour is never alone."""
-    tooltip = Markup("<title>{}</title>").format(escape(label))
+    tooltip = Markup("<title>{}</title>").format(visible(label))
     if kind == "before":
         shape = Markup('<circle cx="{:g}" cy="{:g}" r="{:g}" class="mark before">{}</circle>')
         return shape.format(x, y, size, tooltip)

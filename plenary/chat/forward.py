@@ -42,6 +42,15 @@ class _FilledLayer(Protocol):
     values: Tensor
 
 
+class _Shown(NamedTuple):
+    """What a forward pass sees: ids and positions [B, S], mask [B, cached + S], the cache."""
+
+    ids: Tensor
+    mask: Tensor
+    positions: Tensor
+    cache: DynamicCache | None
+
+
 class _State(NamedTuple):
     """Logits [B, V] after the last token; cache, mask [B, cached] and next position [B]."""
 
@@ -83,7 +92,7 @@ class Forward:
         self._pad = pad
         self._batch_tokens = batch_tokens
         self._device = next(model.parameters()).device
-        # transformers renamed this argument (and the field of the output) in 5.24.
+        # transformers 5.24 renamed this argument and the field of the output.
         renamed = "cache" in inspect.signature(model.base_model.forward).parameters
         self._cache_argument = "cache" if renamed else "past_key_values"
         self._layers = self._cache_layers()
@@ -91,7 +100,7 @@ class Forward:
 
     @property
     def _full_attention(self) -> bool:
-        """Whether every layer attends to everything before it, so that gaps in the cache do no harm."""
+        """Whether every layer sees all that is before it, so that gaps in the cache do no harm."""
         return self._layers == {DynamicLayer}
 
     @property
@@ -174,23 +183,21 @@ class Forward:
             positions = (padded.mask.cumsum(dim=1) - 1).clamp(min=0)
         else:
             positions = torch.arange(prefix, prefix + width, device=self._device).expand(size, -1)
-        inputs = {
-            "input_ids": padded.ids,
-            "attention_mask": torch.cat([before, padded.mask], dim=1),
-            "position_ids": positions,
-            self._cache_argument: self._widened(cache, size),
-            "use_cache": keep or cache is not None,
-        }
-        return self._call(inputs, padded.last, prefix + padded.mask.sum(dim=1))
+        mask = torch.cat([before, padded.mask], dim=1)
+        shown = _Shown(padded.ids, mask, positions, self._widened(cache, size))
+        following = prefix + padded.mask.sum(dim=1)
+        return self._call(shown, padded.last, following, keep=keep or cache is not None)
 
-    def _call(
-        self,
-        inputs: dict[str, Tensor | DynamicCache | bool | None],
-        last: Tensor,
-        following: Tensor,
-    ) -> _State:
+    def _call(self, shown: _Shown, last: Tensor, following: Tensor, *, keep: bool) -> _State:
         """One forward pass; logits only at column last[b] of row b."""
         rows = torch.arange(len(last), device=self._device)
+        inputs = {
+            "input_ids": shown.ids,
+            "attention_mask": shown.mask,
+            "position_ids": shown.positions,
+            self._cache_argument: shown.cache,
+            "use_cache": keep,
+        }
         if self._plain_head:
             output = self._model.base_model(**inputs)
             logits = self._head(output.last_hidden_state[rows, last])
@@ -198,9 +205,7 @@ class Forward:
             columns, inverse = torch.unique(last, return_inverse=True)
             output = self._model(**inputs, logits_to_keep=columns)
             logits = output.logits[rows, inverse]
-        return _State(
-            logits.float(), output.get(self._cache_argument), inputs["attention_mask"], following
-        )
+        return _State(logits.float(), output.get(self._cache_argument), shown.mask, following)
 
     def _probe(self) -> Tensor:
         """A few token ids [1, 4] to try the model with."""
@@ -291,15 +296,6 @@ class Forward:
 
     def _step(self, state: _State, tokens: Tensor) -> _State:
         one = torch.ones(len(tokens), 1, dtype=torch.int64, device=self._device)
-        inputs = {
-            "input_ids": tokens[:, None],
-            "attention_mask": torch.cat([state.mask, one], dim=1),
-            "position_ids": state.following[:, None],
-            self._cache_argument: state.cache,
-            "use_cache": True,
-        }
-        return self._call(
-            inputs,
-            torch.zeros(len(tokens), dtype=torch.int64, device=self._device),
-            state.following + 1,
-        )
+        mask = torch.cat([state.mask, one], dim=1)
+        shown = _Shown(tokens[:, None], mask, state.following[:, None], state.cache)
+        return self._call(shown, one[:, 0] - 1, state.following + 1, keep=True)

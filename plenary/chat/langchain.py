@@ -23,7 +23,7 @@ from langchain_core.exceptions import (
     ModelRefusalError,
     ModelTimeoutError,
 )
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage
 
 from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling, no_choice
@@ -144,7 +144,7 @@ class LangchainBackend(ChatBackend):
         async with self._open() as model:
             asking = model.bind(**bound)
             for start in range(0, len(conversations), _BATCH):
-                part = [list(map(tuple, c)) for c in conversations[start : start + _BATCH]]
+                part = [_messages(c) for c in conversations[start : start + _BATCH]]
                 answers = await asking.abatch(
                     part, {"max_concurrency": self._concurrency}, return_exceptions=True
                 )
@@ -192,6 +192,10 @@ _LOGPROBS: dict[str, float | int | bool] = {
     "logprobs": True,
     "top_logprobs": _TOP,
 }
+
+
+def _messages(conversation: Conversation) -> LanguageModelInput:
+    return [(message.role, message.content) for message in conversation]
 
 
 def _without_user(url: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
+import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -80,14 +82,17 @@ def load_model(
         ) from error
     if adapter is not None:
         model = _merged(model, _checkpoint(adapter, "adapter"))
-    return model.to(device).eval()
+    model.to(torch.device(device))  # type: ignore[arg-type]
+    return model.eval()
 
 
 def _merged(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     try:
-        return PeftModel.from_pretrained(
-            model, str(adapter), local_files_only=True
-        ).merge_and_unload()
+        with warnings.catch_warnings():
+            # peft 0.21 still asks transformers 5.24 for a property under its old name.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            wrapped = PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
+            return cast("PreTrainedModel", wrapped.merge_and_unload())
     except _LOAD_ERRORS as error:
         raise BackendError(
             f"cannot load adapter {str(adapter)!r}: {error}; was it made for this model?"
@@ -103,6 +108,13 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
         raise BackendError(
             f"cannot load the tokenizer of {str(path)!r}: {error}; check the checkpoint"
         ) from error
+
+
+def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """Token ids that end a reply, by the generation settings and the tokenizer."""
+    stated = model.generation_config.eos_token_id if model.generation_config else None
+    ends = [*(stated if isinstance(stated, list) else [stated]), tokenizer.eos_token_id]
+    return {end for end in ends if isinstance(end, int)}
 
 
 class LocalBackend(ChatBackend):
@@ -128,11 +140,9 @@ class LocalBackend(ChatBackend):
         model = load_model(folder, adapter=adapter, device=device)
         self._tokenizer = load_tokenizer(folder)
         self._renderer = ChatRenderer(self._tokenizer)
-        ends = model.generation_config.eos_token_id if model.generation_config else None
-        ends = ends if isinstance(ends, list) else [ends]
-        self._ends = {end for end in (*ends, self._tokenizer.eos_token_id) if end is not None}
+        self._ends = _end_tokens(model, self._tokenizer)
         pad = self._tokenizer.pad_token_id
-        self._forward = Forward(model, pad if pad is not None else 0, batch_tokens)
+        self._forward = Forward(model, pad if isinstance(pad, int) else 0, batch_tokens)
         self._longest = (
             getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 30
         )

@@ -51,8 +51,8 @@ def test_unreadable_topics_are_left_out_for_the_model_that_ships(
 
 
 def test_unknown_topic_and_too_large_a_count(catalogue_file: Path) -> None:
+    settings = OutcomeSettings(path=catalogue_file, exclude_topics=("sport",))
     with pytest.raises(ConfigError, match="'sport'"):
-        settings = OutcomeSettings(path=catalogue_file, exclude_topics=("sport",))
         chosen_outcomes(settings, 0, embedded_reads=False)
     with pytest.raises(DataError, match="24 outcomes are left"):
         chosen_outcomes(OutcomeSettings(path=catalogue_file), 0, embedded_reads=False)

@@ -115,7 +115,6 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
     write_text(path, "whole")
 
-
     def fail() -> None:
         with staged(path) as temporary:
             temporary.write_text("ha")

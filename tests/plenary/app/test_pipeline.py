@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from plenary.app import pipeline
+from plenary.app.config import PipelineConfig, load_config
+from plenary.app.pipeline import code_hash, run_stages
+from plenary.app.run_directory import write_text
+from plenary.app.stages import Stage
+from plenary.app.watcher import Silent
+from plenary.app.workspace import Workspace
+from plenary.errors import ConfigError, DataError
+
+PLANTED = ("model=planted:x", "citizens_model=planted:x")
+
+
+class Recorder:
+    """Three small stages that note when they work."""
+
+    def __init__(self) -> None:
+        self.worked: list[str] = []
+        self.fail = ""
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (
+            self.stage("one", lambda c: (c.seed,), ()),
+            self.stage("two", lambda c: (c.panel,), ("one",), continues=True),
+            self.stage("three", lambda c: (c.fit,), ("two",)),
+        )
+
+    def stage(
+        self, name: str, settings, needs: tuple[str, ...], *, continues: bool = False
+    ) -> Stage:
+        def work(space: Workspace) -> None:
+            self.worked.append(name)
+            if name == self.fail:
+                raise DataError("broken")
+            write_text(space.file(f"{name}.txt"), f"{name} {[s(space.config) for s in [settings]]}")
+
+        return Stage(name, work, settings, needs, (f"{name}.txt",), (), continues)
+
+    def run(self, root: Path, exists: str = "resume", *overrides: str) -> list[str]:
+        self.worked.clear()
+        config: PipelineConfig = load_config(None, [*PLANTED, *overrides])
+        run_stages(config, root, exists, self.stages(), Silent())  # type: ignore[arg-type]
+        return list(self.worked)
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    monkeypatch.setattr(pipeline, "preflight", lambda config: None)
+    return Recorder()
+
+
+def test_second_run_skips_everything(recorder: Recorder, tmp_path: Path) -> None:
+    assert recorder.run(tmp_path, "error") == ["one", "two", "three"]
+    assert recorder.run(tmp_path) == []
+
+
+def test_a_changed_setting_redoes_its_stage_alone(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.run(tmp_path)
+    assert recorder.run(tmp_path, "resume", "fit.max_iterations=50") == ["three"]
+
+
+def test_changed_input_redoes_what_follows(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.run(tmp_path)
+    (tmp_path / "run" / "one.txt").write_text("altered")
+    assert recorder.run(tmp_path) == ["one"]
+
+
+def test_begun_work_refuses_other_settings(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.fail = "two"
+    with pytest.raises(DataError):
+        recorder.run(tmp_path)
+    recorder.fail = ""
+    with pytest.raises(ConfigError, match="begun under other settings"):
+        recorder.run(tmp_path, "resume", "panel.citizens=9")
+    assert recorder.run(tmp_path) == ["two", "three"]
+
+
+def test_failed_stage_is_not_done(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.fail = "three"
+    with pytest.raises(DataError):
+        recorder.run(tmp_path)
+    recorder.fail = ""
+    assert recorder.run(tmp_path) == ["three"]
+
+
+def test_replace_starts_again(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.run(tmp_path)
+    assert recorder.run(tmp_path, "replace") == ["one", "two", "three"]
+
+
+def test_code_hash_tells_packages_apart() -> None:
+    assert code_hash("assembly") != code_hash("evaluation")

@@ -1,0 +1,280 @@
+"""The whole chain on small inputs, its errors as a user meets them, and a run that is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from support.checkpoints import CheckpointName
+
+from plenary.app.cli import main
+
+OUTCOMES = [
+    (f"{topic}{k}", f"the town plants {7 * k + 3} trees for {topic}", topic, (5 * k) % 7 / 2)
+    for topic in ("money", "health", "taxes")
+    for k in range(10)
+]
+SMALL = """
+name: small
+outcomes: {path: outcomes.csv, count: 24}
+panel: {citizens: 14}
+design: {train_pairs: 24, held_out_pairs: 14}
+elicitation: {min_mass: 0.0}
+assembly: {min_mass: 0.0}
+alignment: {epochs: 1, batch: 16, replay_rows: 1}
+comparison: {bootstrap: 200}
+"""
+KEYS = {
+    "seconds", "agreement_before", "agreement_after", "gain", "gain_low", "gain_high", "ceiling",
+    "citizens", "pairs", "invalid_share", "report",
+}  # fmt: skip
+
+
+class Answer(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+class Bench:
+    """A folder with a config, outcomes and planted citizens, and the command line in it."""
+
+    def __init__(
+        self, folder: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]
+    ) -> None:
+        self.folder, self.patch, self.capture = folder, patch, capture
+        patch.chdir(folder)
+        rows = [",".join((i, text, topic)) for i, text, topic, _ in OUTCOMES]
+        (folder / "outcomes.csv").write_text("\n".join(["id,text,topic", *rows]))
+        (folder / "small.yaml").write_text(SMALL)
+        self.plant(folder / "world.json", swing=0.4)
+        self.world = f"planted:{folder / 'world.json'}"
+
+    def plant(self, path: Path, **more: float) -> None:
+        utilities = {text: value for _, text, _, value in OUTCOMES}
+        path.write_text(json.dumps({"utilities": utilities, **more}))
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "plenary.app", *arguments],
+            cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+
+    def call(self, *arguments: str) -> Answer:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=280)
+        return Answer(process.returncode, out, err)
+
+    def here(self, *arguments: str) -> Answer:
+        """The command line in this process."""
+        self.patch.setattr(sys, "argv", ["plenary", *arguments])
+        self.patch.setattr(sys, "excepthook", sys.excepthook)
+        self.capture.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main()
+        out, err = self.capture.readouterr()
+        return Answer(int(caught.value.code or 0), out, err)
+
+    def planted(self, verb: str, *more: str) -> Answer:
+        return self.here(verb, "small.yaml", *self.specs(), *more)
+
+    def specs(self) -> tuple[str, ...]:
+        return ("--set", f"model={self.world}", "--set", f"citizens_model={self.world}")
+
+
+@pytest.fixture
+def bench(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Bench:
+    return Bench(tmp_path, monkeypatch, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["qwen2", "gemma2", "mistral"])
+def test_whole_chain_on_a_checkpoint(
+    bench: Bench, checkpoint: Callable[[CheckpointName], Path], name: CheckpointName
+) -> None:
+    specs = ("--set", f"model=local:{checkpoint(name)}", "--set", f"citizens_model={bench.world}")
+    first = bench.call("run", "small.yaml", *specs, "--json")
+    assert first.code == 0, first.err
+    summary = json.loads(first.out)
+    assert set(summary) >= KEYS
+    assert summary["citizens"] == 14
+    assert summary["pairs"] == 38
+    assert summary["invalid_share"] == 0
+    assert summary["gain"] == pytest.approx(
+        summary["agreement_after"] - summary["agreement_before"]
+    )
+    page = (bench.folder / summary["report"]).read_text()
+    assert "Simulated citizens are not people" in page
+    assert "default-src 'none'" in page
+    assert not [bad for bad in ("<script", "style=", "src=", "url(", "@import") if bad in page]
+    if name == "qwen2":
+        again = bench.call("run", "small.yaml", *specs, "--json", "--name", "twin")
+        twin = json.loads(again.out)
+        same = {"agreement_before", "agreement_after", "gain", "gain_low", "gain_high", "ceiling"}
+        assert {key: summary[key] for key in same} == {key: twin[key] for key in same}
+
+
+def test_planted_majority_is_recovered(bench: Bench) -> None:
+    answer = bench.planted("consensus", "--json")
+    assert answer.code == 0, answer.err
+    record = json.loads(answer.out)
+    assert record["pairs"] == 38
+    assert record["unusable_share"] == 0
+    shown = bench.here("show", "runs/small")
+    assert shown.code == 0
+    assert "convene" in shown.out
+
+
+def test_done_stages_are_skipped_and_changed_ones_redone(bench: Bench) -> None:
+    assert bench.planted("recruit").code == 0
+    manifest = bench.folder / "runs/small/manifest.json"
+    before = json.loads(manifest.read_text())["stages"]
+    assert bench.planted("recruit").code == 0
+    assert json.loads(manifest.read_text())["stages"] == before
+    assert bench.planted("recruit", "--set", "panel.citizens=9").code == 0
+    after = json.loads(manifest.read_text())["stages"]
+    assert after["plan"] == before["plan"]
+    assert after["recruit"]["outputs"] != before["recruit"]["outputs"]
+
+
+def test_other_settings_never_mix_with_a_begun_assembly(bench: Bench) -> None:
+    assert bench.planted("convene").code == 0
+    answer = bench.planted("convene", "--set", "assembly.rounds=2")
+    assert answer.code == 2
+    assert "begun under other settings" in answer.err
+
+
+@pytest.mark.slow
+def test_killed_assembly_goes_on_without_repeating_a_call(bench: Bench) -> None:
+    large = ("--set", "panel.citizens=60", "--set", "design.train_pairs=60", "--set",
+             "assembly.block=4")  # fmt: skip
+    process = bench.start("convene", "small.yaml", *bench.specs(), *large)
+    ledger = bench.folder / "runs/small/ledger.sqlite"
+    deadline = time.monotonic() + 120
+    while held(ledger, "votes") < 500 and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    calls, votes = held(ledger, "calls"), held(ledger, "votes")
+    total = 60 * (60 + 14) * 4
+    assert 0 < votes < total
+    answer = bench.call("convene", "small.yaml", *bench.specs(), *large, "--json")
+    assert answer.code == 0, answer.err
+    record = json.loads(answer.out)
+    assert record["votes"] == total == held(ledger, "votes")
+    assert record["calls"] == held(ledger, "calls") - calls
+
+
+def held(path: Path, table: str) -> int:
+    """Rows of a table of the ledger, 0 while there is none."""
+    if not path.exists():
+        return 0
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10) as db:
+        try:
+            count = int(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
+        except sqlite3.OperationalError:
+            count = 0
+    db.close()
+    return count
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--set", "assembly.round=1"], 2, ["'assembly.round'", "'assembly.rounds'"]),
+        (["--set", "assembly.rounds=many"], 2, ["'assembly.rounds'", "'many'"]),
+        (["--set", "citizens_model=gtp:4"], 2, ["'gtp:4'", "embedded"]),
+        (["--set", "model=local:/nowhere/at/all"], 4, ["/nowhere/at/all", "check the path"]),
+        (["--set", "outcomes.path=outcomes.xml"], 3, ["'outcomes.xml'", ".csv"]),
+        (["--set", "outcomes.path=twice.csv"], 3, ["duplicate", "'b'"]),
+        (["--set", "outcomes.path=empty.csv"], 3, ["empty text", "'y'"]),
+        (["--set", "panel.citizens=1"], 2, ["'panel.citizens'", "1"]),
+        (["--exists", "perhaps"], 2, ["'perhaps'", "resume"]),
+        (["--colour"], 2, ["--colour"]),
+        (["--set", "design.train_pairs=9999"], 2, ["9999", "at most"]),
+    ],
+)
+def test_an_error_is_one_plain_line(
+    bench: Bench, arguments: list[str], code: int, words: list[str]
+) -> None:
+    (bench.folder / "twice.csv").write_text("text\nA\nB\nb\n")
+    (bench.folder / "empty.csv").write_text('text,id\nA,x\n" ",y\n')
+    answer = bench.planted("convene", *arguments)
+    assert answer.code == code, answer.err
+    assert "Traceback" not in answer.err
+    assert all(word in answer.err for word in words), answer.err
+    assert not (bench.folder / "runs").exists()
+
+
+def test_existing_run_is_not_touched(bench: Bench) -> None:
+    assert bench.planted("census").code == 0
+    answer = bench.planted("census", "--exists", "error")
+    assert answer.code == 2
+    assert "--exists resume" in answer.err
+    assert bench.planted("census", "--exists", "replace").code == 0
+
+
+def test_a_model_without_weights_is_refused_before_the_assembly(bench: Bench) -> None:
+    answer = bench.planted("run")
+    assert answer.code == 2
+    assert "no weights to train" in answer.err
+    assert not (bench.folder / "runs").exists()
+
+
+def test_answer_mass_below_the_gate(bench: Bench) -> None:
+    bench.plant(bench.folder / "world.json", invalid=0.9)
+    answer = bench.planted("elicit", "--set", "elicitation.min_mass=0.5")
+    assert answer.code == 4
+    assert "answer mass" in answer.err
+    assert not (bench.folder / "runs/small/before.parquet").exists()
+
+
+def test_unreachable_endpoint(bench: Bench) -> None:
+    answer = bench.here(
+        "elicit", "small.yaml", "--set", "model=langchain:openai:none",
+        "--set", f"citizens_model={bench.world}",
+        "--set", f"base_url=http://127.0.0.1:{free_port()}/v1",
+    )  # fmt: skip
+    assert answer.code == 4, answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_traceback_only_with_debug(bench: Bench) -> None:
+    answer = bench.call("census", "small.yaml", "--set", "seed=x", "--debug")
+    assert answer.code != 0
+    assert "Traceback" in answer.err
+
+
+def test_interrupt_keeps_what_is_recorded(bench: Bench) -> None:
+    process = bench.start(
+        "convene", "small.yaml", *bench.specs(), "--set", "panel.citizens=60",
+        "--set", "design.train_pairs=60", "--set", "assembly.block=4",
+    )  # fmt: skip
+    ledger = bench.folder / "runs/small/ledger.sqlite"
+    while held(ledger, "votes") < 100 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "--exists resume" in err
+    assert held(ledger, "votes") >= 100
