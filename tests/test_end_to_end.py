@@ -168,7 +168,7 @@ def test_killed_assembly_goes_on_without_repeating_a_call(bench: Bench) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     calls, votes = held(ledger, "calls"), held(ledger, "votes")
     total = 60 * (60 + 14) * 4
     assert 0 < votes < total

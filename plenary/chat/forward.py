@@ -64,7 +64,7 @@ def _draw(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
     """One token a row [B]: the most probable at temperature 0, else drawn by inverse CDF."""
     if temperature == 0:
         return logits.argmax(dim=-1)
-    below = torch.softmax(logits.double() / temperature, dim=-1).cumsum(dim=-1)
+    below = torch.softmax(logits / temperature, dim=-1).cumsum(dim=-1)
     return torch.searchsorted(below, (uniform * below[:, -1])[:, None], right=True)[:, 0].clamp(
         max=logits.shape[1] - 1
     )
@@ -253,7 +253,7 @@ class Forward:
         def work(job: Job) -> None:
             cache = self._prefill(job.prefix)
             for members in job.batches:
-                drawn = torch.from_numpy(uniforms[members]).to(self._device)
+                drawn = torch.from_numpy(uniforms[members]).float().to(self._device)
                 state = self._read(
                     self._suffixes(rows, members, job), cache, len(job.prefix), keep=True
                 )
