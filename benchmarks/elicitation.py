@@ -23,7 +23,7 @@ SAMPLES = 10
 
 
 def ballots(people: int, pairs: int) -> list[Conversation]:
-    """Conversations of `people` personas over the same pairs, both orders, a persona's side by side."""
+    """Both orders of the same pairs as `people` personas; a persona's stand side by side."""
     rng = generator(0, "benchmark", "elicitation")
     titles = citizens.occupations()
     drawn = (citizens.draw_citizen(rng, held_out=True, titles=titles) for _ in range(people))

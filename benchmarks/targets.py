@@ -31,10 +31,11 @@ def report(targets: Iterable[Target], as_json: bool) -> None:
         return
     for t in rows:
         sign = ">=" if t.at_least else "<="
-        print(f"{t.name:<52} {t.value:>12.4g}  {sign} {t.target:<10.4g} {'met' if t.met else 'NOT MET'}")
+        verdict = "met" if t.met else "NOT MET"
+        print(f"{t.name:<52} {t.value:>12.4g}  {sign} {t.target:<10.4g} {verdict}")
 
 
-def main(description: str, measure: Callable[[bool], Iterable[Target]]) -> None:
+def main(description: str | None, measure: Callable[[bool], Iterable[Target]]) -> None:
     """Command line of a benchmark: --quick for under 50 s, --json for one object."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="smaller samples, under 50 s")

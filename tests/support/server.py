@@ -6,9 +6,10 @@ import asyncio
 import json
 import math
 import random
+import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -36,10 +37,11 @@ Mood = Literal[
 
 @dataclass
 class ChatServer:
-    """P(A) of a prompt is `p`; every request is on record."""
+    """Every request is on record. P(A) is `p`, or follows `scores` where it knows both outcomes."""
 
     mood: Mood
     p: float = 0.75
+    scores: Mapping[str, float] = field(default_factory=dict)
     url: str = ""
     requests: list[dict[str, object]] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
@@ -51,14 +53,22 @@ class ChatServer:
         fault = await self._fault(body)
         if fault is not None:
             return fault
+        prompt = str(body["messages"][-1]["content"])
+        p = self._first(prompt)
         if self.mood == "logprobs" and body.get("logprobs"):
-            return _completion("A", logprobs=_top(self.p))
+            return _completion("A", logprobs=_top(p))
         if self.mood == "refusing":
             return _completion(None, refusal="I cannot take sides")
         if self.mood == "chatty":
             return _completion("What a difficult question.")
-        first = random.Random(body.get("seed")).random() < self.p
+        first = random.Random(f"{body.get('seed')}{prompt if self.scores else ''}").random() < p
         return _completion(f"Option **{'A' if first else 'B'}**.")
+
+    def _first(self, prompt: str) -> float:
+        shown = re.findall(r"Option [AB]: (.+)", prompt)
+        if len(shown) != 2 or not all(text in self.scores for text in shown):
+            return self.p
+        return 1 / (1 + math.exp(self.scores[shown[1]] - self.scores[shown[0]]))
 
     async def _fault(self, body: dict[str, object]) -> Response | None:
         prompt = json.dumps(body["messages"])
@@ -109,9 +119,11 @@ def _completion(
 
 
 @contextmanager
-def serve(mood: Mood, p: float = 0.75) -> Iterator[ChatServer]:
+def serve(
+    mood: Mood, p: float = 0.75, scores: Mapping[str, float] | None = None
+) -> Iterator[ChatServer]:
     """A running server; its address is `url`."""
-    chat = ChatServer(mood, p)
+    chat = ChatServer(mood, p, scores or {})
     routes = [Route("/v1/chat/completions", chat.answer, methods=["POST"])]
     config = uvicorn.Config(
         Starlette(routes=routes),
