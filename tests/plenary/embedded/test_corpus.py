@@ -74,7 +74,7 @@ def test_training_runs_through_every_stage(tokenizer, drawn):
     vectors = torch.randn(len(tokenizer), training.WIDTH) * 0.05
     labels = tuple(tokenizer.convert_tokens_to_ids(["A", "B"]))
     seen = []
-    recipe = training.Recipe(reading_steps=4, steps=96, packs=1, length=100, warm_up=2)
+    recipe = training.Recipe(reading_steps=4, steps=96, packs=6, length=100, warm_up=2)
     model = training.train(
         vectors, drawn, labels, recipe, lambda step, parts, _: seen.append(parts)
     )
