@@ -263,7 +263,9 @@ class Forward:
                     result[k] = reply
 
         runs = plan_runs(rows) if self._full_attention else [one_run(rows)]
-        self._spread(work, plan_jobs(runs, rows, self._batch_tokens, spare=uniforms.shape[1]))
+        # A step costs about as much for a few rows as for many, so reply batches are wider.
+        room = 2 * self._batch_tokens
+        self._spread(work, plan_jobs(runs, rows, room, spare=uniforms.shape[1]))
         return result
 
     def _continue(
