@@ -25,6 +25,8 @@ from plenary.errors import BackendError
 from plenary.preferences import FloatArray, IntArray
 
 _PLAIN_HEAD_TOLERANCE = 1e-4
+# Read once: setting the count in a worker sets it for the whole process.
+_THREADS = torch.get_num_threads()
 
 
 class _Padded(NamedTuple):
@@ -136,17 +138,19 @@ class Forward:
         Whole batches side by side need no barrier inside an operation: on a busy machine this is
         ten times as fast as two OpenMP threads in one batch.
         """
-        threads = torch.get_num_threads()
-        workers = min(len(jobs), threads) if self._device.type == "cpu" else 1
+        workers = min(len(jobs), _THREADS) if self._device.type == "cpu" else 1
 
         def alone(job: Job) -> None:
-            torch.set_num_threads(max(1, threads // workers))
+            torch.set_num_threads(max(1, _THREADS // workers))
             with torch.inference_mode():
                 work(job)
 
         if jobs:
-            with ThreadPoolExecutor(workers) as pool:
-                list(pool.map(alone, jobs))
+            try:
+                with ThreadPoolExecutor(workers) as pool:
+                    list(pool.map(alone, jobs))
+            finally:
+                torch.set_num_threads(_THREADS)
 
     def _prefill(self, prefix: TokenRow) -> DynamicCache | None:
         """Cache of one prefix at batch size 1; None for an empty prefix."""
