@@ -1,8 +1,7 @@
 """How fast are one-token ballots, against sampling answers and against one prompt at a time?
 
-Pairs (both orders) a second with the shipped model on this machine, as ratios in one run:
-our path (shared prefix, batched, label logits only) against unshared batches, against one prompt at
-a time, and against generating 10 short answers an order.
+Ballots a second with the shipped model on this machine, and ratios in one run: our path (shared
+prefix, batched, label logits only) against one prompt at a time and against 10 sampled answers.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def speed(quick: bool) -> Iterator[Target]:
     backend = LocalBackend(model_path())
     seconds_a_ballot(backend, asked[:60], 60)
     ours = seconds_a_ballot(backend, asked, len(asked))
-    scattered = asked[:: len(asked) // 12] if quick else asked[:: len(asked) // 40]
+    scattered = asked[:: len(asked) // (12 if quick else 40)]
     alone = seconds_a_ballot(backend, scattered, 1)
     sampled = seconds_a_sampled_ballot(backend, asked[:120])
     yield Target("ballots a second", 1 / ours, 1000)
