@@ -48,7 +48,7 @@ def test_a_planted_target_is_learned(
 ) -> None:
     settings = AlignmentSettings(
         objective=objective,  # type: ignore[arg-type]
-        epochs=60,
+        epochs=150,
         learning_rate=1e-2,
         batch=15,
         replay_weight=0,
@@ -64,7 +64,7 @@ def test_a_planted_target_is_learned(
     else:
         assert np.abs(reached - (targets.p > 0.5)).mean() < 0.02
     assert result.rows == 2 * len(targets.pairs)
-    assert result.steps == 120
+    assert result.steps == 300
 
 
 @pytest.mark.parametrize("name", ["qwen2", "gemma2", "mistral", "gpt2"])
