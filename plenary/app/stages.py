@@ -132,7 +132,7 @@ def ask_model(space: Workspace, model: BudgetedBackend, when: str) -> None:
         answers.accepted.write(path)
     record = ElicitationRecord(
         backend=model.name,
-        frame=settings.frame,
+        frame=",".join(settings.frames),
         asked=answers.asked,
         invalid=answers.invalid,
         excluded=int(answers.excluded.sum()),
