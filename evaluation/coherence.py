@@ -16,6 +16,7 @@ from scipy import sparse, stats
 from scipy.special import expit
 
 from evaluation.comparison import node_weights
+from evaluation.shift import rank_correlation
 from evaluation.thurstonian import FitSettings, UtilityFit, fit
 from plenary.errors import DataError
 from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
@@ -27,14 +28,14 @@ SMALLEST_P, BINS, NEWTON_STEPS = 1e-9, 10, 25
 class Measure(NamedTuple):
     """A figure with its interval, what chance alone gives (NaN: nothing to compare), and a count.
 
-    count: pairs, triads, splits or ladders behind it.
+    units: pairs, triads, splits or ladders behind it.
     """
 
     value: float
     low: float
     high: float
     floor: float
-    count: int
+    units: int
 
 
 class OrderShares(NamedTuple):
@@ -80,7 +81,7 @@ def _over_outcomes(
 
 
 def _answered(*columns: FloatArray) -> BoolArray:
-    kept = ~np.isnan(np.stack(columns)).any(axis=0)
+    kept = np.asarray(~np.isnan(np.stack(columns)).any(axis=0))
     if not kept.any():
         raise DataError(
             f"none of {len(kept)} pairs has what this measure needs in both orders; ask both "
@@ -338,7 +339,7 @@ def split_half(
     for _ in range(splits):
         half = rng.permutation(pair.max() + 1)[pair] % 2 == 0
         mu = [fit(cells.select(side), outcomes, settings).mu for side in (half, ~half)]
-        r = float(stats.spearmanr(*mu).statistic)
+        r = rank_correlation(*mu)
         found.append(2 * r / (1 + r))
     return Measure(float(np.mean(found)), min(found), max(found), 0.0, splits)
 

@@ -79,10 +79,12 @@ class Fisher(NamedTuple):
 
     def inverse(self) -> FloatArray:
         """The inverse, dense [2K + 2, 2K + 2]: the Laplace covariance."""
-        factor, info = linalg.lapack.dpotrf(self.dense(), lower=1)
+        full = self.dense()
+        potrf, potri = linalg.get_lapack_funcs(("potrf", "potri"), (full,))
+        factor, info = potrf(full, lower=1)
         if info:
             raise np.linalg.LinAlgError(f"information of {self.size} parameters is not positive")
-        half, _ = linalg.lapack.dpotri(factor, lower=1)
+        half, _ = potri(factor, lower=1)
         lower = np.tril(half)
         return lower + np.tril(lower, -1).T
 
@@ -118,12 +120,13 @@ class Pattern:
 
     def by_pair(self, values: FloatArray) -> FloatArray:
         """Sums [P] of cell values [N] over the cells of each pair."""
-        return np.bincount(self.pair, values, self.pairs)
+        return np.bincount(self.pair, values, self.pairs).astype(float, copy=False)
 
     def _spread(self, low: FloatArray, high: FloatArray) -> FloatArray:
         """Sums [K] over pairs of what each gives to its two outcomes."""
         k = self.outcomes
-        return np.bincount(self.low, low, k) + np.bincount(self.high, high, k)
+        total = np.bincount(self.low, low, k) + np.bincount(self.high, high, k)
+        return total.astype(float, copy=False)
 
     def fisher(self, rows: Rows, precision: FloatArray) -> Fisher:
         """Information of `rows` plus the diagonal prior `precision` [2K + 2]."""
@@ -153,4 +156,5 @@ class Pattern:
             border[k:, column] = self._spread(total(low * by), total(high * by))
         cross = float(mu @ lapse)
         corner = np.array([[mu @ mu, cross], [cross, lapse @ lapse]]) + np.diag(precision[-2:])
-        return Fisher(core, border, corner, np.linalg.inv(corner), *diagonal)
+        inverse = np.asarray(np.linalg.inv(corner), dtype=float)
+        return Fisher(core, border, corner, inverse, *diagonal)

@@ -14,7 +14,7 @@ from evaluation.newton import solve
 from plenary.preferences import BoolArray, FloatArray
 from plenary.seeding import generator
 
-PROBES, PROBE_TOLERANCE = 10, 2e-2
+PROBES, PROBE_TOLERANCE = 8, 2e-2
 EXACT_TOLERANCE = 1e-3
 SPREAD_PROBES = 1200
 

@@ -12,16 +12,20 @@ from evaluation.likelihood import Objective, Point
 from plenary.preferences import FloatArray
 
 STEP_CLIP = 1.5
-SUFFICIENT_DECREASE, FLAT, SHORTEST = 1e-4, 0.2, 1e-8
+SUFFICIENT_DECREASE, FLAT, SHORTEST = 1e-4, 0.4, 1e-8
 ROUNDING, LOST = 1e-13, 1e-10
-DENSE_STEPS, STEP_TOLERANCE = 120, 1e-2
+DENSE_STEPS, STEP_TOLERANCE = 120, 3e-2
 
 
 class Optimum(NamedTuple):
-    """Where the search ended: theta [2K + 2], posterior there, iterations, tolerance reached."""
+    """Where the search ended: theta [2K + 2], posterior there, iterations, tolerance reached.
+
+    fisher: the last information used; that of `point` when converged, else one step older.
+    """
 
     theta: FloatArray
     point: Point
+    fisher: Fisher
     iterations: int
     converged: bool
 
@@ -131,15 +135,17 @@ def maximise(objective: Objective, start: FloatArray, tolerance: float, limit: i
     in rounding).
     """
     theta, point, last = start, objective.at(start), None
+    fisher = objective.fisher(point)
     for iteration in range(limit):
-        step = solve(objective.fisher(point), -point.gradient, STEP_TOLERANCE)
+        step = solve(fisher, -point.gradient, STEP_TOLERANCE)
         predicted = float(-point.gradient @ step)
         if predicted <= max(tolerance, ROUNDING * abs(point.value)):
-            return Optimum(theta, point, iteration, True)
+            return Optimum(theta, point, fisher, iteration, True)
         direction = _clipped(objective, _conjugate(step, point, last))
         found = _line_search(objective, theta, point, direction)
         if found is None:
-            return Optimum(theta, point, iteration, predicted <= LOST * abs(point.value))
+            return Optimum(theta, point, fisher, iteration, predicted <= LOST * abs(point.value))
         last = _Last(direction, step, point.gradient)
         theta, point = found
-    return Optimum(theta, point, limit, False)
+        fisher = objective.fisher(point) if iteration + 1 < limit else fisher
+    return Optimum(theta, point, fisher, limit, False)

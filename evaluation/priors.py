@@ -54,7 +54,7 @@ def intraclass_correlation(
 def update(objective: Objective, optimum: Optimum, answers: Answers, exact: bool) -> Hyper:
     """Prior sds from second moments of the posterior; intraclass correlation of raw answers."""
     k, theta = objective.outcomes, optimum.theta
-    variance = mean_variance(objective.fisher(optimum.point), exact)
+    variance = mean_variance(optimum.fisher, exact)
     tau = np.sqrt(np.mean(theta[:k] ** 2) + variance.mu)
     omega = np.sqrt(np.mean(theta[k : 2 * k] ** 2) + variance.log_sigma)
     absorbed = k * (2 - objective.precision[0] * variance.mu)

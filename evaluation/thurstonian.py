@@ -169,16 +169,20 @@ class _Fitted(NamedTuple):
     iterations: int
 
 
-def _answers(cells: Cells, exact_weight: float) -> Answers:
+def weighted_answers(cells: Cells, exact_weight: float) -> Answers:
     """Cells with a valid answer; exact probabilities (with a mass) weigh `exact_weight`."""
     cells = cells.select(cells.trials > 0)
+    low, high = np.minimum(cells.first, cells.second), np.maximum(cells.first, cells.second)
+    # Cells of a pair side by side: sums over pairs then run through memory in order.
+    cells = cells.select(np.lexsort((high, low)))
     weight = np.where(np.isnan(cells.mass), 1.0, exact_weight)
     return Answers(cells.first, cells.second, cells.wins * weight, cells.trials * weight)
 
 
-def _objective(
+def objective_given(
     answers: Answers, pattern: Pattern, outcomes: int, hyper: Hyper, settings: FitSettings
 ) -> Objective:
+    """The log posterior of K = `outcomes` outcomes with the priors' sds and correlation given."""
     log_lapse = float(np.log(settings.lapse_median))
     prior = Prior(hyper.tau, hyper.omega, settings.order_bias_sd, log_lapse, settings.lapse_spread)
     weighted = effective(answers, pattern, hyper.intraclass)
@@ -189,7 +193,7 @@ def _search(answers: Answers, outcomes: int, settings: FitSettings) -> _Fitted:
     """Alternate a few steps given the priors with the priors given the mode, then climb fully."""
     pattern = Pattern(answers.first, answers.second, outcomes)
     hyper, iterations = Hyper(FIRST_TAU, FIRST_OMEGA, 0.0), 0
-    objective = _objective(answers, pattern, outcomes, hyper, settings)
+    objective = objective_given(answers, pattern, outcomes, hyper, settings)
     theta, exact = first_guess(objective), outcomes <= CHEAP_LIMIT
     for _ in range(PRIOR_ROUNDS):
         limit = min(ROUGH_LIMIT, settings.max_iterations)
@@ -200,7 +204,7 @@ def _search(answers: Answers, outcomes: int, settings: FitSettings) -> _Fitted:
         if settled and rough.converged:
             break
         hyper = updated
-        objective = _objective(answers, pattern, outcomes, hyper, settings)
+        objective = objective_given(answers, pattern, outcomes, hyper, settings)
     optimum = maximise(objective, theta, settings.tolerance, settings.max_iterations)
     return _Fitted(objective, optimum, hyper, iterations + optimum.iterations)
 
@@ -239,7 +243,7 @@ def fit(cells: Cells, outcomes: int, settings: FitSettings | None = None) -> Uti
     comparisons do not join the outcomes.
     """
     settings = settings or FitSettings()
-    answers = _answers(cells, settings.exact_weight)
+    answers = weighted_answers(cells, settings.exact_weight)
     labels = _check(answers, outcomes, settings)
     fitted = _search(answers, outcomes, settings)
     return _result(fitted, answers, labels, settings)
@@ -253,7 +257,7 @@ def _result(
     plain = standardise(theta[:k], np.ones(k, dtype=bool))
     trimmed = standardise(theta[:k], _central(theta[:k], settings.trim))
     errors = exact_errors if k <= settings.dense_limit else probed_errors
-    error = errors(objective.fisher(optimum.point), plain, trimmed)
+    error = errors(optimum.fisher, plain, trimmed)
     losses = answers.trials - answers.wins
     return UtilityFit(
         mu=plain.values,

@@ -105,9 +105,9 @@ def components(odds: LogOdds) -> Components:
     outcome = float(of_pair.var(ddof=1)) - residual / f
     frame = float(of_frame.var(ddof=1)) - residual / p
     sampling = float(np.nan_to_num(odds.noise).mean())
-    parts = (outcome, frame, residual - sampling / 2)
     position = float((s**2).mean()) - sampling / 2
-    return Components(*(max(part, 0.0) for part in parts), max(position, 0.0), sampling)
+    parts = (outcome, frame, residual - sampling / 2, position, sampling)
+    return Components(*(max(part, 0.0) for part in parts))
 
 
 class Framing(NamedTuple):

@@ -124,7 +124,7 @@ def test_relative_transitivity_is_one_for_utilities_at_any_sharpness_and_nought_
         rates.append(seen.cycles.value)
         assert seen.relative.value == pytest.approx(1, abs=0.08)
         assert seen.relative.low < seen.relative.value < seen.relative.high
-        assert seen.cycles.count == 40 * 39 * 38 // 6
+        assert seen.cycles.units == 40 * 39 * 38 // 6
     assert rates[1] > 2 * rates[0]
     p = rng.integers(0, 2, len(every)).astype(float)
     noise = transitivity(_cells(every, p, p, None, rng), every, fitted, rng, draws=50)

@@ -77,7 +77,7 @@ def test_flip_rate_and_strong_share_equal_their_loops():
                 flipped += (h[p, f] > 0) != (others > 0)
     found = flip_rate(odds, pairs)
     assert found.value == pytest.approx(flipped / clear)
-    assert found.count == clear
+    assert found.units == clear
     assert found.low <= found.value <= found.high
     strong = strong_preferences(odds, pairs)
     for p in range(P):
@@ -94,7 +94,7 @@ def test_manufactured_preferences_by_hand():
     pairs = np.array([[0, 1], [1, 2], [2, 3], [0, 3]])
     found = manufactured_preferences(LogOdds(odds, 0 * odds), np.array([0.6, 0.1, 0.9, 0.5]), pairs)
     assert found.value == 0.5
-    assert found.count == 4
+    assert found.units == 4
 
 
 def test_log_odds_of_exact_and_sampled_cells():
