@@ -55,32 +55,33 @@ def baseline_fit(pairs: IntArray, p: FloatArray, outcomes: int) -> Baseline:
     theta[:outcomes] = 0.01 * generator(0, "baseline").standard_normal(outcomes)
     adam = Adam(2 * outcomes)
     for _ in range(EPOCHS):
-        theta += adam.step(_gradient(theta, i, j, target, outcomes))
-        _normalise(theta, outcomes)
-    return Baseline(theta[:outcomes], np.exp(theta[outcomes:]))
+        theta += adam.step(_gradient(theta, i, j, target))
+    return _standardised(theta)[0]
 
 
-def _normalise(theta: Float32Array, k: int) -> None:
-    """Mean 0 and sd 1 of the utilities, variances with them."""
-    scale = theta[:k].std() + np.float32(FLOOR)
-    theta[:k] = (theta[:k] - theta[:k].mean()) / scale
-    theta[k:] -= 2 * np.log(scale)
+def _standardised(theta: Float32Array) -> tuple[Baseline, np.float32]:
+    """Utilities of mean 0 and sd 1 with their variances, and the sd taken out."""
+    k = len(theta) // 2
+    scale = np.float32(theta[:k].std(ddof=1) + FLOOR)
+    mu = (theta[:k] - theta[:k].mean()) / scale
+    return Baseline(mu, np.exp(theta[k:]) / scale**2 + np.float32(FLOOR)), scale
 
 
-def _gradient(
-    theta: Float32Array, i: IntArray, j: IntArray, target: Float32Array, k: int
-) -> Float32Array:
-    """Gradient [2K] of the mean cross-entropy."""
-    mu, variance = theta[:k], np.exp(theta[k:])
+def _gradient(theta: Float32Array, i: IntArray, j: IntArray, target: Float32Array) -> Float32Array:
+    """Gradient [2K] of the mean cross-entropy, through the standardisation."""
+    k = len(theta) // 2
+    (mu, variance), scale = _standardised(theta)
     total = variance[i] + variance[j] + np.float32(FLOOR)
     root = np.sqrt(total)
     z = (mu[i] - mu[j]) / root
     p = ndtr(z).clip(1e-6, 1 - 1e-6)
     slope = np.exp(-z * z / 2) * np.float32(0.39894228) * (p - target) / (p * (1 - p)) / len(i)
-    by_mu, by_total = slope / root, -slope * z / total / 2
-    up = np.bincount(i, by_mu, k) - np.bincount(j, by_mu, k)
-    spread = (np.bincount(i, by_total, k) + np.bincount(j, by_total, k)) * variance
-    return np.concatenate([up, spread]).astype(np.float32)
+    by_pair, by_total = slope / root, -slope * z / total / 2
+    by_mu = np.bincount(i, by_pair, k) - np.bincount(j, by_pair, k)
+    by_log = (np.bincount(i, by_total, k) + np.bincount(j, by_total, k)) * (variance - FLOOR)
+    by_scale = (by_mu @ mu + 2 * by_log.sum()) / scale
+    raw = (by_mu - by_mu.mean()) / scale - by_scale * mu / (k - 1)
+    return np.concatenate([raw, by_log]).astype(np.float32)
 
 
 class BaselineChooser:
