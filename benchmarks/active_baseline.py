@@ -63,8 +63,9 @@ def _standardised(theta: Float32Array) -> tuple[Baseline, np.float32]:
     """Utilities of mean 0 and sd 1 with their variances, and the sd taken out."""
     k = len(theta) // 2
     scale = np.float32(theta[:k].std(ddof=1) + FLOOR)
-    mu = (theta[:k] - theta[:k].mean()) / scale
-    return Baseline(mu, np.exp(theta[k:]) / scale**2 + np.float32(FLOOR)), scale
+    mu = ((theta[:k] - theta[:k].mean()) / scale).astype(np.float32)
+    variance = np.exp(theta[k:]) / scale**2 + np.float32(FLOOR)
+    return Baseline(mu, variance.astype(np.float32)), scale
 
 
 def _gradient(theta: Float32Array, i: IntArray, j: IntArray, target: Float32Array) -> Float32Array:
