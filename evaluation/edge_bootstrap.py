@@ -46,7 +46,7 @@ def edge_bootstrap(
     for _ in range(replicates):
         weight = rng.exponential(size=pattern.pairs)[pattern.pair]
         drawn = Objective(base.answers.weighted(weight), k, base.prior, base.link, pattern)
-        theta = maximise(drawn, start, settings.tolerance, settings.max_iterations).theta
+        theta = maximise(drawn, start, settings.tolerance * k, settings.max_iterations).theta
         found.append(standardise(theta[:k], everyone).values)
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return Bootstrapped(np.std(found, axis=0, ddof=1), low, high)

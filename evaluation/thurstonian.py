@@ -23,7 +23,7 @@ from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
 
 FIRST_TAU, FIRST_OMEGA = 2.0, 0.4
 PRIOR_ROUNDS, CHEAP_LIMIT = 12, 120
-ROUGH_NATS, ROUGH_LIMIT = 0.5, 2
+ROUGH_NATS, ROUGH_LIMIT = 5e-3, 2
 
 
 class FitSettings(BaseModel):
@@ -53,9 +53,9 @@ class FitSettings(BaseModel):
         default="error", description="what to do when the comparisons do not join all outcomes"
     )
     tolerance: float = Field(
-        default=1e-4,
+        default=1e-6,
         gt=0,
-        description="predicted decrease of the log posterior, nats, at which to stop",
+        description="predicted decrease of the log posterior, nats an outcome, at which to stop",
     )
     max_iterations: int = Field(
         default=200, ge=1, description="Gauss-Newton iterations a round of the priors"
@@ -197,7 +197,7 @@ def _search(answers: Answers, outcomes: int, settings: FitSettings) -> _Fitted:
     theta, exact = first_guess(objective), outcomes <= CHEAP_LIMIT
     for _ in range(PRIOR_ROUNDS):
         limit = min(ROUGH_LIMIT, settings.max_iterations)
-        rough = maximise(objective, theta, ROUGH_NATS, limit)
+        rough = maximise(objective, theta, ROUGH_NATS * outcomes, limit)
         theta, iterations = rough.theta, iterations + rough.iterations
         updated = update(objective, rough, answers, exact)
         settled = close(hyper, updated)
@@ -205,7 +205,7 @@ def _search(answers: Answers, outcomes: int, settings: FitSettings) -> _Fitted:
             break
         hyper = updated
         objective = objective_given(answers, pattern, outcomes, hyper, settings)
-    optimum = maximise(objective, theta, settings.tolerance, settings.max_iterations)
+    optimum = maximise(objective, theta, settings.tolerance * outcomes, settings.max_iterations)
     return _Fitted(objective, optimum, hyper, iterations + optimum.iterations)
 
 
