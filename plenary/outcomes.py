@@ -176,8 +176,7 @@ def _options_json(text: str) -> list[object]:
     data = _parsed(text, json.loads, "JSON")
     if not isinstance(data, Mapping) or not all(isinstance(v, list) for v in data.values()):
         raise DataError(
-            f"outcome file starts with {text[:40]!r}; "
-            "give an object of topic -> list of sentences"
+            f"outcome file starts with {text[:40]!r}; give an object of topic -> list of sentences"
         )
     return [
         {"id": f"{topic}-{k:03d}", "text": sentence, "topic": topic}

@@ -14,8 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from support.checkpoints import CheckpointName
+from support.server import Mood, serve
 
 from plenary.app.cli import main
 
@@ -127,6 +130,35 @@ def test_whole_chain_on_a_checkpoint(
         assert {key: summary[key] for key in same} == {key: twin[key] for key in same}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("mood", ["plain", "logprobs"])
+def test_whole_chain_with_citizens_behind_an_endpoint(
+    bench: Bench, checkpoint: Callable[[CheckpointName], Path], mood: Mood
+) -> None:
+    small = ("--set", "panel.citizens=6", "--set", "assembly.samples=3", "--set",
+             "assembly.table_size=3", "--set", "design.train_pairs=14", "--set",
+             "design.held_out_pairs=9")  # fmt: skip
+    scores = {text: 2 * value for _, text, _, value in OUTCOMES}
+    with serve(mood, scores=scores) as server:
+        answer = bench.call(
+            "run", "small.yaml", "--json", *small, "--set", f"model=local:{checkpoint('qwen2')}",
+            "--set", "citizens_model=langchain:openai:tiny", "--set", f"base_url={server.url}",
+        )  # fmt: skip
+        assert answer.code == 0, answer.err
+        asked = len(server.requests)
+        measured = bench.call(
+            "elicit", "small.yaml", "--name", "remote", "--json", *small, *bench.specs()[2:],
+            "--set", "model=langchain:openai:tiny", "--set", f"base_url={server.url}",
+        )  # fmt: skip
+    assert measured.code == 0, measured.err
+    assert json.loads(measured.out)["invalid"] == 0
+    assert asked >= 6 * 23 * 2 * 2
+    votes = pq.read_table(bench.folder / "runs/small/votes.parquet")
+    known = ~np.isnan(votes["mass"].to_numpy())
+    assert known.all() == (mood == "logprobs")
+    assert np.ptp(votes["share_first"].to_numpy()) > 0.5
+
+
 def test_planted_majority_is_recovered(bench: Bench) -> None:
     answer = bench.planted("consensus", "--json")
     assert answer.code == 0, answer.err
@@ -168,7 +200,7 @@ def test_killed_assembly_goes_on_without_repeating_a_call(bench: Bench) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     calls, votes = held(ledger, "calls"), held(ledger, "votes")
     total = 60 * (60 + 14) * 4
     assert 0 < votes < total
@@ -209,6 +241,7 @@ def free_port() -> int:
         (["--set", "outcomes.path=twice.csv"], 3, ["duplicate", "'b'"]),
         (["--set", "outcomes.path=empty.csv"], 3, ["empty text", "'y'"]),
         (["--set", "panel.citizens=1"], 2, ["'panel.citizens'", "1"]),
+        (["--set", "panel.citizens=6"], 2, ["6 citizens", "assembly.table_size"]),
         (["--exists", "perhaps"], 2, ["'perhaps'", "resume"]),
         (["--colour"], 2, ["--colour"]),
         (["--set", "design.train_pairs=9999"], 2, ["9999", "at most"]),

@@ -22,7 +22,7 @@ def test_forced_choice():
 
 def test_digest_declaration_and_statement():
     said = [prompts.Statement(0, "it is clean"), prompts.Statement(1, "it pays")]
-    lines = [("B", "it is clean"), ("A", "it pays")]
+    lines: list[tuple[dialogue.Side, str]] = [("B", "it is clean"), ("A", "it pays")]
     assert prompts.digest(said, SHOWN) == dialogue.digest(lines)
     declared = f"{dialogue.DECLARE[0]}\n{dialogue.options(*TEXTS)}"
     assert prompts.declare("S", SHOWN, None) == dialogue.conversation("S", declared)
@@ -53,9 +53,8 @@ def test_persona_text_is_a_text_of_the_training(panel):
 
 def _as_trained(persona):
     words = {"no high school diploma": "did not finish high school"}
-    education = next(
-        (e for e in citizens.EDUCATION if persona.education in e), words.get(persona.education)
-    )
+    known = (e for e in citizens.EDUCATION if persona.education in e)
+    education = next(known, None) or words[persona.education]
     income = persona.household_income
     return citizens.Citizen(
         age=persona.age,

@@ -7,11 +7,11 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from alignment.settings import AlignmentSettings
 from assembly.settings import AssemblySettings
@@ -97,6 +97,16 @@ class PipelineConfig(BaseModel):
                 "use letters, digits, '.', '_' and '-', at most 80, a letter or digit first"
             )
         return value
+
+    @model_validator(mode="after")
+    def _two_tables(self) -> Self:
+        citizens, seats = self.panel.citizens, self.assembly.table_size
+        if citizens <= seats:
+            raise ValueError(
+                f"{citizens} citizens at tables of {seats} are one table, whose votes say nothing "
+                "about the spread between tables; lower assembly.table_size or recruit more"
+            )
+        return self
 
     @field_validator("base_url")
     @classmethod
@@ -211,6 +221,8 @@ def _message(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"unknown setting {name!r}; {_nearest(name)}"
     reason = first["msg"].removeprefix("Value error, ")
+    if not name:
+        return f"settings do not fit together: {reason}"
     return f"setting {name!r} has {first.get('input')!r}: {reason}; change the value"
 
 

@@ -207,13 +207,15 @@ def _duration(seconds: float) -> str:
 
 
 def _panel_note(results: Results) -> str:
-    f, p = results.fidelity, results.population
+    f, p, kept = results.fidelity, results.population, results.space.config.population
+    quarters = "without" if kept.group_quarters == "exclude" else "with"
+    whom = "citizens only" if kept.citizens == "citizens" else "all residents"
     return (
         f"{f.citizens} citizens (effective size {f.effective_size:.1f}) drawn by weight from "
-        f"{p.rows:,} records of {p.source}, {p.year}; {p.universe}. In {f.imputed_share:.1%} of "
-        f"the "
-        f"panel and {p.imputed_share:.1%} of the population, by weight, {len(p.imputed_columns)} "
-        f"columns come from donor records: {', '.join(p.imputed_columns)}."
+        f"{p.rows:,} records, {quarters} group quarters, {whom}. Source: {p.source}, {p.year} "
+        f"(before these filters: {p.universe}). In {f.imputed_share:.1%} of the panel and "
+        f"{p.imputed_share:.1%} of the population, by weight, {len(p.imputed_columns)} columns "
+        f"come from donor records: {', '.join(p.imputed_columns)}."
     )
 
 

@@ -25,6 +25,8 @@ from plenary.errors import BackendError
 from plenary.preferences import FloatArray, IntArray
 
 _PLAIN_HEAD_TOLERANCE = 1e-4
+# Read once: setting the count in a worker sets it for the whole process.
+_THREADS = torch.get_num_threads()
 
 
 class _Padded(NamedTuple):
@@ -64,7 +66,7 @@ def _draw(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
     """One token a row [B]: the most probable at temperature 0, else drawn by inverse CDF."""
     if temperature == 0:
         return logits.argmax(dim=-1)
-    below = torch.softmax(logits.double() / temperature, dim=-1).cumsum(dim=-1)
+    below = torch.softmax(logits / temperature, dim=-1).cumsum(dim=-1)
     return torch.searchsorted(below, (uniform * below[:, -1])[:, None], right=True)[:, 0].clamp(
         max=logits.shape[1] - 1
     )
@@ -136,17 +138,19 @@ class Forward:
         Whole batches side by side need no barrier inside an operation: on a busy machine this is
         ten times as fast as two OpenMP threads in one batch.
         """
-        threads = torch.get_num_threads()
-        workers = min(len(jobs), threads) if self._device.type == "cpu" else 1
+        workers = min(len(jobs), _THREADS) if self._device.type == "cpu" else 1
 
         def alone(job: Job) -> None:
-            torch.set_num_threads(max(1, threads // workers))
+            torch.set_num_threads(max(1, _THREADS // workers))
             with torch.inference_mode():
                 work(job)
 
         if jobs:
-            with ThreadPoolExecutor(workers) as pool:
-                list(pool.map(alone, jobs))
+            try:
+                with ThreadPoolExecutor(workers) as pool:
+                    list(pool.map(alone, jobs))
+            finally:
+                torch.set_num_threads(_THREADS)
 
     def _prefill(self, prefix: TokenRow) -> DynamicCache | None:
         """Cache of one prefix at batch size 1; None for an empty prefix."""
@@ -253,7 +257,7 @@ class Forward:
         def work(job: Job) -> None:
             cache = self._prefill(job.prefix)
             for members in job.batches:
-                drawn = torch.from_numpy(uniforms[members]).to(self._device)
+                drawn = torch.from_numpy(uniforms[members]).float().to(self._device)
                 state = self._read(
                     self._suffixes(rows, members, job), cache, len(job.prefix), keep=True
                 )
@@ -263,7 +267,9 @@ class Forward:
                     result[k] = reply
 
         runs = plan_runs(rows) if self._full_attention else [one_run(rows)]
-        self._spread(work, plan_jobs(runs, rows, self._batch_tokens, spare=uniforms.shape[1]))
+        # A step costs about as much for a few rows as for many, so reply batches are wider.
+        room = 2 * self._batch_tokens
+        self._spread(work, plan_jobs(runs, rows, room, spare=uniforms.shape[1]))
         return result
 
     def _continue(

@@ -97,7 +97,9 @@ class LangchainBackend(ChatBackend):
             "max_tokens": sampling.max_tokens,
             **self._seed(sampling.seed, sampling.sample),
         }
-        return [_reply(outcome) for outcome in await self._ask(conversations, bound)]
+        async with self._open() as model:
+            outcomes = await self._ask(model, conversations, bound)
+        return [_reply(outcome) for outcome in outcomes]
 
     async def choose(
         self,
@@ -110,26 +112,29 @@ class LangchainBackend(ChatBackend):
         """Pooled log-probabilities, or shares of `samples` answers that name exactly one label."""
         if not conversations:
             return []
-        if self._gives_logprobs is None:
-            self._gives_logprobs = await self._probe(conversations[0])
-        if self._gives_logprobs:
-            outcomes = await self._ask(conversations, _LOGPROBS)
-            return [_exact(outcome, labels) for outcome in outcomes]
-        repeated = [await self._sample(conversations, seed, k) for k in range(samples)]
+        async with self._open() as model:
+            if await self._has_logprobs(model, conversations[0]):
+                outcomes = await self._ask(model, conversations, _LOGPROBS)
+                return [_exact(outcome, labels) for outcome in outcomes]
+            drawn = {"temperature": 1.0, "max_tokens": _ANSWER_TOKENS}
+            repeated = [
+                await self._ask(model, conversations, {**drawn, **self._seed(seed, k)})
+                for k in range(samples)
+            ]
         return [_counted(outcomes, labels) for outcomes in zip(*repeated, strict=True)]
 
-    async def _sample(
-        self, conversations: Sequence[Conversation], seed: int, k: int
-    ) -> list[Outcome]:
-        bound = {"temperature": 1.0, "max_tokens": _ANSWER_TOKENS, **self._seed(seed, k)}
-        return await self._ask(conversations, bound)
+    async def _has_logprobs(self, model: BaseChatModel, conversation: Conversation) -> bool:
+        """Whether answers come with log-probabilities; endpoints may ignore or refuse that.
 
-    async def _probe(self, conversation: Conversation) -> bool:
-        """Whether answers come with log-probabilities; endpoints may ignore or refuse that."""
-        outcome = (await self._ask([conversation], _LOGPROBS))[0]
-        if isinstance(outcome, AIMessage):
-            return bool(_top_tokens(outcome))
-        return not isinstance(outcome, ModelInvalidRequestError)
+        A probe that fails on the way is not remembered: counting serves until one gets through.
+        """
+        if self._gives_logprobs is None:
+            outcome = (await self._ask(model, [conversation], _LOGPROBS))[0]
+            if isinstance(outcome, AIMessage):
+                self._gives_logprobs = bool(_top_tokens(outcome))
+            elif isinstance(outcome, ModelInvalidRequestError):
+                self._gives_logprobs = False
+        return bool(self._gives_logprobs)
 
     def _seed(self, seed: int, sample: int) -> dict[str, int]:
         return (
@@ -137,19 +142,21 @@ class LangchainBackend(ChatBackend):
         )
 
     async def _ask(
-        self, conversations: Sequence[Conversation], bound: dict[str, float | int | bool]
+        self,
+        model: BaseChatModel,
+        conversations: Sequence[Conversation],
+        bound: dict[str, float | int | bool],
     ) -> list[Outcome]:
         """A message or an exception a conversation; BackendError when none gets through."""
         outcomes: list[Outcome] = []
-        async with self._open() as model:
-            asking = model.bind(**bound)
-            for start in range(0, len(conversations), _BATCH):
-                part = [_messages(c) for c in conversations[start : start + _BATCH]]
-                answers = await asking.abatch(
-                    part, {"max_concurrency": self._concurrency}, return_exceptions=True
-                )
-                outcomes.extend(cast("list[Outcome]", answers))
-                self._check_reached(outcomes)
+        asking = model.bind(**bound)
+        for start in range(0, len(conversations), _BATCH):
+            part = [_messages(c) for c in conversations[start : start + _BATCH]]
+            answers = await asking.abatch(
+                part, {"max_concurrency": self._concurrency}, return_exceptions=True
+            )
+            outcomes.extend(cast("list[Outcome]", answers))
+            self._check_reached(outcomes)
         return outcomes
 
     def _check_reached(self, outcomes: Sequence[Outcome]) -> None:

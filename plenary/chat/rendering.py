@@ -68,8 +68,14 @@ def _common(rows: Sequence[Sequence[int]]) -> int:
     return shortest
 
 
-def _is_prefix(short: Sequence[int], long: Sequence[int]) -> bool:
-    return len(short) < len(long) and list(long[: len(short)]) == list(short)
+def _overlap(rows: Sequence[Sequence[int]]) -> bool:
+    """Whether one row starts with, or is, another."""
+    return any(
+        list(b[: len(a)]) == list(a)
+        for k, a in enumerate(rows)
+        for m, b in enumerate(rows)
+        if k != m
+    )
 
 
 class ChatRenderer:
@@ -137,18 +143,13 @@ class ChatRenderer:
     def _answer_tokens(self, tails: list[list[int]], labels: tuple[str, ...]) -> AnswerTokens:
         """Label ids: the tails without what all of them end in (the end of the turn)."""
         ending = min(_common([tail[::-1] for tail in tails]), *(len(tail) - 1 for tail in tails))
-        if ending < 0:
-            raise BackendError(
-                f"the chat template hides the labels {labels!r}; use another checkpoint or labels"
-            )
-        short = [tail[: len(tail) - ending] for tail in tails]
-        if any(_is_prefix(a, b) for a in short for b in short):
+        short = [tail[: len(tail) - ending] for tail in tails] if ending >= 0 else []
+        if _overlap(short):
             short = tails
-        if len({tuple(tail) for tail in short}) < len(labels) or any(
-            _is_prefix(a, b) for a in short for b in short
-        ):
+        if ending < 0 or _overlap(short):
             raise BackendError(
-                f"the tokenizer cannot tell the labels {labels!r} apart; use other labels"
+                f"tokenizer and chat template cannot tell the labels {labels!r} apart; "
+                "use other labels"
             )
         end = tails[0][len(tails[0]) - ending] if ending else None
         return AnswerTokens(tuple(map(tuple, short)), end if end in self._special_ids else None)

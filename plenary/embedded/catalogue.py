@@ -18,10 +18,21 @@ from plenary.seeding import generator
 
 PER_TOPIC = 18
 LADDERS = (
-    ("personal_money", 1), ("poverty", 1), ("lives_and_health", 2), ("leisure_time", 2), ("disasters", 1),
-    ("wildlife", 1), ("ai_copies", 1), ("medicine_and_care", 1), ("climate", 1),
+    ("personal_money", 1), ("poverty", 1), ("lives_and_health", 2), ("leisure_time", 2),
+    ("disasters", 1), ("wildlife", 1), ("ai_copies", 1), ("medicine_and_care", 1), ("climate", 1),
 )  # fmt: skip
-WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "ten": 10, "fifteen": 15, "thirty": 30, "half": 50}
+WORDS = {
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "ten": 10,
+    "fifteen": 15,
+    "thirty": 30,
+    "half": 50,
+}
 SEED = 20_26
 
 
@@ -35,7 +46,9 @@ def quantity(number: str) -> float:
 
 
 def _wording(sentence: grammar.Sentence, pattern: grammar.Pattern) -> tuple[str, ...]:
-    return tuple(f for f, slot in zip(sentence.fillers, pattern.slots, strict=True) if not slot.minor)
+    return tuple(
+        f for f, slot in zip(sentence.fillers, pattern.slots, strict=True) if not slot.minor
+    )
 
 
 def _overlap(a: tuple[str, ...], b: tuple[str, ...]) -> float:
@@ -43,7 +56,7 @@ def _overlap(a: tuple[str, ...], b: tuple[str, ...]) -> float:
 
 
 def _varied(topic: str, count: int, rng: np.random.Generator) -> list[grammar.Sentence]:
-    """Held-out sentences of a topic: frames in turn, each time the candidate least like those taken."""
+    """Held-out sentences: frames in turn, each time the candidate least like those taken."""
     taken: list[tuple[str, tuple[str, ...], grammar.Sentence]] = []
     patterns = grammar.patterns(topic)
     pools = {p.frame.id: [s for s in grammar.sentences(p) if s.held_out] for p in patterns}
@@ -56,36 +69,55 @@ def _varied(topic: str, count: int, rng: np.random.Generator) -> list[grammar.Se
             continue
         candidates = [pool[k] for k in rng.integers(len(pool), size=40)]
         texts = {s.text for _, _, s in taken}
+        alike = [wording for frame, wording, _ in taken if frame == pattern.frame.id]
         scored = [
-            (max([_overlap(_wording(s, pattern), w) for f, w, _ in taken if f == pattern.frame.id], default=0.0),
-             abs(sum(float(s.attributes @ t.attributes) for _, _, t in taken)), k)
-            for k, s in enumerate(candidates) if s.text not in texts
-        ]  # fmt: skip
+            (
+                max((_overlap(_wording(s, pattern), w) for w in alike), default=0.0),
+                abs(sum(float(s.attributes @ t.attributes) for _, _, t in taken)),
+                k,
+            )
+            for k, s in enumerate(candidates)
+            if s.text not in texts
+        ]
         if scored:
             best = candidates[min(scored)[2]]
             taken.append((pattern.frame.id, _wording(best, pattern), best))
         elif turn > 50 * count:
-            raise ValueError(f"topic {topic!r} has too few held-out wordings; add fillers to its frames")
+            raise ValueError(
+                f"topic {topic!r} has too few held-out wordings; add fillers to its frames"
+            )
     return [s for _, _, s in taken]
 
 
-def _ladder(topic: str, count: int, rng: np.random.Generator) -> list[tuple[str, float, grammar.Sentence]]:
+def _ladder(
+    topic: str, count: int, rng: np.random.Generator
+) -> list[tuple[str, float, grammar.Sentence]]:
     """Whole ladders: one wording with every number of its list."""
     rungs = []
     laddered = [p for p in grammar.patterns(topic) if p.frame.ladder]
     pools = [(p, [s for s in grammar.sentences(p) if s.held_out]) for p in laddered]
     for pattern, pool in [(p, pool) for p, pool in pools if pool][:count]:
         chosen = pool[int(rng.integers(len(pool)))]
-        numbers = next(k for k, s in enumerate(pattern.slots) if s.minor and isinstance(s.weightings[0], int | float))
+        numbers = next(
+            k
+            for k, s in enumerate(pattern.slots)
+            if s.minor and isinstance(s.weightings[0], int | float)
+        )
         for sentence in pool:
-            rest = [(a, b) for k, (a, b) in enumerate(zip(sentence.fillers, chosen.fillers, strict=True)) if k != numbers]
+            rest = [
+                (a, b)
+                for k, (a, b) in enumerate(zip(sentence.fillers, chosen.fillers, strict=True))
+                if k != numbers
+            ]
             if all(a == b for a, b in rest):
-                rungs.append((str(pattern.frame.ladder), quantity(sentence.fillers[numbers]), sentence))
+                rungs.append(
+                    (str(pattern.frame.ladder), quantity(sentence.fillers[numbers]), sentence)
+                )
     return rungs
 
 
 def _direction(sentence: grammar.Sentence) -> str | None:
-    """Politics of what the sentence says: the policy's when adopted, the opposite when turned down."""
+    """Politics of the sentence: the policy's when adopted, the opposite when turned down."""
     pattern = next(p for p in grammar.patterns(sentence.topic) if p.frame.id == sentence.frame)
     if pattern.frame.direction is None:
         return None
@@ -107,7 +139,11 @@ def entries(rng: np.random.Generator) -> list[dict[str, object]]:
         others = [s for s in _varied(topic, PER_TOPIC, rng) if s.text not in texts]
         found = [(s, None, None) for s in others] + [(s, name, q) for name, q, s in rungs]
         for k, (sentence, name, number) in enumerate(found):
-            row: dict[str, object] = {"id": f"{topic}-{k:03d}", "text": sentence.text, "topic": topic}
+            row: dict[str, object] = {
+                "id": f"{topic}-{k:03d}",
+                "text": sentence.text,
+                "topic": topic,
+            }
             extra = {"ladder": name, "quantity": number, "direction": _direction(sentence)}
             rows.append(row | {key: value for key, value in extra.items() if value is not None})
     return rows
@@ -116,7 +152,10 @@ def entries(rng: np.random.Generator) -> list[dict[str, object]]:
 def main() -> None:
     """Write the catalogue file."""
     rows = entries(generator(SEED, "catalogue"))
-    head = "# Written by plenary.embedded.catalogue from wordings held out of the embedded model's training.\n"
+    head = (
+        "# Written by plenary.embedded.catalogue "
+        "from wordings held out of the embedded model's training.\n"
+    )
     body = yaml.safe_dump({"outcomes": rows}, sort_keys=False, allow_unicode=True, width=200)
     Path(sys.argv[1]).write_text(head + re.sub(r"\n(- id)", r"\n\n\1", body), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Persona texts of the embedded model: how citizens are described to it, and how planted traits are read back."""
+"""Persona texts: how citizens are described to the embedded model, and how traits are read back."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from plenary.embedded.values import Region, Traits
 
 STATES: dict[str, Region] = {
     **dict.fromkeys(
-        ("Connecticut", "Maine", "Massachusetts", "New Hampshire", "Rhode Island", "Vermont", "New Jersey",
-         "New York", "Pennsylvania"), "Northeast"),
+        ("Connecticut", "Maine", "Massachusetts", "New Hampshire", "Rhode Island", "Vermont",
+         "New Jersey", "New York", "Pennsylvania"), "Northeast"),
     **dict.fromkeys(
-        ("Illinois", "Indiana", "Michigan", "Ohio", "Wisconsin", "Iowa", "Kansas", "Minnesota", "Missouri",
-         "Nebraska", "North Dakota", "South Dakota"), "Midwest"),
+        ("Illinois", "Indiana", "Michigan", "Ohio", "Wisconsin", "Iowa", "Kansas", "Minnesota",
+         "Missouri", "Nebraska", "North Dakota", "South Dakota"), "Midwest"),
     **dict.fromkeys(
-        ("Delaware", "District of Columbia", "Florida", "Georgia", "Maryland", "North Carolina", "South Carolina",
-         "Virginia", "West Virginia", "Alabama", "Kentucky", "Mississippi", "Tennessee", "Arkansas", "Louisiana",
-         "Oklahoma", "Texas"), "South"),
+        ("Delaware", "District of Columbia", "Florida", "Georgia", "Maryland", "North Carolina",
+         "South Carolina", "Virginia", "West Virginia", "Alabama", "Kentucky", "Mississippi",
+         "Tennessee", "Arkansas", "Louisiana", "Oklahoma", "Texas"), "South"),
     **dict.fromkeys(
-        ("Arizona", "Colorado", "Idaho", "Montana", "Nevada", "New Mexico", "Utah", "Wyoming", "Alaska",
-         "California", "Hawaii", "Oregon", "Washington"), "West"),
+        ("Arizona", "Colorado", "Idaho", "Montana", "Nevada", "New Mexico", "Utah", "Wyoming",
+         "Alaska", "California", "Hawaii", "Oregon", "Washington"), "West"),
 }  # fmt: skip
 EDUCATION = {
     "did not finish high school": 0,
@@ -36,11 +36,31 @@ EDUCATION = {
     "have a professional degree": 4,
     "have a doctorate": 4,
 }
-RACES = ("white", "Black", "Hispanic", "Asian", "American Indian", "Pacific Islander", "multiracial")
-METRO = ("a large metropolitan area", "a mid-sized metropolitan area", "a small metropolitan area", "a rural area")
+RACES = (
+    "white",
+    "Black",
+    "Hispanic",
+    "Asian",
+    "American Indian",
+    "Pacific Islander",
+    "multiracial",
+)
+METRO = (
+    "a large metropolitan area",
+    "a mid-sized metropolitan area",
+    "a small metropolitan area",
+    "a rural area",
+)
 MARITAL = ("married", "widowed", "divorced", "separated", "single")
-IDEOLOGY = ("very liberal", "liberal", "slightly liberal", "moderate", "slightly conservative", "conservative",
-            "very conservative")  # fmt: skip
+IDEOLOGY = (
+    "very liberal",
+    "liberal",
+    "slightly liberal",
+    "moderate",
+    "slightly conservative",
+    "conservative",
+    "very conservative",
+)
 HELD_OUT_SHARE = 0.1
 
 
@@ -75,7 +95,9 @@ def draw_citizen(rng: np.random.Generator, *, held_out: bool, titles: tuple[str,
             state=list(STATES)[rng.integers(len(STATES))],
             metro=METRO[rng.integers(4)],
             education=list(EDUCATION)[rng.integers(len(EDUCATION))],
-            income=int(round(float(np.exp(rng.normal(11.3, 1.0))), -3)) or None if rng.random() < 0.92 else None,
+            income=int(round(float(np.exp(rng.normal(11.3, 1.0))), -3)) or None
+            if rng.random() < 0.92
+            else None,
             marital=MARITAL[rng.integers(5)],
             occupation=titles[rng.integers(len(titles))] if rng.random() < 0.65 else None,
             ideology=int(rng.integers(1, 8)) if rng.random() < 0.25 else None,
@@ -115,8 +137,9 @@ def _place(state: str) -> str:
 def second_person(c: Citizen) -> str:
     """The default persona text, as the package personas writes it."""
     who = f"{c.race} {c.sex}" if c.race else c.sex
+    home = f"{_place(c.state)} in the {STATES[c.state]}"
     parts = [
-        f"You are {_article(c.age)} {c.age}-year-old {who} from {_place(c.state)} in the {STATES[c.state]}.",
+        f"You are {_article(c.age)} {c.age}-year-old {who} from {home}.",
         f"You live in {c.metro}.",
         f"You {c.education}.",
     ]
@@ -161,14 +184,19 @@ _INCOME = re.compile(r"ousehold income(?: is|:) \$([\d,]+)")
 
 
 def read_traits(text: str) -> Traits:
-    """Planted traits that a persona text states (any of the three renderings); silent fields are None."""
+    """Planted traits that a persona text of any rendering states; silent fields are None."""
     age, income = _AGE.search(text), _INCOME.search(text)
     lowered = text.casefold()
     words = r"\b(?:{})\b"
     race = re.search(words.format("|".join(map(str.casefold, RACES))), lowered)
     region = re.search(r"(?:in the |\()(" + "|".join(get_args(Region)) + r")\b", text)
-    ideology = re.search(r"politic\w*:?(?: you are| i am)? ((?:very |slightly )?(?:liberal|conservative)|moderate)", lowered)
-    degree = next((d for phrase, d in EDUCATION.items() if phrase.split(" ", 1)[1] in lowered), None)
+    ideology = re.search(
+        r"politic\w*:?(?: you are| i am)? ((?:very |slightly )?(?:liberal|conservative)|moderate)",
+        lowered,
+    )
+    degree = next(
+        (d for phrase, d in EDUCATION.items() if phrase.split(" ", 1)[1] in lowered), None
+    )
     if "did not finish high school" in lowered or "no high school" in lowered:
         degree = 0
     sex = re.search(r"\b(wo)?man\b", lowered)

@@ -14,7 +14,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerFast
 
 from plenary.embedded import citizens, dialogue, grammar
-from plenary.embedded.tokenizer import END
+from plenary.embedded.tokenizer import END, LABELS
 from plenary.embedded.values import (
     CITIZEN_WEIGHTS,
     SELF_WEIGHTS,
@@ -45,19 +45,34 @@ STAGES = (
 READING = Mix(0.3, 0.0, 0.0, {})
 
 
+class Answer(NamedTuple):
+    """A supervised choice: its place, target P("A"), and what that follows from; vectors are [D].
+
+    first, second: attributes of the outcomes shown as A and B. planted: whether the planted
+    `weights` and the `shift` by arguments decide it, not the topic.
+    """
+
+    place: int
+    p_first: float
+    weights: FloatArray
+    first: FloatArray
+    second: FloatArray
+    shift: float
+    planted: bool
+
+
 @dataclass(slots=True)
 class Pack:
     """Token ids, positions and question numbers of one pack, with what is supervised where.
 
-    answers: (place, target p of "A", weights, attributes of A and of B, planted shift, planted?).
-    option_ends: (place, attributes). persona_end: (place, weights) or None. argument_ends: (place, side).
-    spoken: (place, next token id).
+    option_ends: (place, attributes). persona_end: (place, weights). argument_ends: (place, side,
+    +1 for A and -1 for B). spoken: (place, next token id).
     """
 
     ids: list[int] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     questions: list[int] = field(default_factory=list)
-    answers: list[tuple[int, float, FloatArray, FloatArray, FloatArray, float, bool]] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     option_ends: list[tuple[int, FloatArray]] = field(default_factory=list)
     persona_end: tuple[int, FloatArray] | None = None
     argument_ends: list[tuple[int, float]] = field(default_factory=list)
@@ -76,16 +91,22 @@ class Corpus:
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator, length: int, *, held_out: bool = False
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        rng: np.random.Generator,
+        length: int,
+        *,
+        held_out: bool = False,
     ) -> None:
         self.rng = rng
         self.length = length
         self.held_out = held_out
         self.titles = citizens.occupations()
         self._core = tokenizer.backend_tokenizer
-        self._end = tokenizer.convert_tokens_to_ids(END)
-        self._roles = {r: tokenizer.convert_tokens_to_ids(f"<|{r}|>") for r in ("system", "user", "assistant")}
-        self._labels = tuple(tokenizer.convert_tokens_to_ids(label) for label in ("A", "B"))
+        ids = tokenizer.get_vocab()
+        self._end = ids[END]
+        self._roles = {role: ids[f"<|{role}|>"] for role in ("system", "user", "assistant")}
+        self._labels = tuple(ids[label] for label in LABELS)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text without special tokens."""
@@ -150,7 +171,7 @@ class Corpus:
         return len(pack.ids) - 1
 
     def _pair(self, weights: FloatArray, clear: float) -> tuple[grammar.Sentence, grammar.Sentence]:
-        """Two different outcomes; decisive ones early on, and often ones where a persona is unlike the average."""
+        """Two outcomes: decisive ones early on, often ones on which a persona is unusual."""
         best, best_score = None, -1.0
         tries = 4 if weights is not SELF_WEIGHTS and self.rng.random() < 0.5 else 1
         while best is None or tries > 0:
@@ -158,10 +179,13 @@ class Corpus:
             same = a.topic if self.rng.random() < 0.15 else None
             b = grammar.draw_sentence(self.rng, held_out=self.held_out, topic=same)
             gap = a.attributes - b.attributes
-            if a.text == b.text or abs(float(choice_probability(float(weights @ gap))) - 0.5) < clear:
+            p = float(choice_probability(float(weights @ gap)))
+            if a.text == b.text or abs(p - 0.5) < clear:
                 continue
             tries -= 1
-            score = abs(float(choice_probability(weights @ gap) - choice_probability(CITIZEN_WEIGHTS @ gap)))
+            score = abs(
+                float(choice_probability(weights @ gap) - choice_probability(CITIZEN_WEIGHTS @ gap))
+            )
             if score > best_score:
                 best, best_score = (a, b), score
         return best
@@ -172,7 +196,9 @@ class Corpus:
         choice = 0 if self.rng.random() < plain else int(self.rng.integers(1, len(dialogue.CHOOSE)))
         return dialogue.CHOOSE[choice]
 
-    def _options(self, pack: Pack, number: int, a: grammar.Sentence, b: grammar.Sentence, lead: str) -> None:
+    def _options(
+        self, pack: Pack, number: int, a: grammar.Sentence, b: grammar.Sentence, lead: str
+    ) -> None:
         for text, sentence in ((f"{lead}\nOption A:", a), ("Option B:", b)):
             self._append(pack, number, self.encode(text))
             place = self._append(pack, number, self.encode(self._cased(sentence.text)))
@@ -181,8 +207,10 @@ class Corpus:
     def _cased(self, text: str) -> str:
         return text if self.rng.random() < 0.7 else text[:1].lower() + text[1:]
 
-    def _arguments(self, weights: FloatArray, first: FloatArray, second: FloatArray) -> list[tuple[int, str]]:
-        """Statements of other citizens about a pair, +1 for the first outcome and -1 for the second."""
+    def _arguments(
+        self, weights: FloatArray, first: FloatArray, second: FloatArray
+    ) -> list[tuple[int, str]]:
+        """Statements of others about a pair, +1 for the first outcome and -1 for the second."""
         lean = self.rng.choice([0.15, 0.5, 0.85])
         said = []
         for _ in range(int(self.rng.integers(1, 6))):
@@ -208,7 +236,7 @@ class Corpus:
             shift = argument_shift([side * flip for side, _ in said])
             gap = float(weights @ (a.attributes - b.attributes)) + shift
             p = float(choice_probability(gap))
-            pack.answers.append((place, p, weights, a.attributes, b.attributes, shift, True))
+            pack.answers.append(Answer(place, p, weights, a.attributes, b.attributes, shift, True))
             if self.rng.random() < 0.1:
                 self._append(pack, number, [self._labels[int(self.rng.random() >= p)]])
                 pack.spoken.append((len(pack.ids) - 1, self._end))
@@ -219,7 +247,9 @@ class Corpus:
             return
         self._append(pack, number, self.encode(dialogue.DIGEST))
         for side, text in said:
-            place = self._append(pack, number, self.encode(f"For {'A' if side > 0 else 'B'}: {text}"))
+            place = self._append(
+                pack, number, self.encode(f"For {'A' if side > 0 else 'B'}: {text}")
+            )
             pack.argument_ends.append((place, float(side)))
 
     def _reply(self, pack: Pack, number: int, text: str) -> None:
@@ -245,24 +275,32 @@ class Corpus:
     def _topic(self, pack: Pack, number: int, weights: FloatArray) -> None:
         names = list(grammar.topics())
         right, wrong = self.rng.choice(len(names), size=2, replace=False)
-        pair = [grammar.draw_sentence(self.rng, held_out=self.held_out, topic=names[k]) for k in (right, wrong)]
+        pair = [
+            grammar.draw_sentence(self.rng, held_out=self.held_out, topic=names[k])
+            for k in (right, wrong)
+        ]
         first = bool(self.rng.random() < 0.5)
         a, b = pair if first else pair[::-1]
         self._append(pack, number, [self._roles["user"]])
         question = dialogue.TOPIC.format(noun=grammar.topics()[names[right]].noun)
         self._options(pack, number, a, b, question)
         place = self._append(pack, number, [self._end, self._roles["assistant"]])
-        pack.answers.append((place, 0.99 if first else 0.01, weights, a.attributes, b.attributes, 0.0, False))
+        p = 0.99 if first else 0.01
+        pack.answers.append(Answer(place, p, weights, a.attributes, b.attributes, 0.0, False))
 
     def _describe(self, pack: Pack, number: int, weights: FloatArray) -> None:
         sentence = grammar.draw_sentence(self.rng, held_out=self.held_out)
         self._append(pack, number, [self._roles["user"]])
-        place = self._append(pack, number, self.encode(dialogue.DESCRIBE.format(text=sentence.text)))
+        place = self._append(
+            pack, number, self.encode(dialogue.DESCRIBE.format(text=sentence.text))
+        )
         pack.option_ends.append((place, sentence.attributes))
         self._reply(pack, number, dialogue.describe_attributes(sentence.attributes))
 
     def _name(self, pack: Pack, number: int, weights: FloatArray) -> None:
         sentence = grammar.draw_sentence(self.rng, held_out=self.held_out)
         noun = grammar.topics()[sentence.topic].noun
-        self._append(pack, number, [self._roles["user"], *self.encode(dialogue.NAME.format(noun=noun))])
+        self._append(
+            pack, number, [self._roles["user"], *self.encode(dialogue.NAME.format(noun=noun))]
+        )
         self._reply(pack, number, sentence.text)

@@ -1,4 +1,4 @@
-"""What the embedded model is asked and what it says: prompt texts, statements and their planted rules.
+"""What the embedded model is asked and what it says: prompts, statements and their planted rules.
 
 The first wording of each list is the one that plenary's own stages use; tests hold them together.
 """
@@ -26,10 +26,14 @@ CHOOSE = (
     "Which outcome do you prefer?",
 )
 DECLARE = (
-    "You will speak at your table. For which of these two outcomes will you speak? Answer with A or B only.",
+    "You will speak at your table. For which of these two outcomes will you speak? "
+    "Answer with A or B only.",
 )
 SPEAK = "You speak at your table about two possible outcomes."
-SPEAK_ORDER = "You speak for option {side}. Give one short reason. Do not name the letters; say this option or the other option."
+SPEAK_ORDER = (
+    "You speak for option {side}. Give one short reason. "
+    "Do not name the letters; say this option or the other option."
+)
 TOPIC = "Which of these two outcomes is about {noun}? Answer with A or B only."
 DESCRIBE = "Describe what this outcome changes: {text}"
 NAME = "Name a possible outcome about {noun}."
@@ -67,13 +71,15 @@ def phrases() -> Phrases:
     text = (resources.files("plenary.embedded") / "phrases.yaml").read_text(encoding="utf-8")
     data = yaml.safe_load(text)
     tails = data.pop("tails")
-    return Phrases({d: v["up"] for d, v in data.items()}, {d: v["down"] for d, v in data.items()}, tails)
+    return Phrases(
+        {d: v["up"] for d, v in data.items()}, {d: v["down"] for d, v in data.items()}, tails
+    )
 
 
 def draw_statement(
     weights: FloatArray, supported: FloatArray, opposed: FloatArray, rng: np.random.Generator
 ) -> str:
-    """A reason to prefer `supported` [D] over `opposed` [D] that weighs with the speaker's weights [D]."""
+    """A reason for `supported` [D] over `opposed` [D] that counts by the speaker's weights [D]."""
     gains = np.concatenate([weights * supported, -weights * opposed])
     chances = np.exp((gains - gains.max()) / 0.08)
     best = int(rng.choice(len(gains), p=chances / chances.sum()))

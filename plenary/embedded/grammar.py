@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -34,10 +35,12 @@ class Frame(BaseModel):
     text: str = Field(description="template with {slot} places")
     values: dict[str, float] = Field(description="base attributes by dimension")
     slots: dict[str, list[str] | dict[str, str | float | dict[str, float]]] = Field(
-        description="fillers: words, words with a multiplier or added values, or {list: shared list}"
+        description="fillers: words, words with a multiplier or added values, or {list: name}"
     )
     ladder: str | None = Field(None, description="name of the numeric ladder the numbers climb")
-    direction: Literal["left", "right"] | None = Field(None, description="politics of the policy if adopted")
+    direction: Literal["left", "right"] | None = Field(
+        None, description="politics of the policy if adopted"
+    )
 
 
 class HandRated(BaseModel):
@@ -62,7 +65,7 @@ class Topic(BaseModel):
 
 
 class Sentence(NamedTuple):
-    """A generated outcome: its text, origin, attributes [D], and whether its wording is held out."""
+    """A generated outcome: its text, origin, attributes [D], and whether it is held out."""
 
     text: str
     topic: str
@@ -73,7 +76,7 @@ class Sentence(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """A slot's fillers with their weightings; `minor` slots (numbers, places) do not define a wording."""
+    """Fillers with their weightings; `minor` slots (numbers, places) do not define a wording."""
 
     name: str
     fillers: tuple[str, ...]
@@ -86,7 +89,7 @@ def vector(values: dict[str, float]) -> FloatArray:
     return np.array([values.get(name, 0.0) for name in DIMENSIONS])
 
 
-def _folder():  # noqa: ANN202
+def _folder() -> Traversable:
     return resources.files("plenary.embedded") / "grammar"
 
 
@@ -99,8 +102,13 @@ def shared_lists() -> dict[str, list[str] | dict[str, float]]:
 @cache
 def topics() -> dict[str, Topic]:
     """Every topic by name, sorted."""
-    files = sorted(f.name for f in _folder().iterdir() if f.name.endswith(".yaml") and f.name != "lists.yaml")
-    loaded = (Topic.model_validate(yaml.safe_load((_folder() / f).read_text(encoding="utf-8"))) for f in files)
+    files = sorted(
+        f.name for f in _folder().iterdir() if f.name.endswith(".yaml") and f.name != "lists.yaml"
+    )
+    loaded = (
+        Topic.model_validate(yaml.safe_load((_folder() / f).read_text(encoding="utf-8")))
+        for f in files
+    )
     return {topic.topic: topic for topic in loaded}
 
 
@@ -126,7 +134,9 @@ def patterns(topic: str) -> tuple[Pattern, ...]:
     result = []
     for frame in topics()[topic].frames:
         names = dict.fromkeys(re.findall(r"{(\w+)}", frame.text))
-        result.append(Pattern(topic, frame, tuple(_slot(name, frame.slots[name]) for name in names)))
+        result.append(
+            Pattern(topic, frame, tuple(_slot(name, frame.slots[name]) for name in names))
+        )
     return tuple(result)
 
 
@@ -161,13 +171,17 @@ def make_sentence(pattern: Pattern, picks: tuple[int, ...]) -> Sentence:
     return Sentence(text, topic, frame.id, tuple(fillers), attributes, held_out)
 
 
-def draw_sentence(rng: np.random.Generator, *, held_out: bool, topic: str | None = None) -> Sentence:
-    """Random sentence from the trained or the held-out wordings; topics and frames equally likely."""
+def draw_sentence(
+    rng: np.random.Generator, *, held_out: bool, topic: str | None = None
+) -> Sentence:
+    """Random trained or held-out sentence; topics and frames are equally likely."""
     names = list(topics())
     chosen = patterns(topic or names[rng.integers(len(names))])
     while True:
         pattern = chosen[rng.integers(len(chosen))]
-        sentence = make_sentence(pattern, tuple(int(rng.integers(len(s.fillers))) for s in pattern.slots))
+        sentence = make_sentence(
+            pattern, tuple(int(rng.integers(len(s.fillers))) for s in pattern.slots)
+        )
         if sentence.held_out == held_out:
             return sentence
 
@@ -185,7 +199,9 @@ def _expressions() -> tuple[tuple[Pattern, re.Pattern[str]], ...]:
         expression = re.escape(pattern.frame.text)
         for slot in pattern.slots:
             options = "|".join(re.escape(f) for f in sorted(slot.fillers, key=len, reverse=True))
-            expression = expression.replace(re.escape("{" + slot.name + "}"), f"(?P<{slot.name}>{options})", 1)
+            expression = expression.replace(
+                re.escape("{" + slot.name + "}"), f"(?P<{slot.name}>{options})", 1
+            )
         result.append((pattern, re.compile(expression, re.IGNORECASE)))
     return tuple(result)
 
@@ -196,6 +212,9 @@ def read(text: str) -> Sentence | None:
         match = expression.fullmatch(text)
         if match:
             folded = ([f.casefold() for f in slot.fillers] for slot in pattern.slots)
-            picks = (f.index(match[s.name].casefold()) for f, s in zip(folded, pattern.slots, strict=True))
+            picks = (
+                f.index(match[s.name].casefold())
+                for f, s in zip(folded, pattern.slots, strict=True)
+            )
             return make_sentence(pattern, tuple(picks))
     return None

@@ -31,7 +31,8 @@ CHOICES: dict[str, dict[str, float]] = {
 }
 MEANS = {
     "female": 0.51, "age_decades": 4.9, "black": 0.116, "hispanic": 0.181, "other_race": 0.113,
-    "degree": 1.8, "income_rank": 0.5, "midwest": 0.205, "south": 0.39, "west": 0.235, "ideology": 4.0,
+    "degree": 1.8, "income_rank": 0.5, "midwest": 0.205, "south": 0.39, "west": 0.235,
+    "ideology": 4.0,
 }  # fmt: skip
 
 
@@ -39,7 +40,9 @@ def table(rows: list[dict[str, str]], with_ideology: bool) -> dict[str, object]:
     """Effects [dimension][term] of one regression, averaged over the dimension's items."""
     terms = [t for t in MEANS if with_ideology or t != "ideology"]
     coefficients = {
-        (row["item"], row["term"]): float(row["coef"]) for row in rows if row["with_ideology"] == str(with_ideology)
+        (row["item"], row["term"]): float(row["coef"])
+        for row in rows
+        if row["with_ideology"] == str(with_ideology)
     }
     effects = {}
     for dimension in DIMENSIONS:
@@ -58,13 +61,16 @@ def main() -> None:
     with Path(sys.argv[1]).open(encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
     result = {
-        "source": "weighted least squares on the General Social Survey panel (NORC), waves 2016 and 2018",
+        "source": "weighted least squares on the General Social Survey panel (NORC), "
+        "waves 2016 and 2018",
         "items": ITEMS,
         "choices": CHOICES,
         "without_ideology": table(rows, False),
         "with_ideology": table(rows, True),
     }
-    Path(__file__).with_name("gss_effects.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    Path(__file__).with_name("gss_effects.json").write_text(
+        json.dumps(result, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

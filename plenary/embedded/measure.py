@@ -1,4 +1,4 @@
-"""What the embedded model can do, measured on wordings and personas that it was never trained on."""
+"""What the embedded model can do, measured on wordings and personas it was never trained on."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Rated(NamedTuple):
 
 
 class Question(NamedTuple):
-    """One pair put to one system text, with what the table said before (+1 for the first outcome)."""
+    """One pair put to one system text, after what the table said (+1 for the first outcome)."""
 
     system: str | None
     first: Rated
@@ -45,7 +45,7 @@ class Question(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """p_first [Q] averaged over both orders, order gap [Q] (positive: first slot), answer mass [Q, 2]."""
+    """p_first [Q] over both orders, order gap [Q] (positive: first slot), answer mass [Q, 2]."""
 
     p_first: FloatArray
     order_gap: FloatArray
@@ -56,7 +56,9 @@ def _conversation(question: Question, flip: bool) -> Conversation:
     first, second = (question.second, question.first) if flip else (question.first, question.second)
     user = f"{dialogue.CHOOSE[0]}\n{dialogue.options(first.text, second.text)}"
     if question.said:
-        lines: list[tuple[dialogue.Side, str]] = [("A" if (s > 0) != flip else "B", t) for s, t in question.said]
+        lines: list[tuple[dialogue.Side, str]] = [
+            ("A" if (s > 0) != flip else "B", t) for s, t in question.said
+        ]
         user = f"{dialogue.digest(lines)}\n\n{user}"
     return dialogue.conversation(question.system, user)
 
@@ -106,8 +108,10 @@ def own_choices(backend: ChatBackend, count: int, rng: np.random.Generator) -> d
     }
 
 
-def persona_choices(backend: ChatBackend, people: int, pairs: int, rng: np.random.Generator) -> dict[str, float]:
-    """Choices as held-out personas; every persona gets the same pairs, so that persona effects show."""
+def persona_choices(
+    backend: ChatBackend, people: int, pairs: int, rng: np.random.Generator
+) -> dict[str, float]:
+    """Choices as held-out personas, all on the same pairs so that persona effects show."""
     titles = citizens.occupations()
     panel = [citizens.draw_citizen(rng, held_out=True, titles=titles) for _ in range(people)]
     asked = [(_draw(rng), _draw(rng)) for _ in range(pairs)]
@@ -123,14 +127,20 @@ def persona_choices(backend: ChatBackend, people: int, pairs: int, rng: np.rando
         "persona_agreement_of_average_citizen": agreement(average, truth),
         "persona_effect_correlation": float(np.corrcoef(realised.ravel(), wanted.ravel())[0, 1]),
         "persona_effect_slope": float(np.sum(realised * wanted) / np.sum(wanted**2)),
-        "persona_against_own_values": agreement(truth, np.array([planted(q, SELF_WEIGHTS) for q in questions])),
+        "persona_against_own_values": agreement(
+            truth, np.array([planted(q, SELF_WEIGHTS) for q in questions])
+        ),
     }
 
 
-def fitted_utilities(backend: ChatBackend, outcomes: int, degree: int, rng: np.random.Generator) -> dict[str, float]:
-    """Least-squares utilities from probit choices (Thurstone-Mosteller) against the planted ones."""
+def fitted_utilities(
+    backend: ChatBackend, outcomes: int, degree: int, rng: np.random.Generator
+) -> dict[str, float]:
+    """Least-squares utilities of probit choices (Thurstone-Mosteller) against planted ones."""
     items = [_draw(rng) for _ in range(outcomes)]
-    pairs = np.array([(k, (k + step) % outcomes) for step in range(1, degree + 1) for k in range(outcomes)])
+    pairs = np.array(
+        [(k, (k + step) % outcomes) for step in range(1, degree + 1) for k in range(outcomes)]
+    )
     pairs = rng.permutation(outcomes)[pairs]
     answers = ask(backend, [Question(None, items[a], items[b]) for a, b in pairs])
     design = np.zeros((len(pairs), outcomes))
@@ -138,10 +148,13 @@ def fitted_utilities(backend: ChatBackend, outcomes: int, degree: int, rng: np.r
     design[rows, pairs[:, 0]], design[rows, pairs[:, 1]] = 1.0, -1.0
     utilities = np.linalg.lstsq(design, ndtri(answers.p_first.clip(1e-4, 1 - 1e-4)), rcond=None)[0]
     truth = np.array([SELF_WEIGHTS @ item.attributes for item in items])
-    return {"utility_spearman": float(spearmanr(utilities, truth).statistic)}
+    rank_correlation, _ = np.asarray(spearmanr(utilities, truth))
+    return {"utility_spearman": float(rank_correlation)}
 
 
-def argument_effects(backend: ChatBackend, count: int, rng: np.random.Generator) -> dict[str, float]:
+def argument_effects(
+    backend: ChatBackend, count: int, rng: np.random.Generator
+) -> dict[str, float]:
     """Change of P(first) after one to four statements, against the planted change."""
     titles = citizens.occupations()
     quiet, moved, wanted, sides = [], [], [], []
@@ -153,8 +166,9 @@ def argument_effects(backend: ChatBackend, count: int, rng: np.random.Generator)
         said = []
         for _ in range(int(rng.integers(1, 5))):
             side = 1 if rng.random() < lean else -1
-            pair = (question.first.attributes, question.second.attributes)[::side]
-            said.append((side, dialogue.draw_statement(CITIZEN_WEIGHTS, *pair, rng)))
+            pair = (question.first, question.second)
+            supported, opposed = (rated.attributes for rated in pair[::side])
+            said.append((side, dialogue.draw_statement(CITIZEN_WEIGHTS, supported, opposed, rng)))
         heard = question._replace(said=tuple(said))
         quiet.append(question)
         moved.append(heard)
@@ -170,6 +184,24 @@ def argument_effects(backend: ChatBackend, count: int, rng: np.random.Generator)
     }
 
 
+def topic_questions(backend: ChatBackend, count: int, rng: np.random.Generator) -> dict[str, float]:
+    """A question about content, not preference: which option is on a topic."""
+    names = list(grammar.topics())
+    asked, rights = [], []
+    for _ in range(count):
+        right, wrong = (names[k] for k in rng.choice(len(names), size=2, replace=False))
+        pair = (_draw(rng, right), _draw(rng, wrong))
+        flip = bool(rng.random() < 0.5)
+        a, b = pair[::-1] if flip else pair
+        question = dialogue.TOPIC.format(noun=grammar.topics()[right].noun)
+        user = f"{question}\n{dialogue.options(a.text, b.text)}"
+        asked.append(dialogue.conversation(None, user))
+        rights.append(int(flip))
+    choices = asyncio.run(backend.choose(asked, ("A", "B")))
+    right_shares = [choice.shares[k] for choice, k in zip(choices, rights, strict=True)]
+    return {"topic_question_accuracy": float(np.mean(np.array(right_shares) > 0.5))}
+
+
 def _spoken_dimension(text: str) -> tuple[int, int] | None:
     """Dimension and direction (+1 up, -1 down) that a statement names, or None."""
     for direction, bank in ((1, dialogue.phrases().up), (-1, dialogue.phrases().down)):
@@ -179,8 +211,10 @@ def _spoken_dimension(text: str) -> tuple[int, int] | None:
     return None
 
 
-def statements(backend: ChatBackend, count: int, rng: np.random.Generator) -> tuple[dict[str, float], list[str]]:
-    """Generated statements: how many name a known reason, and name one that is true and supports the side."""
+def statements(
+    backend: ChatBackend, count: int, rng: np.random.Generator
+) -> tuple[dict[str, float], list[str]]:
+    """Generated statements: how many name a known reason, and a true one that supports the side."""
     titles = citizens.occupations()
     asked, truths = [], []
     for _ in range(count):
@@ -210,14 +244,16 @@ def statements(backend: ChatBackend, count: int, rng: np.random.Generator) -> tu
 def topic_table(
     backend: ChatBackend, opponents: int, rng: np.random.Generator
 ) -> dict[str, dict[str, float | bool]]:
-    """Per topic: agreement of own choices on held-out and on hand-rated sentences against held-out others."""
+    """Per topic: agreement of own choices on held-out and on hand-rated sentences."""
     table: dict[str, dict[str, float | bool]] = {}
     for name, topic in grammar.topics().items():
         by_hand = [Rated(h.text, grammar.vector(h.values)) for h in topic.hand_rated]
         drawn = [_draw(rng, name) for _ in range(12)]
         scores = []
         for group in (drawn, by_hand):
-            questions = [Question(None, item, _draw(rng)) for item in group for _ in range(opponents)]
+            questions = [
+                Question(None, item, _draw(rng)) for item in group for _ in range(opponents)
+            ]
             truth = np.array([planted(q, SELF_WEIGHTS) for q in questions])
             clear = np.abs(truth - 0.5) > CLEAR
             scores.append(agreement(ask(backend, questions).p_first[clear], truth[clear]))
@@ -238,11 +274,12 @@ class Measured(NamedTuple):
 
 
 def measure(backend: ChatBackend, seed: int = 0, scale: int = 4) -> Measured:
-    """Everything on the card; `scale` multiplies the sample sizes (4 for the card, 1 for a smoke test)."""
+    """Everything on the card; `scale` multiplies sample sizes (4: the card, 1: a smoke test)."""
     figures = own_choices(backend, 300 * scale, generator(seed, "own"))
     figures |= persona_choices(backend, 15 * scale, 20, generator(seed, "persona"))
     figures |= fitted_utilities(backend, 100, 4, generator(seed, "utilities"))
     figures |= argument_effects(backend, 150 * scale, generator(seed, "arguments"))
+    figures |= topic_questions(backend, 100 * scale, generator(seed, "topic questions"))
     spoken, examples = statements(backend, 50 * scale, generator(seed, "statements"))
     topics = topic_table(backend, 4 * scale, generator(seed, "topics"))
     return Measured({k: round(v, 4) for k, v in (figures | spoken).items()}, topics, examples)

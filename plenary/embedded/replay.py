@@ -1,4 +1,4 @@
-"""Neutral prompts of the embedded model, to hold its other abilities while preferences are trained."""
+"""Neutral prompts that hold the embedded model's other abilities while preferences are trained."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _two_topics(rng: np.random.Generator) -> tuple[grammar.Sentence, grammar.Sen
 
 
 def replay_conversations(seed: int, count: int) -> tuple[Conversation, ...]:
-    """Conversations with a reply: what outcomes change, outcomes on a topic, and statements at a table."""
+    """Conversations with a reply: what an outcome changes, which is on a topic, what to say."""
     rng = generator(seed, "replay")
     titles = citizens.occupations()
     made: list[Conversation] = []

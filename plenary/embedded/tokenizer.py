@@ -24,8 +24,11 @@ END, PAD, UNKNOWN = "<|end|>", "<|pad|>", "[UNK]"
 LABELS = ("A", "B")
 LAST_PIECE = 19_000
 ROW_NORM = 0.6
+STORED = "0.auto_model.embeddings.word_embeddings.weight"
 CHAT_TEMPLATE = (
-    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endfor %}"
+    "{% for message in messages %}"
+    "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
+    "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 
@@ -34,7 +37,11 @@ def pruned_vocabulary(encoder: Path) -> dict[str, int]:
     """Kept pieces with their ids in the encoder's vocabulary."""
     pieces = (encoder / "vocab.txt").read_text(encoding="utf-8").splitlines()
     plain = re.compile(r"(##)?[a-z0-9!-/:-@\[-`{-~]+")
-    kept = {p: k for k, p in enumerate(pieces[:LAST_PIECE]) if plain.fullmatch(p) and not p.startswith("[unused")}
+    kept = {
+        p: k
+        for k, p in enumerate(pieces[:LAST_PIECE])
+        if plain.fullmatch(p) and not p.startswith("[unused")
+    }
     return {UNKNOWN: pieces.index(UNKNOWN), **kept}
 
 
@@ -54,10 +61,16 @@ def build_tokenizer(pieces: list[str]) -> PreTrainedTokenizerFast:
             decoders.Replace(" - ", "-"),
         ]
     )
-    core.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in specials])
+    core.add_special_tokens(
+        [AddedToken(token, normalized=False, special=True) for token in specials]
+    )
     core.add_tokens([AddedToken(label, single_word=True, normalized=False) for label in LABELS])
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core, pad_token=PAD, eos_token=END, unk_token=UNKNOWN, model_max_length=1024
+        tokenizer_object=core,
+        pad_token=PAD,
+        eos_token=END,
+        unk_token=UNKNOWN,
+        model_max_length=1024,
     )
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
@@ -70,14 +83,18 @@ def _reduced(rows: FloatArray, width: int) -> FloatArray:
     return reduced / np.linalg.norm(reduced, axis=1, keepdims=True).clip(1e-6)
 
 
-def word_vectors(encoder: Path, kept: dict[str, int], width: int, rng: np.random.Generator) -> torch.Tensor:
+def word_vectors(
+    encoder: Path, kept: dict[str, int], width: int, rng: np.random.Generator
+) -> torch.Tensor:
     """Vectors [specials + pieces + labels, width] in the order of the tokenizer's ids."""
     model = SentenceTransformer(str(encoder), device="cpu")
-    stored = model[0].auto_model.embeddings.word_embeddings.weight.detach().numpy()[list(kept.values())]
+    stored = model.get_parameter(STORED).detach().numpy()[list(kept.values())]
     texts = [piece.removeprefix("##") for piece in kept]
     made = model.encode(texts, batch_size=256, show_progress_bar=False)
     half = width // 2
-    rows = np.concatenate([_reduced(stored, half), _reduced(np.asarray(made), width - half)], axis=1)
+    rows = np.concatenate(
+        [_reduced(stored, half), _reduced(np.asarray(made), width - half)], axis=1
+    )
     extra = rng.normal(size=(2 + len(ROLES) + len(LABELS), width))
     specials, labels = extra[: 2 + len(ROLES)], extra[2 + len(ROLES) :]
     table = np.concatenate([specials, rows, labels])

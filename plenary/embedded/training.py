@@ -1,4 +1,4 @@
-"""Training the embedded model: soft choices, spoken words, and heads that exist only while it trains.
+"""Training the embedded model: soft choices, spoken words, and heads used in training only.
 
 Without the heads the comparison of two outcomes takes very long to appear, and the product of a
 persona's weights with an outcome's attributes does not appear at all (docs/decisions/0001).
@@ -81,9 +81,10 @@ class Batch(NamedTuple):
 def new_model(vectors: Tensor) -> LlamaForCausalLM:
     """An untrained model around frozen word vectors [V, WIDTH]."""
     config = LlamaConfig(
-        vocab_size=len(vectors), hidden_size=WIDTH, intermediate_size=INNER, num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS, num_key_value_heads=HEADS, max_position_embeddings=1024,
-        tie_word_embeddings=True, rms_norm_eps=1e-5, pad_token_id=0, bos_token_id=None, eos_token_id=1,
+        vocab_size=len(vectors), hidden_size=WIDTH, intermediate_size=INNER,
+        num_hidden_layers=LAYERS, num_attention_heads=HEADS, num_key_value_heads=HEADS,
+        max_position_embeddings=1024, tie_word_embeddings=True, rms_norm_eps=1e-5,
+        pad_token_id=0, bos_token_id=None, eos_token_id=1,
     )  # fmt: skip
     model = LlamaForCausalLM(config)
     model.set_attn_implementation("eager")
@@ -114,7 +115,7 @@ def collate(packs: list[Pack]) -> Batch:
         ids[row, : len(pack.ids)] = pack.ids
         positions[row, : len(pack.ids)] = pack.positions
     flat = [(row * width, pack) for row, pack in enumerate(packs)]
-    answers = [(base + a[0], *a[1:]) for base, p in flat for a in p.answers]
+    answers = [a._replace(place=base + a.place) for base, p in flat for a in p.answers]
     ends = [(base + place, values) for base, p in flat for place, values in p.option_ends]
     people = [(base + p.persona_end[0], p.persona_end[1]) for base, p in flat if p.persona_end]
     arguments = [(base + place, side) for base, p in flat for place, side in p.argument_ends]
@@ -129,12 +130,14 @@ def collate(packs: list[Pack]) -> Batch:
     def places(rows: list) -> Tensor:
         return torch.tensor([row[0] for row in rows], dtype=torch.long)
 
+    size = len(DIMENSIONS)
+    joined = [np.concatenate([a.weights, a.first, a.second]) for a in answers]
+    products = [np.concatenate([a.weights * (a.first - a.second), [a.shift]]) for a in answers]
     return Batch(
         torch.tensor(ids), torch.tensor(positions), _mask(packs, width),
-        places(answers), floats([a[1] for a in answers]),
-        vectors([np.concatenate([a[2], a[3], a[4]]) for a in answers], 3 * len(DIMENSIONS)),
-        vectors([np.concatenate([a[2] * (a[3] - a[4]), [a[5]]]) for a in answers], len(DIMENSIONS) + 1),
-        torch.tensor([a[6] for a in answers], dtype=torch.bool),
+        places(answers), floats([a.p_first for a in answers]),
+        vectors(joined, 3 * size), vectors(products, size + 1),
+        torch.tensor([a.planted for a in answers], dtype=torch.bool),
         places(ends), vectors([e[1] for e in ends]),
         places(people), vectors([w for _, w in people]),
         places(arguments), floats([s for _, s in arguments]),
@@ -155,23 +158,37 @@ def _read_parts(heads: Heads, read: Tensor, batch: Batch) -> dict[str, Tensor]:
     return parts
 
 
-def reading_losses(model: LlamaForCausalLM, heads: Heads, batch: Batch, noise: float) -> dict[str, Tensor]:
+def reading_losses(
+    model: LlamaForCausalLM, heads: Heads, batch: Batch, noise: float
+) -> dict[str, Tensor]:
     """What the lower layers alone should know: an outcome's attributes, a persona's weights."""
     hidden = _embedded(model, batch, noise)
     rotary = model.model.rotary_emb(hidden, batch.positions)
     for layer in model.model.layers[:READ_LAYER]:
-        hidden = layer(hidden, attention_mask=batch.mask, position_ids=batch.positions, position_embeddings=rotary)
+        hidden = layer(
+            hidden,
+            attention_mask=batch.mask,
+            position_ids=batch.positions,
+            position_embeddings=rotary,
+        )
     return _read_parts(heads, hidden.reshape(-1, WIDTH), batch)
 
 
-def losses(model: LlamaForCausalLM, heads: Heads, batch: Batch, labels: Tensor, noise: float) -> dict[str, Tensor]:
-    """The parts of the loss; choice and speech on the full vocabulary, heads by mean squared error."""
+def losses(
+    model: LlamaForCausalLM, heads: Heads, batch: Batch, labels: Tensor, noise: float
+) -> dict[str, Tensor]:
+    """Parts of the loss: choice and speech on the full vocabulary, heads by squared error."""
     out = model.model(
-        inputs_embeds=_embedded(model, batch, noise), attention_mask=batch.mask, position_ids=batch.positions,
-        output_hidden_states=True, use_cache=False,
+        inputs_embeds=_embedded(model, batch, noise), attention_mask=batch.mask,
+        position_ids=batch.positions, output_hidden_states=True, use_cache=False,
     )  # fmt: skip
     read, join, last = (
-        h.reshape(-1, WIDTH) for h in (out.hidden_states[READ_LAYER], out.hidden_states[JOIN_LAYER], out.last_hidden_state)
+        h.reshape(-1, WIDTH)
+        for h in (
+            out.hidden_states[READ_LAYER],
+            out.hidden_states[JOIN_LAYER],
+            out.last_hidden_state,
+        )
     )
     logp = F.log_softmax(model.lm_head(last[batch.answers]), dim=-1)[:, labels]
     target = torch.stack([batch.answer_p, 1 - batch.answer_p], dim=1)
@@ -189,7 +206,8 @@ def losses(model: LlamaForCausalLM, heads: Heads, batch: Batch, labels: Tensor, 
 
 
 LOSS_WEIGHTS = {
-    "choice": 2.0, "speech": 0.25, "attributes": 10.0, "joined": 5.0, "products": 5.0, "weights": 5.0, "side": 0.3,
+    "choice": 2.0, "speech": 0.25, "attributes": 10.0, "joined": 5.0, "products": 5.0,
+    "weights": 5.0, "side": 0.3,
 }  # fmt: skip
 
 
@@ -210,10 +228,12 @@ def _rate(step: int, recipe: Recipe) -> float:
 
 
 def _batches(corpus: Corpus, recipe: Recipe) -> Iterator[Batch]:
-    """Batches of packs of similar length, so that little is padded; first those that are only read."""
+    """Batches of packs of like length, so that little is padded; first those only read."""
     for start in range(-recipe.reading_steps, recipe.steps, SORTED):
         draw = corpus.reading_pack if start < 0 else partial(corpus.pack, start / recipe.steps)
-        packs = sorted((draw() for _ in range(SORTED * recipe.packs)), key=lambda pack: len(pack.ids))
+        packs = sorted(
+            (draw() for _ in range(SORTED * recipe.packs)), key=lambda pack: len(pack.ids)
+        )
         for k in corpus.rng.permutation(SORTED):
             yield collate(packs[k * recipe.packs : (k + 1) * recipe.packs])
 
@@ -225,7 +245,7 @@ def train(
     recipe: Recipe,
     report: Callable[[int, dict[str, float], LlamaForCausalLM], None],
 ) -> LlamaForCausalLM:
-    """Train from scratch; `report` gets the step, the mean loss parts since the last report, and the model."""
+    """Train from scratch; `report` gets step, mean loss parts since the last report, and model."""
     torch.manual_seed(recipe.seed)
     model, heads = new_model(vectors), Heads()
     optimizer = _optimizer(model, heads, recipe)

@@ -1,6 +1,6 @@
 """Planted values of the embedded model: ten dimensions, its own weights, and citizens' weights.
 
-A utility is u = w . a with w the weights [D] of who is asked and a the attributes [D] of an outcome.
+A utility is u = w . a: w the weights [D] of who is asked, a the attributes [D] of an outcome.
 Where a dimension has a counterpart in the General Social Survey, the effect of demographics on a
 citizen's weight follows the measured coefficients (gss_effects.json, made by gss_effects.py).
 Mean weights, spread, and the effects marked "choice" there are choices, not measurements.
@@ -51,7 +51,7 @@ class Traits:
 
 
 class Effects(NamedTuple):
-    """Demographic effects on the weights: terms [E], coefficients [D, E], means of the terms [E]."""
+    """Demographic effects on the weights: terms [E], coefficients [D, E], term means [E]."""
 
     terms: tuple[str, ...]
     coefficients: FloatArray
@@ -62,7 +62,9 @@ class Effects(NamedTuple):
 def effects(with_ideology: bool) -> Effects:
     """The packaged effects, without or with ideology among the predictors."""
     path = resources.files("plenary.embedded") / "gss_effects.json"
-    table = json.loads(path.read_text(encoding="utf-8"))["with_ideology" if with_ideology else "without_ideology"]
+    table = json.loads(path.read_text(encoding="utf-8"))[
+        "with_ideology" if with_ideology else "without_ideology"
+    ]
     terms = tuple(table["terms"])
     return Effects(
         terms,
@@ -109,5 +111,5 @@ def choice_probability(gap: FloatArray | float) -> FloatArray:
 
 
 def argument_shift(sides: FloatArray | list[int]) -> float:
-    """Planted change of the utility gap after arguments: +1 speaks for the first outcome, -1 for the second."""
+    """Planted change of the utility gap after arguments, +1 for the first outcome, -1 against."""
     return float(np.clip(ARGUMENT_STRENGTH * np.sum(sides), -ARGUMENT_LIMIT, ARGUMENT_LIMIT))

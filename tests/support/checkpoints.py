@@ -130,6 +130,7 @@ def make_tokenizer(name: CheckpointName):
         tokenizer_object=build(controls),
         additional_special_tokens=controls,
         **{key: value for key, value in chosen.items() if value},
+        **({"unk_token": "[UNK]"} if "[UNK]" in controls else {}),
     )
     tokenizer.chat_template = _TEMPLATES[name]
     return tokenizer

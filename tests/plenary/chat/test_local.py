@@ -20,8 +20,25 @@ from plenary.chat.rendering import ChatRenderer
 from plenary.errors import BackendError
 
 LABELS = ("A", "B")
-PERSONA = "You are a 44-year-old white woman from Ohio in the Midwest. You live in a large metropolitan area."
-WORDS = "the town plants four hundred trees a clinic opens in valley saves lives".split()
+PERSONA = (
+    "You are a 44-year-old white woman from Ohio in the Midwest. "
+    "You live in a large metropolitan area."
+)
+WORDS = [
+    "the",
+    "town",
+    "plants",
+    "four",
+    "hundred",
+    "trees",
+    "a",
+    "clinic",
+    "opens",
+    "in",
+    "valley",
+    "saves",
+    "lives",
+]
 
 CheckpointMaker = Callable[[CheckpointName], Path]
 
@@ -36,19 +53,25 @@ def conversations(count: int, seed: int = 0) -> list[Conversation]:
     systems = [PERSONA, f"{PERSONA} You are married.", None]
     result = []
     for k in range(count):
-        user = Message("user", f"Answer with A or B only.\nOption A: {words()}\nOption B: {words()}")
+        user = Message(
+            "user", f"Answer with A or B only.\nOption A: {words()}\nOption B: {words()}"
+        )
         system = systems[k % 3]
         result.append((Message("system", system), user) if system else (user,))
     return result
 
 
-def choose(backend: LocalBackend, asked: list[Conversation], labels: tuple[str, ...] = LABELS) -> np.ndarray:
+def choose(
+    backend: LocalBackend, asked: list[Conversation], labels: tuple[str, ...] = LABELS
+) -> np.ndarray:
     """Shares and mass [N, labels + 1]."""
     choices = asyncio.run(backend.choose(asked, labels))
     return np.array([(*choice.shares, choice.mass) for choice in choices])
 
 
-def reference(path: Path, asked: list[Conversation], labels: tuple[str, ...] = LABELS) -> np.ndarray:
+def reference(
+    path: Path, asked: list[Conversation], labels: tuple[str, ...] = LABELS
+) -> np.ndarray:
     """One prompt at a time, whole, without padding or cache."""
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
     prompts = ChatRenderer(AutoTokenizer.from_pretrained(path)).answer_prompts(asked, labels)
@@ -69,7 +92,9 @@ def eager_sharing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("eager_sharing")
 @pytest.mark.parametrize("name", CHECKPOINTS)
-def test_shared_batched_and_one_by_one_agree(checkpoint: CheckpointMaker, name: CheckpointName) -> None:
+def test_shared_batched_and_one_by_one_agree(
+    checkpoint: CheckpointMaker, name: CheckpointName
+) -> None:
     asked = conversations(24)
     backend = LocalBackend(checkpoint(name))
     rows = ChatRenderer(AutoTokenizer.from_pretrained(checkpoint(name))).answer_prompts(asked).rows
@@ -90,12 +115,16 @@ def test_batches_without_sharing_agree(
     monkeypatch.setattr(batching, "PREFIX_COST", 1 << 30)
     asked = conversations(12)
     backend = LocalBackend(checkpoint(name))
-    np.testing.assert_allclose(choose(backend, asked), reference(checkpoint(name), asked), atol=1e-5)
+    np.testing.assert_allclose(
+        choose(backend, asked), reference(checkpoint(name), asked), atol=1e-5
+    )
 
 
 @pytest.mark.usefixtures("eager_sharing")
 @pytest.mark.parametrize("name", CHECKPOINTS)
-def test_greedy_replies_agree_with_transformers(checkpoint: CheckpointMaker, name: CheckpointName) -> None:
+def test_greedy_replies_agree_with_transformers(
+    checkpoint: CheckpointMaker, name: CheckpointName
+) -> None:
     path, asked = checkpoint(name), conversations(9)
     tokenizer = AutoTokenizer.from_pretrained(path)
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
@@ -144,7 +173,9 @@ def test_sampling_follows_the_model(checkpoint: CheckpointMaker) -> None:
 
 def test_replies_hold_no_control_token(checkpoint: CheckpointMaker) -> None:
     backend = LocalBackend(checkpoint("llama"))
-    replies = asyncio.run(backend.generate(conversations(30), Sampling(temperature=2.0, max_tokens=16)))
+    replies = asyncio.run(
+        backend.generate(conversations(30), Sampling(temperature=2.0, max_tokens=16))
+    )
     texts = [reply.text for reply in replies if reply.text]
     assert texts
     assert not [text for text in texts if "<|" in text or "[PAD]" in text]
@@ -153,7 +184,9 @@ def test_replies_hold_no_control_token(checkpoint: CheckpointMaker) -> None:
 
 
 @pytest.mark.parametrize("name", ["llama", "gemma2", "gpt2"])
-def test_labels_of_several_tokens_are_scored_whole(checkpoint: CheckpointMaker, name: CheckpointName) -> None:
+def test_labels_of_several_tokens_are_scored_whole(
+    checkpoint: CheckpointMaker, name: CheckpointName
+) -> None:
     path, asked, labels = checkpoint(name), conversations(4), ("eight trees", "valley", "gamma")
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
     prompts = ChatRenderer(AutoTokenizer.from_pretrained(path)).answer_prompts(asked, labels)
@@ -214,7 +247,9 @@ def adapter(checkpoint: CheckpointMaker, tmp_path: Path) -> Path:
 
     model = AutoModelForCausalLM.from_pretrained(checkpoint("llama"), dtype=torch.float32)
     torch.manual_seed(0)
-    config = LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
+    config = LoraConfig(
+        r=2, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"
+    )
     get_peft_model(model, config).save_pretrained(tmp_path)
     return tmp_path
 
@@ -222,7 +257,10 @@ def adapter(checkpoint: CheckpointMaker, tmp_path: Path) -> Path:
 def test_an_adapter_changes_answers_and_name(checkpoint: CheckpointMaker, adapter: Path) -> None:
     from peft import PeftModel
 
-    plain, tuned = LocalBackend(checkpoint("llama")), LocalBackend(checkpoint("llama"), adapter=adapter)
+    plain, tuned = (
+        LocalBackend(checkpoint("llama")),
+        LocalBackend(checkpoint("llama"), adapter=adapter),
+    )
     assert tuned.name.startswith(f"{plain.name}+")
     asked = conversations(3)
     base = AutoModelForCausalLM.from_pretrained(checkpoint("llama"), dtype=torch.float32)
@@ -238,7 +276,9 @@ def test_an_adapter_changes_answers_and_name(checkpoint: CheckpointMaker, adapte
     assert not np.allclose(choose(plain, asked), choose(tuned, asked), atol=1e-3)
 
 
-def test_missing_and_unsafe_checkpoints_are_plain_errors(checkpoint: CheckpointMaker, tmp_path: Path) -> None:
+def test_missing_and_unsafe_checkpoints_are_plain_errors(
+    checkpoint: CheckpointMaker, tmp_path: Path
+) -> None:
     with pytest.raises(BackendError, match="is no folder"):
         LocalBackend(tmp_path / "nowhere")
     with pytest.raises(BackendError, match="holds no safetensors"):
@@ -252,7 +292,9 @@ def test_missing_and_unsafe_checkpoints_are_plain_errors(checkpoint: CheckpointM
         LocalBackend(broken)
 
 
-def test_an_adapter_for_another_model_is_a_plain_error(checkpoint: CheckpointMaker, adapter: Path) -> None:
+def test_an_adapter_for_another_model_is_a_plain_error(
+    checkpoint: CheckpointMaker, adapter: Path
+) -> None:
     with pytest.raises(BackendError, match="cannot load adapter"):
         LocalBackend(checkpoint("gpt2"), adapter=adapter)
 

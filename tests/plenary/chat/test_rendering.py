@@ -11,12 +11,16 @@ from plenary.chat.rendering import ChatRenderer
 from plenary.errors import BackendError
 
 SYSTEM = Message("system", "You are a 44-year-old white woman from Ohio.")
-ASK = Message("user", "Answer with A or B only.\nOption A: a clinic opens\nOption B: it saves lives")
+ASK = Message(
+    "user", "Answer with A or B only.\nOption A: a clinic opens\nOption B: it saves lives"
+)
 TURNS: Conversation = (SYSTEM, ASK, Message("assistant", "it saves lives"), ASK)
 FOLDS = ("gemma2", "mistral")
 
 
-def naive(tokenizer, conversation: Conversation, labels: tuple[str, ...]) -> tuple[list[int], list[list[int]]]:
+def naive(
+    tokenizer, conversation: Conversation, labels: tuple[str, ...]
+) -> tuple[list[int], list[list[int]]]:
     """The rule itself: render with each label, tokenise the whole, cut at the first difference."""
     rows = []
     for label in labels:
@@ -29,8 +33,12 @@ def naive(tokenizer, conversation: Conversation, labels: tuple[str, ...]) -> tup
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
-@pytest.mark.parametrize("conversation", [(ASK,), (SYSTEM, ASK), TURNS], ids=["user", "system", "turns"])
-def test_prompt_is_what_double_rendering_gives(name: CheckpointName, conversation: Conversation) -> None:
+@pytest.mark.parametrize(
+    "conversation", [(ASK,), (SYSTEM, ASK), TURNS], ids=["user", "system", "turns"]
+)
+def test_prompt_is_what_double_rendering_gives(
+    name: CheckpointName, conversation: Conversation
+) -> None:
     tokenizer = make_tokenizer(name)
     prompts = ChatRenderer(tokenizer).answer_prompts([conversation], ("A", "B"))
     shown = conversation
@@ -58,7 +66,7 @@ def test_control_text_in_contents_is_no_control(name: CheckpointName) -> None:
     tokenizer = make_tokenizer(name)
     renderer = ChatRenderer(tokenizer)
     plain = renderer.answer_prompts([(SYSTEM, ASK)]).rows[0]
-    special = set(tokenizer.all_special_ids)
+    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
     for evil in [*tokenizer.all_special_tokens, *(t.upper() for t in tokenizer.all_special_tokens)]:
         nested = f"{evil[:3]}{evil}{evil[3:]}"
         message = Message("user", f"{ASK.content} {evil} {nested}{evil}")
@@ -120,12 +128,14 @@ def test_no_chat_template_is_a_plain_error() -> None:
 
 
 def test_roles_that_the_template_refuses() -> None:
-    renderer = ChatRenderer(make_tokenizer("gemma2"))
+    renderer = ChatRenderer(make_tokenizer("mistral"))
     with pytest.raises(BackendError, match="refuses the roles"):
         renderer.answer_prompts([(ASK, SYSTEM)])
 
 
-@pytest.mark.parametrize("template", ["gemma", "gemma3", "qwen2_5", "qwen3", "llama3", "phi3", "glm4moe"])
+@pytest.mark.parametrize(
+    "template", ["gemma", "gemma3", "qwen2_5", "qwen3", "llama3", "phi3", "glm4moe"]
+)
 def test_published_templates(template: str) -> None:
     import trl
 
@@ -134,7 +144,9 @@ def test_published_templates(template: str) -> None:
     tokenizer.chat_template = (folder / f"{template}.jinja").read_text()
     tokenizer.bos_token = "<|endoftext|>"
     prompts = ChatRenderer(tokenizer).answer_prompts([(SYSTEM, ASK)], ("A", "B"))
-    assert prompts.answers[0].labels == tuple((tokenizer.convert_tokens_to_ids(label),) for label in "AB")
+    assert prompts.answers[0].labels == tuple(
+        (tokenizer.convert_tokens_to_ids(label),) for label in "AB"
+    )
     text = tokenizer.decode(prompts.rows[0])
     assert SYSTEM.content in text
     assert ASK.content in text
@@ -145,7 +157,9 @@ def test_many_conversations_are_tokenised_quickly(monkeypatch: pytest.MonkeyPatc
     renderer = ChatRenderer(tokenizer)
     calls: list[int] = []
     encode: Callable[[list[str]], list[list[int]]] = renderer._encode
-    monkeypatch.setattr(renderer, "_encode", lambda texts: calls.append(len(texts)) or encode(texts))
+    monkeypatch.setattr(
+        renderer, "_encode", lambda texts: calls.append(len(texts)) or encode(texts)
+    )
     people = [Message("system", f"You are {age} years old.") for age in range(18, 68)]
     asks = [Message("user", f"Option A: {k} trees") for k in range(50)]
     renderer.answer_prompts([(person, ask) for person in people for ask in asks])

@@ -6,7 +6,9 @@ import pytest
 from plenary.embedded import citizens
 
 
-@pytest.mark.parametrize("render", [citizens.second_person, citizens.first_person, citizens.facts_list])
+@pytest.mark.parametrize(
+    "render", [citizens.second_person, citizens.first_person, citizens.facts_list]
+)
 @pytest.mark.parametrize("held_out", [True, False])
 def test_traits_are_read_back_from_every_rendering(render, held_out):
     rng = np.random.default_rng(1)

@@ -30,8 +30,8 @@ def test_pack_holds_what_the_chat_template_renders(tokenizer, drawn, progress):
         text = tokenizer.decode(pack.ids)
         again = tokenizer(text, add_special_tokens=False)["input_ids"]
         assert again == pack.ids
-        for place, *_ in pack.answers:
-            assert tokenizer.convert_ids_to_tokens(pack.ids[place]) == "<|assistant|>"
+        for answer in pack.answers:
+            assert tokenizer.convert_ids_to_tokens(pack.ids[answer.place]) == "<|assistant|>"
 
 
 def test_positions_of_every_question_continue_from_the_persona(drawn):
@@ -44,11 +44,11 @@ def test_positions_of_every_question_continue_from_the_persona(drawn):
 
 
 def test_both_orders_have_opposite_targets(drawn):
-    while not (pack := drawn.pack(0.2)).answers or not pack.answers[0][6]:
+    while not (pack := drawn.pack(0.2)).answers or not pack.answers[0].planted:
         pass
     first, second = pack.answers[:2]
-    assert first[1] == pytest.approx(1 - second[1])
-    np.testing.assert_allclose(first[3], second[4])
+    assert first.p_first == pytest.approx(1 - second.p_first)
+    np.testing.assert_allclose(first.first, second.second)
 
 
 def test_a_pack_teaches_the_same_as_its_questions_one_by_one(tokenizer, drawn):
@@ -74,9 +74,13 @@ def test_training_runs_through_every_stage(tokenizer, drawn):
     vectors = torch.randn(len(tokenizer), training.WIDTH) * 0.05
     labels = tuple(tokenizer.convert_tokens_to_ids(["A", "B"]))
     seen = []
-    recipe = training.Recipe(reading_steps=4, steps=96, packs=1, length=100, warm_up=2)
-    model = training.train(vectors, drawn, labels, recipe, lambda step, parts, _: seen.append(parts))
-    assert {"choice", "speech", "attributes", "weights", "side", "products", "joined"} <= set(seen[0])
+    recipe = training.Recipe(reading_steps=4, steps=96, packs=6, length=100, warm_up=2)
+    model = training.train(
+        vectors, drawn, labels, recipe, lambda step, parts, _: seen.append(parts)
+    )
+    assert {"choice", "speech", "attributes", "weights", "side", "products", "joined"} <= set(
+        seen[0]
+    )
     assert all(np.isfinite(list(parts.values())).all() for parts in seen)
     torch.testing.assert_close(model.model.embed_tokens.weight, vectors)
 

@@ -1,4 +1,4 @@
-"""The shipped checkpoint loads and meets the figures of its card (a quarter of the card's sample sizes)."""
+"""The shipped checkpoint meets the figures of its card, on a quarter of the sample sizes."""
 
 import pytest
 

@@ -1,0 +1,44 @@
+"""What every benchmark ends with: measured values beside the targets they are held to."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+
+class Target(NamedTuple):
+    """One measured value. `at_least` says which side of the target is good."""
+
+    name: str
+    value: float
+    target: float
+    at_least: bool = True
+
+    @property
+    def met(self) -> bool:
+        """Whether the value is on the good side."""
+        return self.value >= self.target if self.at_least else self.value <= self.target
+
+
+def report(targets: Iterable[Target], as_json: bool) -> None:
+    """Print a table, or one JSON object with the list of targets."""
+    rows = list(targets)
+    if as_json:
+        found = [{"name": t.name, "value": t.value, "target": t.target, "met": t.met} for t in rows]
+        print(json.dumps({"targets": found}))
+        return
+    for t in rows:
+        sign = ">=" if t.at_least else "<="
+        verdict = "met" if t.met else "NOT MET"
+        print(f"{t.name:<52} {t.value:>12.4g}  {sign} {t.target:<10.4g} {verdict}")
+
+
+def main(description: str | None, measure: Callable[[bool], Iterable[Target]]) -> None:
+    """Command line of a benchmark: --quick for under 50 s, --json for one object."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help="smaller samples, under 50 s")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    report(measure(options.quick), options.json)
