@@ -228,19 +228,18 @@ def _sweep(
     step = np.empty_like(free)
     # Half the tolerance: cells are met in turn, and the last one scaled moves the others.
     enough = settings.tolerance * total / 2
-    for sweep in range(1, settings.iterations + 1):
-        worst = 0.0
+    sweep, worst = 0, np.inf
+    while worst > enough and sweep < settings.iterations:
+        sweep, worst = sweep + 1, 0.0
         for margin, code in zip(margins, codes, strict=True):
-            sums = np.bincount(code, held, len(margin.targets) + 1)[1:]
+            sums = np.bincount(code, held, len(margin.targets) + 1)[1:].astype(np.float64)
             worst = max(worst, float(np.abs(sums - margin.targets).max()))
             factors = np.concatenate([[1.0], _ratio(margin.targets, sums)])
             np.take(factors, code, out=step, mode="clip")
             free *= step
             if bounded:
                 np.clip(free, floor, ceiling, out=held)
-        if worst <= enough:
-            break
-        if sweep == SUSPICIOUS:
+        if sweep == SUSPICIOUS and worst > enough:
             _check_agreements(margins, settings)
     return held, sweep
 

@@ -144,9 +144,8 @@ def test_codes_must_fit():
 
 def test_totals_that_differ_name_both_margins():
     rows, columns = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
-    with pytest.raises(
-        DataError, match=r"'row' and 'column' contradict each other.*100\.0.*110\.0"
-    ):
+    two = [margin("row", rows, [30, 70]), margin("column", columns, [50, 60])]
+    with pytest.raises(DataError, match=r"'row' and 'column' contradict .*100\.0.*110\.0"):
         rake(np.ones(4), two)
 
 
@@ -156,9 +155,7 @@ def test_contradiction_inside_equal_totals_is_named():
         margin("sex", sex, [40, 60], ["man", "woman"]),
         margin("sex x age", joint, [30, 20, 20, 30]),
     ]
-    with pytest.raises(
-        DataError, match=r"people in 'man' are 40\.0 .* and 50\.0 by the second"
-    ):
+    with pytest.raises(DataError, match=r"people in 'man' are 40\.0 .* and 50\.0 by the second"):
         rake(np.ones(4), margins)
 
 
