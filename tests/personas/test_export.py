@@ -15,7 +15,7 @@ from personas.persona import Panel
 from personas.sampling import PanelSettings, recruit
 from plenary.errors import DataError
 
-PANEL = recruit(load_population(), PanelSettings(citizens=12), 4)
+PANEL = recruit(load_population(), PanelSettings(citizens=12, method="systematic"), 4)
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
