@@ -153,7 +153,7 @@ def _interview(persona: Persona, settings: ProfileSettings) -> str:
     kept = _kept(persona, settings)
     kept["education"] = f"I {kept['education']}" if "education" in kept else ""
     kept["state"] = _where(kept, "{state}, in the {region}")
-    kept["income"] += " a year" if kept.get("income") else ""
+    kept["income"] = f"{kept['income']} a year" if "income" in kept else ""
     if settings.names == "invented":
         kept["name"] = persona.name
     lines = [

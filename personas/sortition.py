@@ -22,7 +22,7 @@ from plenary.preferences import FloatArray, IntArray
 from plenary.seeding import generator
 
 PRICE = 1e-7
-# Panels to begin with.
+# Panels between two looks at how near their mixture is, at first; then half as many.
 HERD = 300
 NOBODY = -1
 
@@ -38,9 +38,9 @@ class LotterySettings(BaseModel):
         default="leximin", description="leximin, or maximin: the smallest probability alone"
     )
     tolerance: float = Field(
-        default=1e-3, gt=0, description="largest distance from the fairest probability to aim at"
+        default=1.5e-3, gt=0, description="largest distance from the fairest probability to aim at"
     )
-    panels: int = Field(default=1000, ge=1, description="panels in the distribution at most")
+    panels: int = Field(default=1500, ge=1, description="panels in the distribution at most")
     exact_types: int = Field(
         default=40, ge=0, description="up to so many types the optimum is proved, not approached"
     )
@@ -214,19 +214,19 @@ def _approached(
     chances are sought again under it.
     """
     target = relaxed_leximin(problem, rounds=rounds)
-    panels = _herd(problem, panels, target, min(HERD, settings.panels))
-    split = nearest_mixture(problem, panels, target)
+    owed = np.zeros(len(target))
     cuts: list[tuple[FloatArray, float]] = []
+    split = nearest_mixture(problem, panels, target)
     while split.error > settings.tolerance and len(panels) < settings.panels:
-        column = problem.best_panel(split.duals / problem.sizes)
-        limit = float(split.duals @ (column / problem.sizes))
-        panels = np.unique(np.vstack([panels, column]), axis=0)
+        room = min(HERD if len(panels) <= HERD else HERD // 2, settings.panels - len(panels))
+        new = [_owed_panel(problem, owed, target) for _ in range(room)]
+        priced = problem.best_panel(split.duals / problem.sizes)
+        limit = float(split.duals @ (priced / problem.sizes))
         if split.duals @ target > limit + settings.tolerance / 2:
             cuts.append((split.duals, limit))
             wall = Cuts(np.array([c[0] for c in cuts]), np.array([c[1] for c in cuts]))
             target = relaxed_leximin(problem, rounds=rounds, cuts=wall)
-        new = _herd(problem, panels, target, min(20, settings.panels), split)
-        panels = np.unique(new, axis=0)
+        panels = np.vstack([panels, *new, priced])
         split = nearest_mixture(problem, panels, target)
     return _Approached(panels, split, target)
 
@@ -237,19 +237,9 @@ class _Approached(NamedTuple):
     target: FloatArray
 
 
-def _herd(
-    problem: Problem,
-    panels: IntArray,
-    target: FloatArray,
-    count: int,
-    split: Split | None = None,
-) -> IntArray:
-    """More panels, each drawn to where the running mean of all lags behind the target."""
-    owed = np.zeros(len(target)) if split is None else split.duals.copy()
-    found = list(panels)
-    for _ in range(count):
-        owed += target
-        panel = problem.good_panel(owed / problem.sizes)
-        owed -= panel / problem.sizes
-        found.append(panel)
-    return np.array(found)
+def _owed_panel(problem: Problem, owed: FloatArray, target: FloatArray) -> IntArray:
+    """The panel for those whose chances [T] so far lag most; `owed` is brought up to date."""
+    owed += target
+    panel = problem.good_panel(owed / problem.sizes)
+    owed -= panel / problem.sizes
+    return panel

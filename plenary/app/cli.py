@@ -12,6 +12,8 @@ import click
 import typer
 
 import plenary
+from plenary.app.personas_cli import By, Method, Quotas, panel_changes
+from plenary.app.personas_cli import app as personas
 from plenary.errors import PlenaryError
 
 if TYPE_CHECKING:
@@ -48,7 +50,6 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 # verb -> (last stage, file whose content is shown, help)
 VERBS = {
     "census": ("census", "population.json", "Load the population and say what it is."),
-    "recruit": ("recruit", "panel_fidelity.json", "Draw the panel and compare its margins."),
     "convene": ("convene", "assembly.json", "Hold the assembly, or carry a stopped one on."),
     "consensus": ("consensus", "consensus.json", "Count the ballots, pair by pair."),
     "align": ("align", "training.json", "Train the model toward the assembly's decision."),
@@ -132,6 +133,26 @@ def _add_verb(verb: str, stage: str, shown: str, text: str) -> None:
 
 for _verb, _spec in VERBS.items():
     _add_verb(_verb, *_spec)
+app.add_typer(personas)
+
+
+@app.command(epilog="Example: plenary recruit --by age,sex --quota quotas.yaml --method lottery")
+def recruit(
+    config: Config = None,
+    set_: Set = None,
+    by: By = None,
+    quota: Quotas = None,
+    method: Method = None,
+    name: Name = None,
+    out: Out = Path("runs"),
+    exists: ExistsOption = "resume",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Draw the panel and compare its margins."""
+    changes = [*(set_ or []), *panel_changes(by, quota, method)]
+    space = _through("recruit", config, changes, name, out, exists, as_json)
+    _show_file(space.file("panel_fidelity.json"), as_json)
 
 
 @app.command(epilog="Example: plenary show runs/quickstart")

@@ -266,7 +266,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "convene",
         convene_assembly,
-        lambda c: (*_models(c), c.assembly, c.seed),
+        lambda c: (*_models(c), c.assembly, c.profile, c.seed),
         ("plan", "recruit"),
         (ws.VOTES, ws.STATEMENTS, ws.ASSEMBLY),
         (),

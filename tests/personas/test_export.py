@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from census_data.population import load_population
-from personas.export import read_panel, write_panel
+from personas.export import PanelRecord, data_sheet, read_panel, write_panel
 from personas.persona import Panel
 from personas.sampling import PanelSettings, recruit
 from plenary.errors import DataError
@@ -18,13 +18,13 @@ from plenary.errors import DataError
 PANEL = recruit(load_population(), PanelSettings(citizens=12, method="systematic"), 4)
 
 
-@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
 def test_round_trip(tmp_path, ending):
     path = tmp_path / f"panel{ending}"
     write_panel(PANEL, path)
     back = read_panel(path)
     assert back.personas == PANEL.personas
-    assert (back.method, back.seed) == (PANEL.method, PANEL.seed)
+    assert (back.method, back.seed, back.raked) == (PANEL.method, PANEL.seed, PANEL.raked)
     np.testing.assert_array_equal(back.weight, PANEL.weight)
 
 
@@ -63,6 +63,27 @@ def test_bad_value_is_quoted(tmp_path):
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "p.parquet")
     with pytest.raises(DataError, match=r"panel field 'age' has 7 in .*; mend the file"):
         read_panel(tmp_path / "p.parquet")
+
+
+def test_citizens_of_ones_own_are_checked(tmp_path):
+    write_panel(PANEL, tmp_path / "p.csv")
+    text = (tmp_path / "p.csv").read_text("utf-8")
+    (tmp_path / "p.csv").write_text(text.replace("c002,", "c001,"), "utf-8")
+    with pytest.raises(DataError, match=r"two citizens of .* have the same id"):
+        read_panel(tmp_path / "p.csv")
+    weight = str(PANEL.personas[0].weight)
+    (tmp_path / "p.csv").write_text(text.replace(weight, "-1", 1), "utf-8")
+    with pytest.raises(DataError, match=r"panel field 'weight' has '-1'"):
+        read_panel(tmp_path / "p.csv")
+    (tmp_path / "p.csv").write_text(text.replace("inclusion,", "chance,", 1), "utf-8")
+    with pytest.raises(DataError, match=r"panel field 'inclusion' has"):
+        read_panel(tmp_path / "p.csv")
+
+
+def test_data_sheet_names_every_field():
+    sheet = data_sheet(PANEL)
+    assert all(f"| `{name}` |" in sheet for name in PanelRecord.model_fields)
+    assert "- method: systematic" in sheet
 
 
 def test_two_panels_in_one_file(tmp_path):
