@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -99,3 +100,11 @@ def test_two_panels_in_one_file(tmp_path):
 def test_weights_and_personas_go_together():
     with pytest.raises(DataError, match=r"3 weights for 12 personas"):
         Panel(PANEL.personas, np.ones(3), "weighted", 0)
+
+
+def test_the_documented_schema_is_that_of_the_file():
+    page = Path(__file__).parents[2] / "docs/data/personas.md"
+    text = page.read_text("utf-8")
+    for name, field in PanelRecord.model_fields.items():
+        assert f"| `{name}` |" in text
+        assert field.description in text
