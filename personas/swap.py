@@ -17,9 +17,9 @@ from plenary.preferences import BoolArray, FloatArray, IntArray
 
 ONE_WAY_FACTOR = 3.0
 CANDIDATES = 24_000
-COMPARED = 1_500
-SWEEPS = 12
-STEPS = 3_600
+COMPARED = 2_500
+# Sweeps over the citizens without any change after which the search ends, and steps at most.
+PATIENCE, STEPS = 4, 4_000
 
 
 def swap_draw(
@@ -28,7 +28,7 @@ def swap_draw(
     """Discrepancy-minimising draw; inclusion probabilities are estimates.
 
     They are those of the draw it starts from: who is kept depends on the others, and only repeated
-    draws (`personas.inclusion`) could tell the difference.
+    draws could tell the difference.
     """
     chance = inclusion_probabilities(weight, citizens)
     reserve = min(len(weight), max(CANDIDATES, 4 * citizens))
@@ -45,18 +45,16 @@ def _improve(table: _Discrepancy, members: IntArray, rng: np.random.Generator) -
     taken = np.zeros(table.codes.shape[1], dtype=bool)
     taken[members] = True
     table.fill(members)
-    steps, gained = 0, True
-    for _ in range(SWEEPS):
-        if not gained or steps >= STEPS:
-            break
-        gained = False
+    steps = idle = 0
+    while idle < PATIENCE and steps < STEPS:
+        idle += 1
         for seat in rng.permutation(len(members)):
             steps += 1
             better = table.replacement(int(members[seat]), taken, rng)
             if better is not None:
                 taken[members[seat]], taken[better] = False, True
                 members[seat] = better
-                gained = True
+                idle = 0
             if steps >= STEPS:
                 break
     return members
