@@ -8,7 +8,6 @@ everybody. Shapes: N persons.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -63,6 +62,15 @@ class PopulationMapping(BaseModel):
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="of a CSV file")
 
 
+class _Unreadable(Exception):
+    """A text that has no code: what it is, and the end of the message after the place."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+
 class _Coder:
     """Turns the texts of one column into codes, one distinct text at a time."""
 
@@ -87,10 +95,13 @@ class _Coder:
         codes = np.empty(len(texts), dtype=np.int64)
         for at, text in enumerate(texts):
             if text not in self._known:
-                row = self._rows + int(np.flatnonzero(places == at)[0]) + 1
-                self._known[text] = (
-                    self._number(text, row) if self.number else self._code(text, row)
-                )
+                try:
+                    self._known[text] = self._number(text) if self.number else self._code(text)
+                except _Unreadable as error:
+                    row = self._rows + int(np.flatnonzero(places == at)[0]) + 1
+                    raise DataError(
+                        f"{error.what} in column {self._spec.column!r}, row {row!r}{error.remedy}"
+                    ) from error
             codes[at] = self._known[text]
         self._blocks.append(codes[places])
         self._rows += len(places)
@@ -99,33 +110,27 @@ class _Coder:
         """Codes or numbers of everybody [N]."""
         return np.concatenate(self._blocks) if self._blocks else np.array([], dtype=np.int64)
 
-    def _code(self, text: str, row: int) -> int:
+    def _code(self, text: str) -> int:
         if self._spec.recode is None:
-            label = text
-            if label not in self._places:
-                self._places[label] = len(self.labels)
-                self.labels.append(label)
-            return self._places[label]
+            if text not in self._places:
+                self._places[text] = len(self.labels)
+                self.labels.append(text)
+            return self._places[text]
         if text not in self._spec.recode:
-            raise DataError(
-                f"unknown code {text!r} in column {self._spec.column!r}, row {row!r}; add it to "
-                f"the recode table of {self.name!r}, or to missing or not_in_universe"
+            raise _Unreadable(
+                f"unknown code {text!r}",
+                f"; add it to the recode table of {self.name!r}, or to missing or not_in_universe",
             )
         return self._places[self._spec.recode[text]]
 
-    def _number(self, text: str, row: int) -> int:
+    def _number(self, text: str) -> int:
+        remedy = f"name it under missing or not_in_universe of {self.name!r}"
         try:
             number = round(float(text))
         except (ValueError, OverflowError) as error:
-            raise DataError(
-                f"{text!r} in column {self._spec.column!r}, row {row!r}, is no number; name it "
-                f"under missing or not_in_universe of {self.name!r}"
-            ) from error
+            raise _Unreadable(f"{text!r}", f", is no number; {remedy}") from error
         if number in (NOT_IN_UNIVERSE, MISSING):
-            raise DataError(
-                f"number {text!r} in column {self._spec.column!r}, row {row!r}, would read as no "
-                f"answer; name it under missing or not_in_universe of {self.name!r}, or recode it"
-            )
+            raise _Unreadable(f"number {text!r}", f", would read as no answer; {remedy}")
         return number
 
 
@@ -186,8 +191,7 @@ def import_table(path: Path, mapping: PopulationMapping) -> Population:
 def block_weights(column: pa.Array, name: str, rows_before: int) -> FloatArray:
     """Weights of a block [N]; DataError for one that is no positive number."""
     texts = [_text(value) for value in column.to_pylist()]
-    convert: Callable[[str], float] = _float_or_nan
-    weight = np.array([convert(text) for text in texts], dtype=np.float64)
+    weight = np.array([_float_or_nan(text) for text in texts], dtype=np.float64)
     bad = np.flatnonzero(~(np.isfinite(weight) & (weight > 0)))
     if len(bad):
         at = int(bad[0])
