@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import plenary
+from plenary.app.personas_cli import By, Method, Quotas, panel_changes
+from plenary.app.personas_cli import app as personas
 from plenary.errors import PlenaryError
 
 if TYPE_CHECKING:
+    from plenary.app.census_verbs import Fetched, Imported, RakedFolder
     from plenary.app.config import PipelineConfig
     from plenary.app.run_directory import Exists
     from plenary.app.workspace import Workspace
@@ -52,8 +55,6 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 # verb -> (last stage, file whose content is shown, help)
 VERBS = {
-    "census": ("census", "population.json", "Load the population and say what it is."),
-    "recruit": ("recruit", "panel_fidelity.json", "Draw the panel and compare its margins."),
     "convene": ("convene", "assembly.json", "Hold the assembly, or carry a stopped one on."),
     "consensus": ("consensus", "consensus.json", "Count the ballots, pair by pair."),
     "align": ("align", "training.json", "Train the model toward the assembly's decision."),
@@ -231,8 +232,10 @@ def _refuse_dry_run(dry_run: bool) -> None:
         )
 
 
-def _add_verb(verb: str, stage: str, shown: str, text: str) -> None:
-    @app.command(verb, help=text, epilog=f"Example: plenary {verb} quickstart --set seed=1")
+def _add_verb(verb: str, stage: str, shown: str, text: str, group: typer.Typer = app) -> None:
+    example = f"{'census ' * (group is not app)}{verb}"
+
+    @group.command(verb, help=text, epilog=f"Example: plenary {example} quickstart --set seed=1")
     def command(
         config: Config = None,
         set_: Set = None,
@@ -248,6 +251,124 @@ def _add_verb(verb: str, stage: str, shown: str, text: str) -> None:
 
 for _verb, _spec in VERBS.items():
     _add_verb(_verb, *_spec)
+app.add_typer(personas)
+
+
+@app.command(epilog="Example: plenary recruit --by age,sex --quota quotas.yaml --method lottery")
+def recruit(
+    config: Config = None,
+    set_: Set = None,
+    by: By = None,
+    quota: Quotas = None,
+    method: Method = None,
+    name: Name = None,
+    out: Out = Path("runs"),
+    exists: ExistsOption = "resume",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Draw the panel and compare its margins."""
+    changes = [*(set_ or []), *panel_changes(by, quota, method)]
+    space = _through("recruit", config, changes, name, out, exists, as_json)
+    _show_file(space.file("panel_fidelity.json"), as_json)
+
+
+census = typer.Typer(
+    name="census", help="Populations: show, fetch, import, rake.", no_args_is_help=True
+)
+app.add_typer(census)
+_add_verb(
+    "show", "census", "population.json", "Load the population and say what it is.", group=census
+)
+
+
+@census.command(epilog="Example: plenary census fetch --geo state:06 --tables B01001,B15001")
+def fetch(
+    year: Annotated[int, typer.Option(help="Year of the survey.")] = 2024,
+    survey: Annotated[str, typer.Option(help="acs1 or acs5.")] = "acs5",
+    geo: Annotated[str, typer.Option(help="us, state:06, state:*, county:06037, county:06*.")] = (
+        "us"
+    ),
+    tables: Annotated[str, typer.Option(help="Detailed tables, comma-separated.")] = "",
+    pums: Annotated[
+        str, typer.Option(help="States whose microdata zips to download: postal codes.")
+    ] = "",
+    records: Annotated[
+        str, typer.Option(help="States whose microdata to ask for by the endpoint: FIPS codes.")
+    ] = "",
+    out: Annotated[Path, typer.Option(help="Folder for what is fetched.")] = Path("census"),
+    cache: Annotated[Path, typer.Option(help="Folder of cached answers.")] = Path("census/cache"),
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Fetch survey tables (key in CENSUS_API_KEY) or microdata from the Census Bureau."""
+    from plenary.app import census_verbs as verbs
+
+    chosen = [part for part in (tables, pums, records) if part]
+    if len(chosen) != 1:
+        raise click.BadParameter("name --tables, --pums or --records", param_hint="--tables")
+    names = chosen[0].split(",")
+    if tables:
+        _show_result(verbs.fetch_tables(year, survey, geo, names, out, cache), as_json)
+    elif pums:
+        _show_result(verbs.fetch_zips(year, names, out), as_json)
+    else:
+        _show_result(verbs.fetch_records(year, survey, names, out, cache), as_json)
+
+
+@census.command("import", epilog="Example: plenary census import people.csv --mapping map.yaml")
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="A table, or psam_p*.csv files or zips.")],
+    mapping: Annotated[Path | None, typer.Option(help="What the table's columns mean.")] = None,
+    housing: Annotated[
+        list[Path] | None, typer.Option(help="psam_h*.csv or its zip; may be repeated.")
+    ] = None,
+    year: Annotated[int, typer.Option(help="Year of the microdata files.")] = 2024,
+    out: Annotated[Path, typer.Option(help="Folder of the population.")] = Path("population"),
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Make a population of your own table or of the bureau's microdata files."""
+    from plenary.app import census_verbs as verbs
+
+    _show_result(verbs.import_files(files, mapping, housing or [], year, out), as_json)
+
+
+@census.command("rake", epilog="Example: plenary census rake --margins margins.yaml --highest 5")
+def rake_(
+    folder: Annotated[
+        Path | None, typer.Option(help="Population to rake; the packaged one by default.")
+    ] = None,
+    margins: Annotated[
+        list[Path] | None, typer.Option(help="YAML or CSV file of margins; may be repeated.")
+    ] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(help="Margin of the reference, as sex or sex*age; may be repeated."),
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Population that --to counts in; default the packaged one.")
+    ] = None,
+    shares: Annotated[
+        bool, typer.Option(help="Scale each margin to the people it covers.")
+    ] = False,
+    everybody: Annotated[
+        bool, typer.Option(help="Keep people who are not citizens, and group quarters.")
+    ] = False,
+    lowest: Annotated[float, typer.Option(help="Least weight, times the mean.")] = 0.0,
+    highest: Annotated[float | None, typer.Option(help="Largest weight, times the mean.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the raked population.")] = Path("raked"),
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Rake the weights of a population to margins and report how well they are met."""
+    from plenary.app import census_verbs as verbs
+
+    result = verbs.rake_population(
+        verbs.chosen(folder, everybody), margins or [], reference, to or [],
+        verbs.bounds(lowest, highest), shares, out,
+    )  # fmt: skip
+    _show_result(result, as_json)
 
 
 @app.command(epilog="Example: plenary show runs/quickstart")
@@ -363,6 +484,18 @@ def _show(title: str, content: dict[str, object], as_json: bool) -> None:
         for key, value in content.items()
     ]
     print_rows(title, rows)
+
+
+def _show_result(result: Fetched | Imported | RakedFolder, as_json: bool) -> None:
+    from plenary.app.census_verbs import rows_of
+    from plenary.app.console import print_rows
+
+    values = rows_of(result)
+    if as_json:
+        print(json.dumps(values))
+        return
+    rows = [(k, v if isinstance(v, str) else json.dumps(v)) for k, v in values.items()]
+    print_rows("plenary census", rows)
 
 
 def _calm() -> None:
