@@ -13,14 +13,13 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from census_data import labels
-from census_data.geography import REGIONS, STATES
+from census_data.geography import STATES
 from census_data.manifest import (
     LABELS_FILE,
     MANIFEST_FILE,
@@ -30,8 +29,9 @@ from census_data.manifest import (
     Manifest,
     read_bytes,
 )
-from census_data.schema import BY_NAME, COLUMNS, NOT_IN_UNIVERSE, Column
-from plenary.errors import DataError
+from census_data.recode import LabelTable, recode
+from census_data.schema import COLUMNS
+from census_data.store import parquet_bytes, pretty
 from plenary.preferences import IntArray
 
 SOURCE_FILE = "us_adults_acs_pums_2024.parquet"
@@ -39,32 +39,7 @@ CODES_FILE = "acs_pums_codes.json"
 AREAS_FILE = "cbsa_names.csv"
 MARGINS_FILE = "reference_margins.json"
 MARGIN_KEYS = ("adult_margins_51", "adult_margins_49_excluding_CA_TX", "adult_2way_51")
-SOURCE_NAMES = {
-    "children": "kids",
-    "metro": "metro",
-    "metro_area": "cbsa",
-    "householder": "householder",
-    "region": "",
-}
-GROUPS = {"occupation": labels.OCCUPATION_GROUP, "industry": labels.INDUSTRY_GROUP}
 NO_WORK_CODE = 9920
-RACE_TO_ORIGIN = np.array([0, 1, 4, 4, 4, 3, 5, 6, 7])
-SCHOOLING_TO_EDUCATION = np.array([0] * 15 + [1, 1, 2, 2, 3, 4, 5, 6, 7])
-
-
-class LabelTable(NamedTuple):
-    """A long category: sorted Census codes, the label of each, its major group's prefix."""
-
-    codes: IntArray
-    labels: tuple[str, ...]
-    prefixes: tuple[str, ...]
-
-
-class Recoded(NamedTuple):
-    """Integer columns by name, and the labels behind them."""
-
-    columns: dict[str, IntArray]
-    book: CodeBook
 
 
 def build(source: Path, output: Path) -> Manifest:
@@ -72,14 +47,14 @@ def build(source: Path, output: Path) -> Manifest:
     content = read_bytes(source / SOURCE_FILE)
     raw = _raw_columns(content)
     tables = _label_tables(source)
-    recoded = _recode(raw, tables)
+    recoded = recode(raw, tables)
     output.mkdir(parents=True, exist_ok=True)
-    snapshot = _parquet(recoded.columns, raw["weight"], raw["donor"])
-    book = _pretty(recoded.book)
+    snapshot = parquet_bytes(recoded.columns, raw["weight"], raw["donor"])
+    book = pretty(recoded.book)
     manifest = _manifest(raw, recoded.book, snapshot, book, content)
     (output / SNAPSHOT_FILE).write_bytes(snapshot)
     (output / LABELS_FILE).write_bytes(book)
-    (output / MANIFEST_FILE).write_bytes(_pretty(manifest))
+    (output / MANIFEST_FILE).write_bytes(pretty(manifest))
     return manifest
 
 
@@ -118,105 +93,6 @@ def _label_table(titles: Mapping[str, str], *, prefixed: bool = False) -> LabelT
     if prefixed and int(codes[-1]) == NO_WORK_CODE:
         names[-1] = labels.NO_RECENT_WORK
     return LabelTable(np.array(codes, dtype=np.int64), tuple(names), tuple(prefixes))
-
-
-def _recode(raw: Mapping[str, IntArray], tables: Mapping[str, LabelTable]) -> Recoded:
-    columns = {
-        column.name: _column(column, raw, tables)
-        for column in COLUMNS
-        if column.name in tables or _source_name(column) in raw
-    }
-    columns |= _derived(columns, tables)
-    if set(columns) != set(BY_NAME):
-        raise DataError(
-            f"columns {sorted(set(BY_NAME) - set(columns))!r} cannot be made from the source; "
-            "give the complete source file"
-        )
-    known = {column.name: column.labels for column in COLUMNS if column.kind == "category"}
-    known |= {name: table.labels for name, table in tables.items()}
-    codes = {name: tuple(table.codes.tolist()) for name, table in tables.items()}
-    ordered = {column.name: columns[column.name] for column in COLUMNS}
-    return Recoded(ordered, CodeBook(labels=known, census_codes=codes))
-
-
-def _source_name(column: Column) -> str:
-    return SOURCE_NAMES.get(column.name, column.census.lower())
-
-
-def _column(
-    column: Column, raw: Mapping[str, IntArray], tables: Mapping[str, LabelTable]
-) -> IntArray:
-    values = raw[_source_name(column)]
-    if column.name in tables:
-        return _positions(column.name, values, tables[column.name].codes)
-    if column.kind == "number":
-        return values
-    asked = values != NOT_IN_UNIVERSE
-    codes = np.where(asked, values - column.first, NOT_IN_UNIVERSE)
-    bad = asked & ((codes < 0) | (codes >= len(column.labels)))
-    _refuse(column.name, values[bad])
-    return codes
-
-
-def _positions(name: str, values: IntArray, codes: IntArray) -> IntArray:
-    outside = values <= 0
-    at = np.searchsorted(codes, values).clip(max=len(codes) - 1)
-    _refuse(name, values[~outside & (codes[at] != values)])
-    return np.where(outside, NOT_IN_UNIVERSE, at)
-
-
-def _refuse(name: str, unknown: IntArray) -> None:
-    if len(unknown):
-        raise DataError(
-            f"unknown code {int(unknown[0])!r} in column {name!r}; add its label to the code book"
-        )
-
-
-def _derived(
-    columns: Mapping[str, IntArray], tables: Mapping[str, LabelTable]
-) -> dict[str, IntArray]:
-    hispanic = columns["hispanic_origin"] > 0
-    regions = np.array([REGIONS.index(state.region) for state in STATES])
-    derived = {
-        "race_origin": np.where(hispanic, 2, RACE_TO_ORIGIN[columns["race"]]),
-        "education": SCHOOLING_TO_EDUCATION[columns["schooling"]],
-        "nativity": (columns["citizenship"] >= 3).astype(np.int64),
-        "region": regions[columns["state"]],
-    }
-    for name, groups in GROUPS.items():
-        order = list(groups)
-        lookup = np.array([order.index(prefix) for prefix in tables[name].prefixes])
-        codes = columns[name]
-        derived[f"{name}_group"] = np.where(codes < 0, NOT_IN_UNIVERSE, lookup[codes])
-    return derived
-
-
-def _parquet(columns: Mapping[str, IntArray], weight: IntArray, donor: IntArray) -> bytes:
-    everything = {**columns, "weight": weight, "donor": donor}
-    table = pa.table({name: _smallest(values) for name, values in everything.items()})
-    sink = io.BytesIO()
-    pq.write_table(
-        table,
-        sink,
-        compression="zstd",
-        compression_level=19,
-        row_group_size=len(weight),
-        write_statistics=False,
-        store_schema=False,
-    )
-    return sink.getvalue()
-
-
-def _smallest(values: IntArray) -> pa.Array:
-    for dtype in (np.int8, np.int16, np.int32):
-        bounds = np.iinfo(dtype)
-        if bounds.min <= values.min() and values.max() <= bounds.max:
-            return pa.array(values.astype(dtype))
-    return pa.array(values)
-
-
-def _pretty(model: CodeBook | Manifest) -> bytes:
-    return (model.model_dump_json(indent=1) + "\n").encode()
 
 
 def _manifest(

@@ -1,26 +1,38 @@
-"""How far a panel's margins are from the population's. Shapes: C citizens, G cells of a margin."""
+"""How far a panel's margins are from the population's.
+
+Shapes: N persons of the population, C citizens of the panel, G cells of a margin.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from itertools import combinations
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from census_data.cells import cells_of, joint_cells
 from census_data.population import Population
-from census_data.schema import MISSING, NOT_IN_UNIVERSE
+from census_data.raking import effective_n
+from census_data.schema import BANDS
 from plenary.errors import DataError
 from plenary.preferences import FloatArray, IntArray
 
-# Lower edges of the bands that numbers are compared in; dollars for incomes.
-BANDS = {
-    "age": (25, 35, 45, 55, 65, 75),
-    "household_income": (0, 25_000, 50_000, 75_000, 100_000, 150_000, 200_000),
-    "personal_income": (0, 1, 15_000, 30_000, 50_000, 75_000, 100_000),
-    "hours": (0, 20, 35, 45),
-    "household_size": (2, 3, 4, 5),
-    "children": (1, 2, 3),
-}
+__all__ = (
+    "ATTRIBUTES",
+    "BANDS",
+    "Fidelity",
+    "MarginDistance",
+    "expected_distance",
+    "expected_error",
+    "full_fidelity",
+    "margin",
+    "margin_distances",
+    "panel_fidelity",
+    "relative_error",
+    "total_variation",
+)
+
 ATTRIBUTES = (
     "age",
     "sex",
@@ -38,16 +50,44 @@ ATTRIBUTES = (
 
 
 class MarginDistance(NamedTuple):
-    """Total variation distance of one margin: 0 is perfect, 1 is disjoint.
+    """Distance of one margin of the panel from the population's; lower is better.
 
-    expected: mean distance that a simple random sample of the panel's effective size would have.
-    cells: cells of the margin, empty ones included.
+    distance: total variation distance, 0 is perfect and 1 is disjoint.
+    expected: mean of it for simple random samples of the panel's effective size.
+    cells: cells of the margin that somebody in the population or the panel is in.
+    srmse: standardised root mean square error, the RMSE over those cells in units of the mean
+        cell; `srmse_expected` is its root mean square for such samples.
     """
 
     name: str
     distance: float
     expected: float
     cells: int
+    srmse: float
+    srmse_expected: float
+
+
+class Fidelity(NamedTuple):
+    """Distances of all 1-way and 2-way margins and of the chosen 3-way ones."""
+
+    one_way: tuple[MarginDistance, ...]
+    two_way: tuple[MarginDistance, ...]
+    three_way: tuple[MarginDistance, ...]
+    effective_n: float
+
+    def worst(self, ways: Literal[1, 2, 3]) -> MarginDistance:
+        """The margin with the largest total variation distance."""
+        rows = (self.one_way, self.two_way, self.three_way)[ways - 1]
+        if not rows:
+            raise DataError(f"no {ways}-way margin was compared; name the columns")
+        return max(rows, key=lambda row: row.distance)
+
+    def median(self, ways: Literal[1, 2, 3]) -> float:
+        """Median total variation distance of the margins of so many columns."""
+        rows = (self.one_way, self.two_way, self.three_way)[ways - 1]
+        if not rows:
+            raise DataError(f"no {ways}-way margin was compared; name the columns")
+        return float(np.median([row.distance for row in rows]))
 
 
 def total_variation(p: FloatArray, q: FloatArray) -> float:
@@ -55,10 +95,30 @@ def total_variation(p: FloatArray, q: FloatArray) -> float:
     return float(np.abs(p / p.sum() - q / q.sum()).sum() / 2)
 
 
+def relative_error(p: FloatArray, truth: FloatArray) -> float:
+    """Standardised root mean square error of shares [G]: RMSE over cells / mean cell."""
+    gap = p / p.sum() - truth / truth.sum()
+    return float(np.sqrt(len(gap) * (gap @ gap)))
+
+
+def expected_distance(truth: FloatArray, effective: float) -> float:
+    """Mean total variation distance of simple random samples of `effective` persons.
+
+    A cell's share is taken as normal, so its mean absolute error is sqrt(2 / pi) of its standard
+    error.
+    """
+    return float(np.sqrt(2 * truth * (1 - truth) / (np.pi * effective)).sum() / 2)
+
+
+def expected_error(truth: FloatArray, effective: float) -> float:
+    """Root mean square of the SRMSE of simple random samples of `effective` persons."""
+    return float(np.sqrt(len(truth) * (truth * (1 - truth)).sum() / effective))
+
+
 def margin(population: Population, name: str) -> FloatArray:
     """Weighted share of every cell [G]; the first cell holds missing and not in universe."""
-    codes, cells = _cells(population, name)
-    return np.bincount(codes, population.weight, cells) / population.weight.sum()
+    codes, labels = cells_of(population, name)
+    return np.bincount(codes, population.weight, len(labels)) / population.weight.sum()
 
 
 def panel_fidelity(
@@ -71,30 +131,50 @@ def panel_fidelity(
 
     Raises DataError when a citizen is not in the population.
     """
+    return margin_distances(population, row_ids, weight, [(name,) for name in names])
+
+
+def full_fidelity(
+    population: Population,
+    row_ids: IntArray,
+    weight: FloatArray,
+    names: Sequence[str] = ATTRIBUTES,
+    three_way: Sequence[tuple[str, str, str]] = (),
+) -> Fidelity:
+    """Distances of all 1-way and 2-way margins of `names`, and of the chosen 3-way ones."""
+    ways = [[(name,) for name in names], list(combinations(names, 2)), list(three_way)]
+    rows = [margin_distances(population, row_ids, weight, margins) for margins in ways]
+    return Fidelity(rows[0], rows[1], rows[2], effective_n(weight))
+
+
+def margin_distances(
+    population: Population,
+    row_ids: IntArray,
+    weight: FloatArray,
+    margins: Sequence[Sequence[str]],
+) -> tuple[MarginDistance, ...]:
+    """Distance of every margin named by its one, two or three columns."""
     positions = _positions(population, row_ids)
-    effective = weight.sum() ** 2 / (weight @ weight)
-    return tuple(_distance(population, name, positions, weight, effective) for name in names)
+    return tuple(_distance(population, names, positions, weight) for names in margins)
 
 
 def _distance(
-    population: Population, name: str, positions: IntArray, weight: FloatArray, effective: float
+    population: Population, names: Sequence[str], positions: IntArray, weight: FloatArray
 ) -> MarginDistance:
-    codes, cells = _cells(population, name)
-    truth = margin(population, name)
-    drawn = np.bincount(codes[positions], weight, cells).astype(np.float64)
-    expected = np.sqrt(2 * truth * (1 - truth) / (np.pi * effective)).sum() / 2
-    return MarginDistance(name, total_variation(drawn, truth), float(expected), cells)
-
-
-def _cells(population: Population, name: str) -> tuple[IntArray, int]:
-    values = population.values(name)
-    if name in BANDS:
-        edges = np.array(BANDS[name])
-        unknown = np.isin(values, (NOT_IN_UNIVERSE, MISSING))
-        return np.where(unknown, 0, np.searchsorted(edges, values, side="right") + 1), len(
-            edges
-        ) + 2
-    return values.clip(min=-1) + 1, len(population.labels(name)) + 1
+    codes, shape = joint_cells(population, names)
+    size = int(np.prod(shape))
+    truth = np.bincount(codes, population.weight, size) / population.weight.sum()
+    drawn = np.bincount(codes[positions], weight, size) / weight.sum()
+    held = (truth > 0) | (drawn > 0)
+    truth, drawn, effective = truth[held], drawn[held], effective_n(weight)
+    return MarginDistance(
+        name=" x ".join(names),
+        distance=total_variation(drawn, truth),
+        expected=expected_distance(truth, effective),
+        cells=len(truth),
+        srmse=relative_error(drawn, truth),
+        srmse_expected=expected_error(truth, effective),
+    )
 
 
 def _positions(population: Population, row_ids: IntArray) -> IntArray:

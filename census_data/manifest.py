@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from plenary.errors import DataError
 
 SNAPSHOT_FILE = "us_adults_2024.parquet"
+POPULATION_FILE = "population.parquet"
 LABELS_FILE = "labels.json"
 MANIFEST_FILE = "manifest.json"
 REMEDY = "reinstall plenary, or remake it with python -m census_data.build SOURCE_FOLDER"
@@ -50,6 +51,9 @@ class Manifest(BaseModel):
     imputed_columns: tuple[str, ...] = Field(description="columns a donor gave where donor is 1")
     imputed_share: float = Field(ge=0, le=1, description="weighted share of rows with donor 1")
     notes: tuple[str, ...] = Field(description="what a user of the figures must know")
+    bands: dict[str, tuple[int, ...]] | None = Field(
+        default=None, description="number -> lower edges of its bands, where not the usual ones"
+    )
 
 
 class CodeBook(BaseModel):

@@ -6,7 +6,7 @@ Shapes: N persons. Weights are persons of the real population that a row stands 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from census_data.labels import HOUSING_UNIT, NON_CITIZEN
 from census_data.manifest import (
     LABELS_FILE,
     MANIFEST_FILE,
+    POPULATION_FILE,
     REMEDY,
     SNAPSHOT_FILE,
     CodeBook,
@@ -29,6 +30,7 @@ from census_data.manifest import (
     read_checked,
     read_model,
 )
+from census_data.schema import BANDS
 from plenary.errors import DataError
 from plenary.preferences import BoolArray, FloatArray, IntArray
 
@@ -44,8 +46,12 @@ class PopulationSettings(BaseModel):
     citizens: Literal["citizens", "all"] = Field(
         default="citizens", description="citizens only, or every adult resident"
     )
+    folder: Path | None = Field(
+        default=None, description="folder of an imported population; None: the packaged snapshot"
+    )
 
 
+PACKAGED = Path(str(resources.files("census_data"))) / "snapshot"
 DEFAULT_POPULATION = PopulationSettings()
 
 
@@ -59,6 +65,7 @@ class Population:
     columns: name -> codes or numbers [N]; -1 not in universe, -2 missing.
     categories: name of a category -> label of code 0, 1, ...
     source: manifest of the snapshot the rows come from, before any filter.
+    bands: name of a number -> lower edges of the bands it is compared in.
     """
 
     row_id: IntArray
@@ -67,6 +74,7 @@ class Population:
     columns: Mapping[str, IntArray]
     categories: Mapping[str, tuple[str, ...]]
     source: Manifest
+    bands: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: BANDS)
 
     def __post_init__(self) -> None:
         if not np.all(self.weight > 0):
@@ -116,19 +124,32 @@ def load_population(
 
     Raises DataError for a snapshot that is missing, altered or empty after the filters.
     """
-    where = folder or Path(str(resources.files("census_data"))) / "snapshot"
+    where = folder or settings.folder or PACKAGED
     manifest = read_model(Manifest, read_bytes(where / MANIFEST_FILE), where / MANIFEST_FILE)
-    book_bytes = read_checked(where / LABELS_FILE, manifest.labels_sha256)
-    book = read_model(CodeBook, book_bytes, where / LABELS_FILE)
-    table = _table(read_checked(where / SNAPSHOT_FILE, manifest.sha256), where / SNAPSHOT_FILE)
+    book = _book(where, manifest)
+    own = where / POPULATION_FILE
+    path = own if own.exists() else where / SNAPSHOT_FILE
+    table = _table(read_checked(path, manifest.sha256), path)
     return filtered(_population(table, book, manifest), settings)
+
+
+def load_book() -> CodeBook:
+    """Labels and Census codes of the packaged snapshot."""
+    content = read_bytes(PACKAGED / MANIFEST_FILE)
+    return _book(PACKAGED, read_model(Manifest, content, PACKAGED / MANIFEST_FILE))
+
+
+def _book(where: Path, manifest: Manifest) -> CodeBook:
+    content = read_checked(where / LABELS_FILE, manifest.labels_sha256)
+    return read_model(CodeBook, content, where / LABELS_FILE)
 
 
 def filtered(population: Population, settings: PopulationSettings) -> Population:
     """The persons whom the settings count in; DataError when nobody is left."""
     keep = np.ones(len(population), dtype=bool)
     if settings.group_quarters == "exclude":
-        keep &= _is(population, "quarters", HOUSING_UNIT)
+        # People whose answer is missing stay: not every survey asks.
+        keep &= _is(population, "quarters", HOUSING_UNIT) | (population.values("quarters") < 0)
     if settings.citizens == "citizens":
         keep &= ~_is(population, "citizenship", NON_CITIZEN)
     if not keep.any():
@@ -137,7 +158,8 @@ def filtered(population: Population, settings: PopulationSettings) -> Population
 
 
 def _is(population: Population, name: str, label: str) -> BoolArray:
-    return population.values(name) == population.labels(name).index(label)
+    labels = population.labels(name)
+    return population.values(name) == (labels.index(label) if label in labels else len(labels))
 
 
 def _table(content: bytes, path: Path) -> pa.Table:
@@ -161,4 +183,5 @@ def _population(table: pa.Table, book: CodeBook, manifest: Manifest) -> Populati
         columns=MappingProxyType(values),
         categories=MappingProxyType(book.labels),
         source=manifest,
+        bands=MappingProxyType({**BANDS, **(manifest.bands or {})}),
     )

@@ -8,7 +8,9 @@ snapshot). Numbers use the same two: the bureau rounds dollars, so that -1 and -
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from census_data import labels
@@ -214,3 +216,15 @@ COLUMNS = (
     ),
 )
 BY_NAME = {column.name: column for column in COLUMNS}
+
+# Lower edges of the bands that numbers are compared in; dollars for incomes.
+BANDS: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {
+        "age": (25, 35, 45, 55, 65, 75),
+        "household_income": (0, 25_000, 50_000, 75_000, 100_000, 150_000, 200_000),
+        "personal_income": (0, 1, 15_000, 30_000, 50_000, 75_000, 100_000),
+        "hours": (0, 20, 35, 45),
+        "household_size": (2, 3, 4, 5),
+        "children": (1, 2, 3),
+    }
+)

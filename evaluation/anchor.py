@@ -13,11 +13,27 @@ BIWEIGHT, ROUNDS, MAD_TO_SD = 4.685, 50, 1.4826
 
 
 class Line(NamedTuple):
-    """y = offset + slope * x for what did not move; weight [K] in 0..1: how far each anchors."""
+    """y = offset + slope * x for what did not move; weight [K] in 0..1: how far each anchors.
+
+    centre: weighted mean of x; height_sd, slope_sd: errors of the line's height there and its
+    slope.
+    """
 
     offset: float
     slope: float
     weight: FloatArray
+    centre: float
+    height_sd: float
+    slope_sd: float
+
+    def inverse(self, y: FloatArray) -> FloatArray:
+        """Values [K] on the scale of x."""
+        return (y - self.offset) / self.slope
+
+    def error(self, y: FloatArray) -> FloatArray:
+        """Standard error [K] that the line itself gives to `inverse`, in units of x."""
+        away = self.inverse(y) - self.centre
+        return np.hypot(self.height_sd, away * self.slope_sd) / self.slope
 
 
 def _theil_sen(x: FloatArray, y: FloatArray) -> tuple[float, float]:
@@ -38,7 +54,10 @@ def _deming(
     u, v = x - precision @ x / total, y - precision @ y / total
     latent = (u * y_sd**2 + slope * v * x_sd**2) / (y_sd**2 + slope**2 * x_sd**2)
     slope = float((precision * latent) @ v / ((precision * latent) @ u))
-    return Line(float(precision @ (y - slope * x) / total), slope, w)
+    centre = float(precision @ x / total)
+    errors = 1 / np.sqrt(total), 1 / np.sqrt(precision @ latent**2)
+    offset = float(precision @ y / total) - slope * centre
+    return Line(offset, slope, w, centre, float(errors[0]), float(errors[1]))
 
 
 def robust_line(x: FloatArray, y: FloatArray, x_sd: FloatArray, y_sd: FloatArray) -> Line:
@@ -48,7 +67,7 @@ def robust_line(x: FloatArray, y: FloatArray, x_sd: FloatArray, y_sd: FloatArray
     spread.
     """
     offset, slope = _theil_sen(x, y)
-    weight = np.ones(len(x))
+    line = _deming(x, y, x_sd, y_sd, slope, np.ones(len(x)))
     for _ in range(ROUNDS):
         z = (y - offset - slope * x) / np.sqrt(y_sd**2 + slope**2 * x_sd**2)
         spread = max(1.0, MAD_TO_SD * float(np.median(np.abs(z))))
@@ -58,7 +77,7 @@ def robust_line(x: FloatArray, y: FloatArray, x_sd: FloatArray, y_sd: FloatArray
         offset, slope = line.offset, line.slope
         if done or slope <= 0:
             break
-    return Line(offset, slope, weight)
+    return line
 
 
 def two_sided_p(z: FloatArray) -> FloatArray:

@@ -1,20 +1,15 @@
-"""Before, after and target on held-out pairs, with intervals; and which utilities moved."""
+"""Before, after and target on held-out pairs, with intervals."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from scipy import special, stats
+from scipy import special
 
-from evaluation.anchor import benjamini_hochberg, robust_line, two_sided_p
 from evaluation.elicitation import both_orders
-from evaluation.thurstonian import UtilityFit
 from plenary.errors import DataError
 from plenary.preferences import (
     BoolArray,
@@ -41,6 +36,12 @@ class ComparisonSettings(BaseModel):
     level: float = Field(default=0.95, gt=0, lt=1, description="coverage of every interval")
     false_discovery: float = Field(
         default=0.05, gt=0, lt=1, description="Benjamini-Hochberg rate for moved outcomes"
+    )
+    null_level: float = Field(
+        default=0.95,
+        gt=0,
+        lt=1,
+        description="quantile of the largest shift under re-asking that a moved outcome exceeds",
     )
 
 
@@ -254,121 +255,4 @@ def compare(
         left_out_missing=int(missing.sum()),
         settings=settings,
         seed=seed,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class UtilityShift:
-    """What moved, one row an outcome [K], in the trimmed gauge of the fit before.
-
-    before, after, target: utilities laid on that scale by a robust line; higher is preferred.
-    shift: after minus before; low, high its interval; p_value two-sided; moved: significant after
-    Benjamini-Hochberg. anchored: share of the weight that outcomes kept as anchors; below 0.5 most
-    outcomes moved and the common scale, hence `moved`, is not to be trusted (the correlations are).
-    spread_ratio: spread of utilities after over before on that line, in each model's own trimmed
-    gauge.
-    correlation_before, correlation_after: Spearman correlation of the model's utilities with the
-    target's.
-    """
-
-    before: FloatArray
-    after: FloatArray
-    target: FloatArray
-    shift: FloatArray
-    shift_sd: FloatArray
-    low: FloatArray
-    high: FloatArray
-    p_value: FloatArray
-    moved: BoolArray
-    anchored: float
-    spread_ratio: float
-    correlation_before: float
-    correlation_after: float
-
-    def write(self, path: Path) -> None:
-        """Write the per-outcome columns as Parquet, the three scalars in its metadata."""
-        columns = {name: getattr(self, name) for name in _SHIFT_COLUMNS}
-        scalars = {name: repr(getattr(self, name)) for name in _SHIFT_SCALARS}
-        pq.write_table(pa.table(columns).replace_schema_metadata(scalars), path)
-
-    @classmethod
-    def read(cls, path: Path) -> UtilityShift:
-        """Read what `write` wrote; DataError when the file is missing or altered."""
-        try:
-            table = pq.read_table(path)
-            metadata = table.schema.metadata or {}
-            scalars = [float(metadata[name.encode()]) for name in _SHIFT_SCALARS]
-            columns = [table[name].to_numpy() for name in _SHIFT_COLUMNS]
-        except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
-            raise DataError(
-                f"cannot read a shift from {str(path)!r}: {error}; compare again"
-            ) from error
-        return cls(*columns, *scalars)
-
-
-_SHIFT_COLUMNS = (
-    "before",
-    "after",
-    "target",
-    "shift",
-    "shift_sd",
-    "low",
-    "high",
-    "p_value",
-    "moved",
-)
-_SHIFT_SCALARS = ("anchored", "spread_ratio", "correlation_before", "correlation_after")
-
-
-def _on_scale(
-    reference: UtilityFit, fit: UtilityFit
-) -> tuple[FloatArray, FloatArray, float, float]:
-    """A fit's utilities and errors [K] on the reference's scale, anchoring weight, and slope."""
-    line = robust_line(reference.mu_trimmed, fit.mu_trimmed, reference.sd_trimmed, fit.sd_trimmed)
-    slope = line.slope if line.slope > 0 else 1.0
-    return (
-        (fit.mu_trimmed - line.offset) / slope,
-        fit.sd_trimmed / slope,
-        float(line.weight.mean()),
-        slope,
-    )
-
-
-def _rank_correlation(x: FloatArray, y: FloatArray) -> float:
-    """Spearman correlation; ranks of ties are averaged."""
-    return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
-
-
-def utility_shift(
-    before: UtilityFit, after: UtilityFit, target: UtilityFit, settings: ComparisonSettings
-) -> UtilityShift:
-    """Which outcomes moved, on a scale set by those that did not; all three fits on the same K.
-
-    A model that only became sharper or flatter moves nothing: scale is taken out by the line.
-    """
-    sizes = [len(fit.mu) for fit in (before, after, target)]
-    if len(set(sizes)) > 1:
-        raise DataError(
-            f"fits of {sizes!r} outcomes cannot be compared; fit all three on the same outcomes"
-        )
-    moved_to, after_sd, anchored, ratio = _on_scale(before, after)
-    wanted, _, _, _ = _on_scale(before, target)
-    shift = moved_to - before.mu_trimmed
-    sd = np.hypot(before.sd_trimmed, after_sd)
-    half = stats.norm.ppf((1 + settings.level) / 2) * sd
-    p_value = two_sided_p(shift / sd)
-    return UtilityShift(
-        before.mu_trimmed,
-        moved_to,
-        wanted,
-        shift,
-        sd,
-        shift - half,
-        shift + half,
-        p_value,
-        benjamini_hochberg(p_value, settings.false_discovery),
-        anchored,
-        ratio,
-        _rank_correlation(before.mu, target.mu),
-        _rank_correlation(after.mu, target.mu),
     )

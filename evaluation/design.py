@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from plenary.errors import ConfigError
 from plenary.outcomes import OutcomeSplit
-from plenary.preferences import IntArray
+from plenary.preferences import BoolArray, IntArray
 from plenary.seeding import generator
 
-SWAPS_AN_EDGE = 5
+REPAIRS = 200
 
 
 class DesignSettings(BaseModel):
@@ -53,47 +53,88 @@ def random_pairs(k: int, count: int, rng: np.random.Generator) -> IntArray:
     return _sorted(_decode(rng.choice(possible, size=count, replace=False), k))
 
 
-def _circulant(k: int, degree: int) -> IntArray:
-    """Edges [E, 2] of the circulant graph in which each of k nodes meets its `degree` nearest."""
-    nodes = np.arange(k)
-    parts = [np.stack([nodes, (nodes + gap) % k], axis=1) for gap in range(1, degree // 2 + 1)]
+def all_pairs(k: int) -> IntArray:
+    """Every pair [K (K - 1) / 2, 2] of k outcomes."""
+    return _decode(np.arange(k * (k - 1) // 2), k)
+
+
+def pair_codes(pairs: IntArray, k: int) -> IntArray:
+    """One integer a pair [P, 2], the same in either order; pairs of k outcomes."""
+    low, high = np.minimum(pairs[:, 0], pairs[:, 1]), np.maximum(pairs[:, 0], pairs[:, 1])
+    return low * k + high
+
+
+def _rings(k: int, degree: int, rng: np.random.Generator) -> IntArray:
+    """Edges [k * degree / 2, 2] of random rings and, for an odd degree, a random matching.
+
+    Every outcome has the degree; a pair may come twice. The first ring comes first.
+    """
+    parts = []
+    for _ in range(degree // 2):
+        ring = rng.permutation(k)
+        parts.append(np.stack([ring, np.roll(ring, -1)], axis=1))
     if degree % 2:
-        half = np.arange(k // 2)
-        parts.append(np.stack([half, half + k // 2], axis=1))
-    return np.concatenate(parts) if parts else np.empty((0, 2), dtype=np.int64)
+        parts.append(rng.permutation(k).reshape(-1, 2))
+    return np.concatenate(parts)
 
 
-def _shuffle_edges(edges: list[tuple[int, int]], fixed: int, rng: np.random.Generator) -> None:
-    """Double-edge swaps in place: degrees stay, edges before `fixed` stay, no pair comes twice."""
-    taken = {frozenset(edge) for edge in edges}
-    movable = len(edges) - fixed
-    picks = (
-        rng.integers(fixed, len(edges), size=(SWAPS_AN_EDGE * movable, 2)).tolist()
-        if movable
-        else []
-    )
-    for x, y in picks:
-        (a, b), (c, d) = edges[x], edges[y]
-        new = (frozenset((a, d)), frozenset((c, b)))
-        if len({a, b, c, d}) == 4 and not taken.intersection(new):
-            taken.difference_update((frozenset((a, b)), frozenset((c, d))))
-            taken.update(new)
-            edges[x], edges[y] = (a, d), (c, b)
+def _repeated(codes: IntArray) -> BoolArray:
+    """Mask [E] of the edges whose code came before."""
+    _, first = np.unique(codes, return_index=True)
+    mask = np.ones(len(codes), dtype=bool)
+    mask[first] = False
+    return mask
+
+
+def _untangle(edges: IntArray, k: int, fixed: int, rng: np.random.Generator) -> bool:
+    """Swap ends between edges, in place, until no pair comes twice; whether that succeeded.
+
+    Degrees stay, and so do the edges before `fixed`, which are distinct.
+    """
+    for _ in range(REPAIRS):
+        codes = pair_codes(edges, k)
+        bad = np.flatnonzero(_repeated(codes) | (edges[:, 0] == edges[:, 1]))
+        if not len(bad):
+            return True
+        others = np.setdiff1d(np.arange(fixed, len(edges)), bad)
+        partners = rng.permutation(others)[: len(bad)]
+        bad = rng.permutation(bad)[: len(partners)]
+        mine, theirs = edges[bad], edges[partners]
+        new = np.stack([mine[:, 0], theirs[:, 1], theirs[:, 0], mine[:, 1]], axis=1)
+        fresh = np.stack([pair_codes(new[:, :2], k), pair_codes(new[:, 2:], k)], axis=1)
+        taken = np.isin(fresh, codes) | _repeated(fresh.ravel()).reshape(-1, 2)
+        loops = (new[:, 0] == new[:, 1]) | (new[:, 2] == new[:, 3])
+        good = ~taken.any(axis=1) & ~loops
+        edges[bad[good]], edges[partners[good]] = new[good, :2], new[good, 2:]
+    return False
 
 
 def random_regular_pairs(k: int, degree: int, rng: np.random.Generator) -> IntArray:
     """Pairs [k * degree / 2, 2], each of k outcomes `degree` times; connected from degree 2.
 
-    A random ring keeps the graph connected, the other edges are randomised by double-edge swaps.
+    Random rings are laid over each other and pairs that come twice are swapped away; one ring
+    stays as it is and keeps the graph connected. A graph of more than half of all pairs is the
+    complement of one of less, and is connected by its degree alone (Dirac).
     """
     if not 1 <= degree < k or k * degree % 2:
         raise ConfigError(
             f"no graph of {k} outcomes has degree {degree!r}; use an even degree below {k}"
         )
-    relabel = rng.permutation(k)
-    edges = [(int(a), int(b)) for a, b in relabel[_circulant(k, degree)]]
-    _shuffle_edges(edges, k if degree >= 2 and k > 2 else 0, rng)
-    return _sorted(np.array(edges))
+    rest = k - 1 - degree
+    if rest < degree and 2 * degree >= k:
+        missing = _regular(k, rest, rng) if rest else np.empty((0, 2), dtype=np.int64)
+        everything = all_pairs(k)
+        kept = ~np.isin(pair_codes(everything, k), pair_codes(missing, k))
+        return everything[kept]
+    return _sorted(_regular(k, degree, rng))
+
+
+def _regular(k: int, degree: int, rng: np.random.Generator) -> IntArray:
+    fixed = k if degree > 1 and k > 2 else 0
+    while True:
+        edges = _rings(k, degree, rng)
+        if _untangle(edges, k, fixed, rng):
+            return edges
 
 
 def balanced_pairs(k: int, count: int, rng: np.random.Generator) -> IntArray:

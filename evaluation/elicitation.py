@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from evaluation.frames import LABELS, frame, question
-from plenary.chat.base import ChatBackend, Choice, check_replies
-from plenary.errors import BackendError, DataError
-from plenary.preferences import BoolArray, Cells, IntArray
+from evaluation.asking import Answers, Subject, ask
+from evaluation.frames import frame
+from evaluation.order_pilot import OrderPilot, order_effect
+from plenary.chat.base import ChatBackend
+from plenary.errors import BackendError, ConfigError, DataError
+from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
+from plenary.seeding import generator
+
+LEAST_PILOT = 20
 
 
 class ElicitationSettings(BaseModel):
@@ -19,7 +25,28 @@ class ElicitationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    frame: str = Field(default="plain", description="id of the prompt frame (frames.FRAMES)")
+    frames: tuple[str, ...] = Field(
+        default=("plain",),
+        min_length=1,
+        description="ids of the prompt frames (frames.FRAMES); every pair is asked in each",
+    )
+    orders: Literal["both", "balanced"] = Field(
+        default="both",
+        description="both presentation orders, or one random order a query after a pilot in both",
+    )
+    pilot_share: float = Field(
+        default=0.1, gt=0, le=1, description="share of the pairs that the pilot asks in both orders"
+    )
+    pilot_samples: int = Field(
+        default=10,
+        ge=2,
+        description="least answers a prompt in the pilot; single ones cannot tell the spread",
+    )
+    max_order_spread: float = Field(
+        default=0.6,
+        gt=0,
+        description="spread of the order effect over pairs, probits, up to which balanced may go",
+    )
     samples: int = Field(
         default=10, ge=1, description="answers a prompt if the backend only samples"
     )
@@ -33,22 +60,50 @@ class ElicitationSettings(BaseModel):
         default=0.5,
         ge=0,
         le=1,
-        description="share of cells excluded or without a valid answer that stops the run",
+        description="share of a frame's cells excluded or without a valid answer that excludes it",
     )
+    reason_tokens: int = Field(
+        default=96, ge=8, description="longest reasoning, tokens, in frames that ask for it"
+    )
+
+    @property
+    def frame(self) -> str:
+        """The first frame."""
+        return self.frames[0]
+
+
+class ExcludedCell(NamedTuple):
+    """A question whose answer did not count, and the probability of the labels that it had."""
+
+    frame: str
+    first: int
+    second: int
+    mass: float
 
 
 @dataclass(frozen=True, slots=True)
 class Elicitation:
-    """What came back, two cells a pair (N = 2P): pair 0 as given, pair 0 swapped, pair 1, ...
+    """What came back: frame by frame, two cells a pair (pair 0 as given, swapped, pair 1, ...).
 
-    cells [N]: answers as the model gave them. excluded [N]: answer mass below the gate.
-    asked, invalid: answers asked for, and those refused, failed or unreadable, over all cells.
+    With orders "balanced" the pilot's pairs come first, then one cell for each of the others.
+
+    cells [N]: answers as the model gave them. excluded [N]: answer mass below the gate, or the
+    frame was hardly answered. asked, invalid: answers asked for, and those refused, failed or
+    unreadable, over all cells. undecided [N]: "no preference", in answers (or in probability where
+    it is exact); it counts among neither the trials nor the invalid. mass [N]: answer mass that
+    the gate saw, NaN for mere counts. frame [N]: position in `frames`. pilots: one a frame if
+    orders were balanced.
     """
 
     cells: Cells
     excluded: BoolArray
     asked: int
     invalid: int
+    undecided: FloatArray
+    mass: FloatArray
+    frame: IntArray
+    frames: tuple[str, ...]
+    pilots: tuple[OrderPilot, ...]
 
     @property
     def accepted(self) -> Cells:
@@ -67,6 +122,50 @@ class Elicitation:
         """Share of the answers asked for that were invalid; lower is better."""
         return self.invalid / self.asked if self.asked else 0.0
 
+    @property
+    def excluded_cells(self) -> tuple[ExcludedCell, ...]:
+        """The questions that did not count, in the order asked."""
+        return tuple(
+            ExcludedCell(
+                self.frames[int(self.frame[k])],
+                int(self.cells.first[k]),
+                int(self.cells.second[k]),
+                float(self.mass[k]),
+            )
+            for k in np.flatnonzero(self.excluded)
+        )
+
+    @property
+    def excluded_frames(self) -> tuple[str, ...]:
+        """Frames of which no cell is left."""
+        return tuple(
+            name for k, name in enumerate(self.frames) if self.excluded[self.frame == k].all()
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[Elicitation]) -> Elicitation:
+        """All answers of several elicitations in the same frames, in order."""
+        first = parts[0]
+        if any(part.frames != first.frames for part in parts):
+            raise DataError(
+                f"frames {[part.frames for part in parts]!r} differ; join answers of the same ones"
+            )
+        return cls(
+            Cells.join([part.cells for part in parts]),
+            np.concatenate([part.excluded for part in parts]),
+            sum(part.asked for part in parts),
+            sum(part.invalid for part in parts),
+            np.concatenate([part.undecided for part in parts]),
+            np.concatenate([part.mass for part in parts]),
+            np.concatenate([part.frame for part in parts]),
+            first.frames,
+            first.pilots,
+        )
+
+    def of_frame(self, name: str) -> Cells:
+        """The accepted cells of one frame."""
+        return self.accepted.select(self.frame == self.frames.index(name))
+
 
 def both_orders(pairs: IntArray) -> IntArray:
     """Presentations [2P, 2] (shown first, shown second): every pair as given, then swapped."""
@@ -74,42 +173,93 @@ def both_orders(pairs: IntArray) -> IntArray:
     return np.stack([pairs, pairs[:, ::-1]], axis=1).reshape(-1, 2)
 
 
-def _cells(shown: IntArray, choices: Sequence[Choice]) -> Cells:
-    wins = [choice.shares[0] * choice.valid if choice.shares else 0.0 for choice in choices]
-    mass = [np.nan if choice.mass is None else choice.mass for choice in choices]
-    return Cells(
-        shown[:, 0],
-        shown[:, 1],
-        np.array(wins, dtype=float),
-        np.array([choice.valid if choice.shares else 0 for choice in choices], dtype=float),
-        np.array([choice.invalid for choice in choices], dtype=float),
-        np.array(mass, dtype=float),
-    )
+def one_order(pairs: IntArray, rng: np.random.Generator) -> IntArray:
+    """Presentations [P, 2]: a random half of the pairs as given, the others swapped."""
+    pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+    swapped = rng.permutation(len(pairs)) % 2 == 1
+    return np.where(swapped[:, None], pairs[:, ::-1], pairs)
+
+
+def pilot_pairs(pairs: int, settings: ElicitationSettings) -> int:
+    """How many of `pairs` are asked in both orders."""
+    if settings.orders == "both":
+        return pairs
+    return min(pairs, max(LEAST_PILOT, int(np.ceil(settings.pilot_share * pairs))))
 
 
 def _check_usable(
-    cells: Cells,
-    excluded: BoolArray,
-    choices: Sequence[Choice],
-    name: str,
-    settings: ElicitationSettings,
+    answers: Answers, excluded: BoolArray, name: str, settings: ElicitationSettings
 ) -> None:
-    unusable = excluded | (cells.trials == 0)
+    cells = answers.cells
+    unusable = excluded | (cells.trials + answers.undecided == 0)
     if not len(cells) or unusable.mean() <= settings.max_unusable:
         return
     if 2 * excluded.sum() >= unusable.sum():
-        mass = float(np.median(cells.mass[excluded]))
+        mass = float(np.median(answers.mass[excluded]))
         raise BackendError(
             f"answer mass {mass:.3g} of {name!r} is below {settings.min_mass!r} in "
             f"{excluded.mean():.0%} of questions; use a model that answers A or B, another frame, "
             "or a lower elicitation.min_mass"
         )
-    reasons = [choice.failure for choice in choices if choice.failure]
     raise BackendError(
         f"{name!r} gave no valid answer to {unusable.mean():.0%} of questions "
-        f"(first reason: {reasons[0] if reasons else 'unreadable'!r}); check the model or raise "
+        f"(first reason: {answers.failure!r}); check the model or raise "
         "elicitation.max_unusable"
     )
+
+
+class _Frame(NamedTuple):
+    """The answers in one frame, the cells of it that are excluded, its pilot, and what is wrong."""
+
+    answers: Answers
+    excluded: BoolArray
+    pilot: OrderPilot | None
+    error: BackendError | None
+
+
+def _require_small_spread(pilot: OrderPilot, settings: ElicitationSettings, name: str) -> None:
+    if pilot.pairs < 3:
+        raise BackendError(
+            f"the pilot in frame {name!r} has {pilot.pairs} pairs answered in both orders; "
+            "ask more pairs or use elicitation.orders=both"
+        )
+    if pilot.spread > settings.max_order_spread:
+        raise ConfigError(
+            f"the order effect in frame {name!r} differs between pairs by {pilot.spread:.2f} "
+            f"probits ({pilot.low:.2f} to {pilot.high:.2f}), more than max_order_spread "
+            f"{settings.max_order_spread!r}; use elicitation.orders=both"
+        )
+
+
+async def _ask_frame(
+    subject: Subject,
+    pairs: IntArray,
+    settings: ElicitationSettings,
+    name: str,
+    pilot: OrderPilot | None,
+) -> _Frame:
+    """Ask all pairs [P, 2] in one frame; in balanced orders a pilot comes first."""
+    form, rng = frame(name), generator(subject.seed, "elicit", "orders", name)
+    sampling = (settings.samples, settings.reason_tokens)
+    piloting = (max(settings.samples, settings.pilot_samples), settings.reason_tokens)
+    if settings.orders == "both":
+        answers = await ask(subject, form, both_orders(pairs), *sampling)
+    elif pilot is not None:
+        answers = await ask(subject, form, one_order(pairs, rng), *sampling)
+    else:
+        pairs = pairs[rng.permutation(len(pairs))]
+        size = pilot_pairs(len(pairs), settings)
+        answers = await ask(subject, form, both_orders(pairs[:size]), *piloting)
+        pilot = order_effect(answers.cells, pairs[:size], subject.seed)
+        _require_small_spread(pilot, settings, name)
+        rest = await ask(subject, form, one_order(pairs[size:], rng), *sampling)
+        answers = Answers.join([answers, rest])
+    excluded = answers.mass < settings.min_mass
+    try:
+        _check_usable(answers, excluded, subject.backend.name, settings)
+    except BackendError as error:
+        return _Frame(answers, np.ones(len(excluded), dtype=bool), pilot, error)
+    return _Frame(answers, excluded, pilot, None)
 
 
 async def elicit(
@@ -120,25 +270,40 @@ async def elicit(
     *,
     system: str | None = None,
     seed: int = 0,
+    pilots: tuple[OrderPilot, ...] = (),
 ) -> Elicitation:
-    """Ask every pair [P, 2] of `texts` [K] in both orders, as the persona `system` if given.
+    """Ask every pair [P, 2] of `texts` [K] in every frame, as the persona `system` if given.
 
-    Raises BackendError when more than `max_unusable` of the cells are excluded or without a valid
-    answer.
+    pilots: those of an earlier elicitation of the same model, frames and orders "balanced"; without
+    them a pilot is made. A frame of which more than `max_unusable` is excluded or without a valid
+    answer is excluded whole; BackendError when that leaves none. ConfigError when orders are to be
+    balanced and a pilot finds that the order effect differs too much between pairs.
     """
-    shown = both_orders(pairs)
-    if len(shown) and not 0 <= shown.min() <= shown.max() < len(texts):
+    pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+    if len(pairs) and not 0 <= pairs.min() <= pairs.max() < len(texts):
         raise DataError(
-            f"pair names outcome {int(shown.max())!r} of {len(texts)}; "
+            f"pair names outcome {int(pairs.max())!r} of {len(texts)}; "
             "pass the pairs' own catalogue"
         )
-    form = frame(settings.frame)
-    asked = [question(form, texts[int(a)], texts[int(b)], system=system) for a, b in shown]
-    choices = await backend.choose(asked, LABELS, samples=settings.samples, seed=seed)
-    check_replies(backend.name, len(asked), len(choices))
-    cells = _cells(shown, choices)
-    excluded = cells.mass < settings.min_mass
-    _check_usable(cells, excluded, choices, backend.name, settings)
+    known = dict(zip(settings.frames, pilots, strict=False))
+    subject = Subject(backend, texts, system, seed)
+    parts = [
+        await _ask_frame(subject, pairs, settings, name, known.get(name))
+        for name in settings.frames
+    ]
+    errors = [part.error for part in parts if part.error is not None]
+    if len(errors) == len(parts):
+        raise errors[0]
+    answers = Answers.join([part.answers for part in parts])
+    sizes = [len(part.excluded) for part in parts]
     return Elicitation(
-        cells, excluded, sum(c.asked for c in choices), sum(c.invalid for c in choices)
+        answers.cells,
+        np.concatenate([part.excluded for part in parts]),
+        answers.asked,
+        answers.invalid,
+        answers.undecided,
+        answers.mass,
+        np.repeat(np.arange(len(parts)), sizes),
+        settings.frames,
+        tuple(part.pilot for part in parts if part.pilot is not None),
     )

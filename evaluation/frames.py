@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from evaluation.frame_design import FACTOR_NAMES, Levels, compose, plackett_burman
 from plenary.chat.base import Conversation, Message
 from plenary.errors import ConfigError
 
@@ -18,31 +20,64 @@ class Frame:
     template: text with the fields {a} (outcome shown first) and {b} (shown second).
     trainable: False keeps the frame out of training, so that transfer to new wording can be
     measured.
+    labels: what the first slot and the second are called; a third one means "no preference".
+    system: text of the system message, after the persona's if there is one.
+    after_reasoning: what is asked once the model has given its reasons; None asks at once.
     """
 
     id: str
     version: int
     template: str
     trainable: bool = True
+    labels: tuple[str, ...] = LABELS
+    system: str | None = None
+    after_reasoning: str | None = None
 
     @property
     def text_hash(self) -> str:
         """Content hash of the wording (blake2b-64, hex), for every record made with it."""
-        return hashlib.blake2b(self.template.encode(), digest_size=8).hexdigest()
+        words = [self.template]
+        if (self.labels, self.system, self.after_reasoning) != (LABELS, None, None):
+            words += [*self.labels, self.system or "", self.after_reasoning or ""]
+        return hashlib.blake2b("\x1f".join(words).encode(), digest_size=8).hexdigest()
+
+    @property
+    def offers_no_preference(self) -> bool:
+        """Whether the model may say that it prefers neither."""
+        return len(self.labels) > 2
 
     def render(self, a: str, b: str) -> str:
         """The user text with `a` in the first and `b` in the second slot."""
         return self.template.format(a=a, b=b)
 
 
-FRAMES: dict[str, Frame] = {
-    "plain": Frame(
-        "plain",
+# Chosen so that every factor has both levels among the frames kept for evaluation.
+_HELD_OUT = (2, 3, 8, 9)
+
+
+def _from_design(run: int, levels: Sequence[int]) -> Frame:
+    words = compose(Levels(*(bool(level) for level in levels)))
+    return Frame(
+        f"pb-{run:02d}" if run else "plain",
         1,
-        "Here are two possible outcomes. Which one would you prefer? Answer with A or B only.\n"
-        "Option A: {a}\nOption B: {b}",
-    ),
+        words.template,
+        run not in _HELD_OUT,
+        words.labels,
+        words.system,
+        words.after_reasoning,
+    )
+
+
+FRAMES: dict[str, Frame] = {
+    entry.id: entry
+    for entry in (_from_design(run, row) for run, row in enumerate(plackett_burman().tolist()))
 }
+
+
+def levels(name: str) -> dict[str, int]:
+    """Level of every factor in a frame, 0 low and 1 high, by the factor's name."""
+    row = plackett_burman()[list(FRAMES).index(frame(name).id)]
+    return dict(zip(FACTOR_NAMES, row.tolist(), strict=True))
 
 
 def frame(name: str) -> Frame:
@@ -56,7 +91,18 @@ def frame(name: str) -> Frame:
 def question(
     frame: Frame, a: str, b: str, *, system: str | None = None, preface: str | None = None
 ) -> Conversation:
-    """The conversation that asks for A (the outcome `a`, shown first) or B (the outcome `b`)."""
+    """The conversation that asks for A (the outcome `a`, shown first) or B (the outcome `b`).
+
+    In a frame with reasoning it asks for the reasons; `decision` goes on from there.
+    """
     text = frame.render(a, b)
     user = Message("user", text if preface is None else f"{preface}\n\n{text}")
-    return (user,) if system is None else (Message("system", system), user)
+    told = "\n\n".join(words for words in (system, frame.system) if words is not None)
+    return (Message("system", told), user) if told else (user,)
+
+
+def decision(frame: Frame, asked: Conversation, reasons: str) -> Conversation:
+    """The conversation in which the model, its reasons given, is asked for the label."""
+    if frame.after_reasoning is None:
+        raise ConfigError(f"frame {frame.id!r} asks at once; put its question as it is")
+    return (*asked, Message("assistant", reasons), Message("user", frame.after_reasoning))

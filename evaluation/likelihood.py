@@ -1,8 +1,8 @@
-"""The Thurstonian log posterior with order bias and lapses: value, gradient, Fisher product.
+"""The log posterior of utilities with order bias and lapses: value, gradient, information.
 
-P(first shown chosen) = lapse / 2 + (1 - lapse) * Phi((mu_i - mu_j + b) / sqrt(sigma_i^2 +
-sigma_j^2)). The parameter vector theta [2K + 2] is (mu [K], log sigma [K], b, log lapse), in the
-raw gauge in which the prior of log sigma is centred at 0.
+P(first shown chosen) = lapse / 2 + (1 - lapse) * F((mu_i - mu_j + b) / sqrt(sigma_i^2 +
+sigma_j^2)), F the link's distribution. The parameter vector theta [2K + 2] is (mu [K], log sigma
+[K], b, log lapse), in the raw gauge in which the prior of log sigma is centred at 0.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse, special
+from scipy.special import ndtri
 
+from evaluation.fisher import Fisher, Pattern, Rows
+from evaluation.links import LINKS, Link, Tails
 from plenary.preferences import FloatArray, IntArray
 
-LOG_2 = float(np.log(2.0))
+HELD = 1e8
 
 
 class Answers(NamedTuple):
@@ -40,85 +42,67 @@ class Prior(NamedTuple):
     log_lapse_sd: float
 
 
-class Tails(NamedTuple):
-    """Per cell [N], without clamping: log P(first), log P(second) and their slopes.
-
-    up = d log P(first) / dz >= 0 and down = -d log P(second) / dz >= 0; by_lapse = d P(first) / d
-    log lapse.
-    """
-
-    log_first: FloatArray
-    log_second: FloatArray
-    up: FloatArray
-    down: FloatArray
-    by_lapse: FloatArray
-
-
 class Point(NamedTuple):
-    """The posterior at one theta: negative log, log likelihood, gradient [2K + 2] and the rows.
+    """The posterior at one theta.
 
-    The rows are the square root of the expected Fisher information: one row a cell, its entries
-    by_mu (first outcome; the second has the opposite sign; also that of b), by_first and by_second
-    (log sigma), by_lapse, all [N].
+    Negative log posterior, log likelihood, gradient [2K + 2], P(first) [N] and the rows of the
+    expected Fisher information.
     """
 
     value: float
     log_likelihood: float
     gradient: FloatArray
-    by_mu: FloatArray
-    by_first: FloatArray
-    by_second: FloatArray
-    by_lapse: FloatArray
+    p_first: FloatArray
+    rows: Rows
 
 
-def tails(z: FloatArray, log_lapse: float) -> Tails:
-    """Both log tails and their slopes from one erfcx, exact for any finite z."""
-    scaled = special.erfcx(np.abs(z) / np.sqrt(2.0))
-    log_small = np.log(scaled) - LOG_2 - z * z / 2
-    small = np.exp(log_small)
-    log_large = np.log1p(-small)
-    hazard = np.sqrt(2 / np.pi) / scaled
-    rest = hazard * np.exp(log_small - log_large)
-    positive = z > 0
-    log_phi, log_upper = (
-        np.where(positive, log_large, log_small),
-        np.where(positive, log_small, log_large),
-    )
-    slope, slope_upper = np.where(positive, rest, hazard), np.where(positive, hazard, rest)
-    half, keep = log_lapse - LOG_2, np.log1p(-np.exp(log_lapse))
-    log_first, log_second = np.logaddexp(half, keep + log_phi), np.logaddexp(half, keep + log_upper)
-    up = slope * np.exp(keep + log_phi - log_first)
-    down = slope_upper * np.exp(keep + log_upper - log_second)
-    by_lapse = np.exp(log_lapse) * np.where(positive, small - 0.5, 0.5 - small)
-    return Tails(log_first, log_second, up, down, by_lapse)
-
-
-class ThurstoneObjective:
+class Objective:
     """Negative log posterior of theta [2K + 2] given answers [N]; lower is better."""
 
-    def __init__(self, answers: Answers, outcomes: int, prior: Prior) -> None:
+    def __init__(
+        self,
+        answers: Answers,
+        outcomes: int,
+        prior: Prior,
+        link: Link = LINKS["thurstonian"],
+        pattern: Pattern | None = None,
+    ) -> None:
         """Lay the priors on K = `outcomes` outcomes out as a mean and a precision vector."""
         k = outcomes
-        self.answers, self.outcomes, self.prior = answers, k, prior
+        self.answers, self.outcomes, self.prior, self.link = answers, k, prior, link
+        self.pattern = pattern or Pattern(answers.first, answers.second, k)
         self.size = 2 * k + 2
         self.centre = np.concatenate([np.zeros(2 * k + 1), [prior.log_lapse]])
-        sds = np.repeat(
-            [prior.tau, prior.omega, prior.order_bias, prior.log_lapse_sd], [k, k, 1, 1]
-        )
-        self.precision = 1 / sds**2
+        sds = [prior.tau, prior.omega, prior.order_bias, prior.log_lapse_sd]
+        self.precision = 1 / np.repeat(sds, [k, k, 1, 1]) ** 2
+        if not link.own_spread:
+            self.precision[k : 2 * k] = HELD
 
-    def start(self) -> FloatArray:
-        """Theta [2K + 2] at the prior's centre."""
-        return self.centre.copy()
+    def least_squares(self) -> tuple[Fisher, FloatArray]:
+        """Matrix and right side [2K + 2] of the step from the prior's centre to start from.
+
+        Smoothed shares, as probits, are regressed on the differences of utilities.
+        """
+        wins, trials = self.answers.wins, self.answers.trials
+        share = (wins + 0.5) / (trials + 1)
+        goal = ndtri(share)
+        density = np.exp(-goal * goal / 2) / np.sqrt(2 * np.pi)
+        weight = trials * density**2 / (share * (1 - share)) / 2
+        nothing = np.zeros(len(wins))
+        rows = Rows(np.sqrt(weight), nothing, nothing, nothing)
+        pull = weight * goal * np.sqrt(2)
+        fisher = self.pattern.fisher(rows, self.precision)
+        return fisher, self._scatter(pull, nothing, nothing, nothing)
 
     def latent(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Per cell [N]: z, 1/d, and d's shares sigma_first^2/d^2 and sigma_second^2/d^2."""
         k, (first, second, _, _) = self.outcomes, self.answers
         mu, variance = theta[:k], np.exp(2 * theta[k : 2 * k])
-        total = variance[first] + variance[second]
+        from_first, from_second = variance[first], variance[second]
+        total = from_first + from_second
         inverse = 1 / np.sqrt(total)
         z = (mu[first] - mu[second] + theta[2 * k]) * inverse
-        return z, inverse, variance[first] / total, variance[second] / total
+        return z, inverse, from_first / total, from_second / total
 
     def log_prior(self, theta: FloatArray) -> float:
         """Log prior density, constants included (they matter when priors are compared)."""
@@ -127,14 +111,13 @@ class ThurstoneObjective:
             -0.5 * (self.precision @ away**2) + 0.5 * np.log(self.precision / (2 * np.pi)).sum()
         )
 
+    def allowed(self, theta: FloatArray) -> bool:
+        """Whether the posterior is defined: finite, and the lapse rate below 1."""
+        return bool(theta[-1] < 0 and np.isfinite(theta).all())
+
     def value(self, theta: FloatArray) -> float:
-        """Negative log posterior alone; infinite where the lapse rate would reach 1."""
-        if theta[-1] >= 0 or not np.isfinite(theta).all():
-            return np.inf
-        with np.errstate(over="ignore", invalid="ignore"):
-            tail = tails(self.latent(theta)[0], theta[-1])
-            total = -self.log_likelihood(tail) - self.log_prior(theta)
-        return total if np.isfinite(total) else np.inf
+        """Negative log posterior alone; infinite where it is not defined."""
+        return self.at(theta).value if self.allowed(theta) else np.inf
 
     def log_likelihood(self, tail: Tails) -> float:
         """Sum over cells of wins * log P(first) + losses * log P(second)."""
@@ -145,25 +128,23 @@ class ThurstoneObjective:
         """Value, gradient and Fisher rows at theta."""
         wins, trials = self.answers.wins, self.answers.trials
         z, inverse, share_first, share_second = self.latent(theta)
-        tail = tails(z, theta[-1])
-        likelihood = self.log_likelihood(tail)
-        score = wins * tail.up - (trials - wins) * tail.down
-        by_lapse = wins * np.exp(-tail.log_first) - (trials - wins) * np.exp(-tail.log_second)
-        columns = (inverse, -z * share_first, -z * share_second)
-        by_mu, by_first, by_second = (score * column for column in columns)
-        slopes = self._scatter(by_mu, by_first, by_second, by_lapse * tail.by_lapse)
-        root = np.sqrt(trials * tail.up * tail.down)
-        lapse_row = (
-            np.sqrt(trials) * tail.by_lapse * np.exp(-0.5 * (tail.log_first + tail.log_second))
-        )
+        tail = self.link.tails(z, theta[-1])
+        likelihood, losses = self.log_likelihood(tail), trials - wins
+        p_first, p_second = np.exp(tail.log_first), np.exp(tail.log_second)
+        score, root = wins * tail.up - losses * tail.down, np.sqrt(trials * tail.up * tail.down)
+        by_lapse = (wins / p_first - losses / p_second) * tail.by_lapse
+        lapse_row = np.sqrt(trials / (p_first * p_second)) * tail.by_lapse
+        if self.link.own_spread:
+            by_first, by_second = -z * share_first, -z * share_second
+        else:
+            by_first = by_second = np.zeros(len(z))
+        slopes = self._scatter(score * inverse, score * by_first, score * by_second, by_lapse)
         return Point(
             -likelihood - self.log_prior(theta),
             likelihood,
             self.precision * (theta - self.centre) - slopes,
-            by_mu=root * inverse,
-            by_first=root * columns[1],
-            by_second=root * columns[2],
-            by_lapse=lapse_row,
+            p_first,
+            Rows(root * inverse, root * by_first, root * by_second, lapse_row),
         )
 
     def _scatter(
@@ -175,42 +156,6 @@ class ThurstoneObjective:
         by_sigma = np.bincount(i, first, k) + np.bincount(j, second, k)
         return np.concatenate([by_mu, by_sigma, [mu.sum(), lapse.sum()]])
 
-    def fisher_product(self, point: Point, x: FloatArray) -> FloatArray:
-        """(Expected Fisher information + prior precision) times x [2K + 2]."""
-        k, (i, j, _, _) = self.outcomes, self.answers
-        mu, spread = x[:k], x[k : 2 * k]
-        along = point.by_mu * (mu[i] - mu[j] + x[2 * k]) + point.by_lapse * x[2 * k + 1]
-        along += point.by_first * spread[i] + point.by_second * spread[j]
-        parts = (point.by_mu, point.by_first, point.by_second, point.by_lapse)
-        return self._scatter(*(part * along for part in parts)) + self.precision * x
-
-    def fisher_diagonal(self, point: Point) -> FloatArray:
-        """Diagonal [2K + 2] of the same matrix: the preconditioner."""
-        k, (i, j, _, _) = self.outcomes, self.answers
-        mu, first, second = point.by_mu**2, point.by_first**2, point.by_second**2
-        by_mu = np.bincount(i, mu, k) + np.bincount(j, mu, k)
-        by_sigma = np.bincount(i, first, k) + np.bincount(j, second, k)
-        return (
-            np.concatenate([by_mu, by_sigma, [mu.sum(), (point.by_lapse**2).sum()]])
-            + self.precision
-        )
-
-    def fisher_dense(self, point: Point) -> FloatArray:
-        """The same matrix, dense [2K + 2, 2K + 2]."""
-        k, (i, j, _, _) = self.outcomes, self.answers
-        last = np.full(len(i), 2 * k)
-        columns = np.concatenate([i, j, last, k + i, k + j, last + 1])
-        entries = np.concatenate(
-            [
-                point.by_mu,
-                -point.by_mu,
-                point.by_mu,
-                point.by_first,
-                point.by_second,
-                point.by_lapse,
-            ]
-        )
-        rows = sparse.csr_array(
-            (entries, (np.tile(np.arange(len(i)), 6), columns)), shape=(len(i), self.size)
-        )
-        return (rows.T @ rows).toarray() + np.diag(self.precision)
+    def fisher(self, point: Point) -> Fisher:
+        """Expected Fisher information plus prior precision."""
+        return self.pattern.fisher(point.rows, self.precision)

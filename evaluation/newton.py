@@ -1,36 +1,33 @@
-"""Gauss-Newton with preconditioned conjugate gradients, and marginal variances at the optimum."""
+"""Gauss-Newton with preconditioned conjugate gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
 
-from evaluation.likelihood import Point, ThurstoneObjective
+from evaluation.fisher import Fisher
+from evaluation.likelihood import Objective, Point
 from plenary.preferences import FloatArray
-from plenary.seeding import generator
 
 STEP_CLIP = 1.5
-SUFFICIENT_DECREASE, FLAT, SHORTEST = 1e-4, 0.2, 1e-8
+SUFFICIENT_DECREASE, FLAT, SHORTEST = 1e-4, 0.4, 1e-8
 ROUNDING, LOST = 1e-13, 1e-10
+DENSE_STEPS, STEP_TOLERANCE = 120, 3e-2
 
 
 class Optimum(NamedTuple):
-    """Where the search ended: theta [2K + 2], posterior there, iterations, tolerance reached."""
+    """Where the search ended: theta [2K + 2], posterior there, iterations, tolerance reached.
+
+    fisher: the last information used; that of `point` when converged, else one step older.
+    """
 
     theta: FloatArray
     point: Point
+    fisher: Fisher
     iterations: int
     converged: bool
-
-
-class ProbePrecision(NamedTuple):
-    """How many random probes, and the relative tolerance of each solve."""
-
-    probes: int
-    tolerance: float
 
 
 class _Last(NamedTuple):
@@ -41,40 +38,37 @@ class _Last(NamedTuple):
     gradient: FloatArray
 
 
-def conjugate_gradients(
-    product: Callable[[FloatArray], FloatArray],
-    right: FloatArray,
-    diagonal: FloatArray,
-    tolerance: float,
-    limit: int = 500,
-) -> FloatArray:
-    """Solve product(x) = right [D], product positive definite with the given diagonal [D]."""
+def solve(fisher: Fisher, right: FloatArray, tolerance: float, limit: int = 500) -> FloatArray:
+    """The inverse of the information times right [2K + 2], to a relative `tolerance`."""
+    if fisher.size <= 2 * DENSE_STEPS + 2:
+        return linalg.cho_solve(
+            (linalg.cholesky(fisher.dense(), lower=True, check_finite=False), True),
+            right,
+            check_finite=False,
+        )
     x, residual = np.zeros_like(right), right.copy()
-    scaled = residual / diagonal
+    scaled = fisher.near_inverse(residual)
     direction, rho = scaled.copy(), float(residual @ scaled)
     stop = tolerance**2 * rho
     for _ in range(limit):
         if rho <= stop:
             break
-        image = product(direction)
+        image = fisher.product(direction)
         step = rho / float(direction @ image)
         x += step * direction
         residual -= step * image
-        scaled = residual / diagonal
+        scaled = fisher.near_inverse(residual)
         fresh = float(residual @ scaled)
-        direction = scaled + fresh / rho * direction
+        direction *= fresh / rho
+        direction += scaled
         rho = fresh
     return x
 
 
-def _newton_step(objective: ThurstoneObjective, point: Point) -> FloatArray:
-    """Gauss-Newton step [2K + 2]."""
-    return conjugate_gradients(
-        lambda x: objective.fisher_product(point, x),
-        -point.gradient,
-        objective.fisher_diagonal(point),
-        1e-3,
-    )
+def first_guess(objective: Objective) -> FloatArray:
+    """Theta [2K + 2] at the prior's centre plus the least-squares utilities."""
+    fisher, right = objective.least_squares()
+    return objective.centre + solve(fisher, right, STEP_TOLERANCE)
 
 
 def _conjugate(step: FloatArray, point: Point, last: _Last | None) -> FloatArray:
@@ -90,87 +84,68 @@ def _conjugate(step: FloatArray, point: Point, last: _Last | None) -> FloatArray
     return bent if point.gradient @ bent < 0 else step
 
 
-def _clipped(objective: ThurstoneObjective, direction: FloatArray) -> FloatArray:
+def _clipped(objective: Objective, direction: FloatArray) -> FloatArray:
     """The direction shortened so that no log sigma and no log lapse moves past the clip."""
     k = objective.outcomes
     longest = max(np.abs(direction[k : 2 * k]).max(), abs(direction[-1]))
     return direction * (STEP_CLIP / longest) if longest > STEP_CLIP else direction
 
 
+class _Trial(NamedTuple):
+    theta: FloatArray
+    point: Point
+
+
+def _try(objective: Objective, theta: FloatArray) -> _Trial | None:
+    """The posterior at theta, None where it is not finite."""
+    if not objective.allowed(theta):
+        return None
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        point = objective.at(theta)
+    return _Trial(theta, point) if np.isfinite(point.value) else None
+
+
 def _line_search(
-    objective: ThurstoneObjective, theta: FloatArray, point: Point, direction: FloatArray
-) -> tuple[FloatArray, Point] | None:
+    objective: Objective, theta: FloatArray, point: Point, direction: FloatArray
+) -> _Trial | None:
     """Backtrack to a decrease, then one secant step to where the slope vanishes."""
     slope, length = float(point.gradient @ direction), 1.0
-    while (
-        objective.value(theta + length * direction)
-        > point.value + SUFFICIENT_DECREASE * length * slope
-    ):
+    while True:
+        found = _try(objective, theta + length * direction)
+        enough = point.value + SUFFICIENT_DECREASE * length * slope
+        if found is not None and found.point.value <= enough:
+            break
         length /= 2
         if length < SHORTEST:
             return None
-    found = objective.at(theta + length * direction)
-    end = float(found.gradient @ direction)
+    end = float(found.point.gradient @ direction)
     if abs(end) > FLAT * abs(slope):
         better = length * slope / (slope - end) if end > slope else 2 * length
         better = float(np.clip(better, length / 10, 2 * length))
-        if objective.value(theta + better * direction) < found.value:
-            length, found = better, objective.at(theta + better * direction)
-    return theta + length * direction, found
+        second = _try(objective, theta + better * direction)
+        if second is not None and second.point.value < found.point.value:
+            return second
+    return found
 
 
-def maximise(
-    objective: ThurstoneObjective, start: FloatArray, tolerance: float, limit: int
-) -> Optimum:
+def maximise(objective: Objective, start: FloatArray, tolerance: float, limit: int) -> Optimum:
     """Climb to the posterior mode from `start` [2K + 2] by Gauss-Newton steps made conjugate.
 
     Converged when twice the decrease that a full step predicts is at most `tolerance` nats (or lost
     in rounding).
     """
     theta, point, last = start, objective.at(start), None
+    fisher = objective.fisher(point)
     for iteration in range(limit):
-        step = _newton_step(objective, point)
+        step = solve(fisher, -point.gradient, STEP_TOLERANCE)
         predicted = float(-point.gradient @ step)
         if predicted <= max(tolerance, ROUNDING * abs(point.value)):
-            return Optimum(theta, point, iteration, True)
+            return Optimum(theta, point, fisher, iteration, True)
         direction = _clipped(objective, _conjugate(step, point, last))
         found = _line_search(objective, theta, point, direction)
         if found is None:
-            return Optimum(theta, point, iteration, predicted <= LOST * abs(point.value))
+            return Optimum(theta, point, fisher, iteration, predicted <= LOST * abs(point.value))
         last = _Last(direction, step, point.gradient)
         theta, point = found
-    return Optimum(theta, point, limit, False)
-
-
-def covariance(objective: ThurstoneObjective, point: Point) -> FloatArray:
-    """Laplace covariance [2K + 2, 2K + 2]: inverse of Fisher information plus prior."""
-    factor = linalg.cho_factor(objective.fisher_dense(point), lower=True)
-    inverse = linalg.cho_solve(factor, np.eye(objective.size))
-    return (inverse + inverse.T) / 2
-
-
-def probed_diagonal(
-    objective: ThurstoneObjective,
-    point: Point,
-    forward: Callable[[FloatArray], FloatArray],
-    transpose: Callable[[FloatArray], FloatArray],
-    precision: ProbePrecision,
-) -> FloatArray:
-    """Estimated diagonal [M] of S C S^T, C the Laplace covariance, from random sign probes.
-
-    For sizes that cannot be inverted. forward is S: [2K + 2] -> [M]; transpose is S^T. Each entry
-    is noisy, their mean is not.
-    """
-    rng, diagonal = generator(0, "laplace", "probes"), objective.fisher_diagonal(point)
-    size = len(forward(np.zeros(objective.size)))
-    total = np.zeros(size)
-    for _ in range(precision.probes):
-        signs = rng.choice([-1.0, 1.0], size)
-        solved = conjugate_gradients(
-            lambda x: objective.fisher_product(point, x),
-            transpose(signs),
-            diagonal,
-            precision.tolerance,
-        )
-        total += signs * forward(solved)
-    return total / precision.probes
+        fisher = objective.fisher(point) if iteration + 1 < limit else fisher
+    return Optimum(theta, point, fisher, limit, False)

@@ -1,4 +1,4 @@
-"""Utilities from forced choices: Thurstonian MAP with order bias, lapses, Laplace errors."""
+"""Utilities from forced choices: MAP with order bias, lapses and Laplace errors."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from scipy.special import ndtr
 
 from evaluation.connectivity import components, require_connected, separated
-from evaluation.likelihood import Answers, Prior, ThurstoneObjective, tails
-from evaluation.newton import Optimum, ProbePrecision, covariance, maximise, probed_diagonal
+from evaluation.fisher import Pattern
+from evaluation.laplace import exact_errors, probed_errors, standardise
+from evaluation.likelihood import Answers, Objective, Prior
+from evaluation.links import LINKS, LinkName
+from evaluation.newton import Optimum, first_guess, maximise
+from evaluation.priors import Hyper, close, effective, update
 from plenary.errors import DataError
 from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
 
-TAU_BOUNDS, OMEGA_BOUNDS = (0.2, 20.0), (0.1, 0.6)
 FIRST_TAU, FIRST_OMEGA = 2.0, 0.4
-PRIOR_ROUNDS, PRIOR_TOLERANCE = 6, 0.02
-CHEAP_LIMIT = 300
-ROUGH_NATS, ROUGH_LIMIT = 1e-2, 25
-ROUGH, FINE = ProbePrecision(8, 1e-2), ProbePrecision(64, 1e-4)
+PRIOR_ROUNDS, CHEAP_LIMIT = 12, 120
+ROUGH_NATS, ROUGH_LIMIT = 5e-3, 2
 
 
 class FitSettings(BaseModel):
@@ -31,6 +31,9 @@ class FitSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    link: LinkName = Field(
+        default="thurstonian", description="how differences become choices (links.LINKS)"
+    )
     order_bias_sd: float = Field(
         default=2.0, gt=0, description="prior sd of the order bias, in units of a typical sigma"
     )
@@ -52,13 +55,13 @@ class FitSettings(BaseModel):
     tolerance: float = Field(
         default=1e-6,
         gt=0,
-        description="predicted decrease of the log posterior, nats, at which to stop",
+        description="predicted decrease of the log posterior, nats an outcome, at which to stop",
     )
     max_iterations: int = Field(
         default=200, ge=1, description="Gauss-Newton iterations a round of the priors"
     )
     dense_limit: int = Field(
-        default=3000, ge=2, description="most outcomes whose covariance is inverted; probes beyond"
+        default=300, ge=2, description="most outcomes whose covariance is inverted; probes beyond"
     )
 
 
@@ -121,7 +124,9 @@ class UtilityFit:
 
     def shown_first(self, i: IntArray, j: IntArray) -> FloatArray:
         """Probability [...] that i, shown first, is chosen over j; bias and lapses included."""
-        return self.lapse / 2 + (1 - self.lapse) * ndtr(self._z(i, j, self.order_bias))
+        return self.lapse / 2 + (1 - self.lapse) * LINKS[self.settings.link].cdf(
+            self._z(i, j, self.order_bias)
+        )
 
     def probability(self, i: IntArray, j: IntArray) -> FloatArray:
         """Probability [...] that i is chosen over j, mean over the two presentation orders."""
@@ -157,133 +162,50 @@ class UtilityFit:
 _COLUMNS = ("mu", "sd", "mu_trimmed", "sd_trimmed", "log_sigma", "component", "separated")
 
 
-class _Hyper(NamedTuple):
-    tau: float
-    omega: float
-    intraclass: float
-
-
 class _Fitted(NamedTuple):
-    objective: ThurstoneObjective
+    objective: Objective
     optimum: Optimum
-    hyper: _Hyper
+    hyper: Hyper
     iterations: int
 
 
-class Gauge(NamedTuple):
-    """Utilities rescaled to mean 0 and sd 1 over some members, and what that does to small changes.
-
-    values [K]; scale: raw units in one unit of values; inside [K]: 1 / members for a member, else
-    0.
-    """
-
-    values: FloatArray
-    scale: float
-    inside: FloatArray
-
-    def forward(self, change: FloatArray) -> FloatArray:
-        """Change of the values [K, ...] for a small one [K, ...] of raw ones (delta method)."""
-        centred = change - self.inside @ change
-        return (
-            centred - np.multiply.outer(self.values, (self.values * self.inside) @ change)
-        ) / self.scale
-
-    def transpose(self, weights: FloatArray) -> FloatArray:
-        """The transposed map, on weights [K]."""
-        stretch = self.values * self.inside * (self.values @ weights)
-        return (weights - self.inside * weights.sum() - stretch) / self.scale
-
-    def errors(self, covariance: FloatArray) -> FloatArray:
-        """Standard errors of the values [K] from the covariance [K, K] of the raw utilities."""
-        return np.sqrt(np.diag(self.forward(self.forward(covariance).T)))
-
-
-def standardise(mu: FloatArray, members: BoolArray) -> Gauge:
-    """The gauge that gives raw utilities mu [K] mean 0 and sd 1 over `members` [K]."""
-    scale = float(mu[members].std())
-    return Gauge((mu - mu[members].mean()) / scale, scale, members / members.sum())
-
-
-def _answers(cells: Cells, exact_weight: float) -> Answers:
+def weighted_answers(cells: Cells, exact_weight: float) -> Answers:
     """Cells with a valid answer; exact probabilities (with a mass) weigh `exact_weight`."""
     cells = cells.select(cells.trials > 0)
+    low, high = np.minimum(cells.first, cells.second), np.maximum(cells.first, cells.second)
+    # Cells of a pair side by side: sums over pairs then run through memory in order.
+    cells = cells.select(np.lexsort((high, low)))
     weight = np.where(np.isnan(cells.mass), 1.0, exact_weight)
     return Answers(cells.first, cells.second, cells.wins * weight, cells.trials * weight)
 
 
-def _pair_codes(answers: Answers) -> tuple[IntArray, FloatArray]:
-    """Pair number [N] of each cell, and +1 where the smaller index was shown first, else -1."""
-    low, high = np.minimum(answers.first, answers.second), np.maximum(answers.first, answers.second)
-    _, pair = np.unique(low * (high.max(initial=0) + 1) + high, return_inverse=True)
-    return pair, np.where(answers.first == low, 1.0, -1.0)
-
-
-def _effective(answers: Answers, intraclass: float) -> Answers:
-    """Answers shrunk to what n correlated ones of a pair are worth, n / (1 + (n - 1) rho)."""
-    pair, _ = _pair_codes(answers)
-    total = np.bincount(pair, answers.trials)[pair]
-    return answers.weighted(1 / (1 + np.maximum(total - 1, 0) * intraclass))
-
-
-def intraclass_correlation(answers: Answers, p: FloatArray, parameters: float) -> float:
-    """Moment estimate of the correlation of errors within a pair at fitted p [N].
-
-    `parameters` is the effective number fitted: residuals are inflated for what the fit has
-    absorbed.
-    """
-    pair, sign = _pair_codes(answers)
-    n, spread = answers.trials, p * (1 - p)
-    residual = np.bincount(pair, sign * (answers.wins - n * p))
-    variance = np.bincount(pair, n * spread)
-    within = np.bincount(pair, n * np.sqrt(spread)) ** 2 - variance
-    free = max(1 - parameters / len(variance), 0.1)
-    if within.sum() <= 0:
-        return 0.0
-    return float(np.clip((residual @ residual / free - variance.sum()) / within.sum(), 0.0, 1.0))
-
-
-def _update(fitted: ThurstoneObjective, optimum: Optimum, answers: Answers) -> _Hyper:
-    """Prior sds from second moments of the posterior; intraclass correlation of raw answers."""
-    k, theta = fitted.outcomes, optimum.theta
-    if k <= CHEAP_LIMIT:
-        variance = np.diag(covariance(fitted, optimum.point))
-    else:
-        variance = probed_diagonal(fitted, optimum.point, np.array, np.array, ROUGH)
-    tau = np.sqrt(np.mean(theta[:k] ** 2 + variance[:k]))
-    omega = np.sqrt(np.mean(theta[k : 2 * k] ** 2 + variance[k : 2 * k]))
-    p = np.exp(tails(fitted.latent(theta)[0], theta[-1]).log_first)
-    parameters = fitted.size - float(fitted.precision @ variance)
-    rho = intraclass_correlation(answers, p, parameters)
-    return _Hyper(float(np.clip(tau, *TAU_BOUNDS)), float(np.clip(omega, *OMEGA_BOUNDS)), rho)
-
-
-def _close(old: _Hyper, new: _Hyper) -> bool:
-    return bool(np.allclose(old, new, rtol=PRIOR_TOLERANCE, atol=1e-4))
-
-
-def _objective(
-    answers: Answers, outcomes: int, hyper: _Hyper, settings: FitSettings
-) -> ThurstoneObjective:
+def objective_given(
+    answers: Answers, pattern: Pattern, outcomes: int, hyper: Hyper, settings: FitSettings
+) -> Objective:
+    """The log posterior of K = `outcomes` outcomes with the priors' sds and correlation given."""
     log_lapse = float(np.log(settings.lapse_median))
     prior = Prior(hyper.tau, hyper.omega, settings.order_bias_sd, log_lapse, settings.lapse_spread)
-    return ThurstoneObjective(_effective(answers, hyper.intraclass), outcomes, prior)
+    weighted = effective(answers, pattern, hyper.intraclass)
+    return Objective(weighted, outcomes, prior, LINKS[settings.link], pattern)
 
 
 def _search(answers: Answers, outcomes: int, settings: FitSettings) -> _Fitted:
-    """Alternate a rough mode given the priors with the priors given the mode, then climb fully."""
-    hyper, iterations = _Hyper(FIRST_TAU, FIRST_OMEGA, 0.0), 0
-    theta = _objective(answers, outcomes, hyper, settings).start()
+    """Alternate a few steps given the priors with the priors given the mode, then climb fully."""
+    pattern = Pattern(answers.first, answers.second, outcomes)
+    hyper, iterations = Hyper(FIRST_TAU, FIRST_OMEGA, 0.0), 0
+    objective = objective_given(answers, pattern, outcomes, hyper, settings)
+    theta, exact = first_guess(objective), outcomes <= CHEAP_LIMIT
     for _ in range(PRIOR_ROUNDS):
-        objective = _objective(answers, outcomes, hyper, settings)
         limit = min(ROUGH_LIMIT, settings.max_iterations)
-        rough = maximise(objective, theta, max(ROUGH_NATS, settings.tolerance), limit)
+        rough = maximise(objective, theta, ROUGH_NATS * outcomes, limit)
         theta, iterations = rough.theta, iterations + rough.iterations
-        updated = _update(objective, rough, answers)
-        if _close(hyper, updated):
+        updated = update(objective, rough, answers, exact)
+        settled = close(hyper, updated)
+        if settled and rough.converged:
             break
         hyper = updated
-    objective = _objective(answers, outcomes, hyper, settings)
-    optimum = maximise(objective, theta, settings.tolerance, settings.max_iterations)
+        objective = objective_given(answers, pattern, outcomes, hyper, settings)
+    optimum = maximise(objective, theta, settings.tolerance * outcomes, settings.max_iterations)
     return _Fitted(objective, optimum, hyper, iterations + optimum.iterations)
 
 
@@ -321,45 +243,10 @@ def fit(cells: Cells, outcomes: int, settings: FitSettings | None = None) -> Uti
     comparisons do not join the outcomes.
     """
     settings = settings or FitSettings()
-    answers = _answers(cells, settings.exact_weight)
+    answers = weighted_answers(cells, settings.exact_weight)
     labels = _check(answers, outcomes, settings)
     fitted = _search(answers, outcomes, settings)
     return _result(fitted, answers, labels, settings)
-
-
-def _laplace(fitted: _Fitted, gauges: tuple[Gauge, ...], dense_limit: int) -> list[FloatArray]:
-    """Standard errors [K] in each gauge, then of the raw order bias [1]."""
-    objective, point = fitted.objective, fitted.optimum.point
-    k = objective.outcomes
-    if k <= dense_limit:
-        full = covariance(objective, point)
-        return [
-            *(gauge.errors(full[:k, :k]) for gauge in gauges),
-            np.sqrt(full[2 * k : 2 * k + 1, 2 * k]),
-        ]
-    errors = [_probed_errors(fitted, gauge) for gauge in gauges]
-    variance = probed_diagonal(
-        objective,
-        point,
-        lambda x: x[2 * k : 2 * k + 1],
-        lambda v: np.eye(1, 2 * k + 2, 2 * k)[0] * v,
-        FINE,
-    )
-    return [*errors, np.sqrt(variance)]
-
-
-def _probed_errors(fitted: _Fitted, gauge: Gauge) -> FloatArray:
-    k, rest = fitted.objective.outcomes, np.zeros(fitted.objective.outcomes + 2)
-    variance = probed_diagonal(
-        fitted.objective,
-        fitted.optimum.point,
-        lambda x: gauge.forward(x[:k]),
-        lambda v: np.concatenate([gauge.transpose(v), rest]),
-        FINE,
-    )
-    # A noisy estimate may fall below the conditional error, which is a floor.
-    floor = 1 / fitted.objective.fisher_diagonal(fitted.optimum.point)[:k] / gauge.scale**2
-    return np.sqrt(np.maximum(variance, floor))
 
 
 def _result(
@@ -369,18 +256,19 @@ def _result(
     k, theta = objective.outcomes, optimum.theta
     plain = standardise(theta[:k], np.ones(k, dtype=bool))
     trimmed = standardise(theta[:k], _central(theta[:k], settings.trim))
-    sd, sd_trimmed, bias_sd = _laplace(fitted, (plain, trimmed), settings.dense_limit)
+    errors = exact_errors if k <= settings.dense_limit else probed_errors
+    error = errors(optimum.fisher, plain, trimmed)
     losses = answers.trials - answers.wins
     return UtilityFit(
         mu=plain.values,
-        sd=sd,
+        sd=error.plain,
         mu_trimmed=trimmed.values,
-        sd_trimmed=sd_trimmed,
+        sd_trimmed=error.trimmed,
         log_sigma=theta[k : 2 * k] - np.log(plain.scale),
         component=labels,
         separated=separated(answers.first, answers.second, answers.wins, losses, k),
         order_bias=float(theta[2 * k] / plain.scale),
-        order_bias_sd=float(bias_sd[0] / plain.scale),
+        order_bias_sd=error.order_bias / plain.scale,
         lapse=float(np.exp(theta[-1])),
         intraclass=hyper.intraclass,
         tau=hyper.tau,

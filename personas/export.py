@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -23,16 +24,20 @@ class PanelRecord(Persona):
     panel_weight: float = Field(gt=0, description="weight inside the panel, mean 1")
     panel_method: str = Field(description="how the panel was drawn")
     panel_seed: int = Field(description="root seed of the draw")
+    panel_raked: str = Field(
+        default="", description="attributes whose margins the weights meet, joined by commas"
+    )
 
 
 def write_panel(panel: Panel, path: Path) -> None:
-    """Write a panel as .jsonl or .parquet, by the ending of the path."""
+    """Write a panel as .jsonl, .csv or .parquet, by the ending of the path."""
     records = [
         PanelRecord(
             **persona.model_dump(),
             panel_weight=float(weight),
             panel_method=panel.method,
             panel_seed=panel.seed,
+            panel_raked=",".join(panel.raked),
         )
         for persona, weight in zip(panel.personas, panel.weight, strict=True)
     ]
@@ -51,7 +56,7 @@ def read_panel(path: Path) -> Panel:
             f"panel field {field!r} has {first.get('input')!r} in {str(path)!r}: {first['msg']}; "
             "mend the file"
         ) from error
-    except (OSError, UnicodeDecodeError, pa.ArrowInvalid) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
         raise DataError(
             f"cannot read a panel from {str(path)!r}: {error}; check the file"
         ) from error
@@ -59,10 +64,36 @@ def read_panel(path: Path) -> Panel:
         raise DataError(
             f"{str(path)!r} holds citizens of no panel or of several; export one panel to one file"
         )
+    if len({record.id for record in records}) != len(records):
+        raise DataError(f"two citizens of {str(path)!r} have the same id; number them anew")
     extra = set(PanelRecord.model_fields) - set(Persona.model_fields)
     personas = tuple(Persona(**record.model_dump(exclude=extra)) for record in records)
     weight = np.array([record.panel_weight for record in records])
-    return Panel(personas, weight, records[0].panel_method, records[0].panel_seed)
+    first = records[0]
+    raked = tuple(name for name in first.panel_raked.split(",") if name)
+    return Panel(personas, weight, first.panel_method, first.panel_seed, raked)
+
+
+def data_sheet(panel: Panel) -> str:
+    """Markdown page about a panel file: what it is, how it was drawn, every field."""
+    kinds = sorted({persona.inclusion_kind for persona in panel})
+    facts = {
+        "citizens": f"{len(panel)}",
+        "method": panel.method,
+        "seed": f"{panel.seed}",
+        "inclusion probabilities": " and ".join(kinds),
+        "weights meet the margins of": ", ".join(panel.raked) or "nothing: design weights",
+        "design effect": f"{panel.design_effect:.3f}",
+        "effective citizens": f"{panel.effective_size:.1f}",
+        "donor-imputed, by weight": f"{panel.imputed_share:.1%}",
+    }
+    lines = ["# Panel of simulated citizens", "", *(f"- {k}: {v}" for k, v in facts.items()), ""]
+    lines += ["Names are invented; every other field is that of one survey record.", ""]
+    lines += ["| field | type | meaning |", "|---|---|---|"]
+    for name, field in PanelRecord.model_fields.items():
+        kind = str(field.annotation).replace("<class '", "").replace("'>", "").replace("|", "or")
+        lines.append(f"| `{name}` | {kind} | {field.description} |")
+    return "\n".join(lines) + "\n"
 
 
 def _by_ending(formats: dict[str, F], path: Path) -> F:
@@ -90,11 +121,33 @@ def _read_parquet(path: Path) -> list[PanelRecord]:
     return [PanelRecord.model_validate(row) for row in pq.read_table(path).to_pylist()]
 
 
+def _write_csv(records: Sequence[PanelRecord], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, list(PanelRecord.model_fields), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(record.model_dump() for record in records)
+
+
+def _read_csv(path: Path) -> list[PanelRecord]:
+    """Empty cells are None where the field may be; pydantic reads numbers and flags from text."""
+    with path.open(encoding="utf-8-sig", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    nullable = {name for name, f in PanelRecord.model_fields.items() if "None" in str(f.annotation)}
+    return [
+        PanelRecord.model_validate(
+            {name: None if name in nullable and not v else v for name, v in row.items()}
+        )
+        for row in rows
+    ]
+
+
 WRITERS: dict[str, Callable[[Sequence[PanelRecord], Path], None]] = {
     ".jsonl": _write_jsonl,
+    ".csv": _write_csv,
     ".parquet": _write_parquet,
 }
 READERS: dict[str, Callable[[Path], list[PanelRecord]]] = {
     ".jsonl": _read_jsonl,
+    ".csv": _read_csv,
     ".parquet": _read_parquet,
 }

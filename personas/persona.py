@@ -24,6 +24,9 @@ class Persona(BaseModel):
     row_id: int = Field(ge=0, description="row of the census snapshot")
     weight: float = Field(gt=0, description="design weight: persons the survey record stands for")
     inclusion: float = Field(gt=0, le=1, description="probability that the draw takes the record")
+    inclusion_kind: Literal["exact", "estimated"] = Field(
+        default="exact", description="whether that probability is known or an estimate"
+    )
     imputed: bool = Field(description="work, income, marital status etc. come from a donor record")
     name: str = Field(min_length=1, description="invented name, fit to sex and birth cohort")
     name_kind: Literal["invented"] = Field(
@@ -63,14 +66,16 @@ class Persona(BaseModel):
 class Panel:
     """The citizens in the room.
 
-    personas [C]; weight [C]: design weight over inclusion probability, mean 1: a weighted share
-    over the panel estimates the population's. method, seed: how they were drawn.
+    personas [C]. weight [C]: post-stratification weight, mean 1: a weighted share over the panel
+    estimates the population's. method, seed: how they were drawn. raked: attributes whose one-way
+    margins the weights meet; () where the weights are the design weights.
     """
 
     personas: tuple[Persona, ...]
     weight: FloatArray
     method: str
     seed: int
+    raked: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.personas) != len(self.weight):
@@ -85,6 +90,12 @@ class Panel:
         return iter(self.personas)
 
     @property
+    def design_weight(self) -> FloatArray:
+        """Persons the record stands for over its inclusion probability [C], mean 1."""
+        raw = np.array([persona.weight / persona.inclusion for persona in self.personas])
+        return raw / raw.mean()
+
+    @property
     def imputed_share(self) -> float:
         """Weighted share of citizens with donor-imputed columns; lower is better."""
         imputed = np.array([persona.imputed for persona in self.personas], dtype=np.float64)
@@ -94,3 +105,8 @@ class Panel:
     def effective_size(self) -> float:
         """Kish effective number of citizens, at most C; higher is better."""
         return float(self.weight.sum() ** 2 / (self.weight @ self.weight))
+
+    @property
+    def design_effect(self) -> float:
+        """Kish's 1 + squared coefficient of variation of the weights; 1 is best."""
+        return len(self) / self.effective_size

@@ -9,27 +9,26 @@ stream of a person depends on the root seed and the row alone, not on the order 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from personas.build_names import FIRST_NAMES_FILE, SURNAMES_FILE
 from plenary.errors import DataError
-from plenary.preferences import FloatArray
-from plenary.seeding import derived_seed, generator
-
-if TYPE_CHECKING:
-    from faker import Faker
+from plenary.preferences import FloatArray, IntArray
+from plenary.seeding import uniforms
 
 Sex = Literal["woman", "man"]
+NameArray = npt.NDArray[np.object_]
+T = TypeVar("T", bound=Hashable)
 FAKER_SHARE = 0.3
-FAKER_TRIES = 12
 # Faker's first names are the top 200 of these birth years.
 FAKER_YEARS = range(1960, 2000)
 SEX_CODES: dict[Sex, str] = {"woman": "F", "man": "M"}
@@ -46,15 +45,15 @@ SURNAME_COLUMNS = {
 
 
 class Draw(NamedTuple):
-    """Names and their cumulated probabilities [N], ending at 1."""
+    """Names and their cumulated probabilities [G], ending at 1."""
 
-    names: tuple[str, ...]
+    names: NameArray
     cumulated: FloatArray
 
-    def pick(self, uniform: float) -> str:
-        """The name at a uniform number in [0, 1)."""
-        at = int(np.searchsorted(self.cumulated, uniform, side="right"))
-        return self.names[min(at, len(self.names) - 1)]
+    def pick(self, uniform: FloatArray) -> NameArray:
+        """The names at uniform numbers in [0, 1) [N]."""
+        at = np.searchsorted(self.cumulated, uniform, side="right")
+        return self.names[at.clip(max=len(self.names) - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +66,43 @@ class NameTables:
     decades: Mapping[tuple[Sex, str], frozenset[int]]
 
 
-def invent_name(sex: Sex, birth_year: int, race_origin: str, seed: int, row_id: int) -> str:
-    """Invented first name and surname of one person; the same seed and row give the same name."""
+def invent_names(
+    sexes: Sequence[Sex],
+    birth_years: IntArray,
+    races: Sequence[str],
+    seed: int,
+    ids: IntArray,
+) -> list[str]:
+    """Invented first name and surname of N persons; a name depends on seed, id and traits alone."""
+    use_faker, first, last = uniforms(seed, ids, 3, "name").T
+    names = np.empty(len(ids), dtype=object)
+    cohorts = list(zip(sexes, birth_years.tolist(), strict=True))
+    for (sex, year), rows in _groups(cohorts):
+        names[rows] = name_tables().first[sex, _decade(year)].pick(first[rows])
+        fitting = _faker_names(sex, year)
+        if fitting is not None:
+            taken = rows[use_faker[rows] < FAKER_SHARE]
+            names[taken] = fitting.pick(first[taken])
+    surnames = np.empty(len(ids), dtype=object)
     tables = name_tables()
-    rng = generator(seed, "name", row_id)
-    use_faker, first, last = rng.random(3)
-    name = None
-    if use_faker < FAKER_SHARE:
-        name = _from_faker(sex, birth_year, derived_seed(seed, "faker", row_id))
-    decade = _decade(birth_year)
-    if name is None:
-        name = tables.first[sex, decade].pick(first)
-    return f"{name} {tables.surnames.get(race_origin, tables.everyone).pick(last)}"
+    for race, rows in _groups(races):
+        surnames[rows] = tables.surnames.get(race, tables.everyone).pick(last[rows])
+    return [f"{name} {surname}" for name, surname in zip(names, surnames, strict=True)]
+
+
+def invent_name(sex: Sex, birth_year: int, race_origin: str, seed: int, row_id: int) -> str:
+    """Invented first name and surname of one person."""
+    years, ids = np.array([birth_year]), np.array([row_id])
+    return invent_names([sex], years, [race_origin], seed, ids)[0]
+
+
+def _groups(keys: Sequence[T]) -> Iterator[tuple[T, IntArray]]:
+    """Every key with the positions it stands at."""
+    found: dict[T, list[int]] = {}
+    for at, key in enumerate(keys):
+        found.setdefault(key, []).append(at)
+    for key, rows in found.items():
+        yield key, np.array(rows)
 
 
 def fits_cohort(name: str, sex: Sex, birth_year: int) -> bool:
@@ -132,7 +156,7 @@ def _known_decades(table: pa.Table) -> dict[tuple[Sex, str], frozenset[int]]:
 
 
 def _draw(names: tuple[str, ...], weight: FloatArray) -> Draw:
-    return Draw(names, np.cumsum(weight) / weight.sum())
+    return Draw(np.array(names, dtype=object), np.cumsum(weight) / weight.sum())
 
 
 def _decade(birth_year: int) -> int:
@@ -148,19 +172,18 @@ def _read(path: Path) -> pa.Table:
         ) from error
 
 
-def _from_faker(sex: Sex, birth_year: int, seed: int) -> str | None:
-    fake = _faker()
-    fake.seed_instance(seed)
-    draw = fake.first_name_female if sex == "woman" else fake.first_name_male
-    for _ in range(FAKER_TRIES):
-        name = draw()
-        if fits_cohort(name, sex, birth_year):
-            return name
-    return None
+@functools.cache
+def _faker_names(sex: Sex, birth_year: int) -> Draw | None:
+    """Faker's first names that fit the cohort, with Faker's weights; None when none does."""
+    weights = _faker_weights(sex)
+    fitting = {name: w for name, w in weights.items() if fits_cohort(name, sex, birth_year)}
+    if not fitting:
+        return None
+    return _draw(tuple(fitting), np.array(list(fitting.values()), dtype=np.float64))
 
 
 @functools.cache
-def _faker() -> Faker:
-    from faker import Faker
+def _faker_weights(sex: Sex) -> Mapping[str, float]:
+    from faker.providers.person.en_US import Provider
 
-    return Faker("en_US")
+    return Provider.first_names_female if sex == "woman" else Provider.first_names_male

@@ -9,19 +9,51 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from personas.persona import Persona
 from plenary.errors import DataError
 
 TEMPLATE_VERSION: Final = "persona-1"
-IDENTITY = "You are {article} {age}-year-old {person} from {state} in the {region}."
-PLACE = "You live in a {metro}."
-EDUCATION = "You {education}."
-INCOME = "Your household income is ${income:,} a year."
-MARITAL = "You are {marital}."
-OCCUPATION = "Your line of work is {occupation}."
-SENTENCES = (IDENTITY, PLACE, EDUCATION, INCOME, MARITAL, OCCUPATION)
+Trait = Literal[
+    "name", "age", "sex", "race", "state", "region", "metro", "education", "income", "marital",
+    "occupation",
+]  # fmt: skip
+NAME = "Your name is {name}."
+IDENTITY = "You are {who}{place}."
+PLACE = "You live in {}."
+EDUCATION = "You {}."
+INCOME = "Your household income is {} a year."
+MARITAL = "You are {}."
+OCCUPATION = "Your line of work is {}."
+FIRST_PERSON = (("You are", "I am"), ("You ", "I "), ("Your", "My"), ("you are", "I am"))
+FACTS: dict[str, Trait] = {
+    "Age": "age",
+    "Sex": "sex",
+    "State": "state",
+    "Area": "metro",
+    "Education": "education",
+    "Marital status": "marital",
+    "Race or origin": "race",
+    "Household income": "income",
+    "Occupation": "occupation",
+}
+INTERVIEW: dict[Trait, str] = {
+    "name": "What is your name?",
+    "age": "How old are you?",
+    "sex": "Are you a woman or a man?",
+    "race": "How do you describe your race or origin?",
+    "state": "Where do you live?",
+    "metro": "What kind of place is that?",
+    "education": "How far did you go in school?",
+    "income": "What is the income of your household?",
+    "marital": "What is your marital status?",
+    "occupation": "What is your line of work?",
+}
+SENTENCES = (NAME, IDENTITY, PLACE, EDUCATION, INCOME, MARITAL, OCCUPATION)
 INCOME_STEP = 1_000
 EDUCATION_WORDS = {
     "no high school diploma": "did not finish high school",
@@ -38,23 +70,106 @@ MARITAL_WORDS = {"never married": "single"}
 STATE_WORDS = {"District of Columbia": "the District of Columbia"}
 WORDS = (EDUCATION_WORDS, RACE_WORDS, MARITAL_WORDS, STATE_WORDS)
 TEMPLATE_HASH: Final = hashlib.sha256(
-    json.dumps([SENTENCES, INCOME_STEP, WORDS]).encode()
+    json.dumps([SENTENCES, INCOME_STEP, WORDS, FIRST_PERSON, FACTS, INTERVIEW]).encode()
 ).hexdigest()
 
 
-def describe(persona: Persona) -> str:
+class ProfileSettings(BaseModel):
+    """How citizens are described to the model that speaks for them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rendering: Literal["second", "first", "facts", "interview"] = Field(
+        default="second", description="second person, first person, list of facts, or interview"
+    )
+    omit: tuple[Trait, ...] = Field(
+        default=(), description="traits left out of the text, for ablation"
+    )
+    names: Literal["none", "invented"] = Field(
+        default="none", description="names are cues of sex, age and origin, so none by default"
+    )
+
+
+DEFAULT_PROFILE = ProfileSettings()
+
+
+def describe(persona: Persona, settings: ProfileSettings = DEFAULT_PROFILE) -> str:
     """System text of a citizen; sentences about what does not apply are left out."""
-    sentences = [_identity(persona), PLACE.format(metro=persona.metro)]
-    sentences.append(EDUCATION.format(education=_education(persona)))
+    return RENDERINGS[settings.rendering](persona, settings)
+
+
+def _kept(persona: Persona, settings: ProfileSettings) -> dict[Trait, str]:
+    """What the text says of each trait, in the words of the second person."""
     income = persona.household_income
     rounded = 0 if income is None else (income + INCOME_STEP // 2) // INCOME_STEP * INCOME_STEP
-    if rounded > 0:
-        sentences.append(INCOME.format(income=rounded))
-    marital = MARITAL_WORDS.get(persona.marital, persona.marital)
-    sentences.append(MARITAL.format(marital=marital))
-    if persona.occupation is not None:
-        sentences.append(OCCUPATION.format(occupation=persona.occupation.lower()))
+    found: dict[Trait, str] = {
+        "age": str(persona.age),
+        "sex": persona.sex,
+        "race": RACE_WORDS.get(persona.race_origin, persona.race_origin),
+        "state": persona.state,
+        "region": persona.region,
+        "metro": f"a {persona.metro}",
+        "education": _education(persona),
+        "income": f"${rounded:,}" if rounded > 0 else "",
+        "marital": MARITAL_WORDS.get(persona.marital, persona.marital),
+        "occupation": (persona.occupation or "").lower(),
+    }
+    return {trait: text for trait, text in found.items() if text and trait not in settings.omit}
+
+
+def _second(persona: Persona, settings: ProfileSettings) -> str:
+    kept = _kept(persona, settings)
+    sentences = [NAME.format(name=persona.name)] if settings.names == "invented" else []
+    sentences += [_identity(kept)] if {"age", "sex", "race", "state", "region"} & set(kept) else []
+    templates: dict[Trait, str] = {
+        "metro": PLACE,
+        "education": EDUCATION,
+        "income": INCOME,
+        "marital": MARITAL,
+        "occupation": OCCUPATION,
+    }
+    sentences += [line.format(kept[t]) for t, line in templates.items() if t in kept]
     return " ".join(sentences)
+
+
+def _first(persona: Persona, settings: ProfileSettings) -> str:
+    text = _second(persona, settings)
+    for old, new in FIRST_PERSON:
+        text = text.replace(old, new)
+    return text
+
+
+def _facts(persona: Persona, settings: ProfileSettings) -> str:
+    kept = _kept(persona, settings)
+    facts = {"Name": persona.name if settings.names == "invented" else ""}
+    facts |= {name: kept.get(trait, "") for name, trait in FACTS.items()}
+    facts["State"] = _where(kept, "{state} ({region})")
+    facts["Education"] = facts["Education"].replace("have ", "").replace("did not finish", "no")
+    facts["Household income"] += " a year" if facts["Household income"] else ""
+    return "\n".join(f"{name}: {fact}" for name, fact in facts.items() if fact)
+
+
+def _interview(persona: Persona, settings: ProfileSettings) -> str:
+    kept = _kept(persona, settings)
+    kept["education"] = f"I {kept['education']}" if "education" in kept else ""
+    kept["state"] = _where(kept, "{state}, in the {region}")
+    kept["income"] = f"{kept['income']} a year" if "income" in kept else ""
+    if settings.names == "invented":
+        kept["name"] = persona.name
+    lines = [
+        f"Q: {question}\nA: {kept[trait][:1].upper() + kept[trait][1:]}."
+        for trait, question in INTERVIEW.items()
+        if kept.get(trait)
+    ]
+    return "\n".join(lines)
+
+
+RENDERINGS: dict[str, Callable[[Persona, ProfileSettings], str]] = {
+    "second": _second,
+    "first": _first,
+    "facts": _facts,
+    "interview": _interview,
+}
 
 
 def article(age: int) -> str:
@@ -62,15 +177,26 @@ def article(age: int) -> str:
     return "an" if str(age).startswith("8") or age in (11, 18) else "a"
 
 
-def _identity(persona: Persona) -> str:
-    race = RACE_WORDS.get(persona.race_origin, persona.race_origin)
-    return IDENTITY.format(
-        article=article(persona.age),
-        age=persona.age,
-        person=f"{race} {persona.sex}".strip(),
-        state=STATE_WORDS.get(persona.state, persona.state),
-        region=persona.region,
+def _identity(kept: Mapping[Trait, str]) -> str:
+    who = kept.get("sex", "person")
+    if "race" in kept:
+        who = f"{kept['race']} {who}"
+    if "age" in kept:
+        age = kept["age"]
+        who = f"{article(int(age))} {age}-year-old {who}"
+    else:
+        who = f"{'an' if who.startswith(('A', 'a')) else 'a'} {who}"
+    state = STATE_WORDS.get(kept.get("state", ""), kept.get("state", ""))
+    place = (f" from {state}" if state else "") + (
+        f" {'in' if state else 'from'} the {kept['region']}" if "region" in kept else ""
     )
+    return IDENTITY.format(who=who, place=place)
+
+
+def _where(kept: Mapping[Trait, str], both: str) -> str:
+    if "state" in kept and "region" in kept:
+        return both.format(state=kept["state"], region=kept["region"])
+    return kept.get("state", kept.get("region", ""))
 
 
 def _education(persona: Persona) -> str:

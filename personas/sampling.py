@@ -8,55 +8,21 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from census_data.labels import NO_RECENT_WORK
 from census_data.population import Population
-from personas.persona import Panel, Persona
-from personas.profile import Sex, invent_name
-from plenary.errors import ConfigError, DataError
-from plenary.preferences import FloatArray, IntArray
-from plenary.seeding import generator
+from census_data.raking import Margin, RakingSettings, rake
+from personas.draws import Selection, simple_draw, stratified_draw, systematic_draw
+from personas.margins import DEFAULT_ATTRIBUTES, Attribute, attributes
+from personas.persona import Panel
+from personas.quotas import Quota, proportional_quotas
+from personas.records import build_personas
+from personas.sortition import Fairness, LotterySettings, draw_seats, quota_lottery
+from personas.swap import swap_draw
+from plenary.errors import ConfigError, ConvergenceError, DataError
+from plenary.preferences import FloatArray
+from plenary.seeding import derived_seed, generator
 
-LABELLED = (
-    "race_origin",
-    "education",
-    "field_of_degree",
-    "marital",
-    "employment",
-    "class_of_worker",
-    "industry",
-    "household_type",
-    "tenure",
-    "citizenship",
-    "nativity",
-    "language",
-    "english",
-    "veteran",
-    "disability",
-    "insured",
-    "state",
-    "region",
-    "metro",
-    "metro_area",
-)
-NUMBERS = (
-    "age",
-    "hours",
-    "personal_income",
-    "household_income",
-    "household_size",
-    "children",
-)
-UNANSWERED = (-2, -1)
-
-
-class Selection(NamedTuple):
-    """Positions drawn [C], without repetition, and the inclusion probability of each [C]."""
-
-    positions: IntArray
-    inclusion: FloatArray
-
-
-Method = Callable[[FloatArray, int, np.random.Generator], Selection]
+# Post-stratification weights stay between these multiples of the mean.
+TRIM = RakingSettings(tolerance=1e-5, iterations=300, lowest=0.2, highest=5.0)
 
 
 class PanelSettings(BaseModel):
@@ -65,107 +31,136 @@ class PanelSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     citizens: int = Field(default=60, ge=2, description="number of citizens")
-    method: Literal["weighted"] = Field(
-        default="weighted",
-        description="weighted: systematic draw, probability proportional to weight",
+    method: Literal["swap", "simple", "systematic", "stratified", "lottery"] = Field(
+        default="swap",
+        description="swap: nearest margins; simple: equal probability; systematic: probability "
+        "proportional to weight; stratified: proportional strata; lottery: quotas",
     )
+    by: tuple[str, ...] = Field(
+        default=DEFAULT_ATTRIBUTES,
+        description="attributes the panel is to represent: margins of swap and of the weights, "
+        "strata (outermost first), and the lottery's quotas when none are given",
+    )
+    quotas: tuple[Quota, ...] = Field(
+        default=(), description="seats of categories; the lottery alone uses them"
+    )
+    pool: int = Field(default=1000, ge=2, description="people invited to the lottery")
+    fairness: Fairness = Field(
+        default="leximin", description="leximin, or maximin: the smallest probability alone"
+    )
+
+
+Method = Callable[[Population, PanelSettings, int], Selection]
+
+
+class Weights(NamedTuple):
+    """Post-stratification weights [C], mean 1, and the attributes whose margins they meet."""
+
+    weight: FloatArray
+    raked: tuple[str, ...]
 
 
 def recruit(population: Population, settings: PanelSettings, seed: int) -> Panel:
     """Draw a panel; the same population, settings and seed give the same panel.
 
-    A citizen's panel weight is design weight over inclusion probability, scaled to mean 1. The draw
-    is proportional to the weight, so every panel weight is 1 unless the panel is so large that some
-    records are taken with certainty.
+    Every citizen carries the design weight and the inclusion probability, which is exact except
+    for the method swap; the panel's weights are the design weights raked to the population's
+    one-way margins.
     """
     if settings.citizens > len(population):
         raise ConfigError(
             f"{settings.citizens!r} citizens from a population of {len(population)} records; "
             "ask for fewer"
         )
-    rng = generator(seed, "panel", settings.method)
-    drawn = METHODS[settings.method](population.weight, settings.citizens, rng)
+    if settings.quotas and settings.method != "lottery":
+        raise ConfigError(
+            f"method {settings.method!r} does not keep {len(settings.quotas)!r} quotas; "
+            "use method lottery"
+        )
+    drawn = METHODS[settings.method](population, settings, seed)
     width = max(3, len(str(settings.citizens)))
-    personas = tuple(
-        _persona(population, int(at), float(chance), f"c{k:0{width}d}", seed)
-        for k, (at, chance) in enumerate(zip(drawn.positions, drawn.inclusion, strict=True), 1)
-    )
-    raw = population.weight[drawn.positions] / drawn.inclusion
-    return Panel(personas, raw / raw.mean(), settings.method, seed)
+    ids = [f"c{k:0{width}d}" for k in range(1, settings.citizens + 1)]
+    personas = build_personas(population, drawn, ids, seed)
+    columns = attributes(population, settings.by)
+    weights = poststratified(population, drawn, columns)
+    return Panel(personas, weights.weight, settings.method, seed, weights.raked)
 
 
-def inclusion_probabilities(weight: FloatArray, citizens: int) -> FloatArray:
-    """Probabilities [N] proportional to weight [N], capped at 1, that sum to `citizens`."""
-    certain = np.zeros(len(weight), dtype=bool)
-    while True:
-        rest = citizens - int(certain.sum())
-        chance = np.where(certain, 1.0, rest * weight / weight[~certain].sum())
-        over = ~certain & (chance >= 1)
-        if not over.any() or rest == 0:
-            return chance
-        certain |= over
-        if certain.all():
-            return np.ones(len(weight))
+def poststratified(
+    population: Population, drawn: Selection, columns: tuple[Attribute, ...]
+) -> Weights:
+    """Design weights raked to the one-way margins of the columns, within bounds.
 
-
-def systematic_draw(weight: FloatArray, citizens: int, rng: np.random.Generator) -> Selection:
-    """Systematic draw without replacement, probability proportional to weight.
-
-    Equally spaced points with one random start on the cumulated probabilities, in the order of the
-    rows: the snapshot is sorted by state and then metropolitan size, race, sex and age, which
-    spreads the panel over them. Citizens come out in random order.
+    Categories without a citizen are left out and the others' shares scaled up. When a small panel
+    cannot meet all margins within the bounds, the last attributes are given up one by one.
     """
-    chance = inclusion_probabilities(weight, citizens)
-    certain = np.flatnonzero(chance >= 1)
-    open_rows = np.flatnonzero(chance < 1)
-    points = citizens - len(certain)
-    picked = np.array([], dtype=np.int64)
-    if points:
-        cumulated = np.cumsum(chance[open_rows])
-        cumulated *= points / cumulated[-1]
-        at = np.searchsorted(cumulated, rng.random() + np.arange(points), side="right")
-        picked = open_rows[at.clip(max=len(open_rows) - 1)]
-    positions = rng.permutation(np.concatenate([certain, picked]))
-    return Selection(positions, chance[positions])
+    design = population.weight[drawn.positions] / drawn.inclusion
+    design = design / design.mean()
+    margins = [_margin(population, drawn, column) for column in columns]
+    for kept in range(len(margins), 0, -1):
+        try:
+            weight = rake(design, margins[:kept], TRIM).weight
+        except (ConvergenceError, DataError):
+            continue
+        return Weights(weight / weight.mean(), tuple(column.name for column in columns[:kept]))
+    return Weights(design, ())
 
 
-METHODS: dict[str, Method] = {"weighted": systematic_draw}
-
-
-def _persona(population: Population, at: int, chance: float, name: str, seed: int) -> Persona:
-    texts = {column: population.label(column, at) for column in LABELLED}
-    row_id = int(population.row_id[at])
-    sex = _sex(population, at)
-    numbers = {column: _number(population, column, at) for column in NUMBERS}
-    birth_year = population.source.year - int(population.values("age")[at])
-    occupation = population.label("occupation", at)
-    return Persona.model_validate(
-        {
-            "id": name,
-            "row_id": row_id,
-            "weight": float(population.weight[at]),
-            "inclusion": chance,
-            "imputed": bool(population.donor[at]),
-            "name": invent_name(sex, birth_year, texts["race_origin"] or "", seed, row_id),
-            "sex": sex,
-            "occupation": None if occupation == NO_RECENT_WORK else occupation,
-            **numbers,
-            **texts,
-        }
+def _margin(population: Population, drawn: Selection, column: Attribute) -> Margin:
+    codes = column.codes[drawn.positions]
+    present = np.unique(codes)
+    shares = column.shares(population.weight)[present]
+    citizens = len(drawn.positions)
+    return Margin(
+        column.name,
+        np.searchsorted(present, codes),
+        shares / shares.sum() * citizens,
+        tuple(column.labels[code] for code in present.tolist()),
     )
 
 
-def _sex(population: Population, at: int) -> Sex:
-    label = population.label("sex", at)
-    if label == "woman":
-        return "woman"
-    if label == "man":
-        return "man"
-    raise DataError(
-        f"sex {label!r} in row {int(population.row_id[at])!r}; recode it to woman or man"
-    )
+def _rng(settings: PanelSettings, seed: int) -> np.random.Generator:
+    return generator(seed, "panel", settings.method)
 
 
-def _number(population: Population, column: str, at: int) -> int | None:
-    value = int(population.values(column)[at])
-    return None if value in UNANSWERED else value
+def _simple(population: Population, settings: PanelSettings, seed: int) -> Selection:
+    return simple_draw(population.weight, settings.citizens, _rng(settings, seed))
+
+
+def _systematic(population: Population, settings: PanelSettings, seed: int) -> Selection:
+    return systematic_draw(population.weight, settings.citizens, _rng(settings, seed))
+
+
+def _stratified(population: Population, settings: PanelSettings, seed: int) -> Selection:
+    columns = attributes(population, settings.by)
+    rng = _rng(settings, seed)
+    return stratified_draw(population.weight, columns, settings.citizens, rng)
+
+
+def _swap(population: Population, settings: PanelSettings, seed: int) -> Selection:
+    columns = attributes(population, settings.by)
+    return swap_draw(population.weight, columns, settings.citizens, _rng(settings, seed))
+
+
+def _lottery(population: Population, settings: PanelSettings, seed: int) -> Selection:
+    """Invitations in proportion to weight, then the quota lottery among the invited."""
+    size = min(settings.pool, len(population))
+    invited = systematic_draw(population.weight, size, _rng(settings, seed))
+    names = tuple(dict.fromkeys(quota.attribute for quota in settings.quotas)) or settings.by
+    columns = attributes(population, names)
+    quotas = settings.quotas or proportional_quotas(columns, population.weight, settings.citizens)
+    pool = [column._replace(codes=column.codes[invited.positions]) for column in columns]
+    fair = LotterySettings(fairness=settings.fairness)
+    lottery = quota_lottery(pool, quotas, settings.citizens, fair)
+    seats = draw_seats(lottery, derived_seed(seed, "panel", "lottery")).people
+    chance = invited.inclusion[seats] * lottery.chance[seats]
+    return Selection(invited.positions[seats], chance)
+
+
+METHODS: dict[str, Method] = {
+    "swap": _swap,
+    "simple": _simple,
+    "systematic": _systematic,
+    "stratified": _stratified,
+    "lottery": _lottery,
+}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from alignment.train import align
-from evaluation.comparison import compare, target_cells, utility_shift
+from evaluation.comparison import compare, target_cells
+from evaluation.shift import utility_shift
 from evaluation.thurstonian import UtilityFit, fit
 from plenary.app import workspace as ws
 from plenary.app.models import checkpoint_path

@@ -20,6 +20,7 @@ from evaluation.comparison import ComparisonSettings
 from evaluation.design import DesignSettings
 from evaluation.elicitation import ElicitationSettings
 from evaluation.thurstonian import FitSettings
+from personas.prompt import ProfileSettings
 from personas.sampling import PanelSettings
 from plenary.errors import ConfigError
 from plenary.outcomes import configs_folder
@@ -81,6 +82,7 @@ class PipelineConfig(BaseModel):
     outcomes: OutcomeSettings = OutcomeSettings()
     population: PopulationSettings = PopulationSettings()
     panel: PanelSettings = PanelSettings()
+    profile: ProfileSettings = ProfileSettings()
     design: DesignSettings = DesignSettings()
     elicitation: ElicitationSettings = ElicitationSettings()
     assembly: AssemblySettings = AssemblySettings()

@@ -39,7 +39,9 @@ class MarginRecord(Record):
     name: str = Field(description="attribute")
     distance: float = Field(description="total variation distance, 0 is perfect")
     expected: float = Field(description="mean distance of a random sample of the same size")
-    cells: int = Field(description="cells of the margin")
+    cells: int = Field(description="cells of the margin that somebody is in")
+    srmse: float = Field(description="root mean square error over cells in units of the mean cell")
+    srmse_expected: float = Field(description="root mean square of it for such random samples")
 
 
 class FidelityRecord(Record):

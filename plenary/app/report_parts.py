@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from markupsafe import Markup
 
 from assembly.ballots import STATES, VALID
-from evaluation.comparison import Comparison, UtilityShift
+from evaluation.comparison import Comparison
+from evaluation.shift import UtilityShift
 from evaluation.thurstonian import UtilityFit
 from plenary.app import workspace as ws
 from plenary.app.clean import visible

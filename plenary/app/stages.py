@@ -132,7 +132,7 @@ def ask_model(space: Workspace, model: BudgetedBackend, when: str) -> None:
         answers.accepted.write(path)
     record = ElicitationRecord(
         backend=model.name,
-        frame=settings.frame,
+        frame=",".join(settings.frames),
         asked=answers.asked,
         invalid=answers.invalid,
         excluded=int(answers.excluded.sum()),
@@ -278,7 +278,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "convene",
         convene_assembly,
-        lambda c: (*_citizens(c), c.assembly.model_copy(update={"concurrency": 1}), c.seed),
+        lambda c: (*_citizens(c), c.assembly.model_copy(update={"concurrency": 1}), c.profile, c.seed),
         ("plan", "recruit"),
         (ws.VOTES, ws.STATEMENTS, ws.ASSEMBLY),
         (),

@@ -96,7 +96,7 @@ class Workspace:
     @property
     def persona_texts(self) -> tuple[str, ...]:
         """What each citizen's model is told it is [C]."""
-        return tuple(describe(persona) for persona in self.panel)
+        return tuple(describe(persona, self.config.profile) for persona in self.panel)
 
     @cached_property
     def votes(self) -> Votes:

@@ -58,6 +58,9 @@ class PlantedWorld(BaseModel):
     )
     lapse: float = Field(0.0, ge=0, le=1, description="share of answers that are a coin toss")
     invalid: float = Field(0.0, ge=0, lt=1, description="share of answers that name no label")
+    indifference: float = Field(
+        0.0, ge=0, description="Davidson's tie parameter: weight of the third label, if offered"
+    )
     swing: float = Field(
         0.0, description="utility that one digest line adds to the option it speaks for"
     )
@@ -98,16 +101,20 @@ class PlantedBackend(ChatBackend):
         samples: int = 1,
         seed: int = 0,
     ) -> list[Choice]:
-        """Exact probabilities, or `samples` draws; the first label is the option shown first."""
-        if len(labels) != 2:
+        """Exact probabilities, or `samples` draws; the first label is the option shown first.
+
+        A third label is "no preference", of weight `indifference` * sqrt(p (1 - p)) beside p and
+        1 - p.
+        """
+        if len(labels) not in (2, 3):
             raise BackendError(
-                f"planted citizens choose between two labels, not {labels!r}; ask for two"
+                f"planted citizens choose between two or three labels, not {labels!r}; ask for two"
             )
         return [self._choice(conversation, labels, samples, seed) for conversation in conversations]
 
     def probability(self, conversation: Conversation) -> float:
         """True probability of the option shown first among valid answers."""
-        text = conversation[-1].content
+        text = "\n".join(message.content for message in conversation if message.role == "user")
         first, second = self._shown(text)
         heard = [found.group(1) for found in _HEARD.finditer(text)]
         lead = (
@@ -154,15 +161,21 @@ class PlantedBackend(ChatBackend):
     def _choice(
         self, conversation: Conversation, labels: tuple[str, ...], samples: int, seed: int
     ) -> Choice:
-        p = self.probability(conversation)
+        shares = self._shares(self.probability(conversation), len(labels))
         if self._world.exact:
-            return Choice((p, 1.0 - p), 1.0 - self._world.invalid, 1, 1)
+            return Choice(shares, 1.0 - self._world.invalid, 1, 1)
         rng = generator(seed, "planted", call_key(self.name, "choose", conversation, labels=labels))
         valid = int(rng.binomial(samples, 1.0 - self._world.invalid))
         if not valid:
             return no_choice(samples, "unreadable: no answer named a label")
-        first = int(rng.binomial(valid, p)) / valid
-        return Choice((first, 1.0 - first), None, samples, valid)
+        drawn = rng.multinomial(valid, shares) / valid
+        return Choice(tuple(drawn.tolist()), None, samples, valid)
+
+    def _shares(self, p: float, labels: int) -> tuple[float, ...]:
+        """Probability of each label, those of the two outcomes in the ratio p to 1 - p."""
+        tie = self._world.indifference * math.sqrt(p * (1.0 - p)) if labels > 2 else 0.0
+        shares = (p / (1.0 + tie), (1.0 - p) / (1.0 + tie))
+        return shares if labels == 2 else (*shares, tie / (1.0 + tie))
 
     def _reply(self, conversation: Conversation, sampling: Sampling) -> Reply:
         key = call_key(self.name, "generate", conversation, sample=sampling.sample)

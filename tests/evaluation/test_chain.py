@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from evaluation.comparison import ComparisonSettings, compare, target_cells, utility_shift
+from evaluation.comparison import ComparisonSettings, compare, target_cells
 from evaluation.design import balanced_pairs
 from evaluation.elicitation import ElicitationSettings, elicit
+from evaluation.shift import utility_shift
 from evaluation.thurstonian import fit
 from plenary.chat.planted import PlantedBackend, PlantedWorld
 from plenary.preferences import Targets, pair_shares

@@ -8,16 +8,13 @@ import pytest
 from evaluation.comparison import (
     Comparison,
     ComparisonSettings,
-    UtilityShift,
     bootstrap_interval,
     compare,
     node_weights,
     target_cells,
-    utility_shift,
 )
 from evaluation.design import balanced_pairs, random_pairs
 from evaluation.elicitation import both_orders
-from evaluation.thurstonian import fit
 from plenary.errors import DataError
 from plenary.preferences import Cells, Targets, pair_shares
 
@@ -185,51 +182,3 @@ def test_target_cells_carry_the_votes_in_both_orders():
     assert cells.trials.tolist() == [20, 20, 0, 0]
     assert cells.wins == pytest.approx([16, 4, 0, 0])
     assert pair_shares(cells, np.array([[0, 1]])).p == pytest.approx([0.8])
-
-
-def _fits(planted, seed, moved, sharper=1.0):
-    rng = np.random.default_rng(seed)
-    before = planted(100, rng)
-    shifted = rng.choice(100, moved, replace=False)
-    mu = before.mu.copy()
-    mu[shifted] += 0.8
-    pairs = balanced_pairs(100, 660, rng)
-    after = replace(before, mu=mu, sigma=before.sigma / sharper)
-    fits = [fit(world.answers(pairs, rng, 10), 100) for world in (before, after)]
-    return fits, np.isin(np.arange(100), shifted)
-
-
-@pytest.mark.parametrize("sharper", [0.5, 1.0, 2.0])
-def test_a_model_that_only_sharpens_moves_nothing(planted, sharper):
-    moved = []
-    for seed in range(4):
-        (before, after), _ = _fits(planted, seed, 0, sharper)
-        result = utility_shift(before, after, before, ComparisonSettings())
-        moved.append(result.moved.any())
-        assert result.anchored > 0.8
-    assert sum(moved) <= 1
-
-
-def test_a_planted_shift_is_found_with_few_false_discoveries(planted):
-    power, false = [], []
-    for seed in range(6):
-        (before, after), truth = _fits(planted, seed, 20)
-        result = utility_shift(before, after, after, ComparisonSettings())
-        power.append(result.moved[truth].mean())
-        false.append((result.moved & ~truth).sum() / max(1, result.moved.sum()))
-        assert result.correlation_after == pytest.approx(1)
-        assert result.correlation_before < 1
-    assert np.mean(power) >= 0.85
-    assert np.mean(false) <= 0.12
-
-
-def test_a_shift_comes_back_from_disk(planted, tmp_path):
-    (before, after), _ = _fits(planted, 0, 20)
-    result = utility_shift(before, after, after, ComparisonSettings())
-    result.write(tmp_path / "shift.parquet")
-    again = UtilityShift.read(tmp_path / "shift.parquet")
-    for name in UtilityShift.__slots__:
-        assert np.array_equal(getattr(again, name), getattr(result, name)), name
-    small = fit(_cells(PAIRS, [0.6] * 5), 4)
-    with pytest.raises(DataError, match=r"\[100, 100, 4\]"):
-        utility_shift(before, after, small, ComparisonSettings())

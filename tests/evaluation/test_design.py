@@ -1,5 +1,7 @@
 """Designs are simple graphs with the promised degrees, and never cross the split."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from evaluation.connectivity import components
 from evaluation.design import (
     DesignSettings,
+    all_pairs,
     balanced_pairs,
     plan_pairs,
     random_pairs,
@@ -82,3 +85,31 @@ def test_too_many_pairs_is_a_plain_error():
         random_pairs(10, 46, np.random.default_rng(0))
     with pytest.raises(ConfigError, match="degree 3"):
         random_regular_pairs(5, 3, np.random.default_rng(0))
+
+
+def test_all_pairs_lists_each_once():
+    pairs = all_pairs(7)
+    assert pairs.tolist() == np.stack(np.triu_indices(7, 1), axis=1).tolist()
+
+
+@pytest.mark.parametrize(("k", "degree"), [(40, 20), (41, 38), (40, 39), (60, 31), (200, 150)])
+def test_dense_regular_graphs_are_simple_regular_and_connected(k, degree):
+    pairs = random_regular_pairs(k, degree, np.random.default_rng(0))
+    assert _is_simple(pairs)
+    assert (np.bincount(pairs.ravel(), minlength=k) == degree).all()
+    assert components(pairs[:, 0], pairs[:, 1], k).max() == 0
+
+
+def test_regular_graph_treats_all_pairs_alike():
+    rng, seen = np.random.default_rng(0), np.zeros((8, 8))
+    for _ in range(1000):
+        pairs = random_regular_pairs(8, 3, rng)
+        seen[pairs[:, 0], pairs[:, 1]] += 1
+    counts = seen[np.triu_indices(8, 1)]
+    assert np.abs(counts - 1000 * 3 / 7).max() < 5 * np.sqrt(1000 * 3 / 7)
+
+
+def test_a_large_regular_graph_is_drawn_fast():
+    started = time.process_time()
+    random_regular_pairs(2000, 44, np.random.default_rng(0))
+    assert time.process_time() - started < 0.5

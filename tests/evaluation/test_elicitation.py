@@ -1,13 +1,17 @@
 """Both orders always; nothing is ever filled in; low mass is gated."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from evaluation.elicitation import ElicitationSettings, both_orders, elicit
+from evaluation.design import random_pairs
+from evaluation.elicitation import ElicitationSettings, both_orders, elicit, one_order
+from evaluation.frames import FRAMES
 from plenary.chat.base import Choice, no_choice
-from plenary.errors import BackendError, DataError
+from plenary.chat.planted import PlantedBackend, PlantedWorld
+from plenary.errors import BackendError, ConfigError, DataError
 from plenary.preferences import pair_shares
 
 TEXTS = ("zero", "one", "two", "three")
@@ -105,3 +109,100 @@ def test_a_backend_that_loses_answers_is_caught():
 def test_pairs_outside_the_catalogue_are_caught():
     with pytest.raises(DataError, match="outcome 9 of 4"):
         asyncio.run(elicit(Scripted(), TEXTS, np.array([[0, 9]]), ElicitationSettings()))
+
+
+WORDS = ("nought arrives", "a single comes", "a couple comes", "a trio comes")
+WORLD = PlantedWorld(
+    utilities={text: float(k) for k, text in enumerate(WORDS)},
+    sigma=1.0,
+    order_bias=0.4,
+    indifference=0.5,
+)
+
+
+def _planted(settings, texts=WORDS, pairs=PAIRS, world=WORLD, **rest):
+    return asyncio.run(elicit(PlantedBackend(world), texts, pairs, settings, **rest))
+
+
+def test_all_frames_give_the_same_preference_and_no_preference_apart():
+    result = _planted(ElicitationSettings(frames=tuple(FRAMES)))
+    assert result.frames == tuple(FRAMES)
+    assert np.bincount(result.frame).tolist() == [6] * 12
+    plain = result.of_frame("plain")
+    for name, entry in FRAMES.items():
+        cells = result.of_frame(name)
+        assert np.allclose(cells.wins / cells.trials, plain.wins / plain.trials), name
+        undecided = result.undecided[result.frame == result.frames.index(name)]
+        assert (undecided > 0).all() == entry.offers_no_preference, name
+        # Reasons are drawn, so what follows them is a count and no exact probability.
+        assert np.isnan(cells.mass).all() == (entry.after_reasoning is not None), name
+        total = cells.trials + undecided
+        assert np.allclose(total, 10 if entry.after_reasoning else 1)
+    assert np.allclose(result.mass, 1.0)
+
+
+def test_sampled_no_preference_is_counted_apart_from_trials_and_invalid():
+    world = WORLD.model_copy(update={"exact": False, "invalid": 0.2, "indifference": 2.0})
+    result = _planted(ElicitationSettings(frames=("pb-07",), samples=50), world=world)
+    cells = result.cells
+    assert (cells.trials + result.undecided + cells.invalid == 50).all()
+    assert (result.undecided > 0).all()
+    assert result.asked == 300
+
+
+def test_a_frame_that_is_hardly_answered_is_excluded_and_listed():
+    class Deaf(PlantedBackend):
+        async def choose(self, conversations, labels, *, samples=1, seed=0):
+            choices = await super().choose(conversations, labels, samples=samples, seed=seed)
+            quiet = labels == ("1", "2")
+            return [replace(c, mass=0.1) if quiet else c for c in choices]
+
+    wanted = ElicitationSettings(frames=("plain", "pb-02"))
+    result = asyncio.run(elicit(Deaf(WORLD), WORDS, PAIRS, wanted))
+    assert result.excluded_frames == ("pb-02",)
+    assert len(result.excluded_cells) == 6
+    assert result.excluded_cells[0] == ("pb-02", 0, 1, 0.1)
+    assert (result.of_frame("pb-02").trials == 0).all()
+    assert (result.of_frame("plain").trials == 1).all()
+
+
+def _many(k=40, count=200, **world):
+    texts = tuple(f"outcome number {n:02d}" for n in range(k))
+    rng = np.random.default_rng(3)
+    utilities = dict(zip(texts, rng.standard_normal(k).tolist(), strict=True))
+    return texts, random_pairs(k, count, rng), PlantedWorld(utilities=utilities, **world)
+
+
+def test_balanced_orders_ask_each_pair_once_after_a_pilot_in_both():
+    texts, pairs, world = _many(order_bias=0.2)
+    result = _planted(ElicitationSettings(orders="balanced"), texts, pairs, world)
+    assert len(result.cells) == 220
+    (pilot,) = result.pilots
+    assert pilot.pairs == 20
+    assert pilot.bias == pytest.approx(0.2 / (0.5 * 2**0.5), abs=0.02)
+    assert pilot.spread < 0.1
+    first_is_smaller = result.cells.first[40:] < result.cells.second[40:]
+    assert first_is_smaller.sum() == 90
+    again = _planted(
+        ElicitationSettings(orders="balanced"), texts, pairs, world, pilots=result.pilots
+    )
+    assert len(again.cells) == 200
+
+
+def test_balanced_orders_are_refused_when_the_order_effect_differs_between_pairs():
+    texts, pairs, world = _many()
+
+    class Moody(PlantedBackend):
+        def probability(self, conversation):
+            mood = len(conversation[-1].content.encode()) + sum(conversation[-1].content.encode())
+            return 0.02 if mood % 2 else 0.98
+
+    with pytest.raises(ConfigError, match=r"'plain' differs between pairs by .*orders=both"):
+        asyncio.run(elicit(Moody(world), texts, pairs, ElicitationSettings(orders="balanced")))
+
+
+def test_one_order_is_balanced_and_keeps_pairs():
+    pairs = random_pairs(20, 31, np.random.default_rng(0))
+    shown = one_order(pairs, np.random.default_rng(1))
+    assert np.array_equal(np.sort(shown, axis=1), pairs)
+    assert (shown[:, 0] > shown[:, 1]).sum() == 15

@@ -1,10 +1,30 @@
 """The wording is part of the method: it is pinned word for word."""
 
+from itertools import combinations
+
+import numpy as np
 import pytest
 
-from evaluation.frames import FRAMES, LABELS, frame, question
+from evaluation.frame_design import FACTORS, plackett_burman
+from evaluation.frames import FRAMES, LABELS, decision, frame, levels, question
 from plenary.chat.base import Message
+from plenary.chat.parse_label import parse_label
 from plenary.errors import ConfigError
+
+HASHES = {
+    "plain": "fe4706fb134f716b",
+    "pb-01": "738acadd4c948f76",
+    "pb-02": "9950f0b458b148f5",
+    "pb-03": "bc1ec46dbe4186fc",
+    "pb-04": "c7b2d762a9f3f95f",
+    "pb-05": "32cf996e20b106d3",
+    "pb-06": "bc8f153a04358b3f",
+    "pb-07": "fa501b7cce9336be",
+    "pb-08": "af2ee98ddd41f90d",
+    "pb-09": "8e5e3310f4cd6873",
+    "pb-10": "9dd1c88efb730b65",
+    "pb-11": "75615305bbb4e929",
+}
 
 
 def test_plain_frame_is_pinned_to_the_letter():
@@ -14,7 +34,72 @@ def test_plain_frame_is_pinned_to_the_letter():
         "Here are two possible outcomes. Which one would you prefer? Answer with A or B only.\n"
         "Option A: x\nOption B: y",
     )
-    assert LABELS == ("A", "B")
+    assert LABELS == FRAMES["plain"].labels == ("A", "B")
+    assert next(iter(FRAMES)) == "plain"
+
+
+def test_every_wording_is_pinned_by_its_hash():
+    assert {name: entry.text_hash for name, entry in FRAMES.items()} == HASHES
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), list(combinations(range(len(FACTORS)), 2)), ids=lambda k: FACTORS[k].name
+)
+def test_every_pair_of_factors_is_balanced(one, other):
+    design = plackett_burman()
+    assert np.bincount(2 * design[:, one] + design[:, other]).tolist() == [3, 3, 3, 3]
+
+
+def test_main_effects_are_orthogonal_and_each_level_is_used_six_times():
+    signs = 2 * plackett_burman() - 1
+    assert np.array_equal(signs.T @ signs, 12 * np.eye(len(FACTORS)))
+    assert (signs.sum(axis=0) == 0).all()
+
+
+def test_eight_frames_are_trainable_and_four_held_out_with_both_levels_of_every_factor():
+    held_out = [levels(name) for name, entry in FRAMES.items() if not entry.trainable]
+    assert (len(FRAMES), len(held_out)) == (12, 4)
+    for factor in FACTORS:
+        assert len({row[factor.name] for row in held_out}) == 2
+    assert not any(levels("plain").values())
+    assert FRAMES["plain"].trainable
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_words_follow_the_levels(name):
+    entry, level = FRAMES[name], levels(name)
+    text = entry.render("first thing", "second thing")
+    assert text.index("first thing") < text.index("second thing")
+    assert ("better" in text) == level["stem"]
+    assert ("neutral rater" in text) == level["persona"]
+    assert (entry.system is not None) == level["system"]
+    assert entry.offers_no_preference == level["response"]
+    assert (entry.after_reasoning is not None) == level["reasoning"]
+    assert ("\n" not in text) == level["layout"]
+    assert (len(entry.labels[0]) > 1) == level["naming"]
+    assert (text.index("Which") > text.index("second thing")) == level["instruction"]
+    form = "Give one" if level["reasoning"] else "Answer with"
+    assert (text.index(form) > text.index("second thing")) == level["format"]
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_its_own_labels_are_read_in_answers(name):
+    for label in FRAMES[name].labels:
+        for answer in (label, f"**{label}**", f"Answer: {label}", f"I prefer option {label}."):
+            assert parse_label(answer, FRAMES[name].labels) == label
+
+
+def test_reasoning_frame_asks_for_reasons_and_then_for_the_label():
+    entry = FRAMES["pb-08"]
+    asked = question(entry, "x", "y", system="persona")
+    assert asked[0] == Message("system", f"persona\n\n{entry.system}")
+    assert "Answer with" not in asked[-1].content
+    *before, reasons, last = decision(entry, asked, "because")
+    assert tuple(before) == asked
+    assert reasons == Message("assistant", "because")
+    assert last.content == "Now decide. Answer with A or B only."
+    with pytest.raises(ConfigError, match="'plain' asks at once"):
+        decision(FRAMES["plain"], asked, "because")
 
 
 def test_system_and_preface_stand_before_the_question():
@@ -24,12 +109,14 @@ def test_system_and_preface_stand_before_the_question():
 
 
 def test_outcomes_with_braces_are_passed_through():
-    assert "Option A: {b} and {}" in question(FRAMES["plain"], "{b} and {}", "y")[0].content
+    for entry in FRAMES.values():
+        assert "{b} and {}" in question(entry, "{b} and {}", "y")[-1].content
 
 
 def test_hash_changes_with_the_wording():
     plain = FRAMES["plain"]
     assert plain.text_hash != type(plain)("plain", 1, plain.template + " ").text_hash
+    assert plain.text_hash != type(plain)("plain", 1, plain.template, system="x").text_hash
     assert all(name == entry.id for name, entry in FRAMES.items())
 
 

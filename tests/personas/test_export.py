@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,21 +11,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from census_data.population import load_population
-from personas.export import read_panel, write_panel
+from personas.export import PanelRecord, data_sheet, read_panel, write_panel
 from personas.persona import Panel
 from personas.sampling import PanelSettings, recruit
 from plenary.errors import DataError
 
-PANEL = recruit(load_population(), PanelSettings(citizens=12), 4)
+PANEL = recruit(load_population(), PanelSettings(citizens=12, method="systematic"), 4)
 
 
-@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
 def test_round_trip(tmp_path, ending):
     path = tmp_path / f"panel{ending}"
     write_panel(PANEL, path)
     back = read_panel(path)
     assert back.personas == PANEL.personas
-    assert (back.method, back.seed) == (PANEL.method, PANEL.seed)
+    assert (back.method, back.seed, back.raked) == (PANEL.method, PANEL.seed, PANEL.raked)
     np.testing.assert_array_equal(back.weight, PANEL.weight)
 
 
@@ -65,6 +66,27 @@ def test_bad_value_is_quoted(tmp_path):
         read_panel(tmp_path / "p.parquet")
 
 
+def test_citizens_of_ones_own_are_checked(tmp_path):
+    write_panel(PANEL, tmp_path / "p.csv")
+    text = (tmp_path / "p.csv").read_text("utf-8")
+    (tmp_path / "p.csv").write_text(text.replace("c002,", "c001,"), "utf-8")
+    with pytest.raises(DataError, match=r"two citizens of .* have the same id"):
+        read_panel(tmp_path / "p.csv")
+    weight = str(PANEL.personas[0].weight)
+    (tmp_path / "p.csv").write_text(text.replace(weight, "-1", 1), "utf-8")
+    with pytest.raises(DataError, match=r"panel field 'weight' has '-1'"):
+        read_panel(tmp_path / "p.csv")
+    (tmp_path / "p.csv").write_text(text.replace("inclusion,", "chance,", 1), "utf-8")
+    with pytest.raises(DataError, match=r"panel field 'inclusion' has"):
+        read_panel(tmp_path / "p.csv")
+
+
+def test_data_sheet_names_every_field():
+    sheet = data_sheet(PANEL)
+    assert all(f"| `{name}` |" in sheet for name in PanelRecord.model_fields)
+    assert "- method: systematic" in sheet
+
+
 def test_two_panels_in_one_file(tmp_path):
     write_panel(PANEL, tmp_path / "p.jsonl")
     text = (tmp_path / "p.jsonl").read_text("utf-8")
@@ -78,3 +100,11 @@ def test_two_panels_in_one_file(tmp_path):
 def test_weights_and_personas_go_together():
     with pytest.raises(DataError, match=r"3 weights for 12 personas"):
         Panel(PANEL.personas, np.ones(3), "weighted", 0)
+
+
+def test_the_documented_schema_is_that_of_the_file():
+    page = Path(__file__).parents[2] / "docs/data/personas.md"
+    text = page.read_text("utf-8")
+    for name, field in PanelRecord.model_fields.items():
+        assert f"| `{name}` |" in text
+        assert field.description in text

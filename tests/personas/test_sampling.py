@@ -12,18 +12,23 @@ from pydantic import ValidationError
 
 from census_data.fidelity import panel_fidelity
 from census_data.population import load_population
-from personas.export import write_panel
-from personas.sampling import (
-    METHODS,
-    PanelSettings,
+from personas.draws import (
     inclusion_probabilities,
-    recruit,
+    simple_draw,
+    stratified_draw,
     systematic_draw,
 )
+from personas.export import write_panel
+from personas.margins import DEFAULT_ATTRIBUTES, attributes, distances
+from personas.quotas import Quota
+from personas.records import stream_personas
+from personas.sampling import METHODS, PanelSettings, recruit
 from plenary.errors import ConfigError
 from plenary.seeding import generator
 
 PEOPLE = load_population()
+COLUMNS = attributes(PEOPLE, DEFAULT_ATTRIBUTES)
+SYSTEMATIC = PanelSettings(method="systematic")
 
 
 class FixedStart:
@@ -48,7 +53,7 @@ def test_same_seed_same_bytes(tmp_path):
 
 
 def test_panel_carries_what_the_record_says():
-    panel = recruit(PEOPLE, PanelSettings(citizens=40), 3)
+    panel = recruit(PEOPLE, PanelSettings(citizens=40, method="systematic"), 3)
     assert [persona.id for persona in panel][:2] == ["c001", "c002"]
     assert len({persona.row_id for persona in panel}) == len(panel) == 40
     for persona in panel:
@@ -59,28 +64,107 @@ def test_panel_carries_what_the_record_says():
         for name in ("sex", "race_origin", "education", "state", "metro", "tenure", "industry"):
             assert getattr(persona, name) == PEOPLE.label(name, at)
         assert persona.name_kind == "invented"
-    assert panel.imputed_share == pytest.approx(np.mean([p.imputed for p in panel]))
+    assert panel.imputed_share == pytest.approx(
+        np.average([p.imputed for p in panel], weights=panel.weight)
+    )
 
 
-def test_weights_after_a_proportional_draw_are_equal():
-    panel = recruit(PEOPLE, PanelSettings(citizens=60), 0)
-    np.testing.assert_allclose(panel.weight, 1)
-    assert panel.effective_size == pytest.approx(60)
+def test_design_weights_after_a_proportional_draw_are_equal():
+    panel = recruit(PEOPLE, SYSTEMATIC, 0)
+    np.testing.assert_allclose(panel.design_weight, 1)
     inclusion = np.array([persona.inclusion for persona in panel])
     design = np.array([persona.weight for persona in panel])
     np.testing.assert_allclose(inclusion, 60 * design / PEOPLE.weight.sum())
+    assert {persona.inclusion_kind for persona in panel} == {"exact"}
+
+
+def test_post_stratified_weights_meet_the_margins_they_name():
+    panel = recruit(PEOPLE, PanelSettings(citizens=200, method="simple", by=("sex", "region")), 0)
+    assert panel.raked == ("sex", "region")
+    one, _ = distances(
+        attributes(PEOPLE, panel.raked), PEOPLE.weight, positions(panel), panel.weight
+    )
+    assert one.max() < 1e-4
+    assert panel.weight.mean() == pytest.approx(1)
+    assert panel.design_effect == pytest.approx(len(panel) / panel.effective_size)
 
 
 def test_weights_after_a_draw_with_certainties():
     few = PEOPLE.select(np.arange(20))
-    panel = recruit(few, PanelSettings(citizens=19), 0)
-    assert panel.weight.mean() == pytest.approx(1)
-    design = np.array([persona.weight for persona in panel])
-    chance = np.array([persona.inclusion for persona in panel])
-    np.testing.assert_allclose(panel.weight, design / chance / (design / chance).mean())
-    everybody = recruit(few, PanelSettings(citizens=20), 0)
+    panel = recruit(few, PanelSettings(citizens=19, method="systematic"), 0)
+    assert panel.design_weight.mean() == pytest.approx(1)
+    everybody = recruit(few, PanelSettings(citizens=20, method="systematic"), 0)
     assert {p.row_id for p in everybody} == set(few.row_id.tolist())
     assert {p.inclusion for p in everybody} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("citizens", "one_way", "two_way"), [(100, 0.02, 0.08), (500, 0.005, 0.03)]
+)
+def test_swap_panels_have_the_margins_of_the_population(citizens, one_way, two_way):
+    panel = recruit(PEOPLE, PanelSettings(citizens=citizens), 5)
+    one, two = distances(COLUMNS, PEOPLE.weight, positions(panel), panel.weight)
+    assert one.max() <= one_way
+    assert np.median(two) <= two_way
+    assert panel.design_effect <= 1.05
+    assert panel.raked == DEFAULT_ATTRIBUTES
+    assert {persona.inclusion_kind for persona in panel} == {"estimated"}
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_every_method_repeats_itself(method):
+    settings = PanelSettings(citizens=20, method=method, by=("sex", "region", "metro"), pool=80)
+    panel = recruit(PEOPLE, settings, 7)
+    assert panel.personas == recruit(PEOPLE, settings, 7).personas
+    assert panel.personas != recruit(PEOPLE, settings, 8).personas
+    assert len({persona.row_id for persona in panel}) == 20
+
+
+def test_strata_get_their_seats_rounded_up_or_down():
+    columns = attributes(PEOPLE, ("region", "sex"))
+    draw = stratified_draw(PEOPLE.weight, columns, 77, generator(2, "strata"))
+    seats = columns[0].codes * 3 + columns[1].codes
+    expected = np.bincount(seats, PEOPLE.weight) / PEOPLE.weight.sum() * 77
+    drawn = np.bincount(seats[draw.positions], minlength=len(expected))
+    assert np.abs(drawn - expected).max() < 1
+    np.testing.assert_allclose(
+        draw.inclusion, 77 * PEOPLE.weight[draw.positions] / PEOPLE.weight.sum()
+    )
+
+
+def test_simple_draw_ignores_weights():
+    draw = simple_draw(np.array([1.0, 100.0, 3.0, 4.0]), 2, generator(0, "simple"))
+    np.testing.assert_array_equal(draw.inclusion, 0.5)
+
+
+def test_lottery_panel_meets_its_quotas():
+    quotas = (
+        Quota(attribute="sex", category="woman", lower=12, upper=12),
+        Quota(attribute="age", category="under 25", lower=6, upper=8),
+    )
+    settings = PanelSettings(citizens=24, method="lottery", quotas=quotas, pool=150)
+    panel = recruit(PEOPLE, settings, 1)
+    assert sum(persona.sex == "woman" for persona in panel) == 12
+    assert 6 <= sum(persona.age < 25 for persona in panel) <= 8
+    assert {persona.inclusion_kind for persona in panel} == {"exact"}
+    with pytest.raises(ConfigError, match=r"'swap' does not keep 2 quotas; use method lottery"):
+        recruit(PEOPLE, PanelSettings(quotas=quotas), 1)
+    with pytest.raises(ConfigError, match=r"a panel of 30 from a pool of 20; ask for fewer"):
+        recruit(PEOPLE, PanelSettings(citizens=30, method="lottery", quotas=quotas, pool=20), 1)
+
+
+def test_a_stream_is_in_proportion_and_whole():
+    few = PEOPLE.select(np.arange(0, len(PEOPLE), 900))
+    people = [persona for chunk in stream_personas(few, 2_000, 3, 700) for persona in chunk]
+    assert len(people) == len({persona.id for persona in people}) == 2_000
+    rows, copies = np.unique([persona.row_id for persona in people], return_counts=True)
+    expected = few.weight / few.weight.sum() * 2_000
+    assert np.abs(copies - expected[np.searchsorted(few.row_id, rows)]).max() <= 1
+    assert people == [p for chunk in stream_personas(few, 2_000, 3, 999) for p in chunk]
+    same = [p.name for p in people if p.row_id == people[0].row_id]
+    assert len(set(same)) > 1
+    with pytest.raises(ConfigError, match=r"0 personas in chunks of 10000; ask for at least one"):
+        next(stream_personas(few, 0, 1))
 
 
 def test_the_draw_has_exactly_the_stated_probabilities():
@@ -116,13 +200,19 @@ def test_weighted_shares_are_unbiased():
 
 def test_states_are_spread_better_than_by_chance():
     (row,) = panel_fidelity(
-        PEOPLE, *_ids(recruit(PEOPLE, PanelSettings(citizens=500), 2)), ["state"]
+        PEOPLE,
+        *_ids(recruit(PEOPLE, PanelSettings(citizens=500, method="systematic"), 2)),
+        ["state"],
     )
     assert row.distance < row.expected / 2
 
 
 def _ids(panel):
     return np.array([persona.row_id for persona in panel]), panel.weight
+
+
+def positions(panel):
+    return np.searchsorted(PEOPLE.row_id, [persona.row_id for persona in panel])
 
 
 @given(
@@ -145,9 +235,13 @@ def test_settings():
     with pytest.raises(ValidationError):
         PanelSettings(citizens=1)
     with pytest.raises(ValidationError):
-        PanelSettings.model_validate({"method": "lottery"})
+        PanelSettings.model_validate({"method": "weighted"})
     assert set(METHODS) == set(typing.get_args(PanelSettings.model_fields["method"].annotation))
     with pytest.raises(
         ConfigError, match=r"21 citizens from a population of 20 records; ask for fewer"
     ):
         recruit(PEOPLE.select(np.arange(20)), PanelSettings(citizens=21), 0)
+    with pytest.raises(ConfigError, match=r"unknown attribute 'hat'; use one of age, sex"):
+        recruit(PEOPLE, PanelSettings(by=("hat",)), 0)
+    with pytest.raises(ConfigError, match=r"attributes \['sex', 'sex'\]; name at least one"):
+        recruit(PEOPLE, PanelSettings(by=("sex", "sex")), 0)

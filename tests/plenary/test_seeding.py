@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plenary.seeding import derived_seed, generator
+from plenary.seeding import derived_seed, generator, uniforms
 
 labels = st.lists(st.one_of(st.integers(), st.text(max_size=8)), max_size=4).map(tuple)
 
@@ -30,3 +30,18 @@ def test_values_never_change() -> None:
 def test_streams_are_independent() -> None:
     a, b = (generator(3, "x", k).standard_normal(20_000) for k in (0, 1))
     assert abs(np.corrcoef(a, b)[0, 1]) < 0.03
+
+
+def test_uniforms_belong_to_seed_path_and_id_alone():
+    ids = np.arange(20_000)
+    drawn = uniforms(3, ids, 2, "name")
+    np.testing.assert_array_equal(drawn[::-1], uniforms(3, ids[::-1], 2, "name"))
+    assert not np.any(drawn == uniforms(4, ids, 2, "name"))
+    assert not np.any(drawn == uniforms(3, ids, 2, "other"))
+    assert drawn.min() >= 0
+    assert drawn.max() < 1
+    for column in drawn.T:
+        counts = np.histogram(column, 20, (0, 1))[0]
+        assert abs(((counts - 1000) ** 2 / 1000).sum() - 19) < 5 * np.sqrt(38)
+    assert abs(np.corrcoef(drawn.T)[0, 1]) < 0.03
+    assert abs(np.corrcoef(drawn[:-1, 0], drawn[1:, 0])[0, 1]) < 0.03

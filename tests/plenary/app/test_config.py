@@ -44,7 +44,7 @@ def test_quickstart_is_as_large_as_promised() -> None:
         ("citizens=3", "unknown setting 'citizens'; the nearest known one is"),
         ("assembly.rounds=three", "setting 'assembly.rounds' has 'three'"),
         ("assembly.rounds=-1", "setting 'assembly.rounds' has -1"),
-        ("panel.method=lottery", "setting 'panel.method' has 'lottery'"),
+        ("panel.method=dice", "setting 'panel.method' has 'dice'"),
         ("seed.deep=1", "setting 'seed' has"),
         ("assembly", "cannot read 'assembly'; write --set a.b=value"),
         ("name=../up", "setting 'name' has '../up'"),

@@ -1,0 +1,198 @@
+"""Margins to rake to: counted in a population, or read from a YAML or CSV file.
+
+A target names its columns and gives a count to each cell. A cell takes one entry a column; an entry
+joins labels with " | " when the published table is coarser than the population ("master's degree
+| doctorate"). People in cells that a target does not name are outside that margin, and keep their
+weight as far as it goes. Shapes: N persons, G cells.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from census_data.cells import cell_number, cells_of, joint_cells
+from census_data.population import Population
+from census_data.raking import OUTSIDE, Margin
+from plenary.errors import DataError
+from plenary.preferences import FloatArray, IntArray
+
+JOIN = " | "
+COUNT = "count"
+
+
+class Target(BaseModel):
+    """Counts, or shares, of the cells of one margin."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: tuple[str, ...] = Field(
+        min_length=1, max_length=3, description="one, two or three columns of the population"
+    )
+    cells: tuple[tuple[str | float, ...], ...] = Field(
+        min_length=1, description="one label (or labels joined by ' | ') a column, then the count"
+    )
+    source: str = Field(default="", description="where the counts come from")
+
+    @property
+    def name(self) -> str:
+        """The columns, as margins are named in reports."""
+        return " x ".join(self.columns)
+
+
+class MarginFile(BaseModel):
+    """A YAML file of margins."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    margins: tuple[Target, ...] = Field(min_length=1, description="the margins")
+
+
+class CellTarget(NamedTuple):
+    """One line of a target: labels of each column, and persons or share."""
+
+    labels: tuple[tuple[str, ...], ...]
+    persons: float
+
+    @property
+    def name(self) -> str:
+        """The cell as it stands in the file."""
+        return ", ".join(JOIN.join(alternatives) for alternatives in self.labels)
+
+
+def population_margin(
+    population: Population, columns: Sequence[str], weight: FloatArray | None = None
+) -> Target:
+    """Weighted counts of every cell that somebody is in."""
+    codes, shape = joint_cells(population, columns)
+    used = population.weight if weight is None else weight
+    counts = np.bincount(codes, used, int(np.prod(shape)))
+    labels = [cells_of(population, column).labels for column in columns]
+    held = np.flatnonzero(counts > 0)
+    lines = tuple(
+        (
+            *(labels[k][at] for k, at in enumerate(np.unravel_index(cell, shape))),
+            float(counts[cell]),
+        )
+        for cell in held
+    )
+    return Target(columns=tuple(columns), cells=lines, source=population.source.source)
+
+
+def read_targets(path: Path) -> tuple[Target, ...]:
+    """Margins of a .yaml or .csv file. A CSV file is one margin: its columns, then `count`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(
+            f"cannot read margins {str(path)!r}: {error.strerror}; check the path"
+        ) from (error)
+    except UnicodeDecodeError as error:
+        raise DataError(f"margins {str(path)!r} are not UTF-8: {error}; save them as UTF-8") from (
+            error
+        )
+    if path.suffix.lower() == ".csv":
+        return (_from_csv(text, path),)
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return _from_yaml(text, path)
+    raise DataError(f"margins {path.name!r} are in no known format; use .yaml or .csv")
+
+
+def write_targets(targets: Iterable[Target], path: Path) -> None:
+    """Write margins as YAML that `read_targets` reads."""
+    content = MarginFile(margins=tuple(targets)).model_dump(mode="json")
+    path.write_text(
+        yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100), encoding="utf-8"
+    )
+
+
+def fit_margins(
+    population: Population, targets: Sequence[Target], *, shares: bool = False
+) -> list[Margin]:
+    """Margins over the persons of a population, ready for `rake`.
+
+    With `shares` the cells of each target are scaled to the weight of the people they cover, so
+    that percentages, or counts of another year, can be used.
+    """
+    return [_fit(population, target, shares) for target in targets]
+
+
+def _fit(population: Population, target: Target, shares: bool) -> Margin:
+    lines = [_line(target, cells) for cells in target.cells]
+    codes = _codes(population, target, lines)
+    counts = np.array([line.persons for line in lines])
+    if shares:
+        counts = counts * (population.weight[codes > OUTSIDE].sum() / counts.sum())
+    return Margin(target.name, codes, counts, tuple(line.name for line in lines))
+
+
+def _codes(population: Population, target: Target, lines: Sequence[CellTarget]) -> IntArray:
+    """Line of each person [N], OUTSIDE where no line names the person's cell."""
+    joint, shape = joint_cells(population, target.columns)
+    labels = [cells_of(population, column).labels for column in target.columns]
+    lines_of = np.full(shape, OUTSIDE)
+    for number, line in enumerate(lines):
+        spots = [
+            [cell_number(known, label, column) for label in alternatives]
+            for known, column, alternatives in zip(labels, target.columns, line.labels, strict=True)
+        ]
+        for spot in product(*spots):
+            if lines_of[spot] != OUTSIDE:
+                raise DataError(
+                    f"margin {target.name!r} names cell {line.name!r} twice; keep one of the lines"
+                )
+            lines_of[spot] = number
+    return lines_of.reshape(-1)[joint]
+
+
+def _line(target: Target, cells: Sequence[str | float]) -> CellTarget:
+    if len(cells) != len(target.columns) + 1:
+        raise DataError(
+            f"line {list(cells)!r} of margin {target.name!r} is not {len(target.columns)} labels "
+            "and a count; mend it"
+        )
+    *labels, count = cells
+    try:
+        number = float(count)
+    except ValueError as error:
+        raise DataError(
+            f"count {count!r} of margin {target.name!r} is no number; mend it"
+        ) from error
+    if not (np.isfinite(number) and number >= 0):
+        raise DataError(f"count {count!r} of margin {target.name!r} is negative; mend it")
+    return CellTarget(tuple(tuple(str(label).split(JOIN)) for label in labels), number)
+
+
+def _from_yaml(text: str, path: Path) -> tuple[Target, ...]:
+    try:
+        return MarginFile.model_validate(yaml.safe_load(text)).margins
+    except yaml.YAMLError as error:
+        raise DataError(f"margins {str(path)!r} are not YAML: {error}; mend the file") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise DataError(
+            f"margins {str(path)!r}, {field!r} has {first.get('input')!r}: {first['msg']}; "
+            "mend the file"
+        ) from error
+
+
+def _from_csv(text: str, path: Path) -> Target:
+    rows = list(csv.reader(text.splitlines()))
+    if len(rows) < 2 or rows[0][-1:] != [COUNT] or len(rows[0]) < 2:
+        raise DataError(
+            f"margins {str(path)!r} have no header of columns and {COUNT!r}, or no line below it; "
+            "mend the file"
+        )
+    return Target(
+        columns=tuple(rows[0][:-1]),
+        cells=tuple(tuple(row) for row in rows[1:] if row),
+        source=path.name,
+    )

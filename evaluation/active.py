@@ -1,0 +1,190 @@
+"""The loop of asking, fitting and choosing what to ask next, until the order is known well enough.
+
+Held-out pairs are drawn at random before the first question and are never chosen adaptively.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from scipy import stats
+
+from evaluation.design import random_pairs, random_regular_pairs
+from evaluation.elicitation import Elicitation, ElicitationSettings, elicit
+from evaluation.order_pilot import OrderPilot
+from evaluation.selection import PairSet, selector
+from evaluation.thurstonian import FitSettings, UtilityFit, fit
+from plenary.chat.base import ChatBackend
+from plenary.errors import ConfigError, DataError
+from plenary.preferences import Cells, FloatArray, IntArray
+from plenary.seeding import derived_seed, generator
+
+DRAWS = 16
+
+Ask = Callable[[IntArray], Awaitable[Cells]]
+# Cells [N], number of outcomes, fit of the round before (where a warm start begins) or None.
+Fitter = Callable[[Cells, int, UtilityFit | None], UtilityFit]
+
+
+class ActiveSettings(BaseModel):
+    """How pairs are chosen, and when to stop."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    selection: Literal["swiss", "thompson", "random"] = Field(
+        default="swiss", description="rule by which the next pairs are chosen (SELECTORS)"
+    )
+    batch: int | None = Field(
+        default=None, ge=1, description="pairs a round; none is half the number of outcomes"
+    )
+    max_pairs: int | None = Field(
+        default=None, ge=1, description="most pairs asked; none is 2 K log2 K"
+    )
+    stop_kendall: float = Field(
+        default=0.95,
+        gt=0,
+        le=1,
+        description="predicted Kendall correlation with the truth at which to stop",
+    )
+    held_out_pairs: int = Field(
+        default=0, ge=0, description="random pairs asked for checking only, never fitted to"
+    )
+
+
+class Round(NamedTuple):
+    """One round: pairs so far, predicted Kendall correlation with the truth, fit converged."""
+
+    pairs: int
+    predicted: float
+    converged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """What was asked and found. stopped: "precise", "budget" or "exhausted".
+
+    pairs [P, 2] in the order chosen, with their answers `cells`; held_out [H, 2] with theirs.
+    """
+
+    pairs: IntArray
+    cells: Cells
+    held_out: IntArray
+    held_out_cells: Cells | None
+    fit: UtilityFit
+    rounds: tuple[Round, ...]
+    stopped: Literal["precise", "budget", "exhausted"]
+
+
+def predicted_kendall(mu: FloatArray, sd: FloatArray, rng: np.random.Generator) -> float:
+    """Expected Kendall correlation of mu [K] with the truth, from draws with errors sd [K]."""
+    draws = mu + sd * rng.standard_normal((DRAWS, len(mu)))
+    return float(np.mean([np.asarray(stats.kendalltau(mu, draw))[0] for draw in draws]))
+
+
+def default_fitter(settings: FitSettings | None = None) -> Fitter:
+    """The MAP fit of every answer so far; parts of the graph not yet joined are flagged."""
+    chosen = (settings or FitSettings()).model_copy(update={"disconnected": "flag"})
+    return lambda cells, outcomes, previous: fit(cells, outcomes, chosen)
+
+
+def asker(
+    backend: ChatBackend,
+    texts: Sequence[str],
+    settings: ElicitationSettings,
+    *,
+    system: str | None = None,
+    seed: int = 0,
+    on_answers: Callable[[Elicitation], None] | None = None,
+) -> Ask:
+    """Elicit batch after batch from one model; the order pilot of the first serves all.
+
+    on_answers: told of every batch, with what was excluded and undecided.
+    """
+    pilots: tuple[OrderPilot, ...] = ()
+    batches = 0
+
+    async def ask(pairs: IntArray) -> Cells:
+        nonlocal pilots, batches
+        own = derived_seed(seed, "active", "batch", batches)
+        answers = await elicit(
+            backend, texts, pairs, settings, system=system, seed=own, pilots=pilots
+        )
+        pilots, batches = pilots or answers.pilots, batches + 1
+        if on_answers is not None:
+            on_answers(answers)
+        return answers.accepted
+
+    return ask
+
+
+class _Budget(NamedTuple):
+    batch: int
+    pairs: int
+
+
+def _budget(outcomes: int, settings: ActiveSettings) -> _Budget:
+    possible = outcomes * (outcomes - 1) // 2 - settings.held_out_pairs
+    wanted = settings.max_pairs or round(2 * outcomes * np.log2(outcomes))
+    if possible < outcomes:
+        raise ConfigError(
+            f"{settings.held_out_pairs!r} held-out pairs leave {possible} of {outcomes} outcomes "
+            "to choose from; hold fewer out"
+        )
+    return _Budget(settings.batch or max(outcomes // 2, 1), min(wanted, possible))
+
+
+async def explore(
+    ask: Ask,
+    outcomes: int,
+    settings: ActiveSettings,
+    seed: int,
+    fitter: Fitter | None = None,
+    on_round: Callable[[Round], None] | None = None,
+) -> Exploration:
+    """Ask a random ring of the outcomes, then round after round what the selection chooses.
+
+    Stops when the predicted Kendall correlation reaches `stop_kendall`, at the budget of pairs, or
+    when no pair is left.
+    """
+    if outcomes < 3:
+        raise DataError(f"{outcomes!r} outcomes; active comparison needs at least 3")
+    budget, fitter = _budget(outcomes, settings), fitter or default_fitter()
+    held_out = random_pairs(
+        outcomes, settings.held_out_pairs, generator(seed, "active", "held-out")
+    )
+    taken, rng = PairSet(outcomes, held_out), generator(seed, "active", "selection")
+    ring = random_regular_pairs(outcomes, 2, rng)
+    chosen = ring[taken.lacks(ring)][: budget.pairs]
+    asked, cells, rounds, fitted = [], [], [], None
+    total, stopped = 0, None
+    while stopped is None:
+        taken.add(chosen)
+        asked.append(chosen)
+        cells.append(await ask(chosen))
+        total += len(chosen)
+        fitted = fitter(Cells.join(cells), outcomes, fitted)
+        rounds.append(Round(total, predicted_kendall(fitted.mu, fitted.sd, rng), fitted.converged))
+        if on_round is not None:
+            on_round(rounds[-1])
+        choose = selector(settings.selection)
+        chosen = choose(fitted.mu, fitted.sd, min(budget.batch, budget.pairs - total), taken, rng)
+        stopped = _stop(rounds[-1], settings, budget, len(chosen))
+    assert fitted is not None
+    checked = await ask(held_out) if len(held_out) else None
+    return Exploration(
+        np.concatenate(asked), Cells.join(cells), held_out, checked, fitted, tuple(rounds), stopped
+    )
+
+
+def _stop(
+    last: Round, settings: ActiveSettings, budget: _Budget, left: int
+) -> Literal["precise", "budget", "exhausted"] | None:
+    if last.predicted >= settings.stop_kendall:
+        return "precise"
+    if last.pairs >= budget.pairs:
+        return "budget"
+    return None if left else "exhausted"

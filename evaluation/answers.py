@@ -1,0 +1,130 @@
+"""A table of answers as a file: cells, what was undecided, and who was asked about what."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from evaluation.elicitation import Elicitation
+from evaluation.frames import frame
+from plenary.errors import DataError
+from plenary.outcomes import Outcome
+from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
+
+_KEY = b"plenary_answers"
+CELL_COLUMNS = tuple(field.name for field in fields(Cells))
+
+
+def file_hash(path: Path) -> str:
+    """Content hash of a file (blake2b-128, hex)."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+    return digest.hexdigest()
+
+
+class Origin(BaseModel):
+    """Where a table of answers comes from; stored in the file's metadata."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str = Field(description="backend that answered, or name of the file imported")
+    source_hash: str = Field(default="", description="content hash of an imported file (blake2b)")
+    outcomes: tuple[Outcome, ...] = Field(description="what the outcome indices mean")
+    frames: tuple[str, ...] = Field(description="frames that the column `frame` counts in")
+    frame_hashes: tuple[str, ...] = Field(default=(), description="hash of each frame's words")
+    settings: dict[str, str] = Field(
+        default_factory=dict, description="every setting of the elicitation or import, as text"
+    )
+    seed: int = Field(default=0, description="root of the random streams")
+    notes: tuple[str, ...] = Field(default=(), description="what was dropped or assumed")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTable:
+    """Answers of one subject, one row a cell [N].
+
+    cells: answers as given. undecided: answers for "no preference". excluded: cells that do not
+    count (answer mass below the gate). frame: position in `origin.frames`.
+    """
+
+    cells: Cells
+    undecided: FloatArray
+    excluded: BoolArray
+    frame: IntArray
+    origin: Origin
+
+    @property
+    def accepted(self) -> Cells:
+        """The cells that count."""
+        return self.cells.select(~self.excluded)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The outcomes' sentences [K]."""
+        return tuple(outcome.text for outcome in self.origin.outcomes)
+
+    @property
+    def pairs(self) -> IntArray:
+        """The distinct pairs [P, 2] asked, smaller index first, sorted."""
+        shown = np.stack([self.cells.first, self.cells.second], axis=1)
+        return np.unique(np.sort(shown, axis=1), axis=0).reshape(-1, 2)
+
+    def write(self, path: Path) -> None:
+        """Write as Parquet: the columns of Cells and the three others; origin as metadata."""
+        columns = {name: getattr(self.cells, name) for name in CELL_COLUMNS}
+        columns |= {name: getattr(self, name) for name in ("undecided", "excluded", "frame")}
+        table = pa.table(columns).replace_schema_metadata({_KEY: self.origin.model_dump_json()})
+        pq.write_table(table, path)
+
+    @classmethod
+    def read(cls, path: Path) -> AnswerTable:
+        """Read what `write` wrote; DataError when it is missing or altered."""
+        try:
+            table = pq.read_table(path)
+            origin = Origin.model_validate_json((table.schema.metadata or {})[_KEY])
+            cells = Cells(*(table[name].to_numpy() for name in CELL_COLUMNS))
+            rest = [table[name].to_numpy() for name in ("undecided", "excluded", "frame")]
+        except (OSError, KeyError, pa.ArrowInvalid, ValidationError) as error:
+            raise DataError(
+                f"cannot read answers from {str(path)!r}: {error}; elicit or import them again"
+            ) from error
+        return cls(cells, rest[0], rest[1], rest[2], origin)
+
+    @staticmethod
+    def is_one(path: Path) -> bool:
+        """Whether a file is such a table, rather than a user's own."""
+        try:
+            return _KEY in (pq.read_schema(path).metadata or {})
+        except (OSError, pa.ArrowInvalid):
+            return False
+
+
+def answer_table(
+    answers: Elicitation,
+    outcomes: tuple[Outcome, ...],
+    source: str,
+    settings: dict[str, str],
+    seed: int,
+) -> AnswerTable:
+    """The file's form of an elicitation about `outcomes` [K]."""
+    frames = answers.frames
+    return AnswerTable(
+        answers.cells,
+        answers.undecided,
+        answers.excluded,
+        answers.frame,
+        Origin(
+            source=source,
+            outcomes=outcomes,
+            frames=frames,
+            frame_hashes=tuple(frame(name).text_hash for name in frames),
+            settings=settings,
+            seed=seed,
+        ),
+    )

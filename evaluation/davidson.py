@@ -1,0 +1,124 @@
+"""Bradley-Terry with ties (Davidson), for questions that offered "no preference" as an answer.
+
+With d = mu_i - mu_j + b: P(first) : P(second) : P(tie) = e^(d/2) : e^(-d/2) : nu. Parameters are
+(mu [K], b, log nu). Source: docs/references.md, key davidson1970.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from evaluation.connectivity import components, require_connected
+from plenary.errors import DataError
+from plenary.preferences import FloatArray, IntArray
+
+PRIOR_MU, PRIOR_BIAS, PRIOR_TIE = 3.0, 2.0, 3.0
+TOLERANCE, LIMIT, SHORTEST = 1e-9, 100, 1e-8
+
+
+class TieAnswers(NamedTuple):
+    """One row a cell [N]: shown first and second; answers for the first, the second, neither."""
+
+    first: IntArray
+    second: IntArray
+    wins: FloatArray
+    losses: FloatArray
+    ties: FloatArray
+
+
+class DavidsonFit(NamedTuple):
+    """mu [K] mean 0, in log odds; sd [K] Laplace errors in that gauge; order_bias in log odds.
+
+    tie: nu; P(tie) between equals is nu / (2 + nu), 0 when nobody ever ties.
+    """
+
+    mu: FloatArray
+    sd: FloatArray
+    order_bias: float
+    tie: float
+    log_likelihood: float
+    iterations: int
+    converged: bool
+
+    def probabilities(self, i: IntArray, j: IntArray) -> FloatArray:
+        """P(i), P(j), P(tie) [..., 3] when i is shown first."""
+        log_p = _log_p(self.mu[i] - self.mu[j] + self.order_bias, float(np.log(self.tie)))
+        return np.exp(np.stack(log_p, axis=-1))
+
+
+def _log_p(d: FloatArray, log_tie: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    total = np.logaddexp(np.logaddexp(d / 2, -d / 2), log_tie)
+    return d / 2 - total, -d / 2 - total, log_tie - total
+
+
+class DavidsonObjective:
+    """Negative log posterior of theta [K + 2]; lower is better."""
+
+    def __init__(self, answers: TieAnswers, outcomes: int) -> None:
+        """Prepare the design [N, K + 1] of differences with the slot's column."""
+        n, self.answers, self.outcomes = len(answers.first), answers, outcomes
+        self.design = np.zeros((n, outcomes + 1))
+        self.design[np.arange(n), answers.first] += 1
+        self.design[np.arange(n), answers.second] -= 1
+        self.design[:, -1] = 1
+        sds = np.repeat([PRIOR_MU, PRIOR_BIAS, PRIOR_TIE], [outcomes, 1, 1])
+        self.precision = 1 / sds**2
+
+    def log_likelihood(self, theta: FloatArray) -> float:
+        """Of all answers, nats."""
+        a, (first, second, tie) = self.answers, _log_p(self.design @ theta[:-1], theta[-1])
+        return float(a.wins @ first + a.losses @ second + a.ties @ tie)
+
+    def value(self, theta: FloatArray) -> float:
+        """Negative log posterior, without its constant."""
+        return -self.log_likelihood(theta) + 0.5 * float(self.precision @ theta**2)
+
+    def slopes(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Gradient [K + 2] and Hessian [K + 2, K + 2]; the latter is exact and positive."""
+        a = self.answers
+        n = a.wins + a.losses + a.ties
+        log_p = _log_p(self.design @ theta[:-1], theta[-1])
+        first, second, tie = (np.exp(part) for part in log_p)
+        by_d = (a.wins - a.losses - n * (first - second)) / 2
+        gradient = np.append(by_d @ self.design, np.sum(a.ties - n * tie))
+        hessian = np.empty((len(theta), len(theta)))
+        own = n * (first + second - (first - second) ** 2) / 4
+        cross = -n * tie * (first - second) / 2 @ self.design
+        hessian[:-1, :-1] = (self.design.T * own) @ self.design
+        hessian[-1, :-1] = hessian[:-1, -1] = cross
+        hessian[-1, -1] = np.sum(n * tie * (1 - tie))
+        return self.precision * theta - gradient, hessian + np.diag(self.precision)
+
+
+def fit_davidson(answers: TieAnswers, outcomes: int) -> DavidsonFit:
+    """Posterior mode by damped Newton steps on the convex objective of K = `outcomes` outcomes."""
+    if not len(answers.first):
+        raise DataError("no cell was answered; a fit needs at least one answered pair")
+    require_connected(components(answers.first, answers.second, outcomes))
+    objective, theta = DavidsonObjective(answers, outcomes), np.zeros(outcomes + 2)
+    converged, count = False, 0
+    while not converged and count < LIMIT:
+        gradient, hessian = objective.slopes(theta)
+        step = -linalg.solve(hessian, gradient, assume_a="pos")
+        if -gradient @ step < TOLERANCE:
+            converged = True
+            continue
+        length, value = 1.0, objective.value(theta)
+        while objective.value(theta + length * step) > value and length > SHORTEST:
+            length /= 2
+        theta, count = theta + length * step, count + 1
+    covariance = np.linalg.inv(objective.slopes(theta)[1])[:outcomes, :outcomes]
+    centre = np.eye(outcomes) - 1 / outcomes
+    mu = theta[:outcomes]
+    return DavidsonFit(
+        mu - mu.mean(),
+        np.sqrt(np.diag(centre @ covariance @ centre)),
+        float(theta[-2]),
+        float(np.exp(theta[-1])),
+        objective.log_likelihood(theta),
+        count,
+        converged,
+    )

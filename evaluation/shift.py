@@ -1,0 +1,230 @@
+"""Which utilities moved between two fits, on a scale set by what did not move.
+
+Preference, decisiveness and order bias are separate numbers: a model that only became sharper,
+flatter or fonder of one slot moves no outcome. Method: docs/references.md, key fitting; robust
+errors-in-variables anchor (york1968), false discoveries (benjamini1995), largest null shift
+(westfall1993).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy import stats
+
+from evaluation.anchor import Line, benjamini_hochberg, robust_line, two_sided_p
+from evaluation.comparison import ComparisonSettings
+from evaluation.thurstonian import UtilityFit
+from plenary.errors import DataError
+from plenary.preferences import BoolArray, FloatArray, IntArray
+
+FEWEST_ANCHORS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class UtilityShift:
+    """What moved, one row an outcome [K], in the trimmed gauge of the fit before.
+
+    before, after, target: utilities laid on that scale by a robust line; higher is preferred.
+    shift: after minus before; low, high its interval; p_value two-sided; threshold: the size that
+    re-asking noise alone stays below in `settings.null_level` of runs, for the largest of the K
+    shifts (0 without a null run). moved: significant after Benjamini-Hochberg and beyond
+    `threshold`.
+    anchored: share of the weight that the anchoring outcomes kept; below 0.5 most moved and the
+    common scale, hence `moved`, is not to be trusted (the correlations are): name anchors in
+    advance.
+    spread_ratio: decisiveness; spread of utilities after over before on that line, each in units
+    of its own answer noise (1 unchanged, above 1 sharper).
+    order_bias_before, order_bias_after: in probits; positive favours the slot shown first.
+    inflation: root mean square of the null run's shifts in their standard errors (1: the errors
+    are right; NaN without a null run); when above 1 all errors here carry it.
+    correlation_before, correlation_after: Spearman correlation of the model's utilities with the
+    target's.
+    """
+
+    before: FloatArray
+    after: FloatArray
+    target: FloatArray
+    shift: FloatArray
+    shift_sd: FloatArray
+    low: FloatArray
+    high: FloatArray
+    p_value: FloatArray
+    threshold: FloatArray
+    moved: BoolArray
+    anchored: float
+    spread_ratio: float
+    order_bias_before: float
+    order_bias_after: float
+    inflation: float
+    correlation_before: float
+    correlation_after: float
+
+    def write(self, path: Path) -> None:
+        """Write the per-outcome columns as Parquet, the scalars in its metadata."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        scalars = {name: repr(float(getattr(self, name))) for name in _SCALARS}
+        pq.write_table(pa.table(columns).replace_schema_metadata(scalars), path)
+
+    @classmethod
+    def read(cls, path: Path) -> UtilityShift:
+        """Read what `write` wrote; DataError when the file is missing or altered."""
+        try:
+            table = pq.read_table(path)
+            metadata = table.schema.metadata or {}
+            scalars = [float(metadata[name.encode()]) for name in _SCALARS]
+            columns = [table[name].to_numpy() for name in _COLUMNS]
+        except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
+            raise DataError(
+                f"cannot read a shift from {str(path)!r}: {error}; compare again"
+            ) from error
+        return cls(*columns, *scalars)
+
+
+_FIELDS = tuple(UtilityShift.__dataclass_fields__)
+_COLUMNS, _SCALARS = _FIELDS[:10], _FIELDS[10:]
+
+
+class OnScale(NamedTuple):
+    """A fit on another's trimmed gauge: values [K], own errors [K], errors of the line [K]."""
+
+    values: FloatArray
+    sd: FloatArray
+    line_sd: FloatArray
+    anchored: float
+    slope: float
+
+
+def _line(reference: UtilityFit, fit: UtilityFit, anchors: IntArray | None) -> Line:
+    chosen = slice(None) if anchors is None else anchors
+    return robust_line(
+        reference.mu_trimmed[chosen],
+        fit.mu_trimmed[chosen],
+        reference.sd_trimmed[chosen],
+        fit.sd_trimmed[chosen],
+    )
+
+
+def on_scale(reference: UtilityFit, fit: UtilityFit, anchors: IntArray | None = None) -> OnScale:
+    """Lay `fit` on the reference's scale, by the outcomes at positions `anchors` or by all."""
+    line = _line(reference, fit, anchors)
+    if line.slope <= 0:
+        line = line._replace(slope=1.0)
+    return OnScale(
+        line.inverse(fit.mu_trimmed),
+        fit.sd_trimmed / line.slope,
+        line.error(fit.mu_trimmed),
+        float(line.weight.mean()),
+        line.slope,
+    )
+
+
+def rank_correlation(x: FloatArray, y: FloatArray) -> float:
+    """Spearman correlation; ranks of ties are averaged."""
+    return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
+
+
+def _noise_unit(fit: UtilityFit) -> float:
+    """Answer noise of a typical outcome in units of the trimmed gauge."""
+    step = np.ptp(fit.mu_trimmed) / np.ptp(fit.mu)
+    return float(np.exp(np.median(fit.log_sigma)) * step)
+
+
+class _Move(NamedTuple):
+    to: OnScale
+    shift: FloatArray
+    sd: FloatArray
+
+
+def _move(before: UtilityFit, after: UtilityFit, anchors: IntArray | None) -> _Move:
+    to = on_scale(before, after, anchors)
+    sd = np.sqrt(before.sd_trimmed**2 + to.sd**2 + to.line_sd**2)
+    return _Move(to, to.values - before.mu_trimmed, sd)
+
+
+class Null(NamedTuple):
+    """What re-asking an unchanged model does, in standard errors of a shift.
+
+    inflation: root mean square; largest: bound on the largest of K shifts at the null level.
+    """
+
+    inflation: float
+    largest: float
+
+
+def null_distribution(
+    before: UtilityFit, again: Sequence[UtilityFit], anchors: IntArray | None, level: float
+) -> Null:
+    """From fits of the same model asked `again`: how far unmoved outcomes seem to move.
+
+    One maximum says little about the distribution of the maximum. So the scale of all K shifts is
+    estimated, and the quantile of the largest of K normal shifts of that scale computed.
+    """
+    z = np.concatenate([m.shift / m.sd for m in (_move(before, f, anchors) for f in again)])
+    free, k = len(z) - 2 * len(again), len(before.mu)
+    inflation = float(np.sqrt(z @ z / free))
+    return Null(inflation, inflation * float(stats.norm.ppf((1 + level ** (1 / k)) / 2)))
+
+
+def _check(fits: Sequence[UtilityFit], anchors: IntArray | None) -> None:
+    sizes = [len(fit.mu) for fit in fits]
+    if len(set(sizes)) > 1:
+        raise DataError(
+            f"fits of {sizes!r} outcomes cannot be compared; fit all on the same outcomes"
+        )
+    if anchors is not None and len(np.unique(anchors)) < FEWEST_ANCHORS:
+        raise DataError(
+            f"{len(np.unique(anchors))!r} anchors fix no scale; name at least {FEWEST_ANCHORS}"
+        )
+
+
+def utility_shift(
+    before: UtilityFit,
+    after: UtilityFit,
+    target: UtilityFit,
+    settings: ComparisonSettings,
+    *,
+    null: Sequence[UtilityFit] = (),
+    anchors: IntArray | None = None,
+) -> UtilityShift:
+    """Which outcomes moved; all fits on the same K outcomes and the same pairs, frames and orders.
+
+    null: fits of the model before, asked again with new seeds; with none, re-asking noise is known
+    from the standard errors alone. anchors: positions of outcomes named in advance as unmoved, for
+    when most are expected to move; without, most are taken not to.
+    """
+    _check((before, after, target, *null), anchors)
+    move = _move(before, after, anchors)
+    noise = Null(np.nan, 0.0)
+    if null:
+        noise = null_distribution(before, null, anchors, settings.null_level)
+    threshold = noise.largest * move.sd
+    sd = move.sd * np.fmax(1.0, noise.inflation)
+    p_value = two_sided_p(move.shift / sd)
+    significant = benjamini_hochberg(p_value, settings.false_discovery)
+    half = stats.norm.ppf((1 + settings.level) / 2) * sd
+    return UtilityShift(
+        before=before.mu_trimmed,
+        after=move.to.values,
+        target=on_scale(before, target, anchors).values,
+        shift=move.shift,
+        shift_sd=sd,
+        low=move.shift - half,
+        high=move.shift + half,
+        p_value=p_value,
+        threshold=threshold,
+        moved=significant & (np.abs(move.shift) > threshold),
+        anchored=move.to.anchored,
+        spread_ratio=move.to.slope * _noise_unit(before) / _noise_unit(after),
+        order_bias_before=before.order_bias_probit,
+        order_bias_after=after.order_bias_probit,
+        inflation=noise.inflation,
+        correlation_before=rank_correlation(before.mu, target.mu),
+        correlation_after=rank_correlation(after.mu, target.mu),
+    )

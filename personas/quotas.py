@@ -1,0 +1,332 @@
+"""Quotas on the categories of a pool, people of equal features as one type, and relaxations.
+
+Shapes: P people of the pool, T types, Q quotas, k seats. A panel is a count of each type [T].
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.sparse import csr_array, hstack, identity, vstack
+
+from personas.margins import Attribute
+from plenary.errors import ConfigError, ConvergenceError, DataError
+from plenary.preferences import FloatArray, IntArray
+
+# Types that a quick panel leaves to the exact solver, besides one a quota; its relative gap.
+UNSETTLED, NEARLY = 10, 0.3
+
+
+class Quota(BaseModel):
+    """How many seats one category may take."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attribute: str = Field(description="name of the attribute")
+    category: str = Field(description="label of the category, or of the band of a number")
+    lower: int = Field(ge=0, description="seats at least")
+    upper: int = Field(ge=0, description="seats at most")
+
+
+class Relaxation(NamedTuple):
+    """A quota as it was and as it would have to be."""
+
+    quota: Quota
+    lower: int
+    upper: int
+
+
+class InfeasibleQuotas(ConfigError):
+    """No panel meets the quotas; carries the smallest change that would make one possible."""
+
+    def __init__(self, relaxations: Sequence[Relaxation], seats: int) -> None:
+        self.relaxations = tuple(relaxations)
+        changes = "; ".join(
+            f"{r.quota.attribute}={r.quota.category!r} from {r.quota.lower}-{r.quota.upper} "
+            f"to {r.lower}-{r.upper}"
+            for r in relaxations
+        )
+        super().__init__(
+            f"no panel of {seats!r} from this pool meets the quotas; the smallest change that "
+            f"makes one possible: {changes}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A pool whose people of equal features are one type.
+
+    type_of [P]: type of each person. sizes [T]: people of the type. member [Q, T]: 1 where the
+    type counts toward the quota. lower [Q], upper [Q]: bounds. seats: k.
+    """
+
+    type_of: IntArray
+    sizes: IntArray
+    member: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    seats: int
+    quotas: tuple[Quota, ...]
+
+    def counts(self, people: IntArray) -> IntArray:
+        """Members of each type [T] among people given by position."""
+        return np.bincount(self.type_of[people], minlength=len(self.sizes))
+
+    def meets(self, panel: IntArray) -> bool:
+        """Whether a panel [T] has the right size and meets every quota."""
+        sums = self.member @ panel
+        fits = np.all(panel <= self.sizes) and int(panel.sum()) == self.seats
+        return bool(fits and np.all(sums >= self.lower) and np.all(sums <= self.upper))
+
+    def constraints(self) -> list[LinearConstraint]:
+        """Quotas and the number of seats as linear constraints on a panel [T]."""
+        whole = LinearConstraint(np.ones((1, len(self.sizes))), self.seats, self.seats)
+        if not len(self.quotas):
+            return [whole]
+        return [whole, _rows_between(csr_array(self.member), self.lower, self.upper)]
+
+    def best_panel(self, value: FloatArray) -> IntArray:
+        """The feasible panel [T] with the greatest value @ panel."""
+        answer = milp(
+            -value,
+            integrality=np.ones(len(self.sizes)),
+            bounds=_between(np.zeros(len(self.sizes)), self.sizes),
+            constraints=self.constraints(),
+        )
+        if answer.x is None:
+            if answer.status == 2:
+                raise InfeasibleQuotas(smallest_relaxation(self), self.seats)
+            raise ConvergenceError(
+                f"the solver stopped with {answer.message!r}; use fewer or wider quotas"
+            )
+        return np.round(answer.x).astype(np.int64)
+
+    def good_panel(self, value: FloatArray) -> IntArray:
+        """A feasible panel [T] with nearly the greatest value @ panel, many times faster.
+
+        The fractional optimum has no more broken counts than quotas; these and the types next to
+        change are settled exactly, the others rounded.
+        """
+        held = csr_array(self.member)
+        whole = linprog(
+            -value,
+            A_ub=vstack([held, -held]),
+            b_ub=np.concatenate([self.upper, -self.lower]),
+            A_eq=np.ones((1, len(value))),
+            b_eq=[self.seats],
+            bounds=np.stack([np.zeros(len(value)), self.sizes], axis=1),
+            method="highs",
+        )
+        if whole.x is None:
+            return self.best_panel(value)
+        panel = np.round(whole.x)
+        doubt = np.abs(whole.lower.marginals + whole.upper.marginals)
+        doubt[np.abs(whole.x - panel) > 1e-6] = -1.0
+        free = np.argsort(doubt, kind="stable")[: UNSETTLED + len(self.quotas)]
+        panel[free] = 0
+        rest = replace(
+            self,
+            sizes=self.sizes[free],
+            member=self.member[:, free],
+            lower=self.lower - self.member @ panel,
+            upper=self.upper - self.member @ panel,
+            seats=self.seats - int(panel.sum()),
+        )
+        answer = milp(
+            -value[free],
+            integrality=np.ones(len(free)),
+            bounds=_between(np.zeros(len(free)), rest.sizes),
+            constraints=rest.constraints(),
+            options={"mip_rel_gap": NEARLY},
+        )
+        if answer.x is None:
+            return self.best_panel(value)
+        panel[free] = np.round(answer.x)
+        return panel.astype(np.int64)
+
+
+def quota_problem(
+    columns: Sequence[Attribute], quotas: Sequence[Quota], seats: int, people: int
+) -> Problem:
+    """The pool as a problem; ConfigError for quotas that no pool could have.
+
+    columns: attributes of the pool's people [P]; only those with a quota tell types apart.
+    """
+    if seats > people:
+        raise ConfigError(
+            f"a panel of {seats!r} from a pool of {people!r}; ask for fewer or widen the pool"
+        )
+    by_name = {column.name: column for column in columns}
+    codes = [_code(quota, by_name, seats) for quota in quotas]
+    _check_repeats(quotas)
+    used = sorted({quota.attribute for quota in quotas})
+    features = (
+        np.stack([by_name[name].codes for name in used], 1) if used else np.zeros((people, 1))
+    )
+    rows, type_of, sizes = np.unique(features, axis=0, return_inverse=True, return_counts=True)
+    member = np.array(
+        [rows[:, used.index(q.attribute)] == c for q, c in zip(quotas, codes, strict=True)]
+    )
+    return Problem(
+        type_of.reshape(-1),
+        sizes,
+        member.reshape(len(quotas), len(sizes)).astype(np.float64),
+        np.array([quota.lower for quota in quotas], dtype=np.float64),
+        np.array([quota.upper for quota in quotas], dtype=np.float64),
+        seats,
+        tuple(quotas),
+    )
+
+
+def smallest_relaxation(problem: Problem) -> list[Relaxation]:
+    """The fewest seats by which bounds must move, over all quotas, for a panel to exist."""
+    types, count = len(problem.sizes), len(problem.quotas)
+    cost = np.concatenate([np.zeros(types), np.ones(2 * count)])
+    slack = identity(count)
+    shifted = csr_array(hstack([csr_array(problem.member), slack, -slack]))
+    whole = np.concatenate([np.ones(types), np.zeros(2 * count)])[None, :]
+    seats = float(problem.seats)
+    answer = milp(
+        cost,
+        integrality=np.ones(len(cost)),
+        bounds=_between(
+            np.zeros(len(cost)), np.concatenate([problem.sizes, np.full(2 * count, seats)])
+        ),
+        constraints=[
+            LinearConstraint(whole, seats, seats),
+            _rows_between(shifted, problem.lower, problem.upper),
+        ],
+    )
+    if answer.x is None:
+        raise ConvergenceError(
+            f"the solver stopped with {answer.message!r}; use fewer or wider quotas"
+        )
+    moves = np.round(answer.x[types:]).astype(int)
+    return [
+        Relaxation(quota, quota.lower - int(down), quota.upper + int(up))
+        for quota, down, up in zip(problem.quotas, moves[:count], moves[count:], strict=True)
+        if down or up
+    ]
+
+
+def proportional_quotas(
+    columns: Sequence[Attribute], weight: FloatArray, seats: int
+) -> tuple[Quota, ...]:
+    """The population's share of seats for every category of the columns, rounded down and up."""
+    found = []
+    for column in columns:
+        shares = column.shares(weight) * seats
+        found += [
+            Quota(
+                attribute=column.name,
+                category=label,
+                lower=int(np.floor(share + 1e-9)),
+                upper=int(np.ceil(share - 1e-9)),
+            )
+            for label, share in zip(column.labels, shares.tolist(), strict=True)
+        ]
+    return tuple(found)
+
+
+def read_quotas(path: Path) -> tuple[Quota, ...]:
+    """Quotas from YAML or JSON, {attribute: {category: [lower, upper]}}, or from CSV.
+
+    The CSV has the columns attribute, category, lower, upper. DataError for anything else.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(
+            f"cannot read quotas from {str(path)!r}: {error.strerror}; check the path"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{str(path)!r} is not UTF-8: {error.reason}; save it as UTF-8") from error
+    rows = _csv_rows(text) if path.suffix.lower() == ".csv" else _tree_rows(text, path)
+    if not rows:
+        raise DataError(f"{str(path)!r} holds no quota; give at least one")
+    try:
+        return tuple(Quota.model_validate(row) for row in rows)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(
+            f"quota {first['loc'][-1]!r} is {first.get('input')!r} in {str(path)!r}: "
+            f"{first['msg']}; mend the file"
+        ) from error
+
+
+def _between(lower: FloatArray, upper: FloatArray | IntArray) -> Bounds:
+    # SciPy's annotations say float where its documentation says array.
+    return Bounds(lower, upper)  # pyright: ignore[reportArgumentType]
+
+
+def _rows_between(rows: csr_array, lower: FloatArray, upper: FloatArray) -> LinearConstraint:
+    return LinearConstraint(rows, lower, upper)  # pyright: ignore[reportArgumentType]
+
+
+def _csv_rows(text: str) -> list[dict[str, str]]:
+    return [dict(row) for row in csv.DictReader(io.StringIO(text))]
+
+
+def _tree_rows(text: str, path: Path) -> list[dict[str, object]]:
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise DataError(f"{str(path)!r} is neither YAML nor JSON: {error}; mend it") from error
+    if not isinstance(tree, Mapping):
+        _bad_shape(tree, path)
+    rows: list[dict[str, object]] = []
+    for name, categories in tree.items():
+        if not isinstance(categories, Mapping):
+            _bad_shape(categories, path)
+        for category, bounds in categories.items():
+            if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
+                _bad_shape(bounds, path)
+            low, high = bounds
+            rows.append(
+                {"attribute": str(name), "category": str(category), "lower": low, "upper": high}
+            )
+    return rows
+
+
+def _bad_shape(found: object, path: Path) -> NoReturn:
+    raise DataError(
+        f"{found!r} in {str(path)!r} is not of the form attribute: {{category: [lower, upper]}}; "
+        "mend the file"
+    )
+
+
+def _code(quota: Quota, columns: Mapping[str, Attribute], seats: int) -> int:
+    if quota.attribute not in columns:
+        raise ConfigError(
+            f"quota on unknown attribute {quota.attribute!r}; use one of {', '.join(columns)}"
+        )
+    labels = columns[quota.attribute].labels
+    if quota.category not in labels:
+        raise ConfigError(
+            f"quota on unknown category {quota.category!r} of {quota.attribute!r}; "
+            f"use one of {', '.join(map(repr, labels))}"
+        )
+    if quota.lower > min(quota.upper, seats):
+        raise ConfigError(
+            f"quota {quota.attribute}={quota.category!r} wants at least {quota.lower!r} and "
+            f"at most {quota.upper!r} of {seats!r} seats; lower the first"
+        )
+    return labels.index(quota.category)
+
+
+def _check_repeats(quotas: Sequence[Quota]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for quota in quotas:
+        key = quota.attribute, quota.category
+        if key in seen:
+            raise ConfigError(f"two quotas on {key[0]}={key[1]!r}; keep one")
+        seen.add(key)

@@ -1,0 +1,73 @@
+"""Panel against population, category by category, with the band that sampling alone would give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from census_data.population import Population
+from personas.margins import DEFAULT_ATTRIBUTES, attributes
+from personas.persona import Panel
+from plenary.errors import DataError
+
+BAND = 1.959964
+
+
+class CategoryShare(NamedTuple):
+    """One category: weighted shares, the band of 95 % of simple random samples, citizens in it.
+
+    low, high: the population's share plus and minus 1.96 standard errors of a sample of the
+    panel's effective size. inside: the panel's share lies in the band.
+    """
+
+    attribute: str
+    category: str
+    population: float
+    panel: float
+    low: float
+    high: float
+    citizens: int
+
+    @property
+    def inside(self) -> bool:
+        """Whether the panel's share is within what sampling error explains."""
+        return self.low <= self.panel <= self.high
+
+
+def representativeness(
+    population: Population, panel: Panel, names: Sequence[str] = DEFAULT_ATTRIBUTES
+) -> tuple[CategoryShare, ...]:
+    """Shares of every category that somebody is in, population and panel."""
+    order = np.argsort(population.row_id)
+    row_ids = np.array([persona.row_id for persona in panel])
+    found = np.searchsorted(population.row_id, row_ids, sorter=order).clip(max=len(order) - 1)
+    rows = order[found]
+    stray = population.row_id[rows] != row_ids
+    if stray.any():
+        raise DataError(
+            f"row {int(row_ids[stray][0])!r} is not in the population; "
+            "compare a panel with the population it was drawn from"
+        )
+    table = []
+    for column in attributes(population, names):
+        truth = column.shares(population.weight)
+        codes, size = column.codes[rows], len(column.labels)
+        drawn = np.bincount(codes, panel.weight, size) / panel.weight.sum()
+        counts = np.bincount(codes, minlength=size)
+        error = BAND * np.sqrt(truth * (1 - truth) / panel.effective_size)
+        for k in np.flatnonzero((truth > 0) | (drawn > 0)).tolist():
+            share = float(truth[k])
+            table.append(
+                CategoryShare(
+                    column.name,
+                    column.labels[k],
+                    share,
+                    float(drawn[k]),
+                    max(0.0, share - float(error[k])),
+                    min(1.0, share + float(error[k])),
+                    int(counts[k]),
+                )
+            )
+    return tuple(table)

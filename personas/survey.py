@@ -1,0 +1,203 @@
+"""A survey to hold personas against: items, groups, and the shares of each answer by group.
+
+The packaged one is the General Social Survey [gss]; a user's own comes as a folder of the same
+three files: survey.json (this model), shares.csv and, where known, coefficients.csv.
+Shapes: C citizens, A answers of an item.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from personas.persona import Persona
+from plenary.errors import DataError
+from plenary.preferences import FloatArray
+
+SURVEY_FILE, SHARES_FILE, COEFFICIENTS_FILE = "survey.json", "shares.csv", "coefficients.csv"
+ALL = "all"
+LARGEST_SUM_ERROR = 0.02
+
+
+class Item(BaseModel):
+    """One closed question."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    about: str = Field(min_length=1, description="what is asked about, in a few words")
+    answers: tuple[str, ...] = Field(min_length=2, max_length=20, description="in scale order")
+    ordered: bool = Field(default=True, description="answers are steps of a scale")
+    retest: float | None = Field(
+        default=None, gt=0, le=1, description="share of people who repeat their answer later"
+    )
+
+
+class Grouping(BaseModel):
+    """How a citizen falls into one of the survey's groups by one attribute."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attribute: str = Field(description="field of the persona")
+    groups: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="group -> values of the attribute that it holds"
+    )
+    edges: tuple[float, ...] = Field(
+        default=(), description="lower edges of the bands of a number, lowest first"
+    )
+    labels: tuple[str, ...] = Field(default=(), description="group of each band")
+
+    def group(self, persona: Persona) -> str | None:
+        """The citizen's group, None when the attribute is unknown."""
+        value = getattr(persona, self.attribute)
+        if value is None:
+            return None
+        if self.edges:
+            at = int(np.searchsorted(self.edges, value, side="right")) - 1
+            return self.labels[at] if at >= 0 else None
+        return next((name for name, values in self.groups.items() if value in values), None)
+
+
+class SurveyFile(BaseModel):
+    """The file survey.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="short name of the survey")
+    source: str = Field(description="publisher, waves and terms, for every record made with it")
+    items: dict[str, Item] = Field(min_length=1, description="item -> question")
+    groupings: dict[str, Grouping] = Field(min_length=1, description="name -> grouping")
+
+
+class Coefficient(NamedTuple):
+    """Effect of a demographic term on the standardised answer code, and its standard error."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Items, groupings and figures.
+
+    shares: (item, grouping, group) -> share of every answer [A]; ("all", "all") is everybody.
+    bases: the same keys -> respondents. coefficients: item -> term -> effect.
+    """
+
+    file: SurveyFile
+    shares: Mapping[tuple[str, str, str], FloatArray]
+    bases: Mapping[tuple[str, str, str], int]
+    coefficients: Mapping[str, Mapping[str, Coefficient]]
+
+    def marginal(self, item: str) -> FloatArray:
+        """Everybody's share of each answer [A]."""
+        return self.shares[item, ALL, ALL]
+
+
+def load_survey(folder: Path | None = None) -> Survey:
+    """The packaged General Social Survey, or the survey in a folder of one's own."""
+    where = folder or Path(str(resources.files("personas"))) / "surveys"
+    file = _read_file(where / SURVEY_FILE)
+    shares, bases = _read_shares(where / SHARES_FILE, file)
+    for item in file.items:
+        if (item, ALL, ALL) not in shares:
+            raise DataError(
+                f"no shares of everybody for item {item!r} in {str(where / SHARES_FILE)!r}; "
+                "add rows with by=all and stratum=all"
+            )
+    coefficients = where / COEFFICIENTS_FILE
+    effects = _read_coefficients(coefficients) if coefficients.exists() else {}
+    return Survey(file, shares, bases, effects)
+
+
+def _read_file(path: Path) -> SurveyFile:
+    try:
+        file = SurveyFile.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise DataError(
+            f"cannot read the survey {str(path)!r}: {error.strerror}; check the path"
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise DataError(
+            f"survey {str(path)!r} has {first.get('input')!r} at {place!r}: {first['msg']}; "
+            "mend the file"
+        ) from error
+    for name, grouping in file.groupings.items():
+        if grouping.attribute not in Persona.model_fields:
+            raise DataError(
+                f"grouping {name!r} is by {grouping.attribute!r}, which no persona has; "
+                f"use one of {', '.join(Persona.model_fields)}"
+            )
+        if bool(grouping.groups) == bool(grouping.edges) or len(grouping.edges) != len(
+            grouping.labels
+        ):
+            raise DataError(
+                f"grouping {name!r} needs either groups, or edges with as many labels; mend it"
+            )
+    return file
+
+
+def _read_shares(
+    path: Path, file: SurveyFile
+) -> tuple[dict[tuple[str, str, str], FloatArray], dict[tuple[str, str, str], int]]:
+    shares: dict[tuple[str, str, str], FloatArray] = {}
+    bases: dict[tuple[str, str, str], int] = {}
+    for row in _rows(path, ("item", "by", "stratum", "response", "n", "share")):
+        if row["item"] not in file.items:
+            continue
+        key = row["item"], row["by"], row["stratum"]
+        answers = len(file.items[row["item"]].answers)
+        code = int(_number(row["response"], path))
+        if not 1 <= code <= answers:
+            raise DataError(
+                f"response {code!r} of item {row['item']!r} is none of its {answers} answers; "
+                f"mend {str(path)!r}"
+            )
+        shares.setdefault(key, np.zeros(answers))[code - 1] = _number(row["share"], path)
+        bases[key] = int(_number(row["n"], path))
+    for key, values in shares.items():
+        if abs(values.sum() - 1) > LARGEST_SUM_ERROR or values.min() < 0:
+            raise DataError(
+                f"shares {values.tolist()!r} of {'/'.join(key)!r} do not add up to 1; "
+                f"mend {str(path)!r}"
+            )
+        values /= values.sum()
+    return shares, bases
+
+
+def _read_coefficients(path: Path) -> dict[str, dict[str, Coefficient]]:
+    found: dict[str, dict[str, Coefficient]] = {}
+    for row in _rows(path, ("item", "term", "coef", "se")):
+        effect = Coefficient(_number(row["coef"], path), _number(row["se"], path))
+        found.setdefault(row["item"], {})[row["term"]] = effect
+    return found
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            reader = csv.DictReader(handle)
+            rows = [dict(row) for row in reader]
+    except OSError as error:
+        raise DataError(f"cannot read {str(path)!r}: {error.strerror}; check the path") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{str(path)!r} is not UTF-8: {error.reason}; save it as UTF-8") from error
+    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+    if missing:
+        raise DataError(f"{str(path)!r} lacks the columns {missing!r}; add them")
+    return rows
+
+
+def _number(text: str, path: Path) -> float:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        raise DataError(f"{text!r} in {str(path)!r} is no number; mend the file") from None

@@ -1,0 +1,100 @@
+"""Swap selection: a panel whose one- and two-way margins are those of the population.
+
+From a draw proportional to weight, one citizen after another is set against other candidates drawn
+proportional to weight, and leaves for the one who brings the panel's counts nearest. N persons,
+C citizens, D candidates, M margins, T cells of all margins together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from personas.draws import Selection, inclusion_probabilities, systematic_draw
+from personas.margins import Attribute, margins
+from plenary.preferences import BoolArray, FloatArray, IntArray
+
+ONE_WAY_FACTOR = 3.0
+CANDIDATES = 24_000
+COMPARED = 2_500
+# Sweeps over the citizens without any change after which the search ends, and steps at most.
+PATIENCE, STEPS = 4, 4_000
+
+
+def swap_draw(
+    weight: FloatArray, columns: Sequence[Attribute], citizens: int, rng: np.random.Generator
+) -> Selection:
+    """Discrepancy-minimising draw; inclusion probabilities are estimates.
+
+    They are those of the draw it starts from: who is kept depends on the others, and only repeated
+    draws could tell the difference.
+    """
+    chance = inclusion_probabilities(weight, citizens)
+    reserve = min(len(weight), max(CANDIDATES, 4 * citizens))
+    pool = systematic_draw(weight, reserve, rng).positions
+    table = _Discrepancy(weight, columns, pool, citizens)
+    members = rng.choice(reserve, citizens, replace=False)
+    chosen = _improve(table, members, rng)
+    positions = pool[rng.permutation(chosen)]
+    return Selection(positions, chance[positions], "estimated")
+
+
+def _improve(table: _Discrepancy, members: IntArray, rng: np.random.Generator) -> IntArray:
+    members = members.copy()
+    taken = np.zeros(table.codes.shape[1], dtype=bool)
+    taken[members] = True
+    table.fill(members)
+    steps = idle = 0
+    while idle < PATIENCE and steps < STEPS:
+        idle += 1
+        for seat in rng.permutation(len(members)):
+            steps += 1
+            better = table.replacement(int(members[seat]), taken, rng)
+            if better is not None:
+                taken[members[seat]], taken[better] = False, True
+                members[seat] = better
+                idle = 0
+            if steps >= STEPS:
+                break
+    return members
+
+
+class _Discrepancy:
+    """Weighted sum over all cells of |citizens in the cell - expected citizens|; lower is better.
+
+    codes [M, D]: cell of every candidate in every margin, numbered over all margins.
+    excess [T]: citizens in the cell minus expected. importance [T]: one-way cells count more.
+    """
+
+    def __init__(
+        self, weight: FloatArray, columns: Sequence[Attribute], pool: IntArray, citizens: int
+    ) -> None:
+        whole, part = margins(columns), margins(columns, pool)
+        starts = np.cumsum([0, *(margin.cells for margin in whole)])
+        self.codes = np.stack([m.codes + start for m, start in zip(part, starts, strict=False)])
+        shares = [np.bincount(m.codes, weight, m.cells) / weight.sum() for m in whole]
+        self._expected = np.concatenate(shares) * citizens
+        factors = np.where([len(m.names) == 1 for m in whole], ONE_WAY_FACTOR * len(columns) / 4, 1)
+        self._importance = np.repeat(factors, [m.cells for m in whole])
+        self.excess = -self._expected
+
+    def fill(self, members: IntArray) -> None:
+        """Count these candidates [C] as the panel."""
+        counts = np.bincount(self.codes[:, members].ravel(), minlength=len(self._expected))
+        self.excess = counts - self._expected
+
+    def replacement(self, member: int, taken: BoolArray, rng: np.random.Generator) -> int | None:
+        """A candidate who serves better than the member, already counted in; else None."""
+        own = self.codes[:, member]
+        self.excess[own] -= 1
+        gain = (np.abs(self.excess + 1) - np.abs(self.excess)) * self._importance
+        candidates = self.codes.shape[1]
+        compared = min(COMPARED, candidates)
+        start = int(rng.integers(candidates - compared + 1))
+        scores = gain.take(self.codes[:, start : start + compared]).sum(axis=0)
+        scores[taken[start : start + compared]] = np.inf
+        best = int(scores.argmin())
+        found = start + best if scores[best] < gain[own].sum() - 1e-9 else None
+        self.excess[self.codes[:, member if found is None else found]] += 1
+        return found

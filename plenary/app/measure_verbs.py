@@ -1,0 +1,314 @@
+"""Measuring without a run: elicit from any backend, fit and compare any table of answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from evaluation.active import ActiveSettings, asker, explore
+from evaluation.answers import AnswerTable, answer_table
+from evaluation.comparison import ComparisonSettings
+from evaluation.cost import Cost, estimate_cost
+from evaluation.design import all_pairs, balanced_pairs
+from evaluation.elicitation import Elicitation, elicit
+from evaluation.imported import ImportSettings, import_votes
+from evaluation.selection import SELECTORS
+from evaluation.shift import UtilityShift, utility_shift
+from evaluation.thurstonian import FitSettings, UtilityFit, fit
+from plenary.app.config import PipelineConfig
+from plenary.app.models import open_model
+from plenary.app.plan import chosen_outcomes
+from plenary.chat.base import ChatBackend
+from plenary.chat.cache import CachedBackend, SqliteStore
+from plenary.errors import ConfigError, DataError
+from plenary.outcomes import Catalogue, load_outcomes
+from plenary.preferences import IntArray
+from plenary.seeding import generator
+
+FIXED = ("balanced", "all")
+DESIGNS = (*FIXED, *SELECTORS)
+VOTE_FILES = (".csv", ".jsonl", ".parquet", ".pq", ".json")
+Record = dict[str, object]
+
+
+class Request(NamedTuple):
+    """What is to be elicited: settings, number of pairs, how they are chosen, where answers go."""
+
+    config: PipelineConfig
+    pairs: int | None
+    design: str
+    output: Path
+
+
+def is_votes(source: str | None) -> bool:
+    """Whether a command-line argument names a file of answers rather than a config."""
+    return source is not None and Path(source).suffix.lower() in VOTE_FILES
+
+
+def settings_as_text(settings: BaseModel) -> dict[str, str]:
+    """Every setting with its value."""
+    return {name: json.dumps(value) for name, value in settings.model_dump(mode="json").items()}
+
+
+def _catalogue(config: PipelineConfig) -> Catalogue:
+    return chosen_outcomes(config.outcomes, config.seed, embedded_reads=config.model == "embedded")
+
+
+def _pair_count(request: Request, outcomes: int) -> int:
+    possible = outcomes * (outcomes - 1) // 2
+    if request.design == "all":
+        return possible
+    wanted = request.pairs or round(2 * outcomes * np.log2(outcomes))
+    return min(wanted, possible) if request.pairs is None else wanted
+
+
+def _pairs(request: Request, outcomes: int) -> IntArray:
+    """The pairs of a design that is fixed beforehand."""
+    if request.design == "all":
+        return all_pairs(outcomes)
+    rng = generator(request.config.seed, "measure", "pairs")
+    return balanced_pairs(outcomes, _pair_count(request, outcomes), rng)
+
+
+def dry_run_record(request: Request) -> Record:
+    """What `measure` would ask: calls and tokens; no model is opened. Active designs: at most."""
+    _check_design(request.design)
+    catalogue, settings = _catalogue(request.config), request.config.elicitation
+    count = _pair_count(request, len(catalogue))
+    cost = estimate_cost(catalogue.texts, count, settings, request.config.seed)
+    return _cost_record(request, catalogue, count, cost)
+
+
+def _cost_record(request: Request, catalogue: Catalogue, pairs: int, cost: Cost) -> Record:
+    return {
+        "model": request.config.model,
+        "outcomes": len(catalogue),
+        "design": request.design,
+        "pairs": pairs,
+        "frames": list(request.config.elicitation.frames),
+        "calls_exact": cost.calls_exact,
+        "calls_sampled": cost.calls_sampled,
+        "prompt_tokens_exact": cost.prompt_tokens_exact,
+        "prompt_tokens_sampled": cost.prompt_tokens_sampled,
+        "completion_tokens_sampled": cost.completion_tokens_sampled,
+        "note": "exact: the backend gives probabilities; sampled: it gives answers; tokens are "
+        "estimated at 4 characters each",
+    }
+
+
+def _check_design(design: str) -> None:
+    if design not in DESIGNS:
+        raise ConfigError(f"unknown design {design!r}; use one of {', '.join(DESIGNS)}")
+
+
+def measure(request: Request) -> Record:
+    """Ask the model and write the table of answers; calls already made are not made again."""
+    _check_design(request.design)
+    config, catalogue = request.config, _catalogue(request.config)
+    request.output.parent.mkdir(parents=True, exist_ok=True)
+    model = open_model(config.model, config, config.budget)
+    with SqliteStore(request.output.with_suffix(".calls.sqlite")) as store:
+        backend = CachedBackend(model, store)
+        if request.design in FIXED:
+            pairs = _pairs(request, len(catalogue))
+            answers = asyncio.run(
+                elicit(backend, catalogue.texts, pairs, config.elicitation, seed=config.seed)
+            )
+        else:
+            answers = _explored(request, backend, catalogue)
+    settings_text = settings_as_text(config.elicitation) | {"design": request.design}
+    table = answer_table(answers, catalogue.outcomes, model.name, settings_text, config.seed)
+    table.write(request.output)
+    return _answers_record(request, answers, table, model.counts.calls)
+
+
+def _explored(request: Request, backend: ChatBackend, catalogue: Catalogue) -> Elicitation:
+    """Answers to pairs chosen round by round."""
+    config, parts = request.config, list[Elicitation]()
+    settings = ActiveSettings.model_validate(
+        {"selection": request.design, "max_pairs": _pair_count(request, len(catalogue))}
+    )
+    ask = asker(
+        backend, catalogue.texts, config.elicitation, seed=config.seed, on_answers=parts.append
+    )
+    asyncio.run(explore(ask, len(catalogue), settings, config.seed))
+    return Elicitation.join(parts)
+
+
+def _answers_record(
+    request: Request, answers: Elicitation, table: AnswerTable, calls: int
+) -> Record:
+    listed = answers.excluded_cells
+    return {
+        "answers": str(request.output),
+        "model": table.origin.source,
+        "pairs": len(table.pairs),
+        "cells": len(answers.cells),
+        "asked": answers.asked,
+        "calls_made": calls,
+        "invalid_share": round(answers.invalid_share, 4),
+        "undecided_share": round(_undecided(table), 4),
+        "mean_answer_mass": _mean(answers.mass),
+        "excluded_cells": len(listed),
+        "excluded_frames": list(answers.excluded_frames),
+        "order_pilots": [pilot._asdict() for pilot in answers.pilots],
+    }
+
+
+def _mean(values: np.ndarray) -> float | None:
+    known = values[~np.isnan(values)]
+    return round(float(known.mean()), 4) if len(known) else None
+
+
+def _undecided(table: AnswerTable) -> float:
+    """Share of the readable answers that chose neither outcome."""
+    total = float(table.cells.trials.sum() + table.undecided.sum())
+    return float(table.undecided.sum()) / total if total else 0.0
+
+
+def read_votes(
+    path: Path, outcomes: Path | None, edges: str = "all", order: str = "listed"
+) -> AnswerTable:
+    """A table of answers of ours, of the user, or a published preference graph."""
+    try:
+        settings = ImportSettings.model_validate({"edges": edges, "order": order})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(
+            f"{first['loc'][0]} has {first['input']!r}: {first['msg']}; change the option"
+        ) from error
+    return import_votes(path, load_outcomes(outcomes) if outcomes else None, settings)
+
+
+def votes_record(tables: Sequence[AnswerTable]) -> Record:
+    """What is in files of votes: nothing is asked of a model to use them."""
+    return {
+        "calls": 0,
+        "tokens": 0,
+        "files": [table.origin.source for table in tables],
+        "outcomes": [len(table.texts) for table in tables],
+        "pairs": [len(table.pairs) for table in tables],
+        "answers": [float(table.accepted.trials.sum()) for table in tables],
+        "invalid": [float(table.cells.invalid.sum()) for table in tables],
+        "notes": [note for table in tables for note in table.origin.notes],
+    }
+
+
+def fit_votes(table: AnswerTable, settings: FitSettings, stem: Path) -> Record:
+    """Fit a table of answers and write `stem`.parquet and .json, and the ranking as .csv."""
+    fitted = fit(table.accepted, len(table.origin.outcomes), settings)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    fitted.save(stem)
+    _write_ranking(fitted, table, stem.with_suffix(".csv"))
+    order = np.argsort(-fitted.mu)
+    return {
+        "utilities": str(stem.with_suffix(".csv")),
+        "source": table.origin.source,
+        "outcomes": len(fitted.mu),
+        "pairs": len(table.pairs),
+        "answers": float(table.accepted.trials.sum()),
+        "undecided_share": round(_undecided(table), 4),
+        "converged": fitted.converged,
+        "order_bias": round(fitted.order_bias, 4),
+        "lapse": round(fitted.lapse, 4),
+        "log_likelihood": round(fitted.log_likelihood, 3),
+        "components": int(fitted.component.max()) + 1,
+        "separated": int(fitted.separated.sum()),
+        "most_preferred": [table.texts[k] for k in order[:3]],
+        "least_preferred": [table.texts[k] for k in order[-3:]],
+        "notes": list(table.origin.notes),
+    }
+
+
+def _write_ranking(fitted: UtilityFit, table: AnswerTable, path: Path) -> None:
+    """Outcomes by falling utility, as CSV."""
+    lines = ["rank,id,utility,standard_error,text"]
+    for rank, k in enumerate(np.argsort(-fitted.mu).tolist(), 1):
+        outcome = table.origin.outcomes[k]
+        quoted = [f'"{text.replace(chr(34), chr(34) * 2)}"' for text in (outcome.id, outcome.text)]
+        lines.append(f"{rank},{quoted[0]},{fitted.mu[k]:.6f},{fitted.sd[k]:.6f},{quoted[1]}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+class Sides(NamedTuple):
+    """Answers before and after; before again (the null run); the target. All on one catalogue."""
+
+    before: AnswerTable
+    after: AnswerTable
+    again: AnswerTable | None
+    target: AnswerTable | None
+
+
+def compare_votes(
+    sides: Sides, fitting: FitSettings, settings: ComparisonSettings, output: Path
+) -> Record:
+    """Fit before and after on the same outcomes and say which of them moved."""
+    texts = _same_outcomes(sides)
+    fits = [None if t is None else fit(t.accepted, len(texts), fitting) for t in sides]
+    before, after, again, target = fits
+    assert before is not None
+    assert after is not None
+    null = (again,) if again is not None else ()
+    shift = utility_shift(before, after, target or before, settings, null=null)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    shift.write(output)
+    record: Record = {
+        "shift": str(output),
+        "outcomes": len(texts),
+        "moved": int(shift.moved.sum()),
+        "moved_outcomes": _moved(shift, texts),
+        "decisiveness_ratio": round(shift.spread_ratio, 4),
+        "anchored": round(shift.anchored, 4),
+        "order_bias_before": round(before.order_bias, 4),
+        "order_bias_after": round(after.order_bias, 4),
+        "undecided_before": round(_undecided(sides.before), 4),
+        "undecided_after": round(_undecided(sides.after), 4),
+        "mean_answer_mass_before": _mean(sides.before.cells.mass),
+        "mean_answer_mass_after": _mean(sides.after.cells.mass),
+        "warnings": _warnings(sides),
+    }
+    if target is not None:
+        record["correlation_with_target_before"] = round(shift.correlation_before, 4)
+        record["correlation_with_target_after"] = round(shift.correlation_after, 4)
+    return record
+
+
+def _same_outcomes(sides: Sides) -> tuple[str, ...]:
+    texts = [table.texts for table in sides if table is not None]
+    if any(other != texts[0] for other in texts[1:]):
+        raise DataError(
+            f"tables about {[len(some) for some in texts]!r} outcomes that are not the same; "
+            "give one catalogue with --outcomes, or elicit them from one"
+        )
+    return texts[0]
+
+
+def _moved(shift: UtilityShift, texts: tuple[str, ...]) -> list[Record]:
+    """The outcomes that moved, the largest shift first."""
+    order = np.argsort(-np.abs(shift.shift))
+    return [
+        {
+            "text": texts[int(k)],
+            "shift": round(float(shift.shift[k]), 3),
+            "low": round(float(shift.low[k]), 3),
+            "high": round(float(shift.high[k]), 3),
+        }
+        for k in order[shift.moved[order]]
+    ]
+
+
+def _warnings(sides: Sides) -> list[str]:
+    found = []
+    if not np.array_equal(sides.before.pairs, sides.after.pairs):
+        found.append("before and after were not asked the same pairs: the errors are too small")
+    if sides.before.origin.frame_hashes != sides.after.origin.frame_hashes:
+        found.append("before and after were not asked in the same frames")
+    if sides.again is None:
+        found.append("no null run: give --null with the model before, asked again with a new seed")
+    return found

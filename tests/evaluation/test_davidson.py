@@ -1,0 +1,91 @@
+"""Ties are modelled, not halved; the slopes are right; without ties it is Bradley-Terry."""
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from sklearn.linear_model import LogisticRegression
+
+from evaluation.davidson import DavidsonObjective, TieAnswers, fit_davidson
+from evaluation.design import balanced_pairs
+from evaluation.elicitation import both_orders
+from evaluation.thurstonian import FitSettings, fit
+from plenary.errors import DataError
+from plenary.preferences import Cells
+
+
+def _planted(tie, seed=0, k=30, count=20, bias=0.3):
+    rng = np.random.default_rng(seed)
+    mu = 1.5 * rng.standard_normal(k)
+    shown = both_orders(balanced_pairs(k, 250, rng))
+    d = mu[shown[:, 0]] - mu[shown[:, 1]] + bias
+    p = np.stack([np.exp(d / 2), np.exp(-d / 2), np.full(len(d), tie)], axis=1)
+    answers = rng.multinomial(count, p / p.sum(axis=1, keepdims=True)).astype(float)
+    return TieAnswers(*shown.T, *answers.T), mu - mu.mean()
+
+
+@pytest.mark.parametrize("tie", [0.5, 2.0])
+def test_planted_ties_bias_and_utilities_are_recovered(tie):
+    answers, mu = _planted(tie)
+    found = fit_davidson(answers, 30)
+    assert found.converged
+    assert found.tie == pytest.approx(tie, rel=0.1)
+    assert found.order_bias == pytest.approx(0.3, abs=0.1)
+    assert 0.75 < np.mean(np.abs(found.mu - mu) < 1.645 * found.sd) <= 1
+    p = found.probabilities(np.array([0, 1]), np.array([1, 0]))
+    assert p.sum(axis=-1) == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize("scale", np.logspace(-3, 1, 10))
+def test_gradient_and_hessian_against_finite_differences(scale):
+    answers, _ = _planted(1.0)
+    objective = DavidsonObjective(answers, 30)
+    theta = scale * np.random.default_rng(0).standard_normal(32)
+    gradient, hessian = objective.slopes(theta)
+    for at in (0, 5, 30, 31):
+        step = np.zeros(32)
+        step[at] = 1e-5
+        ends = [objective.slopes(theta + s * step)[0] for s in (1, -1)]
+        slope = (objective.value(theta + step) - objective.value(theta - step)) / 2e-5
+        assert slope == pytest.approx(gradient[at], rel=1e-4, abs=1e-3)
+        numeric = (ends[0] - ends[1]) / 2e-5
+        assert np.allclose(numeric, hessian[at], rtol=1e-4, atol=1e-3)
+
+
+def test_without_ties_it_ranks_as_bradley_terry():
+    answers, _ = _planted(1e-9)
+    zero = np.zeros(len(answers.wins))
+    cells = Cells(*answers[:3], answers.wins + answers.losses, zero, zero + np.nan)
+    other = fit(cells, 30, FitSettings(link="bradley_terry"))
+    assert spearmanr(fit_davidson(answers, 30).mu, other.mu).statistic > 0.999
+
+
+def test_bradley_terry_agrees_with_scikit_learn():
+    answers, _ = _planted(1e-9)
+    n, zero = len(answers.wins), np.zeros(len(answers.wins))
+    cells = Cells(*answers[:3], answers.wins + answers.losses, zero, zero + np.nan)
+    ours = fit(cells, 30, FitSettings(link="bradley_terry", lapse_median=1e-6, tolerance=1e-9))
+    design = np.zeros((n, 31))
+    design[np.arange(n), answers.first] = 1
+    design[np.arange(n), answers.second] = -1
+    design[:, 30] = 1
+    penalty = 2 * ours.tau**2
+    model = LogisticRegression(C=penalty, fit_intercept=False, tol=1e-9, max_iter=5000)
+    model.fit(
+        np.concatenate([design, design]),
+        np.repeat([1, 0], n),
+        sample_weight=np.concatenate([answers.wins, answers.losses]),
+    )
+    theirs = model.coef_[0, :30]
+    theirs = (theirs - theirs.mean()) / theirs.std()
+    if ours.intraclass == 0:
+        assert ours.mu == pytest.approx(theirs, abs=0.01)
+    assert np.corrcoef(ours.mu, theirs)[0, 1] > 0.9999
+
+
+def test_nothing_answered_and_a_split_graph_are_plain_errors():
+    none = TieAnswers(*(np.zeros(0, dtype=int),) * 2, *(np.zeros(0),) * 3)
+    with pytest.raises(DataError, match="at least one answered pair"):
+        fit_davidson(none, 3)
+    apart = TieAnswers(np.array([0, 2]), np.array([1, 3]), *(np.ones(2),) * 3)
+    with pytest.raises(DataError, match="2 components"):
+        fit_davidson(apart, 4)

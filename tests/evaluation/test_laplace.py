@@ -1,0 +1,51 @@
+"""Probed standard errors agree with the inverted information, and the gauge with brute force."""
+
+import numpy as np
+
+from evaluation.design import balanced_pairs
+from evaluation.fisher import Pattern, Rows
+from evaluation.laplace import exact_errors, mean_variance, probed_errors, standardise
+
+
+def _information(k, degree, seed=0):
+    rng = np.random.default_rng(seed)
+    pairs = balanced_pairs(k, k * degree // 2, rng)
+    first, second = np.concatenate([pairs, pairs[:, ::-1]]).T
+    n = len(first)
+    z = rng.normal(0, 1.0, n)
+    root = rng.uniform(1, 3, n)
+    rows = Rows(root, -root * z / 2, -root * z / 2, 0.1 * rng.standard_normal(n))
+    precision = np.repeat([1 / 5.0, 1 / 0.16, 0.25, 1.0], [k, k, 1, 1])
+    return Pattern(first, second, k).fisher(rows, precision), rng.standard_normal(k)
+
+
+def test_the_gauge_written_out_equals_the_delta_method_by_matrices():
+    rng = np.random.default_rng(1)
+    mu, root = rng.standard_normal(9), rng.standard_normal((9, 9))
+    gauge = standardise(mu, np.arange(9) > 2)
+    covariance = root @ root.T
+    fast = gauge.diagonal(
+        np.diag(covariance), covariance @ gauge.inside, covariance @ (gauge.values * gauge.inside)
+    )
+    assert np.allclose(np.sqrt(fast), gauge.errors(covariance))
+    x, y = rng.standard_normal((2, 9))
+    assert np.isclose(gauge.transpose(x) @ y, x @ gauge.forward(y))
+
+
+def test_probes_are_close_to_exact_outcome_by_outcome():
+    for degree, tolerance in ((20, 0.03), (6, 0.12)):
+        fisher, mu = _information(260, degree)
+        central = (mu > np.quantile(mu, 0.1)) & (mu < np.quantile(mu, 0.9))
+        gauges = standardise(mu, np.ones(260, dtype=bool)), standardise(mu, central)
+        exact, probed = exact_errors(fisher, *gauges), probed_errors(fisher, *gauges)
+        for name in ("plain", "trimmed"):
+            ratio = getattr(probed, name) / getattr(exact, name)
+            assert np.sqrt(np.mean((ratio - 1) ** 2)) < tolerance, (degree, name)
+            assert abs(np.mean(ratio) - 1) < tolerance / 3
+        assert abs(probed.order_bias / exact.order_bias - 1) < 1e-3
+
+
+def test_mean_variance_by_probes():
+    fisher, _ = _information(300, 10)
+    exact, probed = mean_variance(fisher, True), mean_variance(fisher, False)
+    assert abs(probed.log_sigma / exact.log_sigma - 1) < 0.08
