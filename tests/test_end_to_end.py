@@ -260,11 +260,11 @@ def test_an_error_is_one_plain_line(
 
 
 def test_existing_run_is_not_touched(bench: Bench) -> None:
-    assert bench.planted("census").code == 0
-    answer = bench.planted("census", "--exists", "error")
+    assert bench.planted("recruit").code == 0
+    answer = bench.planted("recruit", "--exists", "error")
     assert answer.code == 2
     assert "--exists resume" in answer.err
-    assert bench.planted("census", "--exists", "replace").code == 0
+    assert bench.planted("recruit", "--exists", "replace").code == 0
 
 
 def test_a_model_without_weights_is_refused_before_the_assembly(bench: Bench) -> None:
@@ -293,7 +293,7 @@ def test_unreachable_endpoint(bench: Bench) -> None:
 
 
 def test_traceback_only_with_debug(bench: Bench) -> None:
-    answer = bench.call("census", "small.yaml", "--set", "seed=x", "--debug")
+    answer = bench.call("recruit", "small.yaml", "--set", "seed=x", "--debug")
     assert answer.code != 0
     assert "Traceback" in answer.err
 

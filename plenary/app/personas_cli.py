@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import json
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
 import typer
+
+from plenary.app.cli_parts import AsJson, Debug, show
 
 app = typer.Typer(
     name="personas",
@@ -24,8 +25,6 @@ Method = Annotated[
 By = Annotated[str | None, typer.Option(help="Attributes to represent, joined by commas.")]
 Quotas = Annotated[Path | None, typer.Option("--quota", help="YAML, JSON or CSV of quotas.")]
 Seed = Annotated[int, typer.Option(help="Seed of the draw.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def panel_changes(by: str | None, quota: Path | None, method: str | None) -> list[str]:
@@ -39,13 +38,6 @@ def panel_changes(by: str | None, quota: Path | None, method: str | None) -> lis
 def _verbs() -> ModuleType:
     # By name: the verbs open numpy and pydantic, which `plenary --help` must not wait for.
     return importlib.import_module("plenary.app.personas_verbs")
-
-
-def _show(title: str, rows: dict[str, str], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(rows))
-        return
-    importlib.import_module("plenary.app.console").print_rows(title, rows.items())
 
 
 @app.command(epilog="Example: plenary personas draw panel.jsonl --citizens 100 --figure panel.svg")
@@ -62,7 +54,7 @@ def draw(
 ) -> None:
     """Draw a panel, write it with its data sheet, and compare it with the population."""
     rows = _verbs().draw(path, citizens, method, by, quota, seed, figure)
-    _show(f"panel {path}", rows, as_json)
+    show(f"panel {path}", rows, as_json)
 
 
 @app.command(epilog="Example: plenary personas check mine.csv")
@@ -72,7 +64,7 @@ def check(
     debug: Debug = False,
 ) -> None:
     """Check personas of one's own, and say what they are."""
-    _show(f"panel {path}", _verbs().check(path), as_json)
+    show(f"panel {path}", _verbs().check(path), as_json)
 
 
 @app.command(epilog="Example: plenary personas stream people.jsonl --count 100000")
@@ -84,7 +76,7 @@ def stream(
     debug: Debug = False,
 ) -> None:
     """Write any number of personas with their description, in proportion to weight."""
-    _show(f"personas {path}", _verbs().stream(path, count, seed), as_json)
+    show(f"personas {path}", _verbs().stream(path, count, seed), as_json)
 
 
 @app.command(epilog="Example: plenary personas validate --model embedded --citizens 60")
@@ -110,7 +102,7 @@ def validate(
     if as_json:
         print(verbs.validation_json(found))
     else:
-        _show(f"{found.backend} against the {found.survey}", verbs.validation_rows(found), False)
+        show(f"{found.backend} against the {found.survey}", verbs.validation_rows(found), False)
 
 
 @app.command(epilog="Example: plenary personas diversity panel.jsonl")
@@ -122,4 +114,4 @@ def diversity(
     debug: Debug = False,
 ) -> None:
     """Near duplicates among the descriptions, and how much of the population they cover."""
-    _show(f"diversity of {path}", _verbs().panel_diversity(path, encoder, seed), as_json)
+    show(f"diversity of {path}", _verbs().panel_diversity(path, encoder, seed), as_json)

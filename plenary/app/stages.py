@@ -278,7 +278,12 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "convene",
         convene_assembly,
-        lambda c: (*_citizens(c), c.assembly.model_copy(update={"concurrency": 1}), c.profile, c.seed),
+        lambda c: (
+            *_citizens(c),
+            c.assembly.model_copy(update={"concurrency": 1}),
+            c.profile,
+            c.seed,
+        ),
         ("plan", "recruit"),
         (ws.VOTES, ws.STATEMENTS, ws.ASSEMBLY),
         (),

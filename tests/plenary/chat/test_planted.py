@@ -115,8 +115,8 @@ def test_the_name_is_the_world() -> None:
 def test_unknown_outcomes_and_labels_are_errors() -> None:
     with pytest.raises(BackendError, match="know no two outcomes"):
         choose(backend(), ask(plain("trees grow", "something else")))
-    with pytest.raises(BackendError, match="two labels"):
-        asyncio.run(backend().choose([ask("trees grow")], ("A", "B", "C")))
+    with pytest.raises(BackendError, match="two or three labels"):
+        asyncio.run(backend().choose([ask(plain("trees grow", "taxes rise"))], tuple("ABCD")))
 
 
 def test_worlds_are_read_from_files(tmp_path: Path) -> None:
