@@ -78,9 +78,7 @@ def test_money_stops_the_next_batch_and_needs_a_price() -> None:
     asyncio.run(limited.choose(asks("x", "y"), LABELS))
     used = limited.counts
     assert limited.cost == pytest.approx(0.1 * used.prompt_tokens + 0.5 * used.completion_tokens)
-    with pytest.raises(
-        BudgetExceeded, match=r"of 0.9 money is used up .*raise budget.money"
-    ):
+    with pytest.raises(BudgetExceeded, match=r"of 0.9 money is used up .*raise budget.money"):
         asyncio.run(limited.choose(asks("z"), LABELS))
     assert BudgetedBackend(ScriptedBackend()).cost is None
     with pytest.raises(ConfigError, match=r"a budget of 2.0 for .*whose price is not known"):
