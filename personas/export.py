@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 
 from personas.persona import Panel, Persona
 from plenary.errors import DataError
+from plenary.spreadsheet import neutral, original
 
 F = TypeVar("F")
 
@@ -125,7 +126,8 @@ def _write_csv(records: Sequence[PanelRecord], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.DictWriter(handle, list(PanelRecord.model_fields), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(record.model_dump() for record in records)
+        for record in records:
+            writer.writerow({name: neutral(v) for name, v in record.model_dump().items()})
 
 
 def _read_csv(path: Path) -> list[PanelRecord]:
@@ -135,7 +137,7 @@ def _read_csv(path: Path) -> list[PanelRecord]:
     nullable = {name for name, f in PanelRecord.model_fields.items() if "None" in str(f.annotation)}
     return [
         PanelRecord.model_validate(
-            {name: None if name in nullable and not v else v for name, v in row.items()}
+            {name: None if name in nullable and not v else original(v) for name, v in row.items()}
         )
         for row in rows
     ]

@@ -139,11 +139,12 @@ def test_tests_hold_no_packages() -> None:
 
 @pytest.mark.parametrize("setting", [s for s in known_settings() if "." in s])
 def test_every_setting_is_read(setting: str) -> None:
-    group, _, name = setting.rpartition(".")
-    owner = PipelineConfig.model_fields[group].annotation
-    assert owner is not None
-    package = owner.__module__.partition(".")[0]
-    folder = "plenary/app" if package == "plenary" else package
+    *groups, name = setting.split(".")
+    owner: type = PipelineConfig
+    for group in groups:
+        owner = owner.model_fields[group].annotation
+    package = owner.__module__.rpartition(".")[0]
+    folder = package.replace(".", "/")
     read = {
         node.attr
         for path in FILES

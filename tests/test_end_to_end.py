@@ -311,3 +311,15 @@ def test_interrupt_keeps_what_is_recorded(bench: Bench) -> None:
     assert process.returncode == 130, err
     assert "--exists resume" in err
     assert held(ledger, "votes") >= 100
+
+
+def test_citizens_of_two_models(bench: Bench) -> None:
+    bench.plant(bench.folder / "other.json", swing=0.0, lapse=0.5)
+    other = f"planted:{bench.folder / 'other.json'}"
+    mix = json.dumps({bench.world: 2, other: 1})
+    answer = bench.planted("convene", "--set", f"citizens_model={mix}", "--json")
+    assert answer.code == 0, answer.err
+    record = json.loads(answer.out)
+    assert record["backend"].startswith("mixed:planted:")
+    assert record["calls"] > 0
+    assert record["invalid_share"] == 0

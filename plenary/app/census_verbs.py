@@ -28,6 +28,7 @@ from census_data.raking import RakingReport, RakingSettings, rake
 from census_data.session import HOST, Patience
 from census_data.store import write_population
 from plenary.errors import ConfigError
+from plenary.spreadsheet import neutral
 
 ADDRESS_VARIABLE = "CENSUS_BASE_URL"
 EVERYBODY = PopulationSettings(group_quarters="include", citizens="all")
@@ -178,7 +179,8 @@ def _write_table(table: AcsTable, out: Path) -> str:
         writer.writerow(("place", "code", "variable", "label", "estimate"))
         for place, code, row in zip(table.places, table.place_codes, table.estimates, strict=True):
             for name, label, value in zip(table.variables, table.labels, row, strict=True):
-                writer.writerow((place, code, name, label, "" if value != value else value))
+                cells = (place, code, name, label, "" if value != value else value)
+                writer.writerow([neutral(cell) for cell in cells])
     return str(path)
 
 

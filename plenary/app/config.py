@@ -22,6 +22,8 @@ from evaluation.elicitation import ElicitationSettings
 from evaluation.thurstonian import FitSettings
 from personas.prompt import ProfileSettings
 from personas.sampling import PanelSettings
+from plenary.chat.prices import Price
+from plenary.chat.settings import ChatSettings
 from plenary.errors import ConfigError
 from plenary.outcomes import configs_folder
 
@@ -59,7 +61,15 @@ class BudgetSettings(BaseModel):
     tokens: int | None = Field(
         default=None, ge=1, description="prompt and completion tokens a backend"
     )
+    money: float | None = Field(
+        default=None, gt=0, description="what a backend may cost, in the currency of its price"
+    )
     seconds: float | None = Field(default=None, gt=0, description="seconds a backend is in use")
+    prices: dict[str, Price] = Field(
+        default={},
+        description="PROVIDER:MODEL (@ADDRESS) -> price of a million prompt and completion tokens; "
+        "wins over the table that ships",
+    )
 
 
 class PipelineConfig(BaseModel):
@@ -72,9 +82,10 @@ class PipelineConfig(BaseModel):
     model: str = Field(
         default="embedded", description="model to be aligned: embedded or local:PATH"
     )
-    citizens_model: str = Field(
+    citizens_model: str | dict[str, float] = Field(
         default="embedded",
-        description="model that speaks for the citizens: embedded or a backend spec",
+        description="model that speaks for the citizens: embedded or a backend spec; or several "
+        "with the share of citizens that each plays",
     )
     base_url: str | None = Field(
         default=None, description="address of an OpenAI-compatible endpoint for langchain: specs"
@@ -89,6 +100,7 @@ class PipelineConfig(BaseModel):
     alignment: AlignmentSettings = AlignmentSettings()
     fit: FitSettings = FitSettings()
     comparison: ComparisonSettings = ComparisonSettings()
+    chat: ChatSettings = ChatSettings()
     budget: BudgetSettings = BudgetSettings()
 
     @field_validator("name")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ from plenary.errors import ConfigError, DataError
 from plenary.outcomes import Catalogue, load_outcomes
 from plenary.preferences import IntArray
 from plenary.seeding import generator
+from plenary.spreadsheet import neutral
 
 FIXED = ("balanced", "all")
 DESIGNS = (*FIXED, *SELECTORS)
@@ -228,12 +230,13 @@ def fit_votes(table: AnswerTable, settings: FitSettings, stem: Path) -> Record:
 
 def _write_ranking(fitted: UtilityFit, table: AnswerTable, path: Path) -> None:
     """Outcomes by falling utility, as CSV."""
-    lines = ["rank,id,utility,standard_error,text"]
-    for rank, k in enumerate(np.argsort(-fitted.mu).tolist(), 1):
-        outcome = table.origin.outcomes[k]
-        quoted = [f'"{text.replace(chr(34), chr(34) * 2)}"' for text in (outcome.id, outcome.text)]
-        lines.append(f"{rank},{quoted[0]},{fitted.mu[k]:.6f},{fitted.sd[k]:.6f},{quoted[1]}")
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(("rank", "id", "utility", "standard_error", "text"))
+        for rank, k in enumerate(np.argsort(-fitted.mu).tolist(), 1):
+            outcome = table.origin.outcomes[k]
+            figures = (f"{fitted.mu[k]:.6f}", f"{fitted.sd[k]:.6f}")
+            writer.writerow((rank, neutral(outcome.id), *figures, neutral(outcome.text)))
 
 
 class Sides(NamedTuple):

@@ -9,8 +9,10 @@ import plenary.embedded as embedded
 from plenary.app.config import BudgetSettings, PipelineConfig
 from plenary.app.run_directory import content_hash
 from plenary.chat.budget import BudgetedBackend
+from plenary.chat.prices import price_of, read_prices
 from plenary.chat.registry import BACKENDS, open_backend
 from plenary.errors import BackendError, ConfigError
+from plenary.outcomes import configs_folder
 
 EMBEDDED = "embedded"
 LOCAL = "local:"
@@ -47,9 +49,20 @@ def spec_hash(spec: str) -> str:
     return content_hash(Path(resolve(spec).partition(":")[2]))
 
 
+def citizens_models(config: PipelineConfig) -> dict[str, float]:
+    """Models that play citizens, each with its share."""
+    chosen = config.citizens_model
+    return chosen if isinstance(chosen, dict) else {chosen: 1.0}
+
+
+def specs(config: PipelineConfig) -> tuple[str, ...]:
+    """Every model of a run, the one to be aligned first."""
+    return (config.model, *citizens_models(config))
+
+
 def check_models(config: PipelineConfig) -> None:
     """Raise before anything is written when a model of the config cannot be what it is to be."""
-    for spec in (config.model, config.citizens_model):
+    for spec in specs(config):
         if resolve(spec).startswith(LOCAL):
             checkpoint_path(spec)
 
@@ -58,24 +71,28 @@ def open_model(
     spec: str, config: PipelineConfig, budget: BudgetSettings, adapter: Path | None = None
 ) -> BudgetedBackend:
     """Open a model under the budget; it counts what it is asked."""
-    backend = open_backend(resolve(spec), adapter=adapter, base_url=config.base_url)
+    backend = open_backend(
+        resolve(spec), adapter=adapter, base_url=config.base_url, settings=config.chat
+    )
+    prices = {**read_prices(configs_folder() / "models" / "prices.yaml"), **budget.prices}
     return BudgetedBackend(
-        backend, calls=budget.calls, tokens=budget.tokens, seconds=budget.seconds
+        backend,
+        calls=budget.calls,
+        tokens=budget.tokens,
+        money=budget.money,
+        seconds=budget.seconds,
+        price=price_of(resolve(spec), prices, config.base_url),
     )
 
 
 def takes_part(config: PipelineConfig) -> bool:
     """Whether the model that ships is a citizen or the subject."""
-    return EMBEDDED in (config.model, config.citizens_model)
+    return EMBEDDED in specs(config)
 
 
 def deterministic(config: PipelineConfig) -> tuple[bool, str]:
     """Whether the same seed and machine give the same figures, and why."""
-    remote = [
-        spec
-        for spec in (config.model, config.citizens_model)
-        if resolve(spec).startswith("langchain:")
-    ]
+    remote = [spec for spec in specs(config) if resolve(spec).startswith("langchain:")]
     if remote:
         return False, f"{remote[0]!r} is an endpoint whose answers may change from call to call"
     return True, "all models run here; figures repeat on the same machine, seed and versions"

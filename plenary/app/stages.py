@@ -25,7 +25,7 @@ from personas.prompt import TEMPLATE_HASH, TEMPLATE_VERSION
 from personas.sampling import recruit
 from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig
-from plenary.app.models import spec_hash, takes_part
+from plenary.app.models import citizens_models, spec_hash, takes_part
 from plenary.app.plan import chosen_outcomes, make_plan
 from plenary.app.records import (
     AssemblyRecord,
@@ -145,11 +145,10 @@ def ask_model(space: Workspace, model: BudgetedBackend, when: str) -> None:
 
 def convene_assembly(space: Workspace) -> None:
     """Hold the assembly, or carry it on, and export what the ledger holds."""
-    model = space.model(space.config.citizens_model)
     with Ledger(space.file(ws.LEDGER)) as ledger:
         votes = asyncio.run(
             convene(
-                model,
+                space.citizens,
                 space.persona_texts,
                 space.panel.weight,
                 space.plan.texts,
@@ -163,7 +162,7 @@ def convene_assembly(space: Workspace) -> None:
         )
         transcript = ledger.transcript()
     _export(space, votes, transcript)
-    write_record(_assembly_record(space, votes, transcript, model), space.file(ws.ASSEMBLY))
+    write_record(_assembly_record(space, votes, transcript), space.file(ws.ASSEMBLY))
 
 
 def _export(space: Workspace, votes: Votes, transcript: list[Spoken]) -> None:
@@ -175,12 +174,10 @@ def _export(space: Workspace, votes: Votes, transcript: list[Spoken]) -> None:
         pq.write_table(table, path)
 
 
-def _assembly_record(
-    space: Workspace, votes: Votes, transcript: list[Spoken], model: BudgetedBackend
-) -> AssemblyRecord:
+def _assembly_record(space: Workspace, votes: Votes, transcript: list[Spoken]) -> AssemblyRecord:
     moved = movement(votes, len(space.plan.pairs), space.panel.weight, space.seating.table_of())
     return AssemblyRecord(
-        backend=model.name,
+        backend=space.citizens.name,
         votes=len(votes),
         states={"before": votes.counted(BEFORE), "after": votes.counted(AFTER)},
         invalid_share=float((votes.state != VALID).mean()),
@@ -189,7 +186,7 @@ def _assembly_record(
         changed=moved.changed,
         shift=moved.shift,
         toward=moved.toward,
-        calls=model.counts.calls,
+        calls=space.citizens_calls,
         prompt_version=PROMPT_VERSION,
         prompt_hash=PROMPT_HASH,
     )
@@ -236,11 +233,13 @@ def _ceiling(space: Workspace) -> Ceiling:
 
 def subject(config: PipelineConfig) -> Settings:
     """What identifies the model to be aligned, its files included."""
-    return (config.model, spec_hash(config.model), config.base_url)
+    return (config.model, spec_hash(config.model), config.base_url, config.chat.local)
 
 
 def _citizens(config: PipelineConfig) -> Settings:
-    return (config.citizens_model, spec_hash(config.citizens_model), config.base_url)
+    models = citizens_models(config)
+    hashes = (f"{spec} {share} {spec_hash(spec)}" for spec, share in models.items())
+    return (*hashes, config.base_url, config.chat.local)
 
 
 def _outcomes(config: PipelineConfig) -> Settings:

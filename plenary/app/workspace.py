@@ -15,11 +15,13 @@ from personas.export import read_panel
 from personas.persona import Panel
 from personas.prompt import describe
 from plenary.app.config import PipelineConfig
-from plenary.app.models import open_model
+from plenary.app.models import citizens_models, open_model
 from plenary.app.plan import Plan
 from plenary.app.run_directory import RunDirectory
 from plenary.app.watcher import Watcher
+from plenary.chat.base import ChatBackend
 from plenary.chat.budget import BudgetedBackend
+from plenary.chat.mixed import MixedBackend, shares_of_models
 from plenary.preferences import BoolArray, Cells
 
 PLAN = "plan.json"
@@ -77,6 +79,21 @@ class Workspace:
         if spec not in self._models:
             self._models[spec] = open_model(spec, self.config, self.config.budget)
         return self._models[spec]
+
+    @cached_property
+    def citizens(self) -> ChatBackend:
+        """The model that speaks for the citizens, or the models, each for its part of them."""
+        shares = citizens_models(self.config)
+        backends = {spec: self.model(spec) for spec in shares}
+        if len(backends) == 1:
+            return next(iter(backends.values()))
+        cast = shares_of_models(len(self.panel), shares, self.seed)
+        return MixedBackend(backends, dict(zip(self.persona_texts, cast, strict=True)))
+
+    @property
+    def citizens_calls(self) -> int:
+        """Calls made so far for the citizens."""
+        return sum(self.model(spec).counts.calls for spec in citizens_models(self.config))
 
     @cached_property
     def plan(self) -> Plan:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
-from plenary.errors import BudgetExceeded
+from plenary.chat.prices import Price
+from plenary.errors import BudgetExceeded, ConfigError
 
 
 @dataclass(slots=True)
@@ -77,12 +79,20 @@ class CountingBackend(ChatBackend):
         return choices
 
 
+class _Limits(NamedTuple):
+    calls: int | None
+    tokens: int | None
+    money: float | None
+    seconds: float | None
+
+
 class BudgetedBackend(ChatBackend):
     """Refuses the batch that would pass a limit, before any of it is asked; None is no limit.
 
-    calls: conversations, exact: a batch that does not fit is refused whole. tokens, seconds:
-    checked before each batch, so the last one may pass them. seconds run from the first call. Put
-    the cache around the budget, so that what is remembered costs nothing.
+    calls: conversations, exact: a batch that does not fit is refused whole. tokens, money (by
+    `price`), seconds: checked before each batch, so the last one may pass them. seconds run from
+    the first call. Put the cache around the budget, so that what is remembered costs nothing.
+    ConfigError for a budget of money without a price.
     """
 
     def __init__(
@@ -91,10 +101,18 @@ class BudgetedBackend(ChatBackend):
         *,
         calls: int | None = None,
         tokens: int | None = None,
+        money: float | None = None,
         seconds: float | None = None,
+        price: Price | None = None,
     ) -> None:
+        if money is not None and price is None:
+            raise ConfigError(
+                f"a budget of {money!r} for {backend.name!r}, whose price is not known; "
+                "give it under budget.prices as PROVIDER:MODEL (with @ADDRESS for a base_url)"
+            )
         self._backend = CountingBackend(backend)
-        self._limits = (calls, tokens, seconds)
+        self._limits = _Limits(calls, tokens, money, seconds)
+        self._price = price
         self._started: float | None = None
         self.name = backend.name
         self.supports_seed = backend.supports_seed
@@ -104,6 +122,13 @@ class BudgetedBackend(ChatBackend):
     def counts(self) -> Counts:
         """What was asked so far."""
         return self._backend.counts
+
+    @property
+    def cost(self) -> float | None:
+        """What the tokens cost so far; None where the price is not known."""
+        if self._price is None:
+            return None
+        return self._price.of(self.counts.prompt_tokens, self.counts.completion_tokens)
 
     async def generate(
         self, conversations: Sequence[Conversation], sampling: Sampling
@@ -129,11 +154,14 @@ class BudgetedBackend(ChatBackend):
             return
         now = time.monotonic()
         self._started = now if self._started is None else self._started
-        calls, tokens, seconds = self._limits
+        calls, tokens, money, seconds = self._limits
         if calls is not None and self.counts.calls + more > calls:
             raise _exceeded("calls", calls, f"{self.counts.calls} made and {more} more to make")
         if tokens is not None and self.counts.tokens >= tokens:
             raise _exceeded("tokens", tokens, f"{self.counts.tokens} used")
+        cost = self.cost
+        if money is not None and cost is not None and cost >= money:
+            raise _exceeded("money", money, f"{cost:.4f} spent")
         if seconds is not None and now - self._started >= seconds:
             raise _exceeded("seconds", seconds, f"{now - self._started:.0f} used")
 

@@ -86,6 +86,28 @@ def _pad(
     return _Padded(*(torch.from_numpy(part).to(device) for part in (ids, mask, last)))
 
 
+# Computes the rows `members` of a job after the job's prefix.
+_Work = Callable[[IntArray, Job, DynamicCache | None], None]
+
+
+def _within_memory(work: _Work, members: IntArray, job: Job, cache: DynamicCache | None) -> None:
+    """Compute a batch, in halves where the device's memory does not hold it."""
+    try:
+        work(members, job, cache)
+        return
+    except torch.OutOfMemoryError as error:
+        if len(members) == 1:
+            raise BackendError(
+                f"one prompt after {len(job.prefix)} shared tokens exceeds the memory: {error}; "
+                "use a smaller model, chat.local.dtype=bfloat16 or a larger device"
+            ) from error
+    # Outside the handler: the exception's frames hold the tensors of the batch that failed.
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    for half in np.array_split(members, 2):
+        _within_memory(work, half, job, cache)
+
+
 class Forward:
     """One causal language model, asked in batches of at most `batch_tokens` tokens."""
 
@@ -115,14 +137,11 @@ class Forward:
         result = np.empty((len(rows), len(labels)))
         wanted = torch.tensor(labels, device=self._device)
 
-        def work(job: Job) -> None:
-            cache = self._prefill(job.prefix)
-            for members in job.batches:
-                logits = self._read(
-                    self._suffixes(rows, members, job), cache, len(job.prefix), keep=False
-                ).logits
-                chosen = logits[:, wanted] - torch.logsumexp(logits, dim=-1, keepdim=True)
-                result[members] = chosen.double().cpu().numpy()
+        def work(members: IntArray, job: Job, cache: DynamicCache | None) -> None:
+            suffixes = self._suffixes(rows, members, job)
+            logits = self._read(suffixes, cache, len(job.prefix), keep=False).logits
+            chosen = logits[:, wanted] - torch.logsumexp(logits, dim=-1, keepdim=True)
+            result[members] = chosen.double().cpu().numpy()
 
         runs = plan_runs(rows) if self._shares else [one_run(rows)]
         self._spread(work, plan_jobs(runs, rows, self._batch_tokens))
@@ -132,7 +151,7 @@ class Forward:
     def _suffixes(rows: Sequence[TokenRow], members: IntArray, job: Job) -> list[TokenRow]:
         return [rows[k][len(job.prefix) :] for k in members]
 
-    def _spread(self, work: Callable[[Job], None], jobs: Sequence[Job]) -> None:
+    def _spread(self, work: _Work, jobs: Sequence[Job]) -> None:
         """Run jobs side by side, each on its share of the processor's threads.
 
         Whole batches side by side need no barrier inside an operation: on a busy machine this is
@@ -143,7 +162,9 @@ class Forward:
         def alone(job: Job) -> None:
             torch.set_num_threads(max(1, _THREADS // workers))
             with torch.inference_mode():
-                work(job)
+                cache = self._prefill(job.prefix)
+                for members in job.batches:
+                    _within_memory(work, members, job, cache)
 
         if jobs:
             try:
@@ -254,17 +275,13 @@ class Forward:
             )
         result: list[list[int]] = [[] for _ in rows]
 
-        def work(job: Job) -> None:
-            cache = self._prefill(job.prefix)
-            for members in job.batches:
-                drawn = torch.from_numpy(uniforms[members]).float().to(self._device)
-                state = self._read(
-                    self._suffixes(rows, members, job), cache, len(job.prefix), keep=True
-                )
-                for k, reply in zip(
-                    members, self._continue(state, drawn, temperature, ends), strict=True
-                ):
-                    result[k] = reply
+        def work(members: IntArray, job: Job, cache: DynamicCache | None) -> None:
+            drawn = torch.from_numpy(uniforms[members]).float().to(self._device)
+            suffixes = self._suffixes(rows, members, job)
+            state = self._read(suffixes, cache, len(job.prefix), keep=True)
+            replies = self._continue(state, drawn, temperature, ends)
+            for k, reply in zip(members, replies, strict=True):
+                result[k] = reply
 
         runs = plan_runs(rows) if self._full_attention else [one_run(rows)]
         # A step costs about as much for a few rows as for many, so reply batches are wider.

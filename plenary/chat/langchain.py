@@ -25,9 +25,11 @@ from langchain_core.exceptions import (
 )
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage
+from langchain_core.rate_limiters import InMemoryRateLimiter
 
 from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling, no_choice
 from plenary.chat.parse_label import parse_label
+from plenary.chat.settings import DEFAULTS, ChatSettings, EndpointSettings
 from plenary.errors import BackendError, ConfigError
 from plenary.seeding import derived_seed
 
@@ -73,16 +75,15 @@ class LangchainBackend(ChatBackend):
         spec: str,
         *,
         base_url: str | None = None,
-        concurrency: int = 16,
-        timeout: float = 60.0,
-        retries: int = 4,
+        settings: EndpointSettings = DEFAULTS.endpoint,
     ) -> None:
         provider, found, model = spec.partition(":")
         if not found or not provider or not model:
             raise ConfigError(f"langchain model {spec!r} names no provider; write PROVIDER:MODEL")
         self._provider, self._model = provider, model
         self._base_url = base_url
-        self._concurrency, self._timeout, self._retries = concurrency, timeout, retries
+        self._settings = settings
+        self._limiter = _limiter(settings.calls_per_second)
         self._gives_logprobs: bool | None = None
         self.name = (
             f"langchain:{spec}@{_without_user(base_url)}" if base_url else f"langchain:{spec}"
@@ -153,7 +154,7 @@ class LangchainBackend(ChatBackend):
         for start in range(0, len(conversations), _BATCH):
             part = [_messages(c) for c in conversations[start : start + _BATCH]]
             answers = await asking.abatch(
-                part, {"max_concurrency": self._concurrency}, return_exceptions=True
+                part, {"max_concurrency": self._settings.concurrency}, return_exceptions=True
             )
             outcomes.extend(cast("list[Outcome]", answers))
             self._check_reached(outcomes)
@@ -173,7 +174,12 @@ class LangchainBackend(ChatBackend):
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[BaseChatModel]:
         """The chat model for one batch: its connections belong to the running event loop."""
-        settings = {"timeout": self._timeout, "max_retries": self._retries}
+        chosen = self._settings
+        settings: dict[str, object] = {
+            "timeout": chosen.timeout,
+            "max_retries": chosen.retries,
+            "rate_limiter": self._limiter,
+        }
         if self._base_url:
             settings["base_url"] = self._base_url
         if self._provider != "openai":
@@ -181,7 +187,7 @@ class LangchainBackend(ChatBackend):
             return
         if self._base_url and not os.environ.get("OPENAI_API_KEY"):
             settings["api_key"] = "none"
-        async with openai.DefaultAsyncHttpxClient(timeout=self._timeout) as client:
+        async with openai.DefaultAsyncHttpxClient(timeout=chosen.timeout) as client:
             yield self._chat_model({**settings, "http_async_client": client})
 
     def _chat_model(self, settings: dict[str, object]) -> BaseChatModel:
@@ -199,6 +205,17 @@ _LOGPROBS: dict[str, float | int | bool] = {
     "logprobs": True,
     "top_logprobs": _TOP,
 }
+
+
+def _limiter(calls_per_second: float | None) -> InMemoryRateLimiter | None:
+    if calls_per_second is None:
+        return None
+    # The bucket starts empty and holds one second's calls, so no burst passes the limit.
+    return InMemoryRateLimiter(
+        requests_per_second=calls_per_second,
+        check_every_n_seconds=min(0.1, 0.5 / calls_per_second),
+        max_bucket_size=max(1.0, calls_per_second),
+    )
 
 
 def _messages(conversation: Conversation) -> LanguageModelInput:
@@ -282,6 +299,8 @@ def _counted(outcomes: Sequence[Outcome], labels: tuple[str, ...]) -> Choice:
     return Choice((), None, len(outcomes), 0, reason, prompt, completion)
 
 
-def open_spec(rest: str, adapter: Path | None, base_url: str | None) -> LangchainBackend:
+def open_spec(
+    rest: str, adapter: Path | None, base_url: str | None, settings: ChatSettings
+) -> LangchainBackend:
     """Open the backend behind langchain:PROVIDER:MODEL."""
-    return LangchainBackend(rest, base_url=base_url)
+    return LangchainBackend(rest, base_url=base_url, settings=settings.endpoint)

@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections import defaultdict
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,7 @@ from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -29,6 +31,7 @@ from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
 from plenary.chat.batching import TokenRow
 from plenary.chat.forward import Forward
 from plenary.chat.rendering import AnswerTokens, ChatRenderer
+from plenary.chat.settings import DEFAULTS, ChatSettings, LocalSettings
 from plenary.errors import BackendError
 from plenary.preferences import FloatArray
 from plenary.seeding import generator
@@ -67,32 +70,63 @@ def _checkpoint(path: str | Path, what: str) -> Path:
 
 
 def load_model(
-    path: str | Path, *, adapter: Path | None = None, device: str = "cpu"
+    path: str | Path,
+    *,
+    adapter: Path | None = None,
+    settings: LocalSettings = DEFAULTS.local,
 ) -> PreTrainedModel:
-    """A causal language model in float32 for evaluation, the adapter merged into its weights."""
+    """A causal language model for evaluation, float32 unless `settings` say otherwise.
+
+    The adapter is merged into the weights; beside 4-bit weights, which nothing merges into, it
+    stays a layer of its own.
+    """
     folder = _checkpoint(path, "model")
     transformers.utils.logging.disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+            folder, use_safetensors=True, local_files_only=True, **_placement(settings)
         )
     except _LOAD_ERRORS as error:
         raise BackendError(
-            f"cannot load model {str(path)!r}: {error}; check the checkpoint"
+            f"cannot load model {str(path)!r}: {error}; check the checkpoint and chat.local"
         ) from error
     if adapter is not None:
-        model = _merged(model, _checkpoint(adapter, "adapter"))
-    model.to(torch.device(device))  # type: ignore[arg-type]
+        model = _adapted(model, _checkpoint(adapter, "adapter"), merge=not settings.four_bit)
     return model.eval()
 
 
-def _merged(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
+def _placement(settings: LocalSettings) -> dict[str, object]:
+    """Arguments of from_pretrained for precision and place."""
+    kind = settings.device.partition(":")[0]
+    if settings.four_bit and (kind == "cpu" or not find_spec("bitsandbytes")):
+        raise BackendError(
+            f"4-bit weights on device {settings.device!r} need a GPU and bitsandbytes; "
+            "pip install bitsandbytes and set chat.local.device=cuda, or chat.local.four_bit=false"
+        )
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if kind in there and not there[kind]():
+        raise BackendError(
+            f"no device {settings.device!r} on this machine; set chat.local.device=cpu"
+        )
+    dtype = getattr(torch, settings.dtype)
+    placed: dict[str, object] = {"dtype": dtype}
+    if settings.device != "cpu":
+        # A single device goes as a map too: the weights are read straight onto it.
+        placed["device_map"] = "auto" if settings.device == "auto" else {"": settings.device}
+    if settings.four_bit:
+        placed["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
+        )
+    return placed
+
+
+def _adapted(model: PreTrainedModel, adapter: Path, *, merge: bool) -> PreTrainedModel:
     try:
         with warnings.catch_warnings():
             # peft 0.21 still asks transformers 5.24 for a property under its old name.
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
             wrapped = PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
-            return cast("PreTrainedModel", wrapped.merge_and_unload())
+            return cast("PreTrainedModel", wrapped.merge_and_unload() if merge else wrapped.model)
     except _LOAD_ERRORS as error:
         raise BackendError(
             f"cannot load adapter {str(adapter)!r}: {error}; was it made for this model?"
@@ -117,11 +151,19 @@ def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> s
     return {end for end in ends if isinstance(end, int)}
 
 
+def _precision(settings: LocalSettings) -> str:
+    """What of the settings changes answers, as part of a backend's name."""
+    return (
+        "/4bit" if settings.four_bit else {"float32": ""}.get(settings.dtype, f"/{settings.dtype}")
+    )
+
+
 class LocalBackend(ChatBackend):
     """A model on this machine: exact choices, replies drawn row by row from `Sampling.seed`.
 
-    batch_tokens: tokens computed together, prefixes apart; a batch that fits a processor's cache
-    is half as fast again as one of 4,096 (measured on the model that ships).
+    settings.batch_tokens: tokens computed together, prefixes apart; a batch that fits a processor's
+    cache is half as fast again as one of 4,096 (measured on the model that ships). A batch that
+    does not fit the memory is halved until it does.
 
     Conversations may come in any order: those that share a long token prefix are found and the
     prefix computed once. Message contents lose what the tokenizer or the template would read as
@@ -136,16 +178,15 @@ class LocalBackend(ChatBackend):
         path: str | Path,
         *,
         adapter: Path | None = None,
-        batch_tokens: int = 1024,
-        device: str = "cpu",
+        settings: LocalSettings = DEFAULTS.local,
     ) -> None:
         folder = _checkpoint(path, "model")
-        model = load_model(folder, adapter=adapter, device=device)
+        model = load_model(folder, adapter=adapter, settings=settings)
         self._tokenizer = load_tokenizer(folder)
         self._renderer = ChatRenderer(self._tokenizer)
         self._ends = _end_tokens(model, self._tokenizer)
         pad = self._tokenizer.pad_token_id
-        self._forward = Forward(model, pad if isinstance(pad, int) else 0, batch_tokens)
+        self._forward = Forward(model, pad if isinstance(pad, int) else 0, settings.batch_tokens)
         self._longest = (
             getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 30
         )
@@ -153,6 +194,7 @@ class LocalBackend(ChatBackend):
         self._rendering = threading.Lock()
         self._computing = threading.Lock()
         self.name = f"local:{_digest(folder)}" + (f"+{_digest(adapter)}" if adapter else "")
+        self.name += _precision(settings)
 
     async def choose(
         self,
@@ -254,6 +296,8 @@ class LocalBackend(ChatBackend):
         )
 
 
-def open_spec(rest: str, adapter: Path | None, base_url: str | None) -> LocalBackend:
+def open_spec(
+    rest: str, adapter: Path | None, base_url: str | None, settings: ChatSettings
+) -> LocalBackend:
     """Open the backend behind local:PATH."""
-    return LocalBackend(rest, adapter=adapter)
+    return LocalBackend(rest, adapter=adapter, settings=settings.local)

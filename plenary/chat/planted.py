@@ -24,6 +24,7 @@ from plenary.chat.base import (
     call_key,
     no_choice,
 )
+from plenary.chat.settings import ChatSettings
 from plenary.errors import BackendError, ConfigError
 from plenary.seeding import generator
 
@@ -185,7 +186,9 @@ class PlantedBackend(ChatBackend):
         return Reply(_PHRASES[int(rng.integers(len(_PHRASES)))])
 
 
-def open_spec(rest: str, adapter: Path | None, base_url: str | None) -> PlantedBackend:
+def open_spec(
+    rest: str, adapter: Path | None, base_url: str | None, settings: ChatSettings
+) -> PlantedBackend:
     """Open the backend behind planted:FILE, a JSON file with the fields of PlantedWorld."""
     try:
         return PlantedBackend(

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 
 from plenary.chat.base import ChatBackend
+from plenary.chat.settings import DEFAULTS, ChatSettings
 from plenary.errors import ConfigError
 
 # Doors are opened by name: importing torch or langchain takes seconds that other backends must not
@@ -18,11 +19,15 @@ BACKENDS: dict[str, str] = {
 
 
 def open_backend(
-    spec: str, *, adapter: Path | None = None, base_url: str | None = None
+    spec: str,
+    *,
+    adapter: Path | None = None,
+    base_url: str | None = None,
+    settings: ChatSettings = DEFAULTS,
 ) -> ChatBackend:
     """Open local:PATH (adapter), langchain:PROVIDER:MODEL (base_url) or planted:FILE.
 
-    Every door module has a function `open_spec(rest, adapter, base_url)`.
+    Every door module has a function `open_spec(rest, adapter, base_url, settings)`.
     """
     prefix, found, rest = spec.partition(":")
     if prefix not in BACKENDS or not found or not rest:
@@ -32,4 +37,4 @@ def open_backend(
         raise ConfigError(
             f"backend {spec!r} takes no adapter {str(adapter)!r}; use a local:PATH model"
         )
-    return importlib.import_module(BACKENDS[prefix]).open_spec(rest, adapter, base_url)
+    return importlib.import_module(BACKENDS[prefix]).open_spec(rest, adapter, base_url, settings)

@@ -108,3 +108,20 @@ def test_mistakes_are_quoted(tmp_path: Path, catalogue: Path) -> None:
         _call("fit", votes, "--edges", "some")
     with pytest.raises(DataError, match="not the same"):
         _call("compare", votes, other)
+
+
+def test_a_ranking_runs_no_formula_in_a_spreadsheet(tmp_path: Path) -> None:
+    votes = tmp_path / "votes.csv"
+    rows = [
+        "first,second,wins,trials",
+        "=cmd|'x'!A0,trees,7,10",
+        "trees,taxes,6,10",
+        "=cmd|'x'!A0,taxes,8,10",
+    ]
+    votes.write_text("\n".join(rows) + "\n")
+    result = CliRunner().invoke(app, ["fit", str(votes), "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    cells = (tmp_path / "votes_utilities.csv").read_text()
+    assert "'=cmd" in cells
+    assert ",=cmd" not in cells
+    assert ',"=cmd' not in cells

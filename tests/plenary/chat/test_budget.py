@@ -9,7 +9,8 @@ from plenary.chat import budget
 from plenary.chat.base import Conversation, Message, Sampling
 from plenary.chat.budget import BudgetedBackend, CountingBackend
 from plenary.chat.cache import CachedBackend, MemoryStore
-from plenary.errors import BudgetExceeded
+from plenary.chat.prices import Price
+from plenary.errors import BudgetExceeded, ConfigError
 
 LABELS = ("A", "B")
 
@@ -69,3 +70,16 @@ def test_what_is_remembered_costs_nothing() -> None:
     limited = CachedBackend(BudgetedBackend(ScriptedBackend(), calls=1), MemoryStore())
     for _ in range(3):
         asyncio.run(limited.choose(asks("x"), LABELS))
+
+
+def test_money_stops_the_next_batch_and_needs_a_price() -> None:
+    price = Price(prompt=100_000.0, completion=500_000.0)
+    limited = BudgetedBackend(ScriptedBackend(), money=0.9, price=price)
+    asyncio.run(limited.choose(asks("x", "y"), LABELS))
+    used = limited.counts
+    assert limited.cost == pytest.approx(0.1 * used.prompt_tokens + 0.5 * used.completion_tokens)
+    with pytest.raises(BudgetExceeded, match=r"of 0.9 money is used up .*raise budget.money"):
+        asyncio.run(limited.choose(asks("z"), LABELS))
+    assert BudgetedBackend(ScriptedBackend()).cost is None
+    with pytest.raises(ConfigError, match=r"a budget of 2.0 for .*whose price is not known"):
+        BudgetedBackend(ScriptedBackend(), money=2.0)

@@ -10,9 +10,12 @@ from support.server import serve
 
 from plenary.chat.base import Choice, Conversation, Message, Sampling
 from plenary.chat.langchain import LangchainBackend
+from plenary.chat.settings import EndpointSettings
 from plenary.errors import BackendError, ConfigError
 
 LABELS = ("A", "B")
+NO_RETRY = EndpointSettings(retries=0)
+HASTY = EndpointSettings(timeout=0.5, retries=0)
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +88,7 @@ def test_too_many_requests_are_waited_for() -> None:
 
 def test_a_probe_that_fails_on_the_way_is_not_remembered() -> None:
     with serve("limited") as server:
-        backend = LangchainBackend("openai:tiny", base_url=server.url, retries=0)
+        backend = LangchainBackend("openai:tiny", base_url=server.url, settings=NO_RETRY)
         assert [choice.valid for choice in choose(backend, samples=2)] == [2, 1]
         server.mood = "logprobs"
         assert [choice.mass for choice in choose(backend)] == pytest.approx([0.96, 0.96])
@@ -103,7 +106,7 @@ def test_a_probe_that_fails_on_the_way_is_not_remembered() -> None:
 )
 def test_failures_are_counted_and_named(mood: str, reason: str) -> None:
     with serve(mood) as server:
-        backend = LangchainBackend("openai:tiny", base_url=server.url, timeout=0.5, retries=0)
+        backend = LangchainBackend("openai:tiny", base_url=server.url, settings=HASTY)
         for choice in choose(backend):
             assert (choice.shares, choice.valid, choice.asked) == ((), 0, 1)
             assert (choice.failure or "").startswith(reason)
@@ -111,7 +114,7 @@ def test_failures_are_counted_and_named(mood: str, reason: str) -> None:
 
 def test_one_failure_loses_no_other_answer() -> None:
     with serve("odd") as server:
-        backend = LangchainBackend("openai:tiny", base_url=server.url, retries=0)
+        backend = LangchainBackend("openai:tiny", base_url=server.url, settings=NO_RETRY)
         choices = choose(backend, ("one", "odd", "two"), samples=3)
         assert [choice.valid for choice in choices] == [3, 0, 3]
         assert choices[1].invalid == 3
@@ -124,7 +127,7 @@ def test_an_endpoint_out_of_reach_is_an_error_with_its_address() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://user:secret@127.0.0.1:{free.getsockname()[1]}/v1"
-    backend = LangchainBackend("openai:tiny", base_url=url, retries=0)
+    backend = LangchainBackend("openai:tiny", base_url=url, settings=NO_RETRY)
     with pytest.raises(BackendError, match=r"no answer from 'http://127\.0") as caught:
         choose(backend)
     assert "secret" not in str(caught.value)
@@ -133,7 +136,7 @@ def test_an_endpoint_out_of_reach_is_an_error_with_its_address() -> None:
 
 def test_a_wrong_key_is_an_error() -> None:
     with serve("locked") as server:
-        backend = LangchainBackend("openai:tiny", base_url=server.url, retries=0)
+        backend = LangchainBackend("openai:tiny", base_url=server.url, settings=NO_RETRY)
         with pytest.raises(BackendError, match="check the address, the key"):
             choose(backend)
 

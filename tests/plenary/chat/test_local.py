@@ -15,8 +15,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from plenary.chat import batching
 from plenary.chat.base import Conversation, Message, Sampling
+from plenary.chat.forward import Forward
 from plenary.chat.local import LocalBackend
 from plenary.chat.rendering import ChatRenderer
+from plenary.chat.settings import LocalSettings
 from plenary.errors import BackendError
 
 LABELS = ("A", "B")
@@ -104,7 +106,7 @@ def test_shared_batched_and_one_by_one_agree(
     np.testing.assert_allclose(choose(backend, asked), truth, atol=1e-5)
     single = np.concatenate([choose(backend, [conversation]) for conversation in asked])
     np.testing.assert_allclose(single, truth, atol=1e-5)
-    small = LocalBackend(checkpoint(name), batch_tokens=64)
+    small = LocalBackend(checkpoint(name), settings=LocalSettings(batch_tokens=64))
     np.testing.assert_allclose(choose(small, asked), truth, atol=1e-5)
 
 
@@ -321,3 +323,51 @@ def test_the_event_loop_stays_free(checkpoint: CheckpointMaker) -> None:
     ticks, same = asyncio.run(both())
     assert ticks > 10
     assert same == 60
+
+
+def test_a_batch_that_exceeds_the_memory_is_halved(
+    checkpoint: CheckpointMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, asked = LocalBackend(checkpoint("llama")), conversations(12)
+    truth, read, sizes = choose(backend, asked), Forward._read, list[int]()
+
+    def small(self: Forward, suffixes: list[np.ndarray], *rest: object, **named: bool) -> object:
+        sizes.append(len(suffixes))
+        if len(suffixes) > 3:
+            raise torch.OutOfMemoryError("out of memory")
+        return read(self, suffixes, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Forward, "_read", small)
+    np.testing.assert_allclose(choose(backend, asked), truth, atol=1e-5)
+    assert max(sizes) > 3
+
+    def none(self: Forward, *rest: object, **named: bool) -> object:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(Forward, "_read", none)
+    with pytest.raises(BackendError, match="exceeds the memory"):
+        choose(backend, asked)
+
+
+def test_half_precision_is_another_model_of_nearly_the_same_answers(
+    checkpoint: CheckpointMaker,
+) -> None:
+    path, asked = checkpoint("llama"), conversations(6)
+    half = LocalBackend(path, settings=LocalSettings(dtype="bfloat16"))
+    full = LocalBackend(path)
+    assert half.name == f"{full.name}/bfloat16"
+    np.testing.assert_allclose(choose(half, asked), choose(full, asked), atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (LocalSettings(four_bit=True), "4-bit weights on device 'cpu'"),
+        (LocalSettings(device="mps"), "no device 'mps'"),
+    ],
+)
+def test_a_place_that_is_not_there_is_an_error(
+    checkpoint: CheckpointMaker, settings: LocalSettings, message: str
+) -> None:
+    with pytest.raises(BackendError, match=message):
+        LocalBackend(checkpoint("llama"), settings=settings)

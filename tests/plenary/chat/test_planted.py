@@ -9,6 +9,7 @@ from scipy.stats import norm
 
 from plenary.chat.base import Choice, Conversation, Message, Sampling
 from plenary.chat.planted import PlantedBackend, PlantedWorld, open_spec
+from plenary.chat.settings import ChatSettings
 from plenary.errors import BackendError, ConfigError
 
 UTILITIES = {"trees grow": 1.0, "trees grow tall": -0.5, "a clinic opens": 0.2}
@@ -122,9 +123,9 @@ def test_unknown_outcomes_and_labels_are_errors() -> None:
 def test_worlds_are_read_from_files(tmp_path: Path) -> None:
     path = tmp_path / "world.json"
     path.write_text(json.dumps({"utilities": UTILITIES, "sigma": 0.4}))
-    assert open_spec(str(path), None, None).name.startswith("planted:")
+    assert open_spec(str(path), None, None, ChatSettings()).name.startswith("planted:")
     path.write_text(json.dumps({"utilities": UTILITIES, "sigma": -1}))
     with pytest.raises(ConfigError, match="has -1 at 'sigma'"):
-        open_spec(str(path), None, None)
+        open_spec(str(path), None, None, ChatSettings())
     with pytest.raises(ConfigError, match="cannot read planted world"):
-        open_spec(str(tmp_path / "none.json"), None, None)
+        open_spec(str(tmp_path / "none.json"), None, None, ChatSettings())

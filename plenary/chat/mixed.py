@@ -1,0 +1,104 @@
+"""A panel whose citizens are played by several models: each persona keeps its model."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+from plenary.chat.base import (
+    ChatBackend,
+    Choice,
+    Conversation,
+    Message,
+    Reply,
+    Sampling,
+    check_replies,
+)
+from plenary.errors import ConfigError
+from plenary.seeding import generator
+
+Answer = TypeVar("Answer", Reply, Choice)
+
+
+def shares_of_models(citizens: int, shares: Mapping[str, float], seed: int) -> list[str]:
+    """The model of each citizen [C]: shares met to the nearest citizen, places drawn by seed.
+
+    shares: model -> positive weight. Largest remainders; ConfigError for a share that is not
+    positive.
+    """
+    bad = {name: share for name, share in shares.items() if not (0 < share < math.inf)}
+    if bad or not shares:
+        raise ConfigError(f"shares of models {dict(shares)!r}; give each a positive number")
+    total = sum(shares.values())
+    exact = {name: citizens * share / total for name, share in shares.items()}
+    seats = {name: math.floor(share) for name, share in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: seats[name] - exact[name])
+    for name in by_remainder[: citizens - sum(seats.values())]:
+        seats[name] += 1
+    cast = [name for name in shares for _ in range(seats[name])]
+    return [cast[k] for k in generator(seed, "models of citizens").permutation(citizens)]
+
+
+class MixedBackend(ChatBackend):
+    """Sends each conversation to the model that plays its persona.
+
+    backends: model -> open backend. cast: system text -> model; two citizens with one text share a
+    model. A conversation of nobody in the cast is refused with ConfigError.
+    """
+
+    def __init__(self, backends: Mapping[str, ChatBackend], cast: Mapping[str, str]) -> None:
+        missing = sorted(set(cast.values()) - set(backends))
+        if missing:
+            raise ConfigError(f"citizens are cast as {missing[0]!r}, which is not open; open it")
+        self._backends = dict(backends)
+        self._cast = dict(cast)
+        self.supports_seed = all(b.supports_seed for b in backends.values())
+        self.exact_choice = all(b.exact_choice for b in backends.values())
+        roles = repr(sorted(self._cast.items())).encode()
+        names = "+".join(backend.name for _, backend in sorted(self._backends.items()))
+        self.name = f"mixed:{names}#{hashlib.blake2b(roles, digest_size=8).hexdigest()}"
+
+    async def generate(
+        self, conversations: Sequence[Conversation], sampling: Sampling
+    ) -> list[Reply]:
+        """Replies, each from the model of its citizen."""
+        return await self._spread(conversations, lambda b, part: b.generate(part, sampling))
+
+    async def choose(
+        self,
+        conversations: Sequence[Conversation],
+        labels: tuple[str, ...],
+        *,
+        samples: int = 1,
+        seed: int = 0,
+    ) -> list[Choice]:
+        """Choices, each from the model of its citizen."""
+        return await self._spread(
+            conversations, lambda b, part: b.choose(part, labels, samples=samples, seed=seed)
+        )
+
+    async def _spread(
+        self,
+        conversations: Sequence[Conversation],
+        ask: Callable[[ChatBackend, list[Conversation]], Awaitable[list[Answer]]],
+    ) -> list[Answer]:
+        models = [self._model_of(conversation) for conversation in conversations]
+        answers: dict[int, Answer] = {}
+        for model, backend in self._backends.items():
+            places = [k for k, name in enumerate(models) if name == model]
+            if places:
+                part = await ask(backend, [conversations[k] for k in places])
+                check_replies(backend.name, len(places), len(part))
+                answers.update(zip(places, part, strict=True))
+        return [answers[k] for k in range(len(conversations))]
+
+    def _model_of(self, conversation: Conversation) -> str:
+        first: Message | None = conversation[0] if conversation else None
+        text = first.content if first is not None and first.role == "system" else None
+        if text not in self._cast:
+            raise ConfigError(
+                f"no model plays the citizen of {(text or '')[:60]!r}; give every persona a model"
+            )
+        return self._cast[text]

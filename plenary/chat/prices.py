@@ -1,0 +1,51 @@
+"""What a model's tokens cost, where that is known; an unknown price is never taken for zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from plenary.errors import ConfigError
+
+
+class Price(BaseModel):
+    """Price of a million tokens, in the currency of the budget."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: float = Field(ge=0, description="price of a million prompt tokens")
+    completion: float = Field(ge=0, description="price of a million completion tokens")
+
+    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """Price of so many tokens."""
+        return (self.prompt * prompt_tokens + self.completion * completion_tokens) / 1e6
+
+
+HERE = Price(prompt=0, completion=0)
+_TABLE = TypeAdapter(dict[str, Price])
+
+
+def read_prices(path: Path) -> dict[str, Price]:
+    """A price table, PROVIDER:MODEL -> price; ConfigError for any other file."""
+    try:
+        return _TABLE.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
+        raise ConfigError(
+            f"cannot read prices from {str(path)!r}: {error}; write PROVIDER:MODEL: "
+            "{prompt: ..., completion: ...}"
+        ) from error
+
+
+def price_of(spec: str, prices: Mapping[str, Price], base_url: str | None) -> Price | None:
+    """Price of a backend spec's tokens; None where it is not known.
+
+    Models of this machine cost nothing. A server at a base_url bills as it likes: only a price that
+    is given for its own address (PROVIDER:MODEL@ADDRESS) is known.
+    """
+    prefix, _, model = spec.partition(":")
+    if prefix != "langchain":
+        return HERE
+    return prices.get(f"{model}@{base_url}" if base_url else model)

@@ -1,0 +1,55 @@
+"""How backends are opened: precision and place of a local model, patience with an endpoint."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class LocalSettings(BaseModel):
+    """A model on this machine. Ballots that are to repeat to the last bit keep every default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str = Field(
+        default="cpu",
+        pattern=r"^(cpu|cuda(:\d+)?|mps|auto)$",
+        description="cpu, cuda, cuda:N, mps, or auto: layers spread over what there is",
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        default="float32", description="precision of weights and activations"
+    )
+    four_bit: bool = Field(
+        default=False, description="weights in 4 bits (NF4); needs bitsandbytes and a GPU"
+    )
+    batch_tokens: int = Field(
+        default=1024,
+        ge=1,
+        description="tokens computed together; a GPU wants 16,384 or more, a small cache 1,024",
+    )
+
+
+class EndpointSettings(BaseModel):
+    """An endpoint reached through LangChain. Retries happen in its client and nowhere else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    concurrency: int = Field(default=16, ge=1, description="calls in flight at once")
+    timeout: float = Field(default=60.0, gt=0, description="seconds until a call has failed")
+    retries: int = Field(default=4, ge=0, description="further tries of a call, after a wait")
+    calls_per_second: float | None = Field(
+        default=None, gt=0, description="most calls a second of this process; none is no limit"
+    )
+
+
+class ChatSettings(BaseModel):
+    """Settings of both kinds of backend."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    local: LocalSettings = LocalSettings()
+    endpoint: EndpointSettings = EndpointSettings()
+
+
+DEFAULTS = ChatSettings()
