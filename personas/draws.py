@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from personas.margins import Attribute
+from census_data.cells import Cells
 from plenary.preferences import FloatArray, IntArray
 
 InclusionKind = Literal["exact", "estimated"]
@@ -63,7 +63,7 @@ def systematic_draw(weight: FloatArray, citizens: int, rng: np.random.Generator)
 
 
 def stratified_draw(
-    weight: FloatArray, columns: Sequence[Attribute], citizens: int, rng: np.random.Generator
+    weight: FloatArray, columns: Sequence[Cells], citizens: int, rng: np.random.Generator
 ) -> Selection:
     """Proportional strata of the crossed attributes, the first one outermost.
 

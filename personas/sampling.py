@@ -8,10 +8,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from census_data.cells import Cells, columns_of
+from census_data.fidelity import ATTRIBUTES
 from census_data.population import Population
 from census_data.raking import Margin, RakingSettings, rake
 from personas.draws import Selection, simple_draw, stratified_draw, systematic_draw
-from personas.margins import DEFAULT_ATTRIBUTES, Attribute, attributes
 from personas.persona import Panel
 from personas.quotas import Quota, proportional_quotas
 from personas.records import build_personas
@@ -37,7 +38,7 @@ class PanelSettings(BaseModel):
         "proportional to weight; stratified: proportional strata; lottery: quotas",
     )
     by: tuple[str, ...] = Field(
-        default=DEFAULT_ATTRIBUTES,
+        default=ATTRIBUTES,
         description="attributes the panel is to represent: margins of swap and of the weights, "
         "strata (outermost first), and the lottery's quotas when none are given",
     )
@@ -81,14 +82,12 @@ def recruit(population: Population, settings: PanelSettings, seed: int) -> Panel
     width = max(3, len(str(settings.citizens)))
     ids = [f"c{k:0{width}d}" for k in range(1, settings.citizens + 1)]
     personas = build_personas(population, drawn, ids, seed)
-    columns = attributes(population, settings.by)
+    columns = columns_of(population, settings.by)
     weights = poststratified(population, drawn, columns)
     return Panel(personas, weights.weight, settings.method, seed, weights.raked)
 
 
-def poststratified(
-    population: Population, drawn: Selection, columns: tuple[Attribute, ...]
-) -> Weights:
+def poststratified(population: Population, drawn: Selection, columns: tuple[Cells, ...]) -> Weights:
     """Design weights raked to the one-way margins of the columns, within bounds.
 
     Categories without a citizen are left out and the others' shares scaled up. When a small panel
@@ -106,7 +105,7 @@ def poststratified(
     return Weights(design, ())
 
 
-def _margin(population: Population, drawn: Selection, column: Attribute) -> Margin:
+def _margin(population: Population, drawn: Selection, column: Cells) -> Margin:
     codes = column.codes[drawn.positions]
     present = np.unique(codes)
     shares = column.shares(population.weight)[present]
@@ -132,13 +131,13 @@ def _systematic(population: Population, settings: PanelSettings, seed: int) -> S
 
 
 def _stratified(population: Population, settings: PanelSettings, seed: int) -> Selection:
-    columns = attributes(population, settings.by)
+    columns = columns_of(population, settings.by)
     rng = _rng(settings, seed)
     return stratified_draw(population.weight, columns, settings.citizens, rng)
 
 
 def _swap(population: Population, settings: PanelSettings, seed: int) -> Selection:
-    columns = attributes(population, settings.by)
+    columns = columns_of(population, settings.by)
     return swap_draw(population.weight, columns, settings.citizens, _rng(settings, seed))
 
 
@@ -147,7 +146,7 @@ def _lottery(population: Population, settings: PanelSettings, seed: int) -> Sele
     size = min(settings.pool, len(population))
     invited = systematic_draw(population.weight, size, _rng(settings, seed))
     names = tuple(dict.fromkeys(quota.attribute for quota in settings.quotas)) or settings.by
-    columns = attributes(population, names)
+    columns = columns_of(population, names)
     quotas = settings.quotas or proportional_quotas(columns, population.weight, settings.citizens)
     pool = [column._replace(codes=column.codes[invited.positions]) for column in columns]
     fair = LotterySettings(fairness=settings.fairness)
