@@ -125,6 +125,7 @@ class Problem:
             b_eq=[self.seats],
             bounds=np.stack([np.zeros(len(value)), self.sizes], axis=1),
             method="highs",
+            options={"presolve": False},
         )
         if whole.x is None:
             return self.best_panel(value)

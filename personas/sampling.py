@@ -12,11 +12,13 @@ from census_data.cells import Cells, columns_of
 from census_data.fidelity import ATTRIBUTES
 from census_data.population import Population
 from census_data.raking import Margin, RakingSettings, rake
+from personas.attitudes import with_attitudes
 from personas.draws import Selection, simple_draw, stratified_draw, systematic_draw
 from personas.persona import Panel
 from personas.quotas import Quota, proportional_quotas
 from personas.records import build_personas
 from personas.sortition import Fairness, LotterySettings, draw_seats, quota_lottery
+from personas.survey import load_survey
 from personas.swap import swap_draw
 from plenary.errors import ConfigError, ConvergenceError, DataError
 from plenary.preferences import FloatArray
@@ -48,6 +50,11 @@ class PanelSettings(BaseModel):
     pool: int = Field(default=1000, ge=2, description="people invited to the lottery")
     fairness: Fairness = Field(
         default="leximin", description="leximin, or maximin: the smallest probability alone"
+    )
+    attitudes: tuple[str, ...] = Field(
+        default=(),
+        description="items of the General Social Survey to each of which every citizen gets an "
+        "answer drawn from the shares of people alike, marked as drawn; none by default",
     )
 
 
@@ -84,7 +91,10 @@ def recruit(population: Population, settings: PanelSettings, seed: int) -> Panel
     personas = build_personas(population, drawn, ids, seed)
     columns = columns_of(population, settings.by)
     weights = poststratified(population, drawn, columns)
-    return Panel(personas, weights.weight, settings.method, seed, weights.raked)
+    panel = Panel(personas, weights.weight, settings.method, seed, weights.raked)
+    if settings.attitudes:
+        return with_attitudes(load_survey(), panel, settings.attitudes, seed)
+    return panel
 
 
 def poststratified(population: Population, drawn: Selection, columns: tuple[Cells, ...]) -> Weights:
