@@ -42,7 +42,7 @@ def simple_draw(weight: FloatArray, citizens: int, rng: np.random.Generator) -> 
 
 
 def systematic_draw(weight: FloatArray, citizens: int, rng: np.random.Generator) -> Selection:
-    """Systematic draw without replacement, probability proportional to weight.
+    """Systematic draw without replacement, probability proportional to weight [madow1949].
 
     Equally spaced points with one random start on the cumulated probabilities, in the order of the
     rows: the snapshot is sorted by state and then metropolitan size, race, sex and age, which
