@@ -92,7 +92,7 @@ def _write_png(table: Sequence[CategoryShare], path: Path) -> None:
     axes.set_ylim(-1, len(rows))
     axes.set_xlabel("share")
     axes.set_title(TITLE)
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=3)
     figure.savefig(path, dpi=140)
 
 
