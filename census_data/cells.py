@@ -15,16 +15,21 @@ import numpy as np
 from census_data.population import Population
 from census_data.schema import MISSING, NOT_IN_UNIVERSE
 from plenary.errors import ConfigError, DataError
-from plenary.preferences import IntArray
+from plenary.preferences import FloatArray, IntArray
 
 NO_ANSWER = "no answer"
 
 
 class Cells(NamedTuple):
-    """Cell of each person [N] and the label of each cell [G]."""
+    """One column: its name, the cell of each person [N] and the label of each cell [G]."""
 
+    name: str
     codes: IntArray
     labels: tuple[str, ...]
+
+    def shares(self, weight: FloatArray) -> FloatArray:
+        """Weighted share of every cell [G]."""
+        return np.bincount(self.codes, weight, len(self.labels)) / weight.sum()
 
 
 class JointCells(NamedTuple):
@@ -38,7 +43,7 @@ def cells_of(population: Population, name: str) -> Cells:
     """Cells of one column. Numbers without bands are refused."""
     values = population.values(name)
     if name in population.categories:
-        return Cells(values.clip(min=-1) + 1, (NO_ANSWER, *population.labels(name)))
+        return Cells(name, values.clip(min=-1) + 1, (NO_ANSWER, *population.labels(name)))
     if name not in population.bands:
         raise ConfigError(
             f"number {name!r} has no bands; use one of {', '.join(population.bands)} or a category"
@@ -46,7 +51,18 @@ def cells_of(population: Population, name: str) -> Cells:
     edges = population.bands[name]
     unknown = np.isin(values, (NOT_IN_UNIVERSE, MISSING))
     band = np.searchsorted(np.array(edges), values, side="right") + 1
-    return Cells(np.where(unknown, 0, band), (NO_ANSWER, *band_labels(edges)))
+    return Cells(name, np.where(unknown, 0, band), (NO_ANSWER, *band_labels(edges)))
+
+
+def columns_of(population: Population, names: Sequence[str]) -> tuple[Cells, ...]:
+    """Cells of several columns; ConfigError for none, for one given twice, or an unknown one."""
+    if not names or len(set(names)) != len(names):
+        raise ConfigError(f"attributes {list(names)!r}; name at least one, and none twice")
+    known = [n for n in population.columns if n in population.categories or n in population.bands]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"unknown attribute {name!r}; use one of {', '.join(known)}")
+    return tuple(cells_of(population, name) for name in names)
 
 
 def band_labels(edges: Sequence[int]) -> tuple[str, ...]:
@@ -60,7 +76,11 @@ def joint_cells(population: Population, names: Sequence[str]) -> JointCells:
     """Cells of the table of one, two or three different columns."""
     if not 1 <= len(set(names)) == len(names) <= 3:
         raise ConfigError(f"margin of {list(names)!r}; name one, two or three different columns")
-    parts = [cells_of(population, name) for name in names]
+    return crossed([cells_of(population, name) for name in names])
+
+
+def crossed(parts: Sequence[Cells]) -> JointCells:
+    """Cells of the table of columns, the last one running fastest."""
     shape = tuple(len(part.labels) for part in parts)
     codes = parts[0].codes
     for part in parts[1:]:

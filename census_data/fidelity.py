@@ -29,6 +29,7 @@ __all__ = (
     "margin",
     "margin_distances",
     "panel_fidelity",
+    "positions_of",
     "relative_error",
     "total_variation",
 )
@@ -117,8 +118,7 @@ def expected_error(truth: FloatArray, effective: float) -> float:
 
 def margin(population: Population, name: str) -> FloatArray:
     """Weighted share of every cell [G]; the first cell holds missing and not in universe."""
-    codes, labels = cells_of(population, name)
-    return np.bincount(codes, population.weight, len(labels)) / population.weight.sum()
+    return cells_of(population, name).shares(population.weight)
 
 
 def panel_fidelity(
@@ -154,7 +154,7 @@ def margin_distances(
     margins: Sequence[Sequence[str]],
 ) -> tuple[MarginDistance, ...]:
     """Distance of every margin named by its one, two or three columns."""
-    positions = _positions(population, row_ids)
+    positions = positions_of(population, row_ids)
     return tuple(_distance(population, names, positions, weight) for names in margins)
 
 
@@ -177,7 +177,8 @@ def _distance(
     )
 
 
-def _positions(population: Population, row_ids: IntArray) -> IntArray:
+def positions_of(population: Population, row_ids: IntArray) -> IntArray:
+    """Where citizens [C] stand in the population; DataError when one is not in it."""
     order = np.argsort(population.row_id)
     at = order[np.searchsorted(population.row_id, row_ids, sorter=order).clip(max=len(order) - 1)]
     stray = population.row_id[at] != row_ids

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 
 from personas.groups import people_like_them
-from personas.persona import Panel
+from personas.persona import Attitude, Panel
 from personas.survey import Survey
 from plenary.errors import ConfigError
 from plenary.seeding import uniforms
-
-SENTENCE = "On {about} your answer is: {answer}."
-
-
-class Attitude(NamedTuple):
-    """One drawn answer. source: the survey it was drawn from; it is not the record's own."""
-
-    item: str
-    about: str
-    answer: str
-    source: str
 
 
 def draw_attitudes(
@@ -48,12 +37,21 @@ def draw_attitudes(
         answers = (points >= cumulated[:, :-1]).sum(axis=1)
         for citizen, at in enumerate(answers.tolist()):
             drawn[citizen].append(
-                Attitude(item, about.about, about.answers[at], survey.file.source)
+                Attitude(
+                    item=item,
+                    about=about.about,
+                    answer=about.answers[at],
+                    source=survey.file.source,
+                )
             )
     return tuple(tuple(own) for own in drawn)
 
 
-def with_attitudes(text: str, attitudes: Sequence[Attitude]) -> str:
-    """A second-person description with the drawn answers added."""
-    lines = [SENTENCE.format(about=a.about, answer=a.answer) for a in attitudes]
-    return " ".join([text, *lines])
+def with_attitudes(survey: Survey, panel: Panel, items: Sequence[str], seed: int) -> Panel:
+    """The panel with drawn answers in every citizen's record."""
+    drawn = draw_attitudes(survey, panel, items, seed)
+    personas = tuple(
+        persona.model_copy(update={"attitudes": own})
+        for persona, own in zip(panel, drawn, strict=True)
+    )
+    return replace(panel, personas=personas)

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from personas.margins import Attribute
+from census_data.cells import Cells
 from plenary.preferences import FloatArray, IntArray
 
 InclusionKind = Literal["exact", "estimated"]
@@ -42,7 +42,7 @@ def simple_draw(weight: FloatArray, citizens: int, rng: np.random.Generator) -> 
 
 
 def systematic_draw(weight: FloatArray, citizens: int, rng: np.random.Generator) -> Selection:
-    """Systematic draw without replacement, probability proportional to weight.
+    """Systematic draw without replacement, probability proportional to weight [madow1949].
 
     Equally spaced points with one random start on the cumulated probabilities, in the order of the
     rows: the snapshot is sorted by state and then metropolitan size, race, sex and age, which
@@ -63,7 +63,7 @@ def systematic_draw(weight: FloatArray, citizens: int, rng: np.random.Generator)
 
 
 def stratified_draw(
-    weight: FloatArray, columns: Sequence[Attribute], citizens: int, rng: np.random.Generator
+    weight: FloatArray, columns: Sequence[Cells], citizens: int, rng: np.random.Generator
 ) -> Selection:
     """Proportional strata of the crossed attributes, the first one outermost.
 

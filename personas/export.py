@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from personas.persona import Panel, Persona
 from plenary.errors import DataError
@@ -20,7 +21,17 @@ F = TypeVar("F")
 
 
 class PanelRecord(Persona):
-    """A citizen with the facts of the panel."""
+    """A citizen with the facts of the panel. A CSV cell holds attitudes as JSON."""
+
+    @field_validator("attitudes", mode="before")
+    @classmethod
+    def _from_cell(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value or "[]")
+        except json.JSONDecodeError as error:
+            raise ValueError(f"attitudes are no JSON: {error}") from error
 
     panel_weight: float = Field(gt=0, description="weight inside the panel, mean 1")
     panel_method: str = Field(description="how the panel was drawn")
@@ -34,7 +45,7 @@ def write_panel(panel: Panel, path: Path) -> None:
     """Write a panel as .jsonl, .csv or .parquet, by the ending of the path."""
     records = [
         PanelRecord(
-            **persona.model_dump(),
+            **dict(persona),
             panel_weight=float(weight),
             panel_method=panel.method,
             panel_seed=panel.seed,
@@ -68,7 +79,7 @@ def read_panel(path: Path) -> Panel:
     if len({record.id for record in records}) != len(records):
         raise DataError(f"two citizens of {str(path)!r} have the same id; number them anew")
     extra = set(PanelRecord.model_fields) - set(Persona.model_fields)
-    personas = tuple(Persona(**record.model_dump(exclude=extra)) for record in records)
+    personas = tuple(Persona(**{k: v for k, v in record if k not in extra}) for record in records)
     weight = np.array([record.panel_weight for record in records])
     first = records[0]
     raked = tuple(name for name in first.panel_raked.split(",") if name)
@@ -78,6 +89,7 @@ def read_panel(path: Path) -> Panel:
 def data_sheet(panel: Panel) -> str:
     """Markdown page about a panel file: what it is, how it was drawn, every field."""
     kinds = sorted({persona.inclusion_kind for persona in panel})
+    drawn = sorted({f"{a.item}, from {a.source}" for p in panel for a in p.attitudes})
     facts = {
         "citizens": f"{len(panel)}",
         "method": panel.method,
@@ -87,9 +99,10 @@ def data_sheet(panel: Panel) -> str:
         "design effect": f"{panel.design_effect:.3f}",
         "effective citizens": f"{panel.effective_size:.1f}",
         "donor-imputed, by weight": f"{panel.imputed_share:.1%}",
+        "drawn attitudes": "; ".join(drawn) or "none",
     }
     lines = ["# Panel of simulated citizens", "", *(f"- {k}: {v}" for k, v in facts.items()), ""]
-    lines += ["Names are invented; every other field is that of one survey record.", ""]
+    lines += ["Names are invented, attitudes drawn; every other field is that of one record.", ""]
     lines += ["| field | type | meaning |", "|---|---|---|"]
     for name, field in PanelRecord.model_fields.items():
         kind = str(field.annotation).replace("<class '", "").replace("'>", "").replace("|", "or")
@@ -127,7 +140,9 @@ def _write_csv(records: Sequence[PanelRecord], path: Path) -> None:
         writer = csv.DictWriter(handle, list(PanelRecord.model_fields), lineterminator="\n")
         writer.writeheader()
         for record in records:
-            writer.writerow({name: neutral(v) for name, v in record.model_dump().items()})
+            row = record.model_dump()
+            row["attitudes"] = json.dumps(row["attitudes"])
+            writer.writerow({name: neutral(value) for name, value in row.items()})
 
 
 def _read_csv(path: Path) -> list[PanelRecord]:

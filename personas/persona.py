@@ -15,6 +15,17 @@ from plenary.preferences import FloatArray
 UNASKED = "; None where the question does not apply"
 
 
+class Attitude(BaseModel):
+    """A drawn answer to a survey's item: a prior, not the record's own answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    item: str = Field(description="item of the survey")
+    about: str = Field(description="what is asked about")
+    answer: str = Field(description="the answer drawn")
+    source: str = Field(min_length=1, description="survey whose shares it was drawn from")
+
+
 class Persona(BaseModel):
     """One citizen: a real survey record under an invented name."""
 
@@ -60,6 +71,10 @@ class Persona(BaseModel):
     region: str = Field(description="Census region")
     metro: str = Field(description="size of the metropolitan area")
     metro_area: str | None = Field(description="core-based statistical area, None outside any")
+    attitudes: tuple[Attitude, ...] = Field(
+        default=(),
+        description="answers drawn from a survey of people alike; empty unless asked for",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from personas.persona import Persona
 from plenary.errors import DataError
 
-TEMPLATE_VERSION: Final = "persona-1"
+TEMPLATE_VERSION: Final = "persona-2"
 Trait = Literal[
     "name", "age", "sex", "race", "state", "region", "metro", "education", "income", "marital",
-    "occupation",
+    "occupation", "attitudes",
 ]  # fmt: skip
 NAME = "Your name is {name}."
 IDENTITY = "You are {who}{place}."
@@ -53,6 +53,14 @@ INTERVIEW: dict[Trait, str] = {
     "marital": "What is your marital status?",
     "occupation": "What is your line of work?",
 }
+# A drawn answer in each rendering; only panels with attitudes have any.
+ATTITUDE = {
+    "second": "On {about} your answer is: {answer}.",
+    "first": "On {about} my answer is: {answer}.",
+    "facts": "Answer on {about}: {answer}",
+    "interview": "Q: What is your answer on {about}?\nA: {answer}.",
+}
+JOINS = {"second": " ", "first": " ", "facts": "\n", "interview": "\n"}
 SENTENCES = (NAME, IDENTITY, PLACE, EDUCATION, INCOME, MARITAL, OCCUPATION)
 INCOME_STEP = 1_000
 EDUCATION_WORDS = {
@@ -70,7 +78,7 @@ MARITAL_WORDS = {"never married": "single"}
 STATE_WORDS = {"District of Columbia": "the District of Columbia"}
 WORDS = (EDUCATION_WORDS, RACE_WORDS, MARITAL_WORDS, STATE_WORDS)
 TEMPLATE_HASH: Final = hashlib.sha256(
-    json.dumps([SENTENCES, INCOME_STEP, WORDS, FIRST_PERSON, FACTS, INTERVIEW]).encode()
+    json.dumps([SENTENCES, INCOME_STEP, WORDS, FIRST_PERSON, FACTS, INTERVIEW, ATTITUDE]).encode()
 ).hexdigest()
 
 
@@ -95,7 +103,12 @@ DEFAULT_PROFILE = ProfileSettings()
 
 def describe(persona: Persona, settings: ProfileSettings = DEFAULT_PROFILE) -> str:
     """System text of a citizen; sentences about what does not apply are left out."""
-    return RENDERINGS[settings.rendering](persona, settings)
+    text = RENDERINGS[settings.rendering](persona, settings)
+    if not persona.attitudes or "attitudes" in settings.omit:
+        return text
+    template, join = ATTITUDE[settings.rendering], JOINS[settings.rendering]
+    held = [template.format(about=a.about, answer=a.answer) for a in persona.attitudes]
+    return join.join([text, *held])
 
 
 def _kept(persona: Persona, settings: ProfileSettings) -> dict[Trait, str]:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_array, hstack, identity, vstack
 
-from personas.margins import Attribute
+from census_data.cells import Cells
 from plenary.errors import ConfigError, ConvergenceError, DataError
 from plenary.preferences import FloatArray, IntArray
 
@@ -125,6 +125,7 @@ class Problem:
             b_eq=[self.seats],
             bounds=np.stack([np.zeros(len(value)), self.sizes], axis=1),
             method="highs",
+            options={"presolve": False},
         )
         if whole.x is None:
             return self.best_panel(value)
@@ -155,7 +156,7 @@ class Problem:
 
 
 def quota_problem(
-    columns: Sequence[Attribute], quotas: Sequence[Quota], seats: int, people: int
+    columns: Sequence[Cells], quotas: Sequence[Quota], seats: int, people: int
 ) -> Problem:
     """The pool as a problem; ConfigError for quotas that no pool could have.
 
@@ -219,7 +220,7 @@ def smallest_relaxation(problem: Problem) -> list[Relaxation]:
 
 
 def proportional_quotas(
-    columns: Sequence[Attribute], weight: FloatArray, seats: int
+    columns: Sequence[Cells], weight: FloatArray, seats: int
 ) -> tuple[Quota, ...]:
     """The population's share of seats for every category of the columns, rounded down and up."""
     found = []
@@ -304,7 +305,7 @@ def _bad_shape(found: object, path: Path) -> NoReturn:
     )
 
 
-def _code(quota: Quota, columns: Mapping[str, Attribute], seats: int) -> int:
+def _code(quota: Quota, columns: Mapping[str, Cells], seats: int) -> int:
     if quota.attribute not in columns:
         raise ConfigError(
             f"quota on unknown attribute {quota.attribute!r}; use one of {', '.join(columns)}"

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from census_data.cells import columns_of
+from census_data.fidelity import ATTRIBUTES, positions_of
 from census_data.population import Population
-from personas.margins import DEFAULT_ATTRIBUTES, attributes
 from personas.persona import Panel
-from plenary.errors import DataError
 
 BAND = 1.959964
 
@@ -37,21 +37,12 @@ class CategoryShare(NamedTuple):
 
 
 def representativeness(
-    population: Population, panel: Panel, names: Sequence[str] = DEFAULT_ATTRIBUTES
+    population: Population, panel: Panel, names: Sequence[str] = ATTRIBUTES
 ) -> tuple[CategoryShare, ...]:
     """Shares of every category that somebody is in, population and panel."""
-    order = np.argsort(population.row_id)
-    row_ids = np.array([persona.row_id for persona in panel])
-    found = np.searchsorted(population.row_id, row_ids, sorter=order).clip(max=len(order) - 1)
-    rows = order[found]
-    stray = population.row_id[rows] != row_ids
-    if stray.any():
-        raise DataError(
-            f"row {int(row_ids[stray][0])!r} is not in the population; "
-            "compare a panel with the population it was drawn from"
-        )
+    rows = positions_of(population, np.array([persona.row_id for persona in panel]))
     table = []
-    for column in attributes(population, names):
+    for column in columns_of(population, names):
         truth = column.shares(population.weight)
         codes, size = column.codes[rows], len(column.labels)
         drawn = np.bincount(codes, panel.weight, size) / panel.weight.sum()

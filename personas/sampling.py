@@ -8,14 +8,17 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from census_data.cells import Cells, columns_of
+from census_data.fidelity import ATTRIBUTES
 from census_data.population import Population
 from census_data.raking import Margin, RakingSettings, rake
+from personas.attitudes import with_attitudes
 from personas.draws import Selection, simple_draw, stratified_draw, systematic_draw
-from personas.margins import DEFAULT_ATTRIBUTES, Attribute, attributes
 from personas.persona import Panel
 from personas.quotas import Quota, proportional_quotas
 from personas.records import build_personas
 from personas.sortition import Fairness, LotterySettings, draw_seats, quota_lottery
+from personas.survey import load_survey
 from personas.swap import swap_draw
 from plenary.errors import ConfigError, ConvergenceError, DataError
 from plenary.preferences import FloatArray
@@ -37,7 +40,7 @@ class PanelSettings(BaseModel):
         "proportional to weight; stratified: proportional strata; lottery: quotas",
     )
     by: tuple[str, ...] = Field(
-        default=DEFAULT_ATTRIBUTES,
+        default=ATTRIBUTES,
         description="attributes the panel is to represent: margins of swap and of the weights, "
         "strata (outermost first), and the lottery's quotas when none are given",
     )
@@ -47,6 +50,11 @@ class PanelSettings(BaseModel):
     pool: int = Field(default=1000, ge=2, description="people invited to the lottery")
     fairness: Fairness = Field(
         default="leximin", description="leximin, or maximin: the smallest probability alone"
+    )
+    attitudes: tuple[str, ...] = Field(
+        default=(),
+        description="items of the General Social Survey to each of which every citizen gets an "
+        "answer drawn from the shares of people alike, marked as drawn; none by default",
     )
 
 
@@ -81,14 +89,15 @@ def recruit(population: Population, settings: PanelSettings, seed: int) -> Panel
     width = max(3, len(str(settings.citizens)))
     ids = [f"c{k:0{width}d}" for k in range(1, settings.citizens + 1)]
     personas = build_personas(population, drawn, ids, seed)
-    columns = attributes(population, settings.by)
+    columns = columns_of(population, settings.by)
     weights = poststratified(population, drawn, columns)
-    return Panel(personas, weights.weight, settings.method, seed, weights.raked)
+    panel = Panel(personas, weights.weight, settings.method, seed, weights.raked)
+    if settings.attitudes:
+        return with_attitudes(load_survey(), panel, settings.attitudes, seed)
+    return panel
 
 
-def poststratified(
-    population: Population, drawn: Selection, columns: tuple[Attribute, ...]
-) -> Weights:
+def poststratified(population: Population, drawn: Selection, columns: tuple[Cells, ...]) -> Weights:
     """Design weights raked to the one-way margins of the columns, within bounds.
 
     Categories without a citizen are left out and the others' shares scaled up. When a small panel
@@ -106,7 +115,7 @@ def poststratified(
     return Weights(design, ())
 
 
-def _margin(population: Population, drawn: Selection, column: Attribute) -> Margin:
+def _margin(population: Population, drawn: Selection, column: Cells) -> Margin:
     codes = column.codes[drawn.positions]
     present = np.unique(codes)
     shares = column.shares(population.weight)[present]
@@ -132,13 +141,13 @@ def _systematic(population: Population, settings: PanelSettings, seed: int) -> S
 
 
 def _stratified(population: Population, settings: PanelSettings, seed: int) -> Selection:
-    columns = attributes(population, settings.by)
+    columns = columns_of(population, settings.by)
     rng = _rng(settings, seed)
     return stratified_draw(population.weight, columns, settings.citizens, rng)
 
 
 def _swap(population: Population, settings: PanelSettings, seed: int) -> Selection:
-    columns = attributes(population, settings.by)
+    columns = columns_of(population, settings.by)
     return swap_draw(population.weight, columns, settings.citizens, _rng(settings, seed))
 
 
@@ -147,7 +156,7 @@ def _lottery(population: Population, settings: PanelSettings, seed: int) -> Sele
     size = min(settings.pool, len(population))
     invited = systematic_draw(population.weight, size, _rng(settings, seed))
     names = tuple(dict.fromkeys(quota.attribute for quota in settings.quotas)) or settings.by
-    columns = attributes(population, names)
+    columns = columns_of(population, names)
     quotas = settings.quotas or proportional_quotas(columns, population.weight, settings.citizens)
     pool = [column._replace(codes=column.codes[invited.positions]) for column in columns]
     fair = LotterySettings(fairness=settings.fairness)

@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from census_data.cells import Cells
 from personas.leximin import Cuts, Level, Split, best_level, nearest_mixture, relaxed_leximin
-from personas.margins import Attribute
 from personas.quotas import Problem, Quota, quota_problem
 from plenary.preferences import FloatArray, IntArray
 from plenary.seeding import generator
@@ -99,7 +99,7 @@ class Seats(NamedTuple):
 
 
 def quota_lottery(
-    columns: Sequence[Attribute],
+    columns: Sequence[Cells],
     quotas: Sequence[Quota],
     seats: int,
     settings: LotterySettings = DEFAULT_LOTTERY,

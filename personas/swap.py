@@ -8,11 +8,12 @@ C citizens, D candidates, M margins, T cells of all margins together.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
+from census_data.cells import Cells, JointCells, crossed
 from personas.draws import Selection, inclusion_probabilities, systematic_draw
-from personas.margins import Attribute, margins
 from plenary.preferences import BoolArray, FloatArray, IntArray
 
 ONE_WAY_FACTOR = 3.0
@@ -23,7 +24,7 @@ PATIENCE, STEPS = 4, 4_000
 
 
 def swap_draw(
-    weight: FloatArray, columns: Sequence[Attribute], citizens: int, rng: np.random.Generator
+    weight: FloatArray, columns: Sequence[Cells], citizens: int, rng: np.random.Generator
 ) -> Selection:
     """Discrepancy-minimising draw; inclusion probabilities are estimates.
 
@@ -60,6 +61,11 @@ def _improve(table: _Discrepancy, members: IntArray, rng: np.random.Generator) -
     return members
 
 
+def _margins(columns: Sequence[Cells]) -> list[JointCells]:
+    """All one-way margins, then all two-way margins."""
+    return [crossed(parts) for ways in (1, 2) for parts in combinations(columns, ways)]
+
+
 class _Discrepancy:
     """Weighted sum over all cells of |citizens in the cell - expected citizens|; lower is better.
 
@@ -68,15 +74,17 @@ class _Discrepancy:
     """
 
     def __init__(
-        self, weight: FloatArray, columns: Sequence[Attribute], pool: IntArray, citizens: int
+        self, weight: FloatArray, columns: Sequence[Cells], pool: IntArray, citizens: int
     ) -> None:
-        whole, part = margins(columns), margins(columns, pool)
-        starts = np.cumsum([0, *(margin.cells for margin in whole)])
-        self.codes = np.stack([m.codes + start for m, start in zip(part, starts, strict=False)])
-        shares = [np.bincount(m.codes, weight, m.cells) / weight.sum() for m in whole]
-        self._expected = np.concatenate(shares) * citizens
-        factors = np.where([len(m.names) == 1 for m in whole], ONE_WAY_FACTOR * len(columns) / 4, 1)
-        self._importance = np.repeat(factors, [m.cells for m in whole])
+        tables = _margins(columns)
+        sizes = [int(np.prod(table.shape)) for table in tables]
+        starts = np.cumsum([0, *sizes[:-1]])
+        self.codes = np.stack([t.codes[pool] + at for t, at in zip(tables, starts, strict=True)])
+        counts = [np.bincount(t.codes, weight, n) for t, n in zip(tables, sizes, strict=True)]
+        self._expected = np.concatenate(counts) * (citizens / weight.sum())
+        one_way = [len(table.shape) == 1 for table in tables]
+        factors = np.where(one_way, ONE_WAY_FACTOR * len(columns) / 4, 1)
+        self._importance = np.repeat(factors, sizes)
         self.excess = -self._expected
 
     def fill(self, members: IntArray) -> None:

@@ -121,6 +121,8 @@ def test_whole_chain_on_a_checkpoint(
     )
     page = (bench.folder / summary["report"]).read_text()
     assert "Simulated citizens are not people" in page
+    assert "Dots are the weighted shares of 14 citizens" in page
+    assert page.count('class="drawn"') > 40
     assert "default-src 'none'" in page
     assert not [bad for bad in ("<script", "style=", "src=", "url(", "@import") if bad in page]
     if name == "qwen2":

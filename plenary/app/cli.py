@@ -25,7 +25,7 @@ from plenary.app.cli_parts import (
     through,
 )
 from plenary.app.measure_cli import app as measure
-from plenary.app.personas_cli import By, Method, Quotas, panel_changes
+from plenary.app.personas_cli import By, Figure, Method, Quotas, panel_changes, run_figure
 from plenary.app.personas_cli import app as personas
 from plenary.errors import PlenaryError
 
@@ -93,6 +93,7 @@ def recruit(
     by: By = None,
     quota: Quotas = None,
     method: Method = None,
+    figure: Figure = None,
     name: Name = None,
     out: Out = Path("runs"),
     exists: ExistsOption = "resume",
@@ -102,6 +103,8 @@ def recruit(
     """Draw the panel and compare its margins."""
     changes = [*(set_ or []), *panel_changes(by, quota, method)]
     space = through("recruit", config, changes, name, out, exists, as_json)
+    if figure is not None:
+        run_figure(space, figure)
     show_file(space.file("panel_fidelity.json"), as_json)
 
 

@@ -1,4 +1,7 @@
-"""The panel against the population as SVG for the report, and as a file of its own, SVG or PNG."""
+"""The panel against the population as SVG for the report, and as a file of its own, SVG or PNG.
+
+In the report its page gives the classes their colours; a file brings its own style.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,24 @@ from pathlib import Path
 from markupsafe import Markup
 
 from personas.representativeness import CategoryShare
+from plenary.app.records import SharesRecord, read_record
 from plenary.errors import ConfigError
 
 ROW, LEFT, RIGHT, WIDTH, TOP = 17.0, 250.0, 24.0, 760.0, 44.0
 STYLE = (
     "text{font:12px sans-serif;fill:#222}.head{font-weight:bold}.band{fill:#cfd8e3}"
-    ".truth{stroke:#44546a;stroke-width:2}.panel{fill:#b4441c}.grid{stroke:#e6e6e6}"
+    ".truth{stroke:#44546a;stroke-width:2}.drawn{fill:#b4441c}.grid{stroke:#e6e6e6}"
 )
 TITLE = "The panel against the population"
 
 
-def panel_figure(table: Sequence[CategoryShare]) -> Markup:
+def finding(table: Sequence[CategoryShare]) -> str:
+    """What the figure shows, in a sentence."""
+    outside = sum(not row.inside for row in table)
+    return f"{outside} of {len(table)} categories lie outside the 95 % band of a random sample."
+
+
+def panel_figure(table: Sequence[CategoryShare], style: str = "") -> Markup:
     """Every category: band of sampling error, population (line) and panel (dot), in per cent."""
     top = max(max(row.panel, row.high) for row in table)
     scale = (WIDTH - LEFT - RIGHT) / top
@@ -39,20 +49,24 @@ def panel_figure(table: Sequence[CategoryShare]) -> Markup:
         + _text(LEFT + step / 10 * scale, TOP - 6, f"{step * 10} %", "middle", "")
         for step in range(int(top * 10) + 1)
     ]
-    outside = sum(not row.inside for row in table)
-    finding = f"{outside} of {len(table)} categories lie outside the 95 % band of a random sample."
     head = Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {0:g} {1:.0f}" '
-        'width="{0:g}" height="{1:.0f}"><title>{2}</title><desc>{3}</desc><style>{4}</style>'
-    ).format(WIDTH, height, TITLE, finding, Markup(STYLE))
-    caption = _text(8, 18, f"{TITLE}: {finding}", "start", "head")
+        'width="{0:g}" height="{1:.0f}"><title>{2}</title><desc>{3}</desc>{4}'
+    ).format(WIDTH, height, TITLE, finding(table), Markup(style))
+    caption = _text(8, 18, f"{TITLE}: {finding(table)}", "start", "head")
     return Markup("").join([head, caption, *grid, *parts, Markup("</svg>")])
+
+
+def read_shares(path: Path) -> tuple[CategoryShare, ...]:
+    """The table that a run keeps; DataError when there is none."""
+    record = read_record(SharesRecord, path)
+    return tuple(CategoryShare(**row.model_dump()) for row in record.categories)
 
 
 def write_figure(table: Sequence[CategoryShare], path: Path) -> None:
     """Write the figure as .svg, or as .png with matplotlib; ConfigError for another ending."""
     if path.suffix == ".svg":
-        path.write_text(panel_figure(table), encoding="utf-8")
+        path.write_text(panel_figure(table, f"<style>{STYLE}</style>"), encoding="utf-8")
     elif path.suffix == ".png":
         _write_png(table, path)
     else:
@@ -78,7 +92,7 @@ def _write_png(table: Sequence[CategoryShare], path: Path) -> None:
     axes.set_ylim(-1, len(rows))
     axes.set_xlabel("share")
     axes.set_title(TITLE)
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=3)
     figure.savefig(path, dpi=140)
 
 
@@ -89,7 +103,7 @@ def _row(row: CategoryShare, y: float, scale: float) -> list[Markup]:
     )
     truth = Markup('<line class="truth" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>')
     dot = Markup(
-        '<circle class="panel" cx="{:.1f}" cy="{:.1f}" r="4"><title>{}: panel {:.1%}, population '
+        '<circle class="drawn" cx="{:.1f}" cy="{:.1f}" r="4"><title>{}: panel {:.1%}, population '
         "{:.1%}, band {:.1%} to {:.1%}</title></circle>"
     ).format(
         LEFT + row.panel * scale, y - 4, row.category, row.panel, row.population, row.low, row.high

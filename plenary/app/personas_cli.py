@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from plenary.app.cli_parts import AsJson, Debug, show
+
+if TYPE_CHECKING:
+    from plenary.app.workspace import Workspace
 
 app = typer.Typer(
     name="personas",
@@ -24,6 +27,9 @@ Method = Annotated[
 ]
 By = Annotated[str | None, typer.Option(help="Attributes to represent, joined by commas.")]
 Quotas = Annotated[Path | None, typer.Option("--quota", help="YAML, JSON or CSV of quotas.")]
+Figure = Annotated[
+    Path | None, typer.Option(help="Figure of panel against population: .svg or .png.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of the draw.")]
 
 
@@ -33,6 +39,14 @@ def panel_changes(by: str | None, quota: Path | None, method: str | None) -> lis
     if quota is not None:
         changes.append(f"panel.quotas={_verbs().quotas_as_json(quota)}")
     return changes if method is None else [*changes, f"panel.method={method}"]
+
+
+def run_figure(space: Workspace, path: Path) -> None:
+    """Write the figure of a run's panel."""
+    from plenary.app.panel_figure import read_shares, write_figure
+    from plenary.app.workspace import SHARES
+
+    write_figure(read_shares(space.file(SHARES)), path)
 
 
 def _verbs() -> ModuleType:
@@ -48,7 +62,7 @@ def draw(
     by: By = None,
     quota: Quotas = None,
     seed: Seed = 0,
-    figure: Annotated[Path | None, typer.Option(help="Figure to write: .svg or .png.")] = None,
+    figure: Figure = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:

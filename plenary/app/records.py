@@ -55,6 +55,24 @@ class FidelityRecord(Record):
     prompt_hash: str = Field(description="hash of the persona template")
 
 
+class CategoryRecord(Record):
+    """One category in the population and in the panel, as weighted shares."""
+
+    attribute: str = Field(description="attribute")
+    category: str = Field(description="label")
+    population: float = Field(description="share of the population")
+    panel: float = Field(description="share of the panel")
+    low: float = Field(description="lower end of the 95 % band of random samples")
+    high: float = Field(description="upper end of that band")
+    citizens: int = Field(description="citizens in the category")
+
+
+class SharesRecord(Record):
+    """The panel against the population, category by category."""
+
+    categories: tuple[CategoryRecord, ...] = Field(description="by attribute")
+
+
 class ElicitationRecord(Record):
     """How an elicitation went."""
 

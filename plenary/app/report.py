@@ -59,6 +59,8 @@ class Page:
     moved_caption: str
     panel_note: str
     margins: tuple[Row, ...]
+    panel_drawing: Drawing
+    categories: tuple[Row, ...]
     assembly_note: str
     ballots: tuple[Row, ...]
     statements: tuple[Said, ...]
@@ -70,6 +72,7 @@ class Page:
     measure_heads: tuple[Head, ...] = parts.MEASURES
     moved_heads: tuple[Head, ...] = parts.MOVEMENTS
     margin_heads: tuple[Head, ...] = parts.MARGINS
+    category_heads: tuple[Head, ...] = parts.CATEGORIES
     ballot_heads: tuple[Head, ...] = parts.BALLOTS
     setting_heads: tuple[Head, ...] = parts.SETTINGS
 
@@ -132,6 +135,8 @@ def page(results: Results, summary: Summary) -> Page:
         moved_caption=parts.moved_caption(results),
         panel_note=_panel_note(results),
         margins=parts.margins(results.fidelity),
+        panel_drawing=parts.panel_drawing(results),
+        categories=parts.categories(results.shares),
         assembly_note=_assembly_note(results),
         ballots=parts.ballots(results.assembly),
         statements=parts.statements(space),

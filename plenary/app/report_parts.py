@@ -14,9 +14,11 @@ from assembly.ballots import STATES, VALID
 from evaluation.comparison import Comparison
 from evaluation.shift import UtilityShift
 from evaluation.thurstonian import UtilityFit
+from personas.representativeness import CategoryShare
 from plenary.app import workspace as ws
 from plenary.app.clean import visible
 from plenary.app.config import PipelineConfig, flat_settings
+from plenary.app.panel_figure import finding, panel_figure, read_shares
 from plenary.app.records import (
     AssemblyRecord,
     ConsensusRecord,
@@ -81,6 +83,15 @@ NAMES = {
 FACTS = (Head("What"), Head("Value"))
 MEASURES = (Head("Measure"), Head("Before", True), Head("After", True))
 MARGINS = (Head("Attribute"), Head("Distance", True), Head("Expected", True), Head("Cells", True))
+CATEGORIES = (
+    Head("Attribute"),
+    Head("Category"),
+    Head("Population", True),
+    Head("Panel", True),
+    Head("95 % band", True),
+    Head("Citizens", True),
+    Head(""),
+)
 BALLOTS = (Head("Phase"), *(Head(state, True) for state in STATES))
 SETTINGS = (Head("Setting"), Head("Value"), Head(""))
 MOVEMENTS = (
@@ -113,6 +124,7 @@ class Results:
     space: Workspace
     population: PopulationRecord
     fidelity: FidelityRecord
+    shares: tuple[CategoryShare, ...]
     assembly: AssemblyRecord
     decision: ConsensusRecord
     asked: tuple[ElicitationRecord, ElicitationRecord]
@@ -127,6 +139,7 @@ def read_results(space: Workspace) -> Results:
         space=space,
         population=read_record(PopulationRecord, space.file(ws.POPULATION)),
         fidelity=read_record(FidelityRecord, space.file(ws.FIDELITY)),
+        shares=read_shares(space.file(ws.SHARES)),
         assembly=read_record(AssemblyRecord, space.file(ws.ASSEMBLY)),
         decision=read_record(ConsensusRecord, space.file("consensus.json")),
         asked=(before, after),
@@ -265,6 +278,34 @@ def margins(fidelity: FidelityRecord) -> tuple[Row, ...]:
     return tuple(
         (m.name.replace("_", " "), f"{m.distance:.3f}", f"{m.expected:.3f}", str(m.cells))
         for m in fidelity.margins
+    )
+
+
+def panel_drawing(results: Results) -> Drawing:
+    """Panel against population for every category, and what it shows of how many citizens."""
+    f = results.fidelity
+    caption = (
+        f"{finding(results.shares)} Dots are the weighted shares of {f.citizens} citizens, upright "
+        f"lines those of the population of {results.population.rows:,} records; bands are where "
+        f"95 % of simple random samples of the panel's effective size, {f.effective_size:.1f}, "
+        "would lie."
+    )
+    return Drawing(panel_figure(results.shares), caption)
+
+
+def categories(shares: Sequence[CategoryShare]) -> tuple[Row, ...]:
+    """One row a category."""
+    return tuple(
+        (
+            row.attribute.replace("_", " "),
+            visible(row.category),
+            f"{row.population:.1%}",
+            f"{row.panel:.1%}",
+            f"{row.low:.1%} to {row.high:.1%}",
+            str(row.citizens),
+            "" if row.inside else "outside",
+        )
+        for row in shares
     )
 
 

@@ -20,8 +20,9 @@ from assembly.prompts import PROMPT_HASH, PROMPT_VERSION
 from assembly.session import convene
 from census_data.fidelity import panel_fidelity
 from evaluation.elicitation import elicit
-from personas.export import write_panel
+from personas.export import data_sheet, write_panel
 from personas.prompt import TEMPLATE_HASH, TEMPLATE_VERSION
+from personas.representativeness import representativeness
 from personas.sampling import recruit
 from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig
@@ -29,14 +30,16 @@ from plenary.app.models import citizens_models, spec_hash, takes_part
 from plenary.app.plan import chosen_outcomes, make_plan
 from plenary.app.records import (
     AssemblyRecord,
+    CategoryRecord,
     ConsensusRecord,
     ElicitationRecord,
     FidelityRecord,
     MarginRecord,
     PopulationRecord,
+    SharesRecord,
     write_record,
 )
-from plenary.app.run_directory import content_hash, staged
+from plenary.app.run_directory import content_hash, staged, write_text
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
 from plenary.chat.cache import CachedBackend, SqliteStore
@@ -96,6 +99,7 @@ def recruit_panel(space: Workspace) -> None:
     panel = recruit(space.population, space.config.panel, space.seed)
     with staged(space.file(ws.PANEL)) as path:
         write_panel(panel, path)
+    write_text(space.file(ws.PANEL_SHEET), data_sheet(panel))
     rows = np.array([persona.row_id for persona in panel])
     margins = panel_fidelity(space.population, rows, panel.weight)
     record = FidelityRecord(
@@ -107,6 +111,9 @@ def recruit_panel(space: Workspace) -> None:
         prompt_hash=TEMPLATE_HASH,
     )
     write_record(record, space.file(ws.FIDELITY))
+    shares = representativeness(space.population, panel)
+    categories = tuple(CategoryRecord(**share._asdict()) for share in shares)
+    write_record(SharesRecord(categories=categories), space.file(ws.SHARES))
 
 
 def elicit_before(space: Workspace) -> None:
@@ -262,7 +269,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
         recruit_panel,
         lambda c: (c.panel, c.population, c.seed),
         ("census",),
-        (ws.PANEL, ws.FIDELITY),
+        (ws.PANEL, ws.PANEL_SHEET, ws.FIDELITY, ws.SHARES),
         ("personas", "census_data"),
     ),
     Stage(

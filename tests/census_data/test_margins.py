@@ -21,7 +21,7 @@ def test_band_labels():
 
 
 def test_cells_count_no_answer_apart():
-    codes, labels = cells_of(PEOPLE, "english")
+    _, codes, labels = cells_of(PEOPLE, "english")
     assert labels[0] == "no answer"
     np.testing.assert_array_equal(codes == 0, PEOPLE.values("english") < 0)
 

@@ -26,6 +26,7 @@ def test_duplicates_and_coverage():
         diversity(["a"], ["b"], encode, DiversitySettings())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_unknown_encoders_are_refused(tmp_path):
     pytest.importorskip("sentence_transformers")

@@ -85,6 +85,17 @@ def test_data_sheet_names_every_field():
     sheet = data_sheet(PANEL)
     assert all(f"| `{name}` |" in sheet for name in PanelRecord.model_fields)
     assert "- method: systematic" in sheet
+    assert "- inclusion probabilities: exact" in sheet
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
+def test_estimated_inclusion_is_labelled_in_file_and_sheet(tmp_path, ending):
+    panel = recruit(load_population(), PanelSettings(citizens=12, by=("sex", "region")), 4)
+    assert panel.method == "swap"
+    write_panel(panel, tmp_path / f"p{ending}")
+    back = read_panel(tmp_path / f"p{ending}")
+    assert {persona.inclusion_kind for persona in back} == {"estimated"}
+    assert "- inclusion probabilities: estimated" in data_sheet(back)
 
 
 def test_two_panels_in_one_file(tmp_path):

@@ -156,5 +156,5 @@ def test_unknown_education():
 
 def test_version_goes_with_the_wording():
     """Whoever changes the wording changes the version, and then this hash."""
-    assert TEMPLATE_VERSION == "persona-1"
-    assert TEMPLATE_HASH == "88c27809642578825921e83dc22ea37fd4186f1f46c983c5ba970f106519fad1"
+    assert TEMPLATE_VERSION == "persona-2"
+    assert TEMPLATE_HASH == "ea493005b4eb26f89533ae88796a98fa11647e45a19fca49f86146a618139e6b"

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from census_data.fidelity import panel_fidelity
+from census_data.cells import columns_of
+from census_data.fidelity import ATTRIBUTES, full_fidelity, panel_fidelity
 from census_data.population import load_population
 from personas.draws import (
     inclusion_probabilities,
@@ -19,7 +20,6 @@ from personas.draws import (
     systematic_draw,
 )
 from personas.export import write_panel
-from personas.margins import DEFAULT_ATTRIBUTES, attributes, distances
 from personas.quotas import Quota
 from personas.records import stream_personas
 from personas.sampling import METHODS, PanelSettings, recruit
@@ -27,7 +27,6 @@ from plenary.errors import ConfigError
 from plenary.seeding import generator
 
 PEOPLE = load_population()
-COLUMNS = attributes(PEOPLE, DEFAULT_ATTRIBUTES)
 SYSTEMATIC = PanelSettings(method="systematic")
 
 
@@ -81,10 +80,7 @@ def test_design_weights_after_a_proportional_draw_are_equal():
 def test_post_stratified_weights_meet_the_margins_they_name():
     panel = recruit(PEOPLE, PanelSettings(citizens=200, method="simple", by=("sex", "region")), 0)
     assert panel.raked == ("sex", "region")
-    one, _ = distances(
-        attributes(PEOPLE, panel.raked), PEOPLE.weight, positions(panel), panel.weight
-    )
-    assert one.max() < 1e-4
+    assert full_fidelity(PEOPLE, *_ids(panel), panel.raked).worst(1).distance < 1e-4
     assert panel.weight.mean() == pytest.approx(1)
     assert panel.design_effect == pytest.approx(len(panel) / panel.effective_size)
 
@@ -103,11 +99,11 @@ def test_weights_after_a_draw_with_certainties():
 )
 def test_swap_panels_have_the_margins_of_the_population(citizens, one_way, two_way):
     panel = recruit(PEOPLE, PanelSettings(citizens=citizens), 5)
-    one, two = distances(COLUMNS, PEOPLE.weight, positions(panel), panel.weight)
-    assert one.max() <= one_way
-    assert np.median(two) <= two_way
+    found = full_fidelity(PEOPLE, *_ids(panel))
+    assert found.worst(1).distance <= one_way
+    assert found.median(2) <= two_way
     assert panel.design_effect <= 1.05
-    assert panel.raked == DEFAULT_ATTRIBUTES
+    assert panel.raked == ATTRIBUTES
     assert {persona.inclusion_kind for persona in panel} == {"estimated"}
 
 
@@ -121,7 +117,7 @@ def test_every_method_repeats_itself(method):
 
 
 def test_strata_get_their_seats_rounded_up_or_down():
-    columns = attributes(PEOPLE, ("region", "sex"))
+    columns = columns_of(PEOPLE, ("region", "sex"))
     draw = stratified_draw(PEOPLE.weight, columns, 77, generator(2, "strata"))
     seats = columns[0].codes * 3 + columns[1].codes
     expected = np.bincount(seats, PEOPLE.weight) / PEOPLE.weight.sum() * 77
@@ -209,10 +205,6 @@ def test_states_are_spread_better_than_by_chance():
 
 def _ids(panel):
     return np.array([persona.row_id for persona in panel]), panel.weight
-
-
-def positions(panel):
-    return np.searchsorted(PEOPLE.row_id, [persona.row_id for persona in panel])
 
 
 @given(

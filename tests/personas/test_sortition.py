@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from scipy.stats import chi2
 
+from census_data.cells import Cells
 from personas.leximin import relaxed_leximin
-from personas.margins import Attribute
 from personas.quotas import (
     InfeasibleQuotas,
     Quota,
@@ -28,7 +28,7 @@ from plenary.seeding import generator
 def pool(seed, people, sizes=(2, 3)):
     rng = generator(seed, "pool")
     return tuple(
-        Attribute(f"a{k}", rng.integers(size, size=people), tuple(f"v{v}" for v in range(size)))
+        Cells(f"a{k}", rng.integers(size, size=people), tuple(f"v{v}" for v in range(size)))
         for k, size in enumerate(sizes)
     )
 
@@ -121,7 +121,7 @@ def test_the_quick_way_reaches_the_same_probabilities(columns, quotas, seats):
 
 def test_an_example_that_can_be_done_by_hand():
     # 2 women, 6 men, 4 seats, 2 to each sex: women are certain, men have one chance in three.
-    sex = Attribute("sex", np.array([0, 0, 1, 1, 1, 1, 1, 1]), ("woman", "man"))
+    sex = Cells("sex", np.array([0, 0, 1, 1, 1, 1, 1, 1]), ("woman", "man"))
     lottery = quota_lottery([sex], [quota("sex", "woman", 2, 2)], 4)
     np.testing.assert_allclose(lottery.chance, [1, 1, *[1 / 3] * 6], atol=1e-9)
     assert lottery.gini > 0
@@ -172,8 +172,8 @@ def test_a_public_draw_can_be_repeated_and_has_alternates():
 
 def test_infeasible_quotas_come_with_the_smallest_relaxation():
     columns = (
-        Attribute("sex", np.array([0, 0, 1, 1, 1, 1]), ("woman", "man")),
-        Attribute("age", np.array([0, 1, 0, 0, 1, 1]), ("young", "old")),
+        Cells("sex", np.array([0, 0, 1, 1, 1, 1]), ("woman", "man")),
+        Cells("age", np.array([0, 1, 0, 0, 1, 1]), ("young", "old")),
     )
     quotas = [quota("sex", "woman", 3, 3), quota("age", "old", 0, 3)]
     with pytest.raises(InfeasibleQuotas, match=r"sex='woman' from 3-3 to 2-3") as caught:

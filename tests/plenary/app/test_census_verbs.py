@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import sys
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +17,7 @@ from typer.testing import CliRunner
 from census_data.acs_margins import AGES
 from census_data.population import PopulationSettings, load_population
 from plenary import embedded
-from plenary.app.cli import app
+from plenary.app.cli import app, main
 from plenary.errors import ConfigError, DataError
 
 WEIGHTS = Path(embedded.__file__).parent / "weights"
@@ -68,6 +70,27 @@ def test_show(tmp_path):
     found = answer("show", "quickstart", "--out", tmp_path)
     assert found["rows"] == 179_811
     assert found["year"] == 2024
+    assert found["weight_sum"] == pytest.approx(237_605_319, abs=1)
+    assert 0.19 < found["imputed_share"] < 0.20
+
+
+def test_an_altered_snapshot_is_one_plain_line(imported, tmp_path, monkeypatch, capsys):
+    path = imported / "population.parquet"
+    content = bytearray(path.read_bytes())
+    known = hashlib.sha256(content).hexdigest()
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    words = ("census", "show", "--set", f"population.folder={imported}", "--out", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["plenary", *words])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == DataError.exit_code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert repr(str(path)) in line
+    assert known in line
+    assert hashlib.sha256(content).hexdigest() in line
 
 
 def test_rake_to_a_file(imported, tmp_path):

@@ -7,6 +7,9 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from census_data.fidelity import ATTRIBUTES
+from plenary.app.cli import app as whole
+from plenary.app.panel_figure import read_shares
 from plenary.app.personas_cli import app
 from plenary.errors import ConfigError
 
@@ -33,6 +36,26 @@ def test_draw_check_and_figures(tmp_path):
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ConfigError, match=r"figure 'p.gif' is neither .svg nor .png"):
         run("draw", str(path), "--citizens", "20", "--figure", str(tmp_path / "p.gif"))
+
+
+def test_recruit_writes_the_figure_of_its_panel(tmp_path):
+    words = ["recruit", "--set", "panel.citizens=20", "--by", "sex,region", "--out", str(tmp_path)]
+    for name in ("p.svg", "p.png"):
+        if name.endswith("png"):
+            pytest.importorskip("matplotlib")
+        answer = RUNNER.invoke(
+            whole, [*words, "--figure", str(tmp_path / name)], catch_exceptions=False
+        )
+        assert answer.exit_code == 0, answer.output
+        assert (tmp_path / name).stat().st_size > 10_000
+    run_folder = tmp_path / "run"
+    table = read_shares(run_folder / "panel_shares.json")
+    assert {row.attribute for row in table} == set(ATTRIBUTES)
+    assert (tmp_path / "p.svg").read_text("utf-8").count("<circle") == len(table)
+    assert "- inclusion probabilities: estimated" in (run_folder / "panel.md").read_text("utf-8")
+    lines = (run_folder / "panel.jsonl").read_text("utf-8").splitlines()
+    people = [json.loads(line) for line in lines]
+    assert {person["inclusion_kind"] for person in people} == {"estimated"}
 
 
 def test_draw_with_quotas(tmp_path):
