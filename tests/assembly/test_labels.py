@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from support.held import held_from, spoken, votes_from
+
+from assembly.ballots import FAILED, INVALID, REFUSED, VoteRow, Votes
+from assembly.consensus import COUNTED
+from assembly.labels import build_dataset
+from plenary.errors import DataError
+
+RNG = np.random.default_rng(0)
+SHARES = RNG.uniform(0.02, 0.98, (2, 12, 6))
+
+
+def test_labels_are_the_weighted_shares_of_known_citizens() -> None:
+    weights = RNG.uniform(0.5, 2, 12)
+    made = build_dataset(held_from(SHARES, weights=weights))
+    np.testing.assert_allclose(made.p, np.average(SHARES[1], axis=0, weights=weights))
+    np.testing.assert_allclose(made.p_before, np.average(SHARES[0], axis=0, weights=weights))
+    np.testing.assert_allclose(made.p_unweighted, SHARES[1].mean(axis=0))
+    np.testing.assert_allclose(made.p_hard, np.average(SHARES[1] > 0.5, axis=0, weights=weights))
+    assert np.isnan(made.p_follow_up).all()
+    assert made.pair_ids[1] == "o2|o3"
+    assert made.split == ("train", "train", "held_out") * 2
+    east = [s.category for s in made.strata].index("East")
+    own = slice(0, None, 2)
+    np.testing.assert_allclose(
+        made.stratum_p[:, east], np.average(SHARES[1, own], axis=0, weights=weights[own])
+    )
+    np.testing.assert_array_equal(made.stratum_counts.sum(axis=1), made.counts)
+
+
+def test_a_third_ballot_is_the_follow_up() -> None:
+    three = np.concatenate([SHARES, SHARES[:1]])
+    made = build_dataset(held_from(three))
+    np.testing.assert_allclose(made.p_follow_up, SHARES[0].mean(axis=0))
+
+
+def test_no_refused_invalid_or_failed_ballot_becomes_a_vote() -> None:
+    state = np.zeros((2, 2, 12, 6), dtype=int)
+    state[0, 1, 0], state[1, 1, 1], state[:, 1, 2] = REFUSED, INVALID, FAILED
+    state[:, 1, :, 5] = REFUSED
+    made = build_dataset(held_from(SHARES, votes=votes_from(SHARES, state=state)))
+    np.testing.assert_allclose(made.p[:5], SHARES[1, 3:, :5].mean(axis=0))
+    row = dict(zip(COUNTED, made.counts[0].tolist(), strict=True))
+    assert (row["refused"], row["invalid"], row["failed"]) == (1, 1, 1)
+    assert row["first"] + row["second"] + row["tie"] == 9
+    assert np.isnan([made.p[5], made.low[5], made.p_hard[5], *made.stratum_p[5]]).all()
+    assert made.counts[5, COUNTED.index("refused")] == 12
+    assert len(made.targets(tuple(f"o{k}" for k in range(12))).p) == 5
+
+
+def test_incomplete_pairs_are_refused_by_name_and_can_be_left_out() -> None:
+    votes = votes_from(SHARES)
+    lost = (votes.pair == 4) & (votes.citizen == 7) & (votes.phase == 1)
+    lost |= votes.pair == 1
+    columns = [getattr(votes, name)[~lost] for name in Votes.__slots__]
+    said = [spoken(1, 0, 0, "gone"), spoken(2, 0, 0, "kept")]
+    held = held_from(SHARES, votes=Votes(*columns), statements=said, merit=np.array([1.0, 2.0]))
+    with pytest.raises(DataError, match=r"2 of 6 pairs lack ballots: 'o2\|o3', 'o8\|o9'; resume"):
+        build_dataset(held)
+    rest = held.only(held.complete())
+    assert [s.text for s in rest.statements] == ["kept"]
+    assert rest.statements[0].pair == 1
+    made = build_dataset(rest)
+    assert made.pair_ids == ("o0|o1", "o4|o5", "o6|o7", "o10|o11")
+    np.testing.assert_allclose(made.p, SHARES[1].mean(axis=0)[[0, 2, 3, 5]])
+
+
+def test_no_votes_at_all_are_refused() -> None:
+    empty = Votes.of([VoteRow(0, 0, 0, 0, 0.5, 0, 1.0)])
+    with pytest.raises(DataError, match="6 of 6 pairs lack ballots"):
+        build_dataset(held_from(SHARES, votes=empty))
