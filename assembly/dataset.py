@@ -25,8 +25,8 @@ from assembly.dataset_file import (
     write_signed,
 )
 from assembly.dissent import Dissent
+from assembly.error_sources import SOURCES
 from assembly.strata import Stratum
-from assembly.uncertainty import SOURCES
 from plenary.errors import DataError
 from plenary.preferences import BoolArray, FloatArray, IntArray, Targets
 
@@ -62,8 +62,8 @@ class ConsensusDataset:
     p_unweighted [P]: share with every citizen counting one. p_before, p_follow_up [P]: as p in
     those ballots, NaN where there was none.
     effective_n [P]: Kish. counts [P, len(COUNTED)]: citizens after discussion, by COUNTED.
-    order_gap [P]: P(first shown) minus 0.5. errors [P, 5]: standard errors by uncertainty.SOURCES,
-    NaN where not measured. contested [P]: the interval holds one half.
+    order_gap [P]: P(first shown) minus 0.5. errors [P, 5]: standard errors by
+    error_sources.SOURCES, NaN where not measured. contested [P]: the interval holds one half.
     strata [G]; stratum_p [P, G] and stratum_counts [P, G, len(COUNTED)]: the same in each stratum.
     minority [P]: strata that oppose. calls [P]: hashes of the recorded model calls behind a row.
     """

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assembly.consensus import COUNTED
+from assembly.error_sources import SOURCES
 from assembly.strata import Stratum
-from assembly.uncertainty import SOURCES
 from plenary.errors import DataError
 from plenary.preferences import FloatArray, IntArray
 
@@ -76,6 +76,34 @@ SCHEMA = pa.schema(
         pa.field("calls", pa.list_(pa.string())),
     ]
 )
+
+
+# What each column means, for Croissant and docs/data/consensus.md.
+MEANING: dict[str, str] = {
+    "first_id": "id of the pair's first outcome",
+    "second_id": "id of the pair's second outcome",
+    "first_text": "sentence of the first outcome",
+    "second_text": "sentence of the second outcome",
+    "first_topic": "topic of the first outcome",
+    "second_topic": "topic of the second outcome",
+    "split": "train or held_out, fixed before the assembly; no outcome is on both sides",
+    "p": "soft label: weighted share of citizens for the first outcome after discussion; null "
+    "without a valid ballot",
+    "low": "lower end of the interval of p",
+    "high": "upper end of the interval of p",
+    "p_hard": "weighted share of cast votes: a citizen counts for the outcome above one half",
+    "p_unweighted": "as p with every citizen of the panel counting one",
+    "p_before": "as p in the ballot before discussion",
+    "p_follow_up": "as p in the follow-up ballot; null where none was held",
+    "effective_n": "Kish's effective number of citizens with a valid ballot",
+    "order_gap": "weighted mean P(outcome shown first) minus 0.5",
+    "contested": "the interval of p holds one half",
+    **{f"count_{name}": f"citizens counted as {name} after discussion" for name in COUNTED},
+    **{f"error_{name}": f"standard error of p from {name}; null: not measured" for name in SOURCES},
+    "strata": "p and counts in every stratum of the panel",
+    "minority": "strata whose share lies on the other side of one half, with their best argument",
+    "calls": "hashes of the recorded model calls behind the row",
+}
 
 
 class Signed(NamedTuple):

@@ -142,7 +142,8 @@ def components(means: FloatArray, noise: float) -> Mapping[Term, float]:
 
     Axes of length 1 take no part. The mean square of a term T estimates the sum over terms U that
     hold T of (cells a level of U) * variance(U); solved from the highest term down. `noise` is the
-    sampling variance of a cell, taken off. Estimates are unbiased and may be below 0.
+    sampling variance of a cell, taken off. Estimates are unbiased and
+    may be below 0 (Cornfield and Tukey 1956 [cornfield1956]).
     """
     active = [axis for axis in range(means.ndim) if means.shape[axis] > 1]
     terms = list(chain(*(combinations(active, k) for k in range(len(active), 0, -1))))

@@ -12,10 +12,10 @@ from assembly.ballots import AFTER, BEFORE, Grid, Votes, citizen_shares, grid
 from assembly.consensus import COUNTED, consensus, kinds
 from assembly.dataset import ConsensusDataset, Provenance, named
 from assembly.dissent import minority_report
+from assembly.error_sources import error_sources
 from assembly.ledger import Spoken
 from assembly.rules import hard, weighted_mean
 from assembly.strata import Attributes, Strata, strata_of
-from assembly.uncertainty import uncertainty
 from plenary.errors import DataError
 from plenary.outcomes import Outcome
 from plenary.preferences import BoolArray, FloatArray, IntArray
@@ -105,7 +105,7 @@ def build_dataset(held: Held, level: float = 0.95) -> ConsensusDataset:
     shares = laid.share.mean(axis=0)
     strata = strata_of(held.attributes, len(held.weights))
     before = citizen_shares(held.votes, BEFORE, len(held.weights), size)
-    errors = uncertainty(
+    errors = error_sources(
         held.votes, size, held.weights, AFTER,
         samples=held.samples, clusters=held.clusters, frames=held.frames,
     )  # fmt: skip

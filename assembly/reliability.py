@@ -74,7 +74,8 @@ class Curve(NamedTuple):
     """What panels of N sizes (citizens) give; all figures [N].
 
     reliability: correlation about one half of the shares of two independent panels of that size,
-    signal / (signal + noise / n). agreement: share of pairs on which their majorities agree.
+    signal / (signal + noise / n) (Spearman-Brown [spearman1910]). agreement: share of pairs on
+    which their majorities agree.
     ceiling: share on which one panel's majority agrees with that of the whole population: the most
     that any model can reach against such labels. halves_reliability, halves_agreement: the same as
     measured between disjoint parts of this panel; NaN where two of that size cannot be cut.

@@ -28,9 +28,9 @@ class Sway(NamedTuple):
     effect [C]: log odds by which one statement of this citizen moves a listener toward its outcome,
     the other speakers left as they are; NaN for who spoke to nobody. error [C]: standard error,
     clustered by pair and table. shrunk [C]: effect drawn toward the mean by its error (empirical
-    Bayes), the figure to rank by. left_out [C]: what the squared movement left unexplained grows by
-    when the speaker is left out of the account. statements [C]: statements heard. moves [C]: the
-    effect differs from 0 at false-discovery rate `rate`.
+    Bayes, Morris 1983 [morris1983]), the figure to rank by. left_out [C]: by how much the squared
+    movement left unexplained grows when the speaker is left out of the account. statements [C]:
+    statements heard. moves [C]: the effect differs from 0 at false-discovery rate `rate`.
     of_statement [N]: mean movement of its listeners toward its outcome that the other speakers do
     not account for; NaN when nobody heard it.
     listening [C]: log odds by which a citizen moves for each statement more on one side.

@@ -1,4 +1,5 @@
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -7,7 +8,9 @@ import pytest
 from support.held import held_from, spoken, votes_from
 
 from assembly.ballots import REFUSED
+from assembly.consensus import COUNTED
 from assembly.dataset import ConsensusDataset
+from assembly.dataset_file import MEANING, SCHEMA
 from assembly.labels import build_dataset
 from plenary.errors import DataError
 
@@ -132,3 +135,10 @@ def test_targets_follow_the_catalogue_given(made) -> None:
     np.testing.assert_array_equal(targets.weight, made.effective_n[made.effective_n > 0])
     with pytest.raises(DataError, match="outcome 'o0' is not in the catalogue"):
         made.targets(ids[:-1])
+
+
+def test_the_documentation_names_every_column() -> None:
+    text = (Path(__file__).parents[2] / "docs/data/consensus.md").read_text(encoding="utf-8")
+    assert set(MEANING) == set(SCHEMA.names)
+    counted = {f"count_{name}" for name in COUNTED[3:]}
+    assert [name for name in SCHEMA.names if f"`{name}`" not in text and name not in counted] == []

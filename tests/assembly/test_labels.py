@@ -1,11 +1,17 @@
 import numpy as np
 import pytest
-from support.held import held_from, spoken, votes_from
+from support.held import held_from, provenance, spoken, votes_from
 
 from assembly.ballots import FAILED, INVALID, REFUSED, VoteRow, Votes
 from assembly.consensus import COUNTED
-from assembly.labels import build_dataset
+from assembly.dataset import ConsensusDataset
+from assembly.labels import Held, build_dataset
+from assembly.ledger import Ledger
+from assembly.seating import seat
+from assembly.settings import AssemblySettings
+from assembly.sway import sway
 from plenary.errors import DataError
+from plenary.outcomes import Outcome
 
 RNG = np.random.default_rng(0)
 SHARES = RNG.uniform(0.02, 0.98, (2, 12, 6))
@@ -70,3 +76,40 @@ def test_no_votes_at_all_are_refused() -> None:
     empty = Votes.of([VoteRow(0, 0, 0, 0, 0.5, 0, 1.0)])
     with pytest.raises(DataError, match="6 of 6 pairs lack ballots"):
         build_dataset(held_from(SHARES, votes=empty))
+
+
+def test_a_held_assembly_becomes_a_dataset_with_the_minority_s_own_argument(
+    world_of, tmp_path
+) -> None:
+    """Two regions with opposite utilities: the smaller one dissents wherever they differ."""
+    world = world_of(citizens=18, outcomes=10, pairs=12)
+    west = np.arange(18) < 6
+    world.utilities[:] = np.where(west[:, None], 1, -1) * world.utilities[0]
+    settings = AssemblySettings(table_size=6, block=6)
+    votes = world.hold(world.backend(swing=0.1), tmp_path, settings)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        said = ledger.transcript()
+    tables = seat(18, 12, settings, 3).table_of()
+    held = Held(
+        votes,
+        [Outcome(id=f"o{k}", text=text, topic="t") for k, text in enumerate(world.texts)],
+        world.pairs,
+        np.zeros(12, dtype=bool),
+        np.ones(18),
+        tables,
+        {"region": ["West" if w else "East" for w in west]},
+        provenance(18),
+        said,
+        sway(votes, 12, tables, said).of_statement,
+    )
+    made = build_dataset(held)
+    made.write(tmp_path / "consensus.parquet")
+    assert ConsensusDataset.read(tmp_path / "consensus.parquet").minority == made.minority
+    decided = np.abs(made.p - 0.5) > 0.02
+    assert decided.sum() >= 8
+    for k in np.flatnonzero(decided):
+        (dissent,) = made.minority[k]
+        assert (dissent.category, dissent.citizens) == ("West", 6)
+        spoke = [s for s in said if s.pair == k and west[s.citizen]]
+        if spoke:
+            assert dissent.text in {s.text for s in spoke}

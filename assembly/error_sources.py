@@ -15,7 +15,7 @@ from plenary.preferences import FloatArray, IntArray
 SOURCES = ("citizens", "sampling", "order", "tables", "frame")
 
 
-def uncertainty(
+def error_sources(
     votes: Votes,
     pairs: int,
     weights: FloatArray,

@@ -2,7 +2,7 @@ import numpy as np
 from support.held import votes_from
 
 from assembly.consensus import linearised
-from assembly.uncertainty import SOURCES, uncertainty
+from assembly.error_sources import SOURCES, error_sources
 
 AT = {name: k for k, name in enumerate(SOURCES)}
 
@@ -12,7 +12,7 @@ def test_parts_add_up_to_the_clustered_variance() -> None:
     shares = rng.uniform(0.1, 0.9, (2, 24, 30))
     weights, tables = rng.uniform(0.5, 2, 24), np.arange(24) // 4
     shares[1] = (shares[1] + shares[1, (tables * 4)]) / 2
-    found = uncertainty(votes_from(shares), 30, weights, 1, clusters=tables)
+    found = error_sources(votes_from(shares), 30, weights, 1, clusters=tables)
     p = np.average(shares[1], axis=0, weights=weights)
     whole = linearised(shares[1], weights, p, tables).variance
     parts = found[:, [AT["citizens"], AT["sampling"], AT["tables"]]] ** 2
@@ -23,9 +23,9 @@ def test_parts_add_up_to_the_clustered_variance() -> None:
 
 def test_what_was_not_measured_is_not_zero() -> None:
     shares = np.full((2, 6, 2), 0.7)
-    found = uncertainty(votes_from(shares, mass=np.nan), 2, np.ones(6), 1)
+    found = error_sources(votes_from(shares, mass=np.nan), 2, np.ones(6), 1)
     assert np.isnan(found[:, [AT["sampling"], AT["tables"], AT["frame"]]]).all()
-    exact = uncertainty(votes_from(shares, order_bias=0.1), 2, np.ones(6), 1)
+    exact = error_sources(votes_from(shares, order_bias=0.1), 2, np.ones(6), 1)
     assert (exact[:, AT["sampling"]] == 0).all()
     np.testing.assert_allclose(exact[:, AT["order"]], 0.1)
 
@@ -42,7 +42,7 @@ def test_sampling_error_is_that_of_repeated_answers() -> None:
     sampled = type(votes)(
         votes.pair, votes.citizen, votes.phase, votes.order, share, votes.state, votes.mass
     )
-    found = uncertainty(sampled, 200, np.ones(40), 1, samples=samples)
+    found = error_sources(sampled, 200, np.ones(40), 1, samples=samples)
     true = np.sqrt((p * (1 - p) / samples / 2).mean(axis=0) / 40)
     np.testing.assert_allclose(found[:, AT["sampling"]].mean(), true.mean(), rtol=0.03)
     # The citizens' part is what is left of the spread, that of the true p.
@@ -53,5 +53,5 @@ def test_sampling_error_is_that_of_repeated_answers() -> None:
 def test_other_wordings_give_the_frame_part() -> None:
     shares = np.full((2, 6, 1), 0.7)
     frames = np.array([[0.6], [0.7], [0.8]])
-    found = uncertainty(votes_from(shares), 1, np.ones(6), 1, frames=frames)
+    found = error_sources(votes_from(shares), 1, np.ones(6), 1, frames=frames)
     np.testing.assert_allclose(found[0, AT["frame"]], 0.1 / np.sqrt(3))
