@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from support.held import held_from, provenance, spoken, votes_from
 
-from assembly.ballots import FAILED, INVALID, REFUSED, VoteRow, Votes
+from assembly.ballots import REFUSED, STATES, VoteRow, Votes
 from assembly.consensus import COUNTED
 from assembly.dataset import ConsensusDataset
 from assembly.labels import Held, build_dataset
@@ -41,15 +41,17 @@ def test_a_third_ballot_is_the_follow_up() -> None:
     np.testing.assert_allclose(made.p_follow_up, SHARES[0].mean(axis=0))
 
 
-def test_no_refused_invalid_or_failed_ballot_becomes_a_vote() -> None:
-    state = np.zeros((2, 2, 12, 6), dtype=int)
-    state[0, 1, 0], state[1, 1, 1], state[:, 1, 2] = REFUSED, INVALID, FAILED
+def test_no_ballot_of_another_state_becomes_a_vote() -> None:
+    """One citizen a state, in one order or both; on the last pair nobody's ballot is valid."""
+    state, lost = np.zeros((2, 2, 12, 6), dtype=int), len(STATES) - 1
+    for code in range(1, len(STATES)):
+        state[code % 2 :, 1, code - 1] = code
     state[:, 1, :, 5] = REFUSED
     made = build_dataset(held_from(SHARES, votes=votes_from(SHARES, state=state)))
-    np.testing.assert_allclose(made.p[:5], SHARES[1, 3:, :5].mean(axis=0))
+    np.testing.assert_allclose(made.p[:5], SHARES[1, lost:, :5].mean(axis=0))
     row = dict(zip(COUNTED, made.counts[0].tolist(), strict=True))
-    assert (row["refused"], row["invalid"], row["failed"]) == (1, 1, 1)
-    assert row["first"] + row["second"] + row["tie"] == 9
+    assert [row[name] for name in STATES[1:]] == [1] * lost
+    assert row["first"] + row["second"] + row["tie"] == 12 - lost
     assert np.isnan([made.p[5], made.low[5], made.p_hard[5], *made.stratum_p[5]]).all()
     assert made.counts[5, COUNTED.index("refused")] == 12
     assert len(made.targets(tuple(f"o{k}" for k in range(12))).p) == 5
