@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import stats
 
-from assembly.ballots import INVALID, REFUSED, VALID, Grid, Votes, citizen_shares, grid
+from assembly.ballots import STATES, VALID, Grid, Votes, citizen_shares, grid
 from assembly.rules import weighted_mean
 from plenary.errors import ConfigError, DataError
 from plenary.preferences import BoolArray, FloatArray, IntArray, Targets
 
-COUNTED = ("first", "second", "tie", "refused", "invalid", "failed")
+COUNTED = ("first", "second", "tie", *STATES[1:])
 _SCHEMA = b"plenary-consensus-1"
 
 
@@ -31,9 +31,9 @@ class Consensus:
     ballot.
     low, high [P]: interval of p at `level`. effective_n [P]: Kish's (sum w)^2 / sum w^2 over valid
     citizens.
-    counts, weighted [P, 6]: citizens, and their weights, by COUNTED; a citizen is counted for an
-    outcome only when both orders are valid, else as refused, invalid or failed (in that
-    precedence).
+    counts, weighted [P, len(COUNTED)]: citizens, and their weights, by COUNTED; a citizen is
+    counted for an outcome only when both orders are valid, else under the state of the two that
+    comes first in STATES.
     order_gap [P]: weighted mean P(first shown) minus 0.5; positive favours the first slot.
     contested [P]: the interval holds one half.
     """
@@ -129,7 +129,7 @@ def consensus(
         shares, weights, p, np.arange(len(weights)) if clusters is None else clusters
     )
     low, high = _wilson(p, spread, size, level)
-    kind = _kind(laid, shares)
+    kind = kinds(laid, shares)
     per_kind = [kind == k for k in range(len(COUNTED))]
     return Consensus(
         phase=phase,
@@ -146,13 +146,11 @@ def consensus(
     )
 
 
-def _kind(laid: Grid, shares: FloatArray) -> IntArray:
+def kinds(laid: Grid, shares: FloatArray) -> IntArray:
     """Column of COUNTED [C, P] that each citizen falls under on each pair."""
-    lost = np.where(
-        (laid.state == REFUSED).any(axis=0), 3, np.where((laid.state == INVALID).any(axis=0), 4, 5)
-    )
+    codes = np.where(laid.state == VALID, len(STATES), laid.state).min(axis=0)
     chosen = np.where(shares > 0.5, 0, np.where(shares < 0.5, 1, 2))
-    return np.where((laid.state == VALID).all(axis=0), chosen, lost)
+    return np.where(codes == len(STATES), chosen, 2 + codes)
 
 
 class Spread(NamedTuple):

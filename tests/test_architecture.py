@@ -32,7 +32,7 @@ DOORS = {
     "transformers": ("plenary/chat/", "plenary/embedded/", "alignment/"),
     "trl": ("alignment/",),
     "peft": ("alignment/", "plenary/chat/"),
-    "datasets": ("alignment/",),
+    "datasets": ("alignment/", "assembly/hub.py"),
     "sentence_transformers": ("personas/diversity.py", "plenary/embedded/"),
     "rich": ("plenary/app/",),
     "typer": ("plenary/app/",),

@@ -28,8 +28,9 @@ def test_share_counts_and_effective_size() -> None:
     shares = np.array([[0.9, 0.5], [0.2, 0.1], [0.4, 0.3]])
     found = consensus(votes_of(shares), pairs_of(2), np.array([1.0, 2.0, 1.0]), 0)
     np.testing.assert_allclose(found.p, [(0.9 + 0.4 + 0.4) / 4, (0.5 + 0.2 + 0.3) / 4])
-    np.testing.assert_array_equal(found.counts, [[1, 2, 0, 0, 0, 0], [0, 2, 1, 0, 0, 0]])
-    np.testing.assert_array_equal(found.weighted, [[1, 3, 0, 0, 0, 0], [0, 3, 1, 0, 0, 0]])
+    np.testing.assert_array_equal(found.counts[:, :3], [[1, 2, 0], [0, 2, 1]])
+    np.testing.assert_array_equal(found.weighted[:, :3], [[1, 3, 0], [0, 3, 1]])
+    assert not found.counts[:, 3:].any()
     np.testing.assert_allclose(found.effective_n, 16 / 6)
     assert (found.low <= found.p).all()
     assert (found.p <= found.high).all()
@@ -41,10 +42,12 @@ def test_every_ballot_is_counted_and_none_imputed() -> None:
     state[0, 1], state[1, 2], state[0, 3] = REFUSED, INVALID, FAILED
     state[0, 4], state[1, 4] = FAILED, REFUSED
     found = consensus(votes_of(shares, state=state), pairs_of(1), np.arange(1.0, 6.0), 0)
-    assert dict(zip(COUNTED, found.counts[0].tolist(), strict=True)) == {
-        "first": 1, "second": 0, "tie": 0, "refused": 2, "invalid": 1, "failed": 1,
-    }  # fmt: skip
-    np.testing.assert_allclose(found.weighted[0], [1, 0, 0, 2 + 5, 3, 4])
+    counted = {
+        name: (int(n), float(w))
+        for name, n, w in zip(COUNTED, found.counts[0], found.weighted[0], strict=True)
+        if n
+    }
+    assert counted == {"first": (1, 1), "refused": (2, 2 + 5), "invalid": (1, 3), "failed": (1, 4)}
     assert found.p[0] == pytest.approx(0.9)
     assert found.effective_n[0] == 1
     assert found.unusable_share == 0.8

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from assembly.ballots import REFUSED, VALID, Votes
-from assembly.movement import movement
+from assembly.movement import by_stratum, movement, opinion_spread
+from assembly.strata import Stratum, strata_of
 from plenary.errors import DataError
 
 
@@ -56,3 +57,37 @@ def test_refused_ballots_are_left_out() -> None:
     assert np.isnan(moved.by_citizen[0])
     with pytest.raises(DataError, match="none valid twice"):
         movement(votes_of(BEFORE, BEFORE, range(4)), 1, np.ones(4), np.zeros(4, dtype=int))
+
+
+def test_movement_by_stratum_keeps_the_whole_table() -> None:
+    after = BEFORE + np.array([[0], [0], [0.4], [0]])
+    strata = strata_of({"side": ["x", "x", "y", "z"]}, 4)
+    votes = votes_of(BEFORE, after, {3})
+    found = by_stratum(votes, 1, np.ones(4), np.zeros(4, dtype=int), strata)
+    assert found[Stratum("side", "y")].toward == pytest.approx(0.4)
+    assert found[Stratum("side", "x")].shift == 0
+    assert found[Stratum("side", "z")] is None
+
+
+def test_spread_falls_when_citizens_meet_in_the_middle() -> None:
+    rng = np.random.default_rng(0)
+    before = rng.uniform(0.05, 0.95, (20, 40))
+    after = (before + before.mean(axis=0)) / 2
+    pairs = rng.permuted(np.tile(np.arange(20), (40, 1)), axis=1)[:, :2]
+    found = opinion_spread(votes_of(before, after), pairs, np.ones(20), rng)
+    assert found.variance.after == pytest.approx(found.variance.before / 4)
+    assert found.variance.low <= found.variance.after - found.variance.before
+    assert found.variance.high < 0
+    assert found.own_entropy.low > 0
+    assert found.panel_entropy.before == pytest.approx(found.panel_entropy.after)
+
+
+def test_spread_of_known_shares_in_bits() -> None:
+    votes = votes_of(np.array([[1.0], [0.0]]), np.array([[0.5], [0.5]]))
+    found = opinion_spread(votes, np.array([[0, 1]]), np.ones(2), np.random.default_rng(0))
+    assert found.panel_entropy[:2] == (1, 1)
+    assert found.own_entropy[:2] == (0, 1)
+    assert found.variance[:2] == (0.25, 0)
+    votes = votes_of(BEFORE, BEFORE, range(4))
+    with pytest.raises(DataError, match="voted on twice"):
+        opinion_spread(votes, np.array([[0, 1]]), np.ones(4), np.random.default_rng(0))

@@ -1,0 +1,88 @@
+"""Who moves with the majority at the table, whatever was said. C citizens, P pairs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from assembly.ballots import AFTER, BEFORE, Votes, citizen_shares
+from assembly.movement import others_lean
+from evaluation.anchor import benjamini_hochberg
+from plenary.errors import DataError
+from plenary.preferences import BoolArray, FloatArray, IntArray
+
+
+class Conformity(NamedTuple):
+    """Movement toward the majority of the others at the table before the discussion.
+
+    conforms [C], the index: net movement toward it over all movement, from -1 (always away) over 0
+    (no direction) to 1 (always toward); NaN for who never moved. toward [C]: mean signed change of
+    the share. error [C]: its standard error over pairs. flagged [C]: toward is above 0 at
+    false-discovery rate `rate`. panel: index of the whole panel, by weight. toward_share,
+    away_share: weighted shares of citizens x pairs that moved toward and away.
+    """
+
+    conforms: FloatArray
+    toward: FloatArray
+    error: FloatArray
+    flagged: BoolArray
+    panel: float
+    toward_share: float
+    away_share: float
+
+
+def conformity(
+    votes: Votes,
+    pairs: int,
+    weights: FloatArray,
+    table_of: IntArray,
+    *,
+    expected: FloatArray | None = None,
+    rate: float = 0.05,
+) -> Conformity:
+    """Index and flag of every citizen; weights and table_of [C].
+
+    The majority is that of the OTHERS, whose ballots carry none of the citizen's own noise: a
+    citizen who answers at random, or falls back to his mean, has an expected index of 0. expected
+    [C, P]: change of the share without discussion (the reflection arm); default none.
+    """
+    before, after = (citizen_shares(votes, phase, len(weights), pairs) for phase in (BEFORE, AFTER))
+    change = after - before if expected is None else after - before - expected
+    side = np.sign(others_lean(before, weights, table_of))
+    there = ~np.isnan(change) & (side != 0)
+    if not there.any():
+        raise DataError(
+            f"{change.size!r} citizens x pairs and no majority to move to; seat two or more a "
+            "table, or look at the invalid ballots"
+        )
+    signed = np.where(there, change * side, 0.0)
+    count = there.sum(axis=1)
+    toward = _ratio(signed.sum(axis=1), count)
+    left = np.where(there, signed - np.nan_to_num(toward)[:, None], 0.0)
+    error = np.sqrt(_ratio((left**2).sum(axis=1), np.where(count > 1, count * (count - 1), 0)))
+    weight = np.where(there, weights[:, None], 0.0)
+    return Conformity(
+        conforms=_ratio(signed.sum(axis=1), np.abs(signed).sum(axis=1)),
+        toward=toward,
+        error=error,
+        flagged=_flagged(toward, error, count, rate),
+        panel=float(_ratio((weight * signed).sum(), (weight * np.abs(signed)).sum())),
+        toward_share=float((weight * (signed > 0)).sum() / weight.sum()),
+        away_share=float((weight * (signed < 0)).sum() / weight.sum()),
+    )
+
+
+def _ratio(top: FloatArray, bottom: FloatArray | IntArray) -> FloatArray:
+    top, bottom = np.asarray(top, dtype=np.float64), np.asarray(bottom, dtype=np.float64)
+    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+
+
+def _flagged(toward: FloatArray, error: FloatArray, count: IntArray, rate: float) -> BoolArray:
+    """One-sided t tests over pairs, step-up by Benjamini and Hochberg."""
+    tested = np.flatnonzero((count > 1) & (np.abs(np.nan_to_num(toward)) > 1e-9))
+    t = toward[tested] / np.maximum(error[tested], 1e-12)
+    found = np.zeros(len(toward), dtype=bool)
+    found[tested] = benjamini_hochberg(stats.t.sf(t, count[tested] - 1), rate)
+    return found

@@ -1,0 +1,169 @@
+"""What the error of a label is made of: a crossed design over citizens, wording, discussion, order.
+
+Shapes: P pairs, C citizens, W persona wordings, D discussions, O orders, S repeated answers; y
+[P, C, W, D, O, S] is the probability of the pair's first outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain, combinations
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from plenary.errors import DataError
+from plenary.preferences import FloatArray, IntArray
+
+FACTORS = ("citizen", "wording", "discussion", "order")
+SOURCES = ("panel draw", "persona wording", "discussion", "sampling", "order", "interactions")
+_SOURCE_OF: dict[str, str] = dict(
+    zip(FACTORS, ("panel draw", "persona wording", "discussion", "order"), strict=True)
+)
+Term = tuple[int, ...]
+
+
+class Part(NamedTuple):
+    """One source. NaN everywhere means not measured: the design had a single level of it.
+
+    variance: what it adds to the variance of a label (a pair's mean share under the design), not
+    below 0. share, low, high: of the measured total, with an interval over pairs.
+    """
+
+    source: str
+    variance: float
+    share: float
+    low: float
+    high: float
+
+    @property
+    def measured(self) -> bool:
+        """Whether the design could tell."""
+        return not np.isnan(self.variance)
+
+
+class ErrorBudget(NamedTuple):
+    """parts: one a source, in the order of SOURCES. pairs: how many had enough whole citizens.
+
+    total: variance of a label by the measured sources together.
+    """
+
+    parts: tuple[Part, ...]
+    pairs: int
+    total: float
+
+    def of(self, source: str) -> Part:
+        """The part of a source."""
+        return self.parts[SOURCES.index(source)]
+
+
+def error_budget(
+    y: FloatArray,
+    pairs: IntArray,
+    *,
+    exact: bool,
+    effective_n: float | None = None,
+    level: float = 0.95,
+) -> ErrorBudget:
+    """Variance components by balanced random-effects analysis within each pair, mean over pairs.
+
+    y [P, C, W, D, O, S]; an axis of length 1 is a source not measured. A citizen without all
+    ballots of a pair (NaN) is left out of that pair. exact: answers are probabilities, so sampling
+    is 0; otherwise S >= 2 is needed to tell it. effective_n: Kish's citizens behind a label,
+    default C. A label's variance is the sum of each component over the levels it was averaged over.
+    A factor's part holds its interaction with citizens; `interactions` those of two or more other
+    factors, and, where sampling was not measured, it is inside whatever holds the highest
+    interaction. Variances are of levels drawn at random: two orders or two discussions tell their
+    own spread poorly, which the interval (over pairs [P, 2] that share outcomes) does not show.
+    """
+    if y.ndim != 6 or len(y) != len(pairs):
+        raise DataError(
+            f"answers of shape {y.shape!r} for {len(pairs)} pairs; give [P, C, W, D, O, S]"
+        )
+    size = effective_n or float(y.shape[1])
+    rows = [_label_parts(cell, exact, size) for cell in y]
+    kept = np.array([row is not None for row in rows])
+    if kept.sum() < 2:
+        raise DataError(
+            f"{int(kept.sum())!r} of {len(pairs)} pairs have two citizens with every ballot of the "
+            "design; repeat the ballots that are missing"
+        )
+    table = np.array([[row[name] for name in SOURCES] for row in rows if row is not None])
+    known = np.nan_to_num(table)
+    parts = known.mean(axis=0).clip(min=0)
+    total = float(parts.sum())
+    shares = parts / total if total > 0 else np.zeros(len(parts))
+    influence = (known - shares * known.sum(axis=1, keepdims=True)) / max(total, 1e-300)
+    half = stats.norm.ppf((1 + level) / 2) * np.sqrt(_dyadic(influence, pairs[kept]))
+    blank = np.where(np.isnan(table).any(axis=0), np.nan, 0.0)
+    ends = ((shares - half).clip(0, 1), (shares + half).clip(0, 1))
+    columns = [column + blank for column in (parts, shares, *ends)]
+    rows_of = zip(SOURCES, *(column.tolist() for column in columns), strict=True)
+    return ErrorBudget(tuple(Part(*row) for row in rows_of), int(kept.sum()), total)
+
+
+def _dyadic(influence: FloatArray, pairs: IntArray) -> FloatArray:
+    """Variance of the mean over pairs [P, 2] that depend where they share an outcome.
+
+    Sum over pairs of pairs with a common outcome of the products of their influences [P, M]
+    (Fafchamps and Gubert 2007 [fafchamps2007]); at least that of independent pairs.
+    """
+    names, at = np.unique(pairs, return_inverse=True)
+    summed = np.zeros((len(names), influence.shape[1]))
+    for column in at.reshape(pairs.shape).T:
+        np.add.at(summed, column, influence)
+    own = (influence**2).sum(axis=0)
+    return np.maximum((summed**2).sum(axis=0) - own, own) / len(pairs) ** 2
+
+
+def _label_parts(cell: FloatArray, exact: bool, size: float) -> dict[str, float] | None:
+    """Contributions to a label's variance from one pair's answers [C, W, D, O, S]."""
+    whole = cell[~np.isnan(cell).any(axis=(1, 2, 3, 4))]
+    if len(whole) < 2:
+        return None
+    levels, repeats = whole.shape[:4], whole.shape[4]
+    within = float(whole.var(axis=4, ddof=1).mean()) if repeats > 1 else 0.0
+    noise = 0.0 if exact else within
+    averaged = (size, *levels[1:])
+    parts: dict[str, float] = dict.fromkeys(SOURCES, float("nan"))
+    if exact or repeats > 1:
+        parts["sampling"] = noise / (repeats * float(np.prod(averaged)))
+    for term, variance in components(whole.mean(axis=4), noise / repeats).items():
+        others = [FACTORS[f] for f in term if f > 0]
+        name = "interactions" if len(others) > 1 else _SOURCE_OF[(others or FACTORS)[0]]
+        part = variance / float(np.prod([averaged[f] for f in term]))
+        parts[name] = part + (0.0 if np.isnan(parts[name]) else parts[name])
+    return parts
+
+
+def components(means: FloatArray, noise: float) -> Mapping[Term, float]:
+    """Variance of every term of a crossed random design from its cells, axes as in FACTORS.
+
+    Axes of length 1 take no part. The mean square of a term T estimates the sum over terms U that
+    hold T of (cells a level of U) * variance(U); solved from the highest term down. `noise` is the
+    sampling variance of a cell, taken off. Estimates are unbiased and
+    may be below 0 (Cornfield and Tukey 1956 [cornfield1956]).
+    """
+    active = [axis for axis in range(means.ndim) if means.shape[axis] > 1]
+    terms = list(chain(*(combinations(active, k) for k in range(len(active), 0, -1))))
+    found: dict[Term, float] = {}
+    for term in terms:
+        cells = means.size / float(np.prod([means.shape[axis] for axis in term]))
+        above = sum(
+            means.size / float(np.prod([means.shape[axis] for axis in other])) * variance
+            for other, variance in found.items()
+            if set(other) > set(term)
+        )
+        found[term] = (_mean_square(means, term) - above - noise) / cells
+    return found
+
+
+def _mean_square(means: FloatArray, term: Term) -> float:
+    """Mean square of a term: the cells' means less all lower terms, by differencing its axes."""
+    out = tuple(axis for axis in range(means.ndim) if axis not in term)
+    effect = means.mean(axis=out, keepdims=True)
+    for axis in term:
+        effect = effect - effect.mean(axis=axis, keepdims=True)
+    freedom = float(np.prod([means.shape[axis] - 1 for axis in term]))
+    return float((effect**2).sum()) * means.size / effect.size / freedom

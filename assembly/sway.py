@@ -1,0 +1,208 @@
+"""After whose statements the table moved.
+
+Shapes: C citizens, P pairs, R rounds, N statements. Movement is in log odds of the pair's first
+outcome, after minus before, shares kept within EDGE of 0 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse, stats
+from scipy.special import logit
+
+from assembly.ballots import AFTER, BEFORE, VALID, Votes, citizen_shares
+from assembly.ledger import Spoken
+from evaluation.anchor import benjamini_hochberg
+from plenary.errors import DataError
+from plenary.preferences import BoolArray, FloatArray, IntArray
+
+EDGE = 0.005
+
+
+class Sway(NamedTuple):
+    """What a statement moved.
+
+    effect [C]: log odds by which one statement of this citizen moves a listener toward its outcome,
+    the other speakers left as they are; NaN for who spoke to nobody. error [C]: standard error,
+    clustered by pair and table. shrunk [C]: effect drawn toward the mean by its error (empirical
+    Bayes, Morris 1983 [morris1983]), the figure to rank by. left_out [C]: by how much the squared
+    movement left unexplained grows when the speaker is left out of the account. statements [C]:
+    statements heard. moves [C]: the effect differs from 0 at false-discovery rate `rate`.
+    of_statement [N]: mean movement of its listeners toward its outcome that the other speakers do
+    not account for; NaN when nobody heard it.
+    listening [C]: log odds by which a citizen moves for each statement more on one side.
+    """
+
+    effect: FloatArray
+    error: FloatArray
+    shrunk: FloatArray
+    left_out: FloatArray
+    statements: IntArray
+    moves: BoolArray
+    of_statement: FloatArray
+    listening: FloatArray
+
+    @property
+    def ranked(self) -> list[int]:
+        """Citizens who spoke, most persuasive first."""
+        spoke = np.flatnonzero(~np.isnan(self.shrunk))
+        return spoke[np.argsort(-self.shrunk[spoke], kind="stable")].tolist()
+
+
+class _Heard(NamedTuple):
+    """One row a listener and pair: signed statements of each speaker; who heard which statement."""
+
+    design: sparse.csr_array
+    row: IntArray
+    statement: IntArray
+
+
+def sway(
+    votes: Votes,
+    pairs: int,
+    tables: IntArray,
+    statements: Sequence[Spoken],
+    *,
+    expected: FloatArray | None = None,
+    rate: float = 0.05,
+) -> Sway:
+    """Leave-one-speaker-out contrast of every citizen, from the rotation of speakers over pairs.
+
+    tables [C], or [R, C] where seats change by round: who sits together. expected [C, P]: movement
+    in log odds of the same citizens without discussion (the reflection arm); default none. Those
+    who spoke on a pair themselves are not counted as listeners on it. The effects are the
+    coefficients of one least-squares regression of the listeners' movement on all statements heard
+    (+1 for the pair's first outcome, -1 for the second); each is what remains of the movement when
+    the other speakers are accounted for.
+    """
+    moved = movement_in_log_odds(votes, pairs, tables.shape[-1])
+    moved = moved if expected is None else moved - expected
+    heard = _heard(statements, np.atleast_2d(tables), ~np.isnan(moved))
+    if not heard.design.nnz:
+        raise DataError(
+            f"{len(statements)!r} statements and no listener with valid ballots before and after; "
+            "look at the invalid ballots"
+        )
+    x, y = heard.design, np.nan_to_num(moved).ravel()
+    inverse = np.linalg.pinv((x.T @ x).toarray(), hermitian=True)
+    effect = inverse @ (x.T @ y)
+    left = y - x @ effect
+    spoke = np.diff(x.tocsc().indptr) > 0
+    error, freedom = _errors(x, left, inverse, _clusters(np.atleast_2d(tables)[0], pairs))
+    effect, error = np.where(spoke, effect, np.nan), np.where(spoke, error, np.nan)
+    valid = np.bincount([s.citizen for s in statements if _was_heard(s)], minlength=len(effect))
+    return Sway(
+        effect,
+        error,
+        _shrunk(effect, error),
+        np.where(spoke, effect**2 / np.maximum(np.diag(inverse), 1e-12), np.nan),
+        valid,
+        _moves(effect, error, freedom, rate),
+        _of_statement(heard, statements, left, effect),
+        _listening(x, y, len(effect)),
+    )
+
+
+def movement_in_log_odds(votes: Votes, pairs: int, citizens: int) -> FloatArray:
+    """Log odds after minus before [C, P]; NaN unless both ballots are valid in both orders."""
+    before, after = (
+        logit(citizen_shares(votes, phase, citizens, pairs).clip(EDGE, 1 - EDGE))
+        for phase in (BEFORE, AFTER)
+    )
+    return after - before
+
+
+def _was_heard(spoken: Spoken) -> bool:
+    return spoken.state == VALID and spoken.side is not None
+
+
+def _heard(statements: Sequence[Spoken], tables: IntArray, there: BoolArray) -> _Heard:
+    citizens, pairs = there.shape
+    there = there.copy()
+    for s in statements:
+        there[s.citizen, s.pair] = False
+    rows, columns, signs, numbers = [], [], [], []
+    for k, s in enumerate(statements):
+        if not _was_heard(s):
+            continue
+        seated = tables[min(s.round, len(tables) - 1)] == s.table
+        listeners = np.flatnonzero(seated & there[:, s.pair])
+        rows.append(listeners * pairs + s.pair)
+        columns.append(np.full(len(listeners), s.citizen))
+        signs.append(np.full(len(listeners), 1.0 - 2.0 * (s.side or 0)))
+        numbers.append(np.full(len(listeners), k))
+    if not rows:
+        nothing = np.empty(0, dtype=np.int64)
+        return _Heard(sparse.csr_array((citizens * pairs, citizens)), nothing, nothing)
+    row = np.concatenate(rows)
+    design = sparse.csr_array(
+        (np.concatenate(signs), (row, np.concatenate(columns))),
+        shape=(citizens * pairs, citizens),
+    )
+    return _Heard(design, row, np.concatenate(numbers))
+
+
+def _clusters(table_of: IntArray, pairs: int) -> IntArray:
+    """Cluster of each row [C * P]: the table on a pair."""
+    return (table_of[:, None] * pairs + np.arange(pairs)).ravel()
+
+
+class _Errors(NamedTuple):
+    error: FloatArray
+    freedom: FloatArray
+
+
+def _errors(
+    x: sparse.csr_array, left: FloatArray, inverse: FloatArray, clusters: IntArray
+) -> _Errors:
+    """Cluster-robust standard errors [C] and each speaker's clusters minus one."""
+    gather = sparse.csr_array((np.ones(len(left)), (clusters, np.arange(len(left)))))
+    scores = gather @ (x.multiply(left[:, None])).tocsr()
+    known = np.asarray((gather @ abs(x)).astype(bool).sum(axis=0)).ravel()
+    variance = np.einsum("ij,jk,ki->i", inverse, (scores.T @ scores).toarray(), inverse)
+    freedom = np.maximum(known - 1.0, 0.0)
+    correction = np.divide(known, freedom, out=np.full(len(known), np.nan), where=freedom > 0)
+    return _Errors(np.sqrt(np.maximum(variance, 0.0) * correction), freedom)
+
+
+def _shrunk(effect: FloatArray, error: FloatArray) -> FloatArray:
+    """Effects drawn toward their mean; the true spread is the observed one less the errors'."""
+    known = ~np.isnan(effect) & ~np.isnan(error)
+    if known.sum() < 2:
+        return effect
+    middle = effect[known].mean()
+    true = max(float(effect[known].var(ddof=1) - (error[known] ** 2).mean()), 0.0)
+    total = true + error**2
+    kept = np.divide(true, total, out=np.zeros(len(effect)), where=total > 0)
+    return np.where(known, middle + kept * (effect - middle), np.nan)
+
+
+def _moves(effect: FloatArray, error: FloatArray, freedom: FloatArray, rate: float) -> BoolArray:
+    """Effects other than 0 by t tests; one that is 0 up to rounding is none, whatever its error."""
+    tested = np.flatnonzero((np.abs(effect) > 1e-9) & (freedom > 0))
+    t = np.abs(effect[tested]) / np.maximum(error[tested], 1e-12)
+    found = np.zeros(len(effect), dtype=bool)
+    found[tested] = benjamini_hochberg(2 * stats.t.sf(t, freedom[tested]), rate)
+    return found
+
+
+def _of_statement(
+    heard: _Heard, statements: Sequence[Spoken], left: FloatArray, effect: FloatArray
+) -> FloatArray:
+    signs = np.array([1.0 - 2.0 * (s.side or 0) for s in statements])
+    speakers = np.array([s.citizen for s in statements], dtype=np.int64)
+    at = heard.statement
+    moved = signs[at] * left[heard.row] + effect[speakers[at]]
+    count = np.bincount(at, minlength=len(statements))
+    total = np.bincount(at, moved, minlength=len(statements))
+    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+
+
+def _listening(x: sparse.csr_array, y: FloatArray, citizens: int) -> FloatArray:
+    balance = np.asarray(x.sum(axis=1)).reshape(citizens, -1)
+    heard = (balance**2).sum(axis=1)
+    moved = (balance * y.reshape(citizens, -1)).sum(axis=1)
+    return np.divide(moved, heard, out=np.full(citizens, np.nan), where=heard > 0)

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from scipy.special import expit
+from support.held import votes_from
+
+from assembly.ballots import REFUSED
+from assembly.conformity import conformity
+from assembly.movement import others_lean
+from plenary.errors import DataError
+
+CITIZENS, PAIRS = 24, 150
+TABLES = np.arange(CITIZENS) // 6
+ONES = np.ones(CITIZENS)
+
+
+def crowd(rng, pull, noise=0.5):
+    """Ballots with noise of their own before and after; `pull` [C] toward the others' lean."""
+    common = rng.normal(0, 1, PAIRS)
+    mind = common + rng.normal(0, 1, (CITIZENS, PAIRS))
+    before = expit(mind + rng.normal(0, noise, mind.shape))
+    side = np.sign(others_lean(before, ONES, TABLES))
+    after = expit(mind + pull[:, None] * side + rng.normal(0, noise, mind.shape))
+    return votes_from(np.stack([before, after]))
+
+
+def test_planted_conformists_are_flagged_and_nobody_else() -> None:
+    pull = np.zeros(CITIZENS)
+    pull[[2, 9, 20]] = 0.8
+    found = conformity(crowd(np.random.default_rng(0), pull), PAIRS, ONES, TABLES)
+    assert set(np.flatnonzero(found.flagged)) >= {2, 9, 20}
+    assert found.flagged.sum() <= 5
+    assert found.conforms[[2, 9, 20]].min() > 0.4 > np.delete(found.conforms, [2, 9, 20]).max()
+
+
+def test_noise_that_falls_back_to_the_mean_is_not_conformity() -> None:
+    """Citizens share opinions with their table and answer with noise: no direction, few flags."""
+    rng = np.random.default_rng(1)
+    runs = [
+        conformity(crowd(rng, np.zeros(CITIZENS), noise=1.0), PAIRS, ONES, TABLES)
+        for _ in range(10)
+    ]
+    assert abs(np.mean([run.panel for run in runs])) < 0.02
+    assert sum(run.flagged.sum() for run in runs) <= 5
+    assert np.mean([run.toward_share for run in runs]) == pytest.approx(0.5, abs=0.02)
+
+
+def test_contrarians_move_away_and_the_unmoved_have_no_index() -> None:
+    pull = np.full(CITIZENS, -1.0)
+    found = conformity(crowd(np.random.default_rng(2), pull, noise=0.0), PAIRS, ONES, TABLES)
+    np.testing.assert_allclose(found.conforms, -1)
+    assert found.panel == -1
+    assert not found.flagged.any()
+    still = conformity(
+        crowd(np.random.default_rng(2), np.zeros(CITIZENS), noise=0.0), PAIRS, ONES, TABLES
+    )
+    assert np.isnan(still.conforms).all()
+    assert not still.flagged.any()
+
+
+def test_what_happens_without_discussion_is_taken_off() -> None:
+    rng = np.random.default_rng(3)
+    before = expit(rng.normal(0, 1, (CITIZENS, PAIRS)))
+    drift = 0.02 * np.sign(others_lean(before, ONES, TABLES))
+    votes = votes_from(np.stack([before, before + drift]))
+    assert conformity(votes, PAIRS, ONES, TABLES).flagged.all()
+    assert not conformity(votes, PAIRS, ONES, TABLES, expected=drift).flagged.any()
+
+
+def test_refused_ballots_are_left_out() -> None:
+    shares = np.full((2, 4, 2), 0.7)
+    state = np.full((2, 2, 4, 2), REFUSED)
+    with pytest.raises(DataError, match="no majority to move to"):
+        conformity(votes_from(shares, state=state), 2, np.ones(4), np.zeros(4, dtype=int))
