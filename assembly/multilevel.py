@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse, special
+from scipy.optimize import minimize_scalar
 from scipy.sparse.linalg import cg
 
 from assembly.electorate import Electorate, stratum_shares
@@ -28,7 +29,7 @@ from plenary.seeding import generator
 FIRST_TAU, FIRST_TAU_STRATA = 1.0, 0.5
 TAU_BOUNDS = (0.02, 20.0)
 ROUNDS, SETTLED, TOLERANCE = 100, 0.01, 1e-6
-LEAST_DECIDED = 0.01
+LEAST_DECIDED, HIGHEST_LOG_LAPSE = 0.01, -0.7
 DENSE, PROBES, PROBE_TOLERANCE, STEP_TOLERANCE = 500, 8, 1e-2, 1e-3
 
 
@@ -38,7 +39,7 @@ class StrataUtilities:
 
     utilities [G, K]: of each stratum, higher is preferred; NaN for outcomes outside the largest
     part that the votes join. strata_shares [G]: of the population. tau, tau_strata: sds of what the
-    strata share and of what sets them apart. lapse: share of answers at random, not estimated.
+    strata share and of what sets them apart. lapse: share of answers at random.
     """
 
     utilities: FloatArray
@@ -100,7 +101,7 @@ def fit_strata(electorate: Electorate) -> StrataUtilities:
     trials = shares.n[stratum, pair]
     design = _design(stratum, position[electorate.pairs[pair]], count, len(members))
     cells = _Cells(trials * shares.p[stratum, pair], trials, design, count, len(members))
-    return _spread(_search(cells, FitSettings().lapse_median), members, electorate)
+    return _spread(_search(cells, FitSettings()), members, electorate)
 
 
 class _Fitted(NamedTuple):
@@ -124,22 +125,36 @@ def _precision(prior: _Prior, cells: _Cells) -> FloatArray:
     return 1 / sds**2
 
 
-def _search(cells: _Cells, lapse: float) -> _Fitted:
-    """Alternate one Newton step given the priors with the priors given the mode."""
+def _search(cells: _Cells, settings: FitSettings) -> _Fitted:
+    """Alternate one Newton step given the priors with priors and lapse given the mode."""
     theta = np.zeros((1 + cells.strata) * cells.outcomes)
-    prior, log_lapse = _Prior(FIRST_TAU, FIRST_TAU_STRATA), float(np.log(lapse))
+    prior, log_lapse = _Prior(FIRST_TAU, FIRST_TAU_STRATA), float(np.log(settings.lapse_median))
     for iteration in range(1, ROUNDS + 1):
         step = _step(cells, theta, prior, log_lapse)
         theta = step.theta
         updated = _updated(theta, step.information, cells.outcomes, prior)
-        settled = np.allclose(prior, updated, rtol=SETTLED)
-        prior = updated
+        lapse = _lapse(cells, theta, log_lapse, settings)
+        settled = np.allclose([*prior, log_lapse], [*updated, lapse], rtol=SETTLED)
+        prior, log_lapse = updated, lapse
         if settled and step.gain < TOLERANCE * len(theta):
-            return _Fitted(theta, prior, lapse, iteration)
+            return _Fitted(theta, prior, float(np.exp(log_lapse)), iteration)
     raise ConvergenceError(
         f"sds {prior.tau!r} and {prior.tau_strata!r} of the utilities still move after {ROUNDS!r} "
         "rounds; ask more pairs or use the rule 'pooled_thurstonian'"
     )
+
+
+def _lapse(cells: _Cells, theta: FloatArray, log_lapse: float, settings: FitSettings) -> float:
+    """The best log lapse within one unit of the present one, under its log-normal prior."""
+    leads, losses = cells.design @ theta, cells.trials - cells.wins
+
+    def depth(at: float) -> float:
+        tail = tails(leads, at)
+        away = (at - np.log(settings.lapse_median)) / settings.lapse_spread
+        return float(away**2 / 2 - cells.wins @ tail.log_first - losses @ tail.log_second)
+
+    bounds = (log_lapse - 1, min(log_lapse + 1, HIGHEST_LOG_LAPSE))
+    return float(minimize_scalar(depth, bounds=bounds, options={"xatol": 0.01}).x)
 
 
 class _Step(NamedTuple):
