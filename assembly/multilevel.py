@@ -1,0 +1,233 @@
+"""Utilities of strata fitted together: each stratum's own, drawn toward what all have in common.
+
+Shapes: K outcomes, G strata, P pairs, N cells of a stratum and a pair.
+
+P(i over j in stratum g) = lapse / 2 + (1 - lapse) * Phi(u_gi - u_gj), u_gi = m_i + d_gi, with m_i
+normal of sd tau and d_gi normal of sd tau_strata; both sds are estimated (MacKay 1992
+[mackay1992]). Multilevel regression and post-stratification [gelman1997] on paired comparisons; the
+comparison with its rivals is in docs/references.md, fitting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse, special
+from scipy.optimize import minimize_scalar
+from scipy.sparse.linalg import cg
+
+from assembly.electorate import Electorate, stratum_shares
+from evaluation.connectivity import components
+from evaluation.links import tails
+from evaluation.thurstonian import FitSettings
+from plenary.errors import ConvergenceError, DataError
+from plenary.preferences import FloatArray, IntArray
+from plenary.seeding import generator
+
+FIRST_TAU, FIRST_TAU_STRATA = 1.0, 0.5
+TAU_BOUNDS = (0.02, 20.0)
+ROUNDS, SETTLED, TOLERANCE = 100, 0.01, 1e-6
+LEAST_DECIDED, HIGHEST_LOG_LAPSE = 0.01, -0.7
+DENSE, PROBES, PROBE_TOLERANCE, STEP_TOLERANCE = 500, 8, 1e-2, 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class StrataUtilities:
+    """Fitted utilities in probits, one unit being the noise of a choice between two outcomes.
+
+    utilities [G, K]: of each stratum, higher is preferred; NaN for outcomes outside the largest
+    part that the votes join. strata_shares [G]: of the population. tau, tau_strata: sds of what the
+    strata share and of what sets them apart. lapse: share of answers at random.
+    """
+
+    utilities: FloatArray
+    strata_shares: FloatArray
+    tau: float
+    tau_strata: float
+    lapse: float
+    iterations: int
+
+    @property
+    def mean(self) -> FloatArray:
+        """Utilities [K] of the population: the strata's mean by their population shares."""
+        return self.strata_shares @ self.utilities
+
+    def strata_probability(self, pairs: IntArray) -> FloatArray:
+        """Share [G, P] of each stratum that prefers pairs[:, 0]; no vote on the pair is needed."""
+        lead = self.utilities[:, pairs[:, 0]] - self.utilities[:, pairs[:, 1]]
+        return self.lapse / 2 + (1 - self.lapse) * special.ndtr(lead)
+
+    def probability(self, pairs: IntArray) -> FloatArray:
+        """Share [P] of the population that prefers pairs[:, 0]: the post-stratified mean."""
+        return self.strata_shares @ self.strata_probability(pairs)
+
+
+class _Cells(NamedTuple):
+    """One row a stratum and a pair with votes [N]; design [N, (1 + G) K] takes (m, d) to leads."""
+
+    wins: FloatArray
+    trials: FloatArray
+    design: sparse.csr_array
+    strata: int
+    outcomes: int
+
+
+class _Prior(NamedTuple):
+    """Prior sds in probits: of what the strata share, of what sets each apart."""
+
+    tau: float
+    tau_strata: float
+
+
+def fit_strata(electorate: Electorate) -> StrataUtilities:
+    """Fit the strata's utilities to weighted shares and effective votes of stratum x pair.
+
+    Design weights count within a stratum, `strata_shares` between strata. A stratum without a
+    citizen gets what all have in common. DataError without a ballot, ConvergenceError when the sds
+    do not settle.
+    """
+    count = len(electorate.strata_shares)
+    shares = stratum_shares(electorate, electorate.strata, count)
+    voted = electorate.pairs[shares.n.sum(axis=0) > 0]
+    if not len(voted):
+        raise DataError(f"no ballot on any of {len(electorate.pairs)!r} pairs; hold the vote first")
+    part = components(voted[:, 0], voted[:, 1], electorate.outcomes)
+    members = np.flatnonzero(part == 0)
+    position = np.full(electorate.outcomes, -1)
+    position[members] = np.arange(len(members))
+    stratum, pair = np.nonzero((shares.n > 0) & (part[electorate.pairs[:, 0]] == 0))
+    trials = shares.n[stratum, pair]
+    design = _design(stratum, position[electorate.pairs[pair]], count, len(members))
+    cells = _Cells(trials * shares.p[stratum, pair], trials, design, count, len(members))
+    return _spread(_search(cells, FitSettings()), members, electorate)
+
+
+class _Fitted(NamedTuple):
+    theta: FloatArray
+    prior: _Prior
+    lapse: float
+    iterations: int
+
+
+def _design(stratum: IntArray, pairs: IntArray, strata: int, outcomes: int) -> sparse.csr_array:
+    rows = np.repeat(np.arange(len(pairs)), 4)
+    own = (1 + stratum)[:, None] * outcomes + pairs
+    columns = np.concatenate([pairs, own], axis=1).ravel()
+    signs = np.tile([1.0, -1.0, 1.0, -1.0], len(pairs))
+    shape = (len(pairs), (1 + strata) * outcomes)
+    return sparse.coo_array((signs, (rows, columns)), shape=shape).tocsr()
+
+
+def _precision(prior: _Prior, cells: _Cells) -> FloatArray:
+    sds = np.repeat([prior.tau, prior.tau_strata], [cells.outcomes, cells.strata * cells.outcomes])
+    return 1 / sds**2
+
+
+def _search(cells: _Cells, settings: FitSettings) -> _Fitted:
+    """Alternate one Newton step given the priors with priors and lapse given the mode."""
+    theta = np.zeros((1 + cells.strata) * cells.outcomes)
+    prior, log_lapse = _Prior(FIRST_TAU, FIRST_TAU_STRATA), float(np.log(settings.lapse_median))
+    for iteration in range(1, ROUNDS + 1):
+        step = _step(cells, theta, prior, log_lapse)
+        theta = step.theta
+        updated = _updated(theta, step.information, cells.outcomes, prior)
+        lapse = _lapse(cells, theta, log_lapse, settings)
+        settled = np.allclose([*prior, log_lapse], [*updated, lapse], rtol=SETTLED)
+        prior, log_lapse = updated, lapse
+        if settled and step.gain < TOLERANCE * len(theta):
+            return _Fitted(theta, prior, float(np.exp(log_lapse)), iteration)
+    raise ConvergenceError(
+        f"sds {prior.tau!r} and {prior.tau_strata!r} of the utilities still move after {ROUNDS!r} "
+        "rounds; ask more pairs or use the rule 'pooled_thurstonian'"
+    )
+
+
+def _lapse(cells: _Cells, theta: FloatArray, log_lapse: float, settings: FitSettings) -> float:
+    """The best log lapse within one unit of the present one, under its log-normal prior."""
+    leads, losses = cells.design @ theta, cells.trials - cells.wins
+
+    def depth(at: float) -> float:
+        tail = tails(leads, at)
+        away = (at - np.log(settings.lapse_median)) / settings.lapse_spread
+        return float(away**2 / 2 - cells.wins @ tail.log_first - losses @ tail.log_second)
+
+    bounds = (log_lapse - 1, min(log_lapse + 1, HIGHEST_LOG_LAPSE))
+    return float(minimize_scalar(depth, bounds=bounds, options={"xatol": 0.01}).x)
+
+
+class _Step(NamedTuple):
+    """Where a Newton step ends, the information it used, nats gained in the log posterior."""
+
+    theta: FloatArray
+    information: sparse.csr_array
+    gain: float
+
+
+def _step(cells: _Cells, theta: FloatArray, prior: _Prior, log_lapse: float) -> _Step:
+    precision = _precision(prior, cells)
+
+    def height(at: FloatArray) -> float:
+        tail = tails(cells.design @ at, log_lapse)
+        losses = cells.trials - cells.wins
+        return float(cells.wins @ tail.log_first + losses @ tail.log_second - precision @ at**2 / 2)
+
+    tail = tails(cells.design @ theta, log_lapse)
+    score = cells.wins * tail.up - (cells.trials - cells.wins) * tail.down
+    gradient = cells.design.T @ score - precision * theta
+    weight = sparse.diags_array(cells.trials * tail.up * tail.down)
+    information = (cells.design.T @ weight @ cells.design + sparse.diags_array(precision)).tocsr()
+    direction = _solve(information, gradient, STEP_TOLERANCE)
+    here, length = height(theta), 1.0
+    while (there := height(theta + length * direction)) < here and length > 1e-6:
+        length /= 2
+    return _Step(theta + length * direction, information, there - here)
+
+
+def _solve(matrix: sparse.csr_array, right: FloatArray, tolerance: float) -> FloatArray:
+    if len(right) <= DENSE:
+        return np.linalg.solve(matrix.toarray(), right)
+    return cg(matrix, right, rtol=tolerance, M=sparse.diags_array(1 / matrix.diagonal()))[0]
+
+
+def _updated(
+    theta: FloatArray, information: sparse.csr_array, outcomes: int, prior: _Prior
+) -> _Prior:
+    """Prior variances: squares of a block over the number of parameters that the votes decide."""
+    sds: list[float] = []
+    traces = _traces(information, outcomes, len(theta))
+    for block, trace, sd in zip(np.split(theta, [outcomes]), traces, prior, strict=True):
+        decided = max(len(block) - trace / sd**2, LEAST_DECIDED * len(block))
+        sds.append(float(np.clip(np.sqrt(block @ block / decided), *TAU_BOUNDS)))
+    return _Prior(*sds)
+
+
+def _traces(information: sparse.csr_array, outcomes: int, size: int) -> tuple[float, float]:
+    """Sums of posterior variances of m and of d: exact, or by random signs where there are many."""
+    if size <= DENSE:
+        variance = np.diag(np.linalg.inv(information.toarray()))
+        return float(variance[:outcomes].sum()), float(variance[outcomes:].sum())
+    rng, total = generator(0, "multilevel", "probes"), np.zeros(2)
+    shared = np.arange(size) < outcomes
+    for _ in range(PROBES):
+        signs = rng.choice([-1.0, 1.0], size)
+        for block, chosen in enumerate((shared, ~shared)):
+            probe = np.where(chosen, signs, 0.0)
+            total[block] += probe @ _solve(information, probe, PROBE_TOLERANCE)
+    return float(total[0] / PROBES), float(total[1] / PROBES)
+
+
+def _spread(fitted: _Fitted, members: IntArray, electorate: Electorate) -> StrataUtilities:
+    """The fit laid out over all outcomes."""
+    blocks = fitted.theta.reshape(-1, len(members))
+    utilities = np.full((len(blocks) - 1, electorate.outcomes), np.nan)
+    utilities[:, members] = blocks[0] + blocks[1:]
+    return StrataUtilities(
+        utilities,
+        electorate.strata_shares,
+        fitted.prior.tau,
+        fitted.prior.tau_strata,
+        fitted.lapse,
+        fitted.iterations,
+    )
