@@ -84,7 +84,7 @@ class ArmResult(BaseModel):
     s = after - before against the wanted one t = assembly - before.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     arm: str = Field(description="name of the arm or dose")
     seed: int = Field(description="seed of the arm's draws and of its training")

@@ -24,11 +24,11 @@ NOT_INTENDED = (
 LIMITS = (
     "Simulated citizens are not people. Each is a language model told a census record; no record "
     "describes an identifiable person, and the names are invented.",
-    "Statements and ballots are model output, not opinions of any group. Agreement among citizens is "
-    "agreement of one model under different descriptions; variety within groups is understated.",
+    "Statements and ballots are model output, not opinions of any group. Agreement among citizens "
+    "is agreement of one model under different descriptions; variety within groups is understated.",
     "Nothing here was validated against what people would decide after deliberation.",
-    "The target is what a small panel decided; another panel would decide some pairs otherwise (see "
-    "the ceiling).",
+    "The target is what a small panel decided; another panel would decide some pairs otherwise "
+    "(see the ceiling).",
     "Wordings matter: transfer to untrained wordings is stated where it was measured and not "
     "claimed where it was not.",
     "English only.",
@@ -115,8 +115,8 @@ def _summary(comparison: Comparison, arms: SweepTable | None) -> str:
     controls = (
         "Control arms were run; see below."
         if arms is not None
-        else "Without control arms: that the assembly's content did this, and not training as such, "
-        "was not shown."
+        else "Without control arms: that the assembly's content did this, and not training as "
+        "such, was not shown."
     )
     return f"A LoRA adapter whose elicited choices {said}. {controls}"
 
@@ -125,8 +125,9 @@ def _figures(c: Comparison) -> list[str]:
     level = f"{c.settings.level:.0%}"
     ceiling = "not measured" if c.ceiling is None else f"{c.ceiling:.1%}"
     return [
-        f"{c.pairs} pairs among {c.outcomes} held-out outcomes, both orders; {level} intervals from "
-        "a bootstrap over outcomes. They do not count the choice of citizens, seed or wording.",
+        f"{c.pairs} pairs among {c.outcomes} held-out outcomes, both orders; {level} intervals "
+        "from a bootstrap over outcomes. They do not count the choice of citizens, seed or "
+        "wording.",
         "",
         "| Measure | Before | After |",
         "|---|---|---|",
@@ -183,10 +184,11 @@ def _kept(kept: Retention | None) -> list[str]:
 
 def _data(made_from: Provenance) -> list[str]:
     return [
-        f"Choices of {made_from.citizens} simulated citizens on {made_from.pairs} pairs of outcomes, "
-        f"weighted. Citizens are draws from {made_from.source}; {made_from.imputed_share:.1%} of "
-        "them, by weight, carry columns imputed from donor records. The model that spoke for them: "
-        f"{made_from.citizens_model}. Ballots (sha256): {made_from.votes_sha256}.",
+        f"Choices of {made_from.citizens} simulated citizens on {made_from.pairs} pairs of "
+        f"outcomes, weighted. Citizens are draws from {made_from.source}; "
+        f"{made_from.imputed_share:.1%} of them, by weight, carry columns imputed from donor "
+        f"records. The model that spoke for them: {made_from.citizens_model}. "
+        f"Ballots (sha256): {made_from.votes_sha256}.",
     ]
 
 
@@ -205,8 +207,9 @@ def _organism(made_from: Provenance) -> list[str]:
     if not made_from.embedded:
         return []
     return [
-        "The model that ships with plenary took part. It is a model organism, made so that arguments "
-        "and training move it: its figures check the method and are no evidence about large models."
+        "The model that ships with plenary took part. It is a model organism, made so that "
+        "arguments and training move it: its figures check the method and are no "
+        "evidence about large models."
     ]
 
 

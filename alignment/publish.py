@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from alignment.adapter import CONFIG, MANIFEST, WEIGHTS, check_adapter, file_sha256
 from plenary.errors import BackendError, DataError
@@ -19,8 +19,8 @@ FILES = (CARD, CONFIG, WEIGHTS, MANIFEST)
 def hub_folder(adapter: Path, base: Path, base_name: str, card: str, output: Path) -> Path:
     """Copy an adapter for publication: the base by its public name, the card as README.md.
 
-    The paths of this machine, which `align` writes down, do not leave it. DataError when the adapter
-    does not belong to the base, or `output` holds something else.
+    The paths of this machine, which `align` writes down, do not leave it. DataError when the
+    adapter does not belong to the base, or `output` holds something else.
     """
     manifest = check_adapter(adapter, base)
     if output.exists() and {file.name for file in output.iterdir()} - set(FILES):
@@ -44,8 +44,8 @@ def hub_folder(adapter: Path, base: Path, base_name: str, card: str, output: Pat
 def push_to_hub(folder: Path, repository: str, *, private: bool = True) -> str:
     """Upload a folder that `hub_folder` wrote to `owner/name`, and return its address.
 
-    Never called by a run. The token is the one that `hf auth login` or HF_TOKEN gives; it is neither
-    stored nor logged. BackendError when the hub is not reached or refuses.
+    Never called by a run. The token is the one that `hf auth login` or HF_TOKEN gives; it is
+    neither stored nor logged. BackendError when the hub is not reached or refuses.
     """
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
@@ -54,7 +54,7 @@ def push_to_hub(folder: Path, repository: str, *, private: bool = True) -> str:
     try:
         api.create_repo(repository, private=private, exist_ok=True)
         done = api.upload_folder(repo_id=repository, folder_path=folder, allow_patterns=[*FILES])
-    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise BackendError(
             f"cannot push to {repository!r}: {reason}; check the name, the login and the network"

@@ -51,3 +51,25 @@ def sweep(
         print(json.dumps(table.model_dump(mode="json")))
         return
     show(f"arms of {space.config.name}, held-out outcomes", dict(table_rows(table)), False)
+
+
+@app.command(epilog="Example: plenary publish quickstart --base lab/small --folder hub")
+def publish(
+    base: Annotated[str, typer.Option(help="Name of the base model as readers know it.")],
+    folder: Annotated[Path, typer.Option(help="Folder to write: adapter and card.")],
+    config: Config = None,
+    set_: Set = None,
+    name: Name = None,
+    out: Out = Path("runs"),
+    licence: Annotated[str, typer.Option(help="Licence of the adapter, SPDX id.")] = "apache-2.0",
+    push: Annotated[
+        str | None, typer.Option(help="Also upload to this OWNER/NAME, as a private repository.")
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write the adapter of a run with its model card; upload it only with --push."""
+    space = through("compare", config, set_ or [], name, out, "resume", as_json)
+    from plenary.app.publish_verbs import publish as write
+
+    show("adapter", write(space, base, licence, folder, push), as_json)

@@ -30,7 +30,8 @@ from alignment.experiment import (
     finetuned,
     run_condition,
 )
-from alignment.retention import Margins
+from alignment.live import LiveModel
+from alignment.retention import Margins, Retention, retention
 from alignment.retention_sets import load_retention_set
 from alignment.settings import AlignmentSettings
 from alignment.sweep import REFERENCE, DoseSummary, SweepTable, sweep_table
@@ -217,6 +218,13 @@ def _unprompted(space: Workspace, assembly: Targets) -> Targets:
     p = pair_shares(answers.accepted, assembly.pairs).p
     known = ~np.isnan(p)
     return Targets(assembly.pairs[known], p[known], assembly.weight[known])
+
+
+def reference_retention(space: Workspace) -> Retention:
+    """What the run's own adapter kept, measured on the run's retention set."""
+    lab = laboratory(space, SweepRequest())
+    live = LiveModel(lab.model_path, space.file(ws.ADAPTER))
+    return retention(live, lab.kept, lab.prompts(), lab.margins)
 
 
 def strata_of(space: Workspace, by: str) -> dict[str, BoolArray]:
