@@ -9,11 +9,11 @@ from alignment.model_card import Provenance, model_card
 from alignment.publish import hub_folder, push_to_hub
 from evaluation.comparison import Comparison
 from plenary.app import workspace as ws
+from plenary.app.laboratory import reference_retention
 from plenary.app.models import checkpoint_path, takes_part
 from plenary.app.records import AssemblyRecord, FidelityRecord, PopulationRecord, read_record
 from plenary.app.run_directory import content_hash
 from plenary.app.sweep_report import read_sweep
-from plenary.app.sweep_verbs import reference_retention
 from plenary.app.workspace import Workspace
 
 

@@ -39,11 +39,11 @@ def sweep(
     """Run control arms and doses on the ballots of a run; cells that are done are kept."""
     space = through("consensus", config, set_ or [], name, out, "resume", as_json)
     from plenary.app.sweep_report import table_rows
-    from plenary.app.sweep_verbs import ARMS, SweepRequest
+    from plenary.app.sweep_verbs import SweepRequest
     from plenary.app.sweep_verbs import sweep as run_sweep
 
     request = SweepRequest(
-        tuple(ARMS) if arms == "all" else tuple(arms.split(",")),
+        SweepRequest().arms if arms == "all" else tuple(arms.split(",")),
         seeds, tuple(dose or ()), rebound, by, panels, retention,
     )  # fmt: skip
     table = run_sweep(space, request, lambda line: print(line, file=sys.stderr))

@@ -8,8 +8,9 @@ from pathlib import Path
 from markupsafe import Markup
 
 from alignment.sweep import ArmRow, Estimate, SweepTable
+from plenary.app.laboratory import FOLDER
 from plenary.app.records import read_record
-from plenary.app.sweep_verbs import FOLDER, TABLE
+from plenary.app.sweep_verbs import TABLE
 
 HEADS = (
     "Arm",
