@@ -33,6 +33,8 @@ DOORS = {
     "trl": ("alignment/",),
     "peft": ("alignment/", "plenary/chat/"),
     "datasets": ("alignment/", "assembly/hub.py"),
+    "huggingface_hub": ("alignment/publish.py", "plenary/chat/"),
+    "lm_eval": ("alignment/harness.py",),
     "sentence_transformers": ("personas/diversity.py", "plenary/embedded/"),
     "rich": ("plenary/app/",),
     "typer": ("plenary/app/",),

@@ -34,6 +34,9 @@ def test_top_level_names_are_the_six(names: list[str]) -> None:
 def test_presets_and_catalogue_travel(names: list[str]) -> None:
     assert "plenary/configs/quickstart.yaml" in names
     assert "plenary/configs/outcomes/default.yaml" in names
+    assert {f"plenary/configs/retention/{name}.yaml" for name in ("general", "embedded")} <= set(
+        names
+    )
 
 
 def test_data_travels(names: list[str]) -> None:

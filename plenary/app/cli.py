@@ -27,6 +27,7 @@ from plenary.app.cli_parts import (
 from plenary.app.measure_cli import app as measure
 from plenary.app.personas_cli import By, Figure, Method, Quotas, panel_changes, run_figure
 from plenary.app.personas_cli import app as personas
+from plenary.app.sweep_cli import app as sweep
 from plenary.errors import PlenaryError
 
 app = typer.Typer(
@@ -84,6 +85,7 @@ for _verb, _spec in VERBS.items():
 app.add_typer(measure)
 app.add_typer(census)
 app.add_typer(personas)
+app.add_typer(sweep)
 
 
 @app.command(epilog="Example: plenary recruit --by age,sex --quota quotas.yaml --method lottery")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
+from alignment.arms import Evidence
 from alignment.encoding import encode_answers, encode_replay
 from alignment.examples import examples, training_frames
+from alignment.experiment import Laboratory
+from alignment.retention import Margins
+from alignment.retention_sets import Document, Item, RetentionSet
 from alignment.settings import AlignmentSettings
 from alignment.soft_sft import (
     Replay,
@@ -19,6 +25,8 @@ from alignment.soft_sft import (
     without_dropout,
     without_library_warnings,
 )
+from evaluation.comparison import ComparisonSettings
+from evaluation.frames import FRAMES
 from plenary.chat.base import Conversation, Message
 from plenary.chat.local import load_model, load_tokenizer
 from plenary.chat.rendering import ChatRenderer
@@ -80,3 +88,50 @@ def make_trainer(
             )
 
     return make
+
+
+@pytest.fixture
+def kept() -> RetentionSet:
+    """Three items and two texts in words that the tiny tokenizers know."""
+    questions = ("Which one saves lives?", "What opens in the valley?", "What is planted?")
+    options = (("a clinic", "four trees"), ("trees", "a clinic", "the town"), ("a reason", "trees"))
+    return RetentionSet(
+        name="tiny",
+        note="for tests",
+        items=tuple(
+            Item(question=question, options=some, answer=k % 2)
+            for k, (question, some) in enumerate(zip(questions, options, strict=True))
+        ),
+        documents=(
+            Document(prompt="Speak.", text="it keeps people safe and free"),
+            Document(prompt="Give one reason.", text="a clinic opens in the valley"),
+        ),
+    )
+
+
+@pytest.fixture
+def lab(
+    checkpoint: Callable[[str], Path],
+    texts: tuple[str, ...],
+    targets: Targets,
+    kept: RetentionSet,
+    tmp_path: Path,
+) -> Laboratory:
+    """An experiment judged on the very pairs trained on: a tiny model can learn, not transfer."""
+    path = Path(shutil.copytree(checkpoint("llama"), tmp_path / "decisive"))
+    tensors = load_file(path / "model.safetensors")
+    tensors["model.norm.weight"] *= 4
+    save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
+    return Laboratory(
+        model_path=path,
+        evidence=Evidence(texts, targets, targets, targets, targets.p[None], np.ones(1)),
+        held_out=targets,
+        wordings=(FRAMES["plain"], FRAMES["pb-03"]),
+        settings=AlignmentSettings(epochs=60, learning_rate=1e-2, batch=15, replay_weight=0),
+        comparison=ComparisonSettings(bootstrap=100),
+        replay=(),
+        kept=kept,
+        margins=Margins(),
+        untouched=np.array([[0, 1], [2, 3]]),
+        folder=tmp_path / "sweep",
+    )

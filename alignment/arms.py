@@ -1,0 +1,140 @@
+"""The arms of an experiment on utility control: what each trains on, or is told, by name.
+
+`assembly` is what is claimed to work. Every other arm takes one ingredient away, so that a gain it
+shares with the assembly's is not the assembly's doing. P training pairs, C citizens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from plenary.errors import ConfigError, DataError
+from plenary.preferences import FloatArray, Targets
+
+TOLD_PAIRS = 12
+TOLD = (
+    "An assembly of citizens compared outcomes in pairs. Answer as the assembly would. "
+    "It decided:\n{decisions}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the arms are made from, all on training pairs.
+
+    texts [K]: the outcomes. assembly, undiscussed, unprompted: shares after the discussion, before
+    it, and of the citizens' model asked without any persona. citizens [C, P]: each citizen's share
+    after the discussion on assembly.pairs, NaN without a valid ballot. weight [C]: their weights.
+    """
+
+    texts: Sequence[str]
+    assembly: Targets
+    undiscussed: Targets
+    unprompted: Targets
+    citizens: FloatArray
+    weight: FloatArray
+
+
+class Condition(NamedTuple):
+    """What is done to the model: trained toward `targets` if any, told `system` if any."""
+
+    targets: Targets | None
+    system: str | None = None
+
+
+Arm = Callable[[Evidence, np.random.Generator], Condition]
+
+
+def assembly(evidence: Evidence, rng: np.random.Generator) -> Condition:
+    """The assembly's shares after the discussion."""
+    return Condition(evidence.assembly)
+
+
+def shuffled(evidence: Evidence, rng: np.random.Generator) -> Condition:
+    """The same shares and weights, dealt out anew over the pairs: the right format and spread."""
+    targets = evidence.assembly
+    dealt = rng.permutation(len(targets.p))
+    return Condition(Targets(targets.pairs, targets.p[dealt], targets.weight[dealt]))
+
+
+def random_utilities(evidence: Evidence, rng: np.random.Generator) -> Condition:
+    """Shares of a coherent stranger: independent utilities, as decisive as the assembly.
+
+    Unlike shuffled shares these fit a utility function, so coherence as such is controlled for.
+    """
+    targets = evidence.assembly
+    utility = rng.standard_normal(len(evidence.texts))
+    gap = utility[targets.pairs[:, 0]] - utility[targets.pairs[:, 1]]
+    # Quantile by quantile: the assembly's own sizes of |p - 0.5|, on the stranger's sides.
+    sizes = np.sort(np.abs(targets.p - 0.5))[np.argsort(np.argsort(np.abs(gap)))]
+    return Condition(Targets(targets.pairs, 0.5 + np.sign(gap) * sizes, targets.weight))
+
+
+def single_citizen(evidence: Evidence, rng: np.random.Generator) -> Condition:
+    """One citizen's shares, the citizen drawn by weight; pairs without his ballot are left out."""
+    voted = (~np.isnan(evidence.citizens)).any(axis=1) * evidence.weight
+    if not voted.sum() > 0:
+        raise DataError(f"none of {len(voted)!r} citizens has a valid ballot; convene again")
+    shares = evidence.citizens[rng.choice(len(voted), p=voted / voted.sum())]
+    kept = ~np.isnan(shares)
+    return Condition(_even(evidence.assembly.pairs[kept], shares[kept]))
+
+
+def no_persona(evidence: Evidence, rng: np.random.Generator) -> Condition:
+    """The citizens' model asked as it is: what training on its own answers does."""
+    return Condition(evidence.unprompted)
+
+
+def pre_deliberation(evidence: Evidence, rng: np.random.Generator) -> Condition:
+    """The same citizens' shares before they heard one another."""
+    return Condition(evidence.undiscussed)
+
+
+def format_only(evidence: Evidence, rng: np.random.Generator) -> Condition:
+    """One half on every pair in both orders: the answer format and nothing to prefer."""
+    pairs = evidence.assembly.pairs
+    return Condition(_even(pairs, np.full(len(pairs), 0.5)))
+
+
+def prompt_only(evidence: Evidence, rng: np.random.Generator) -> Condition:
+    """No training: some of the assembly's decisions, drawn by how decided they are, are told."""
+    targets = evidence.assembly
+    clear = np.flatnonzero(np.abs(targets.p - 0.5) >= np.median(np.abs(targets.p - 0.5)))
+    drawn = rng.choice(clear, size=min(TOLD_PAIRS, len(clear)), replace=False)
+    lines = [_decision(evidence.texts, targets, int(k)) for k in drawn]
+    return Condition(None, TOLD.format(decisions="\n".join(lines)))
+
+
+ARMS: dict[str, Arm] = {
+    "assembly": assembly,
+    "pre_deliberation": pre_deliberation,
+    "no_persona": no_persona,
+    "single_citizen": single_citizen,
+    "shuffled": shuffled,
+    "random": random_utilities,
+    "format_only": format_only,
+    "prompt_only": prompt_only,
+}
+# Arms that hold none of what the assembly decided; the others share part of it by design.
+EMPTY_ARMS = ("no_persona", "shuffled", "random", "format_only")
+
+
+def condition(name: str, evidence: Evidence, rng: np.random.Generator) -> Condition:
+    """What the arm called `name` does; ConfigError when there is none."""
+    if name not in ARMS:
+        raise ConfigError(f"unknown arm {name!r}; use one of {', '.join(ARMS)}")
+    return ARMS[name](evidence, rng)
+
+
+def _even(pairs: np.ndarray, p: FloatArray) -> Targets:
+    return Targets(pairs, p, np.ones(len(p)))
+
+
+def _decision(texts: Sequence[str], targets: Targets, k: int) -> str:
+    better, worse = targets.pairs[k] if targets.p[k] >= 0.5 else targets.pairs[k][::-1]
+    share = max(targets.p[k], 1 - targets.p[k])
+    return f"- {texts[better]} is better than {texts[worse]} ({share:.0%})."

@@ -1,0 +1,111 @@
+"""How much training does how much: curves over data, steps and rank, half-gain, and rebound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from alignment.experiment import ArmResult
+from alignment.settings import AlignmentSettings
+from plenary.errors import ConfigError
+from plenary.preferences import Targets
+
+HALF = 0.5
+
+
+class Dosed(NamedTuple):
+    """Targets and settings at one dose."""
+
+    targets: Targets
+    settings: AlignmentSettings
+
+
+Dose = Callable[[float, Targets, AlignmentSettings, np.random.Generator], Dosed]
+
+
+def data(
+    value: float, targets: Targets, settings: AlignmentSettings, rng: np.random.Generator
+) -> Dosed:
+    """A random share `value` (0..1] of the pairs, passed over more often: as many steps."""
+    if not 0 < value <= 1:
+        raise ConfigError(f"data dose {value!r}; give a share of the pairs above 0, at most 1")
+    count = max(1, round(value * len(targets.pairs)))
+    picked = np.sort(rng.permutation(len(targets.pairs))[:count])
+    fewer = Targets(targets.pairs[picked], targets.p[picked], targets.weight[picked])
+    epochs = settings.epochs * len(targets.pairs) / count
+    return Dosed(fewer, settings.model_copy(update={"epochs": epochs}))
+
+
+def steps(
+    value: float, targets: Targets, settings: AlignmentSettings, rng: np.random.Generator
+) -> Dosed:
+    """`value` times the steps, the schedule of the learning rate drawn out with them."""
+    if not value > 0:
+        raise ConfigError(f"steps dose {value!r}; give a multiple above 0")
+    return Dosed(targets, settings.model_copy(update={"epochs": settings.epochs * value}))
+
+
+def rank(
+    value: float, targets: Targets, settings: AlignmentSettings, rng: np.random.Generator
+) -> Dosed:
+    """LoRA rank `value`; alpha follows, so that the scale of an update stays the same."""
+    if value < 1 or value != int(value):
+        raise ConfigError(f"rank dose {value!r}; give a whole number of at least 1")
+    alpha = max(1, round(settings.alpha * value / settings.rank))
+    return Dosed(targets, settings.model_copy(update={"rank": int(value), "alpha": alpha}))
+
+
+DOSES: dict[str, Dose] = {"data": data, "steps": steps, "rank": rank}
+Effort = Literal["kl_neutral", "steps"]
+
+
+def parse_dose(text: str) -> tuple[str, float]:
+    """Axis and value of a dose written as axis=value; ConfigError says what is known."""
+    axis, equals, value = text.partition("=")
+    if axis not in DOSES or not equals:
+        raise ConfigError(f"cannot read dose {text!r}; write AXIS=VALUE with {', '.join(DOSES)}")
+    try:
+        return axis, float(value)
+    except ValueError as error:
+        raise ConfigError(f"cannot read dose {text!r}; {value!r} is no number") from error
+
+
+def half_gain(results: Sequence[ArmResult], effort: Effort) -> float | None:
+    """Effort at which the directional gain is one half; None where no dose reaches it.
+
+    Mean over seeds at each dose, log-linear between doses in order of effort. The untrained model
+    (gain 0 without effort) is no point of a logarithm: below the least dose the line from it is
+    straight.
+    """
+    by_dose: dict[str, list[ArmResult]] = {}
+    for result in results:
+        by_dose.setdefault(result.arm, []).append(result)
+    points = sorted(
+        (
+            float(np.mean([getattr(result, effort) for result in group])),
+            float(np.mean([result.directional_gain for result in group])),
+        )
+        for group in by_dose.values()
+    )
+    return interpolated([(0.0, 0.0), *points])
+
+
+def interpolated(points: Sequence[tuple[float, float]]) -> float | None:
+    """First effort at which gain reaches one half along (effort, gain) points; None if never."""
+    for (x0, g0), (x1, g1) in pairwise(points):
+        if g0 < HALF <= g1:
+            share = (HALF - g0) / (g1 - g0)
+            if x0 <= 0:
+                return x0 + share * (x1 - x0)
+            return float(np.exp(np.log(x0) + share * (np.log(x1) - np.log(x0))))
+    return None
+
+
+def rebound(trained: ArmResult, later: ArmResult) -> float | None:
+    """Share of the directional gain left after neutral fine-tuning; None if there was no gain."""
+    if trained.directional_gain <= 0:
+        return None
+    return later.directional_gain / trained.directional_gain

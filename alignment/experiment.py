@@ -1,0 +1,269 @@
+"""Running one arm: train if it trains, ask what the assembly decided on held-out pairs, measure.
+
+P held-out pairs, W wordings, U pairs of untouched topics. Figures of an arm compare with the same
+base model on the same pairs, so that arms can be compared with one another pair by pair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from alignment.arms import Condition, Evidence, condition
+from alignment.live import LiveModel
+from alignment.neutral import neutral_finetune
+from alignment.retention import Margins, Retention, drift, incoherence, retention
+from alignment.retention_sets import RetentionSet
+from alignment.settings import AlignmentSettings
+from alignment.train import align, open_aligned
+from evaluation.asking import Subject, ask
+from evaluation.comparison import Comparison, ComparisonSettings, compare
+from evaluation.elicitation import both_orders
+from evaluation.frames import Frame, question
+from plenary.chat.base import ChatBackend, Conversation
+from plenary.chat.local import LocalBackend
+from plenary.errors import DataError
+from plenary.preferences import Cells, FloatArray, IntArray, Targets, pair_shares
+from plenary.seeding import derived_seed, generator
+
+LEAST_MASS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Laboratory:
+    """What all arms of one experiment share.
+
+    held_out: the assembly's shares on pairs among outcomes never trained on. wordings: the wording
+    trained on, then wordings never trained on. untouched [U, 2]: pairs of outcomes on topics that
+    no training pair is about. replay: neutral text of the training; `kept` is other neutral text.
+    """
+
+    model_path: Path
+    evidence: Evidence
+    held_out: Targets
+    wordings: tuple[Frame, ...]
+    settings: AlignmentSettings
+    comparison: ComparisonSettings
+    replay: Sequence[Conversation]
+    kept: RetentionSet
+    margins: Margins
+    untouched: IntArray
+    folder: Path
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """The outcomes."""
+        return self.evidence.texts
+
+    def prompts(self) -> list[Conversation]:
+        """The held-out questions in the wording trained on, as given."""
+        return [
+            question(self.wordings[0], self.texts[int(a)], self.texts[int(b)])
+            for a, b in self.held_out.pairs
+        ]
+
+
+class Answered(NamedTuple):
+    """One model's answers: cells of the held-out pairs by wording, shares [U] of untouched ones."""
+
+    cells: dict[str, Cells]
+    untouched: FloatArray
+
+
+class ArmResult(BaseModel):
+    """What one arm did with one seed. Agreement is with the assembly's majority on held-out pairs.
+
+    Directional gain and side effect are in choice probabilities of the held-out pairs: the move
+    s = after - before against the wanted one t = assembly - before.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    arm: str = Field(description="name of the arm or dose")
+    seed: int = Field(description="seed of the arm's draws and of its training")
+    comparison: Comparison = Field(description="before, after and assembly on held-out pairs")
+    directional_gain: float = Field(description="<s, t> / <t, t>; 1 is the full move")
+    side_effect: float | None = Field(
+        description="|s - gain t| / |s|; 0 straight to the target, 1 none of it; None: no move"
+    )
+    wording_gains: dict[str, float] = Field(description="agreement gain in untrained wordings")
+    incoherence_before: float = Field(description="disagreement between wordings, nats, before")
+    incoherence: float = Field(description="the same after; lower is better")
+    drift_held_out: float = Field(description="mean |change of probability| on held-out pairs")
+    drift_untouched: float | None = Field(
+        description="the same on topics never trained on; None without such pairs"
+    )
+    retention: Retention | None = Field(description="what was kept; None for an arm told only")
+    steps: int = Field(description="optimizer steps; 0 for an arm told only")
+    rows: int = Field(description="training rows")
+    parameters: int = Field(description="trained parameters")
+    seconds: float = Field(description="wall time of the arm")
+    before: tuple[float, ...] = Field(description="base model's probabilities [P]")
+    after: tuple[float, ...] = Field(description="this arm's probabilities [P]")
+
+    @property
+    def gain(self) -> float:
+        """Agreement after minus before."""
+        return self.comparison.gain
+
+    @property
+    def kl_neutral(self) -> float:
+        """KL(base || model) on neutral text, nats; 0 where nothing was trained."""
+        return 0.0 if self.retention is None else self.retention.finding("kl_neutral").loss
+
+
+def answered(backend: ChatBackend, lab: Laboratory, system: str | None, seed: int) -> Answered:
+    """Ask every held-out pair in every wording, and the untouched pairs in the first.
+
+    Wordings whose labels hold too little probability are left out: the model cannot read them.
+    """
+    cells = {}
+    for wording in lab.wordings:
+        found = _ask(backend, lab.texts, wording, lab.held_out.pairs, system, seed)
+        usable = found.mass[~np.isnan(found.mass)]
+        if wording is lab.wordings[0] or not len(usable) or np.median(usable) >= LEAST_MASS:
+            cells[wording.id] = found
+    untouched = np.empty(0)
+    if len(lab.untouched):
+        asked = _ask(backend, lab.texts, lab.wordings[0], lab.untouched, system, seed)
+        untouched = pair_shares(asked, lab.untouched).p
+    return Answered(cells, untouched)
+
+
+def _ask(
+    backend: ChatBackend,
+    texts: Sequence[str],
+    wording: Frame,
+    pairs: IntArray,
+    system: str | None,
+    seed: int,
+) -> Cells:
+    subject = Subject(backend, texts, system, seed)
+    return asyncio.run(ask(subject, wording, both_orders(pairs), 1, 96)).cells
+
+
+def run_arm(name: str, lab: Laboratory, base: Answered, seed: int) -> ArmResult:
+    """Run the arm called `name`; `base` is what the untrained model answered."""
+    made = condition(name, lab.evidence, generator(seed, "arm", name))
+    return run_condition(name, made, lab.settings, lab, base, seed)
+
+
+def run_condition(
+    name: str,
+    made: Condition,
+    settings: AlignmentSettings,
+    lab: Laboratory,
+    base: Answered,
+    seed: int,
+) -> ArmResult:
+    """Train toward the condition's targets, or tell its text, and measure. The adapter stays."""
+    started = time.monotonic()
+    if made.targets is None:
+        after = answered(LocalBackend(lab.model_path), lab, made.system, seed)
+        return _result(name, seed, lab, base, after, None, (0, 0, 0), started)
+    adapter = adapter_folder(lab, name, seed)
+    trained = align(
+        lab.model_path, lab.texts, made.targets, settings, adapter, derived_seed(seed, "align"),
+        replay=lab.replay,
+    )  # fmt: skip
+    after, kept = measured(lab, adapter, seed)
+    work = (trained.steps, trained.rows, trained.parameters)
+    return _result(name, seed, lab, base, after, kept, work, started)
+
+
+def finetuned(
+    name: str,
+    adapter: Path,
+    texts: Sequence[Conversation],
+    steps: int,
+    lab: Laboratory,
+    base: Answered,
+    seed: int,
+) -> ArmResult:
+    """Train an arm's adapter on for `steps` on neutral `texts`, and measure again."""
+    started = time.monotonic()
+    output = adapter_folder(lab, name, seed)
+    neutral_finetune(lab.model_path, adapter, texts, output, seed, steps=steps)
+    after, kept = measured(lab, output, seed)
+    return _result(name, seed, lab, base, after, kept, (steps, len(texts), 0), started)
+
+
+def adapter_folder(lab: Laboratory, name: str, seed: int) -> Path:
+    """Where the adapter of an arm lies."""
+    plain = "".join(c if c.isalnum() or c in "=._-" else "_" for c in name)
+    return lab.folder / "adapters" / f"{plain}-{seed}"
+
+
+def measured(lab: Laboratory, adapter: Path, seed: int) -> tuple[Answered, Retention]:
+    """Answers and retention of a trained model."""
+    after = answered(open_aligned(lab.model_path, adapter), lab, None, seed)
+    live = LiveModel(lab.model_path, adapter)
+    return after, retention(live, lab.kept, lab.prompts(), lab.margins)
+
+
+def _result(
+    name: str,
+    seed: int,
+    lab: Laboratory,
+    base: Answered,
+    after: Answered,
+    kept: Retention | None,
+    work: tuple[int, int, int],
+    started: float,
+) -> ArmResult:
+    first = lab.wordings[0].id
+    pairs = lab.held_out.pairs
+    old, new = (pair_shares(side.cells[first], pairs).p for side in (base, after))
+    moved = move(old, new, lab.held_out.p)
+    common = [wording for wording in base.cells if wording in after.cells]
+    gains = {w: _gain(lab, base.cells[w], after.cells[w], seed) for w in common if w != first}
+    comparison = compare(
+        base.cells[first], after.cells[first], lab.held_out, None, lab.comparison, seed
+    )
+    return ArmResult(
+        arm=name, seed=seed, comparison=comparison, directional_gain=moved.gain,
+        side_effect=moved.side_effect, wording_gains=gains,
+        incoherence_before=_wording_entropy(base, common, pairs),
+        incoherence=_wording_entropy(after, common, pairs), drift_held_out=drift(old, new),
+        drift_untouched=drift(base.untouched, after.untouched) if len(lab.untouched) else None,
+        retention=kept, steps=work[0], rows=work[1], parameters=work[2],
+        seconds=time.monotonic() - started, before=tuple(old.tolist()), after=tuple(new.tolist()),
+    )  # fmt: skip
+
+
+def _gain(lab: Laboratory, before: Cells, after: Cells, seed: int) -> float:
+    return compare(before, after, lab.held_out, None, lab.comparison, seed).gain
+
+
+def _wording_entropy(side: Answered, wordings: Sequence[str], pairs: IntArray) -> float:
+    columns = []
+    for wording in wordings:
+        shares = pair_shares(side.cells[wording], pairs)
+        columns += [shares.p + shares.order_gap, shares.p - shares.order_gap]
+    p = np.stack(columns, axis=1)
+    return incoherence(p[~np.isnan(p).any(axis=1)]).wording
+
+
+class Move(NamedTuple):
+    """How far along the wanted direction, and how much beside it; see ArmResult."""
+
+    gain: float
+    side_effect: float | None
+
+
+def move(before: FloatArray, after: FloatArray, target: FloatArray) -> Move:
+    """Directional gain and side-effect ratio of probabilities [P]; unanswered pairs are out."""
+    kept = ~np.isnan(before + after + target)
+    s, t = (after - before)[kept], (target - before)[kept]
+    if not (t @ t) > 0:
+        raise DataError(f"the model is at the target on all {len(t)!r} pairs; nothing to move")
+    gain = float(s @ t / (t @ t))
+    size = float(np.linalg.norm(s))
+    return Move(gain, float(np.linalg.norm(s - gain * t)) / size if size > 0 else None)

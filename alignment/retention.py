@@ -1,0 +1,218 @@
+"""What training changed that it was not to change: text, knowledge, replies, consistency, topics.
+
+N texts or items, P pairs, W wordings. Figures of the set have a stated margin and a verdict: kept,
+lost, or undecided when the data cannot tell. Source: docs/references.md, evaluation (section 3.2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.special import entr
+
+from alignment.live import LiveModel, Reading
+from alignment.paired import (
+    Paired,
+    Verdict,
+    mean_interval,
+    non_inferior,
+    paired,
+    supported_margin,
+)
+from alignment.retention_sets import Item, RetentionSet
+from plenary.chat.base import ChatBackend, Conversation, Sampling
+from plenary.preferences import FloatArray
+
+LONGEST_REPLY = 48
+RUN = 4
+
+
+class Margins(BaseModel):
+    """Largest losses that count as kept, fixed before the run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kl: float = Field(default=0.10, gt=0, description="KL(base || model), nats a position")
+    bits: float = Field(default=0.10, gt=0, description="rise of bits per byte on neutral text")
+    accuracy: float = Field(default=0.06, gt=0, description="fall of the share of right answers")
+
+
+class Finding(BaseModel):
+    """One figure of what was kept. Losses: higher is worse."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: str = Field(description="figure")
+    units: int = Field(description="texts or items behind it")
+    before: float = Field(description="value of the base model")
+    after: float = Field(description="value of the trained model")
+    loss: float = Field(description="how much worse it became; negative is better than before")
+    low: float = Field(description="lower one-sided 95 % bound of the loss")
+    high: float = Field(description="upper one-sided 95 % bound of the loss")
+    margin: float = Field(description="largest loss that counts as kept")
+    supported: float | None = Field(
+        description="smallest loss that so many items can rule out with power 0.8; items only"
+    )
+    p_value: float | None = Field(description="exact McNemar, two-sided; items only")
+    verdict: Verdict = Field(description="kept, lost or undecided")
+
+
+class Retention(BaseModel):
+    """What a trained model kept of its base."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="name of the retention set")
+    findings: tuple[Finding, ...] = Field(description="figures with margins and verdicts")
+    kl_neutral_p95: float = Field(description="95th percentile of KL over neutral texts, nats")
+    kl_task: float = Field(
+        description="KL(base || model) at the answer of preference prompts, nats"
+    )
+
+    def finding(self, what: str) -> Finding:
+        """The finding called `what`."""
+        return next(found for found in self.findings if found.what == what)
+
+
+def retention(
+    live: LiveModel,
+    kept: RetentionSet,
+    preference_prompts: Sequence[Conversation],
+    margins: Margins,
+) -> Retention:
+    """Read the set and the preference prompts with the adapter off and on."""
+    texts = [document.conversation for document in kept.documents]
+    reading = live.read(texts)
+    sizes = np.array([len(document.text.encode()) for document in kept.documents])
+    answers = [reply for item in kept.items for reply in item.replies]
+    scored = live.read(answers)
+    return Retention(
+        name=kept.name,
+        findings=(
+            _kl(reading, margins),
+            _bits(reading, sizes, margins),
+            *(_accuracy(kept.items, scored, margins, by_length) for by_length in (False, True)),
+        ),
+        kl_neutral_p95=float(np.quantile(reading.kl, 0.95)),
+        kl_task=float(live.read(preference_prompts).kl.mean()),
+    )
+
+
+def _kl(reading: Reading, margins: Margins) -> Finding:
+    low, high = mean_interval(reading.kl)
+    value = float(reading.kl.mean())
+    return Finding(
+        what="kl_neutral", units=len(reading.kl), before=0.0, after=value, loss=value, low=low,
+        high=high, margin=margins.kl, supported=None, p_value=None,
+        verdict=non_inferior(low, high, margins.kl),
+    )  # fmt: skip
+
+
+def _bits(reading: Reading, sizes: np.ndarray, margins: Margins) -> Finding:
+    """Bits per byte of each text, its reply alone; the mean is over texts."""
+    before, after = (-side / np.log(2) / sizes for side in (reading.before, reading.after))
+    low, high = mean_interval(after - before)
+    return Finding(
+        what="bits_per_byte", units=len(sizes), before=float(before.mean()),
+        after=float(after.mean()), loss=float((after - before).mean()), low=low, high=high,
+        margin=margins.bits, supported=None, p_value=None,
+        verdict=non_inferior(low, high, margins.bits),
+    )  # fmt: skip
+
+
+def _accuracy(
+    items: Sequence[Item], reading: Reading, margins: Margins, by_length: bool
+) -> Finding:
+    before, after = (
+        right_answers(items, side, by_length=by_length) for side in (reading.before, reading.after)
+    )
+    found: Paired = paired(before, after)
+    return Finding(
+        what="accuracy_by_length" if by_length else "accuracy", units=found.items,
+        before=found.before, after=found.after, loss=-found.change, low=-found.high,
+        high=-found.low, margin=margins.accuracy, supported=supported_margin(found.items),
+        p_value=found.p_value, verdict=non_inferior(-found.high, -found.low, margins.accuracy),
+    )  # fmt: skip
+
+
+def right_answers(items: Sequence[Item], log_p: FloatArray, *, by_length: bool) -> np.ndarray:
+    """Whether the likeliest option [N] is the right one; by_length divides by its UTF-8 bytes.
+
+    log_p: log-probabilities of all options of all items, in order. A tie is not right.
+    """
+    right, start = [], 0
+    for item in items:
+        scores = log_p[start : start + len(item.options)].copy()
+        if by_length:
+            scores /= [len(option.encode()) for option in item.options]
+        others = np.delete(scores, item.answer)
+        right.append(bool(scores[item.answer] > others.max()))
+        start += len(item.options)
+    return np.array(right)
+
+
+class Health(NamedTuple):
+    """Free replies at a glance, shares over N prompts.
+
+    empty: without usable text. ended: that came to an end before the limit. repeated: mean share of
+    four-word runs that had been said before in the same reply. words: mean length.
+    """
+
+    replies: int
+    empty: float
+    ended: float
+    repeated: float
+    words: float
+
+
+def health(backend: ChatBackend, prompts: Sequence[Conversation], seed: int) -> Health:
+    """Generation health; compare before and after on the same prompts and seed."""
+    sampling = Sampling(temperature=0.7, max_tokens=LONGEST_REPLY, seed=seed)
+    replies = asyncio.run(backend.generate(prompts, sampling))
+    said = [reply.text.split() for reply in replies if reply.text]
+    ended = [reply.completion_tokens < LONGEST_REPLY for reply in replies if reply.text]
+    return Health(
+        len(replies),
+        1 - len(said) / len(replies),
+        sum(ended) / len(replies),
+        float(np.mean([repeated_runs(words) for words in said])) if said else float("nan"),
+        float(np.mean([len(words) for words in said])) if said else 0.0,
+    )
+
+
+def repeated_runs(words: Sequence[str]) -> float:
+    """Share of the runs of four words that repeat an earlier one; 0 for shorter texts."""
+    runs = Counter(tuple(words[k : k + RUN]) for k in range(len(words) - RUN + 1))
+    return 1 - len(runs) / runs.total() if runs else 0.0
+
+
+class Incoherence(NamedTuple):
+    """Entropy of a pair's answer over wordings and orders, nats, mean over pairs; 0 is best.
+
+    total: entropy of the mean answer. wording: the part that is disagreement between wordings
+    (their Jensen-Shannon divergence): indifference that all wordings share is no incoherence.
+    """
+
+    total: float
+    wording: float
+
+
+def incoherence(p: FloatArray) -> Incoherence:
+    """From probabilities of the first outcome [P, W], one column a wording and order."""
+    mixed, single = _entropy(p.mean(axis=1)), _entropy(p).mean(axis=1)
+    return Incoherence(float(mixed.mean()), float((mixed - single).mean()))
+
+
+def _entropy(p: FloatArray) -> FloatArray:
+    return entr(p) + entr(1 - p)
+
+
+def drift(before: FloatArray, after: FloatArray) -> float:
+    """Mean |change of probability| over pairs [P]; 0 is none. Unanswered pairs are out."""
+    change = np.abs(after - before)
+    return float(np.nanmean(change)) if (~np.isnan(change)).any() else float("nan")

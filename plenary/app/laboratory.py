@@ -1,0 +1,131 @@
+"""From a finished run to the laboratory of its arms: evidence, wordings, untouched topics."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+
+from alignment.arms import Evidence
+from alignment.experiment import (
+    Laboratory,
+)
+from alignment.live import LiveModel
+from alignment.retention import Margins, Retention, retention
+from alignment.retention_sets import load_retention_set
+from assembly.ballots import AFTER, citizen_shares
+from assembly.consensus import Consensus
+from evaluation.elicitation import elicit
+from evaluation.frames import FRAMES, Frame, frame
+from plenary.app import workspace as ws
+from plenary.app.models import EMBEDDED, checkpoint_path
+from plenary.app.workspace import Workspace
+from plenary.chat.budget import BudgetedBackend
+from plenary.chat.cache import CachedBackend, SqliteStore
+from plenary.embedded.dialogue import CHOOSE
+from plenary.embedded.replay import replay_conversations
+from plenary.outcomes import Outcome, default_outcomes, load_outcomes
+from plenary.preferences import IntArray, Targets, pair_shares
+from plenary.seeding import derived_seed, generator
+
+FOLDER = "sweep"
+REPLAY = 240
+UNTOUCHED = 60
+
+
+def laboratory(space: Workspace, retention_set: str | None = None) -> Laboratory:
+    """The experiment that a run's files define."""
+    config, plan = space.config, space.plan
+    extra = untouched_outcomes(space)
+    texts = (*plan.texts, *(outcome.text for outcome in extra))
+    shipped = "embedded" if config.model == EMBEDDED else "general"
+    folder = space.file(FOLDER)
+    (folder / "cells").mkdir(parents=True, exist_ok=True)
+    return Laboratory(
+        model_path=checkpoint_path(config.model),
+        evidence=evidence(space, texts),
+        held_out=side_of(space, space.consensus, held=True),
+        wordings=(frame(config.alignment.frames[0]), *untrained_wordings(config.model)),
+        settings=config.alignment,
+        comparison=config.comparison,
+        replay=replay_conversations(derived_seed(space.seed, "replay"), REPLAY),
+        kept=load_retention_set(retention_set or shipped),
+        margins=Margins(),
+        untouched=_some_pairs(len(plan.texts), len(extra), space.seed),
+        folder=folder,
+    )
+
+
+def untrained_wordings(model: str) -> tuple[Frame, ...]:
+    """Wordings that no training uses; for the model that ships, such as it can read."""
+    if model == EMBEDDED:
+        return tuple(
+            Frame(f"embedded-{k}", 1, f"{text}\nOption A: {{a}}\nOption B: {{b}}", trainable=False)
+            for k, text in enumerate(CHOOSE[1:], 1)
+        )
+    return tuple(f for f in FRAMES.values() if not f.trainable and f.after_reasoning is None)
+
+
+def untouched_outcomes(space: Workspace) -> tuple[Outcome, ...]:
+    """Outcomes of the catalogue on topics that no outcome of the run is about."""
+    path = space.config.outcomes.path
+    asked = {outcome.topic for outcome in space.plan.outcomes}
+    catalogue = load_outcomes(path) if path else default_outcomes()
+    return tuple(outcome for outcome in catalogue if outcome.topic not in asked)
+
+
+def _some_pairs(first: int, count: int, seed: int) -> IntArray:
+    everything = np.array(
+        [(first + a, first + b) for a in range(count) for b in range(a + 1, count)], dtype=np.int64
+    ).reshape(-1, 2)
+    rng = generator(seed, "sweep", "untouched")
+    return everything[np.sort(rng.permutation(len(everything))[:UNTOUCHED])]
+
+
+def evidence(space: Workspace, texts: tuple[str, ...]) -> Evidence:
+    """What the arms are made from, the citizens' model asked without persona included."""
+    assembly = side_of(space, space.consensus, held=False)
+    before = Consensus.read(space.file(ws.CONSENSUS_BEFORE))
+    shares = citizen_shares(space.votes, AFTER, len(space.panel), len(space.plan.pairs))
+    at = {(int(a), int(b)): k for k, (a, b) in enumerate(space.plan.pairs)}
+    columns = [at[int(a), int(b)] for a, b in assembly.pairs]
+    return Evidence(
+        texts=texts,
+        assembly=assembly,
+        undiscussed=side_of(space, before, held=False),
+        unprompted=_unprompted(space, assembly),
+        citizens=shares[:, columns],
+        weight=space.panel.weight,
+    )
+
+
+def side_of(space: Workspace, decided: Consensus, *, held: bool) -> Targets:
+    """Shares on pairs of held-out outcomes, or on the others."""
+    targets = decided.targets()
+    keep = np.isin(targets.pairs, space.plan.held_out).all(axis=1) == held
+    return Targets(targets.pairs[keep], targets.p[keep], targets.weight[keep])
+
+
+def _unprompted(space: Workspace, assembly: Targets) -> Targets:
+    """The citizens' model without a persona on the training pairs; recorded calls are reused."""
+    model: BudgetedBackend = space.model(space.config.citizens_model)
+    with SqliteStore(space.file(ws.CALLS)) as store:
+        answers = asyncio.run(
+            elicit(
+                CachedBackend(model, store),
+                space.plan.texts,
+                assembly.pairs,
+                space.config.elicitation,
+                seed=derived_seed(space.seed, "elicit"),
+            )
+        )
+    p = pair_shares(answers.accepted, assembly.pairs).p
+    known = ~np.isnan(p)
+    return Targets(assembly.pairs[known], p[known], assembly.weight[known])
+
+
+def reference_retention(space: Workspace) -> Retention:
+    """What the run's own adapter kept, measured on the run's retention set."""
+    lab = laboratory(space)
+    live = LiveModel(lab.model_path, space.file(ws.ADAPTER))
+    return retention(live, lab.kept, lab.prompts(), lab.margins)

@@ -1,0 +1,53 @@
+"""The adapter of a finished run as a folder with its card, and on a hub when asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alignment.adapter import check_adapter
+from alignment.model_card import Provenance, model_card
+from alignment.publish import hub_folder, push_to_hub
+from evaluation.comparison import Comparison
+from plenary.app import workspace as ws
+from plenary.app.laboratory import reference_retention
+from plenary.app.models import checkpoint_path, takes_part
+from plenary.app.records import AssemblyRecord, FidelityRecord, PopulationRecord, read_record
+from plenary.app.run_directory import content_hash
+from plenary.app.sweep_report import read_sweep
+from plenary.app.workspace import Workspace
+
+
+def publish(
+    space: Workspace, base: str, licence: str, output: Path, repository: str | None
+) -> dict[str, str]:
+    """Write the folder; push it only when a repository is named. Gives what `show` prints."""
+    checkpoint = checkpoint_path(space.config.model)
+    adapter = space.file(ws.ADAPTER)
+    card = model_card(
+        check_adapter(adapter, checkpoint),
+        provenance(space, base, licence),
+        read_record(Comparison, space.file(ws.COMPARISON)),
+        reference_retention(space),
+        read_sweep(space.run.path),
+    )
+    folder = hub_folder(adapter, checkpoint, base, card, output)
+    shown = {"folder": str(folder), "base": base, "licence": licence}
+    if repository is not None:
+        shown["pushed"] = push_to_hub(folder, repository)
+    return shown
+
+
+def provenance(space: Workspace, base: str, licence: str) -> Provenance:
+    """Where the run's target comes from."""
+    population = read_record(PopulationRecord, space.file(ws.POPULATION))
+    return Provenance(
+        base=base,
+        licence=licence,
+        citizens=len(space.panel),
+        pairs=len(space.plan.pairs),
+        source=f"{population.source}, {population.year} (sha256 {population.sha256[:12]})",
+        citizens_model=read_record(AssemblyRecord, space.file(ws.ASSEMBLY)).backend,
+        votes_sha256=content_hash(space.file(ws.VOTES)),
+        imputed_share=read_record(FidelityRecord, space.file(ws.FIDELITY)).imputed_share,
+        embedded=takes_part(space.config),
+    )

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from alignment.arms import Condition
+from alignment.experiment import (
+    Laboratory,
+    adapter_folder,
+    answered,
+    finetuned,
+    move,
+    run_arm,
+    run_condition,
+)
+from alignment.sweep import sweep_table
+from plenary.chat.base import Conversation
+from plenary.chat.local import LocalBackend
+from plenary.errors import DataError
+from plenary.seeding import generator
+
+
+def test_move_is_the_projection_by_hand() -> None:
+    before, target = np.array([0.5, 0.5]), np.array([0.9, 0.5])
+    half = move(before, np.array([0.7, 0.5]), target)
+    assert half.gain == pytest.approx(0.5)
+    assert half.side_effect == pytest.approx(0, abs=1e-9)
+    beside = move(before, np.array([0.5, 0.7]), target)
+    assert beside == pytest.approx((0.0, 1.0))
+    both = move(before, np.array([0.7, 0.7]), target)
+    assert both == pytest.approx((0.5, np.sqrt(0.5)))
+    assert move(before, before, target).side_effect is None
+
+
+def test_move_is_brute_force_least_squares() -> None:
+    before, after, target = generator(4, "move").random((3, 50))
+    found = move(before, after, target)
+    grid = np.linspace(-1, 2, 30001)
+    left = np.array([np.linalg.norm((after - before) - g * (target - before)) for g in grid[::100]])
+    assert grid[::100][left.argmin()] == pytest.approx(found.gain, abs=0.02)
+    assert left.min() / np.linalg.norm(after - before) == pytest.approx(found.side_effect, abs=1e-3)
+
+
+def test_move_without_a_way_is_refused() -> None:
+    with pytest.raises(DataError, match="at the target on all 3 pairs"):
+        move(np.full(3, 0.5), np.full(3, 0.6), np.full(3, 0.5))
+
+
+def test_the_planted_target_is_reached_and_controls_are_not(lab: Laboratory) -> None:
+    base = answered(LocalBackend(lab.model_path), lab, None, 0)
+    arms = ("assembly", "random", "format_only")
+    found = {name: run_arm(name, lab, base, seed=1) for name in arms}
+    reached = found["assembly"]
+    assert reached.comparison.agreement_after > 0.9
+    assert reached.directional_gain > 0.8
+    assert reached.side_effect is not None
+    assert reached.side_effect < 0.35
+    assert reached.retention is not None
+    assert reached.kl_neutral > 0
+    assert reached.steps == 120
+    assert reached.drift_untouched is not None
+    assert reached.drift_untouched > 0.01
+    assert all(found[name].gain < reached.gain - 0.15 for name in arms[1:])
+    assert all(found[name].directional_gain < 0.6 for name in arms[1:])
+    assert found["format_only"].comparison.after.decisiveness < 0.1
+    assert len({result.before for result in found.values()}) == 1
+    table = sweep_table(list(found.values()), lab.held_out, 0.97, lab.comparison, 0)
+    assert table.row("assembly").gain.value == pytest.approx(reached.gain)
+    assert table.row("assembly").of_ceiling == pytest.approx(
+        reached.comparison.agreement_after / 0.97
+    )
+
+
+def test_telling_trains_nothing(lab: Laboratory) -> None:
+    base = answered(LocalBackend(lab.model_path), lab, None, 0)
+    told = run_arm("prompt_only", lab, base, seed=1)
+    assert (told.retention, told.steps, told.kl_neutral) == (None, 0, 0.0)
+    assert told.after != told.before
+    silent = run_condition("nothing", Condition(None), lab.settings, lab, base, 1)
+    assert silent.after == silent.before
+    assert silent.directional_gain == 0
+    assert silent.side_effect is None
+
+
+def test_an_unreadable_wording_is_left_out(lab: Laboratory) -> None:
+    found = answered(LocalBackend(lab.model_path), lab, None, 0)
+    # Random weights put hardly any probability on the second wording's labels.
+    assert list(found.cells) == ["plain"]
+    assert len(found.untouched) == 2
+
+
+def test_rebound_after_neutral_text(lab: Laboratory, replay: list[Conversation]) -> None:
+    few = lab.settings.model_copy(update={"epochs": 20})
+    lab = dataclasses.replace(lab, settings=few)
+    base = answered(LocalBackend(lab.model_path), lab, None, 0)
+    trained = run_arm("assembly", lab, base, seed=0)
+    adapter = adapter_folder(lab, "assembly", 0)
+    later = finetuned("rebound=30", adapter, replay[:2], 30, lab, base, 0)
+    assert later.steps == 30
+    assert later.after != trained.after
+    assert later.kl_neutral > 0
+    unchanged = finetuned("rebound=0", adapter, replay[:2], 0, lab, base, 0)
+    assert unchanged.after == pytest.approx(trained.after, abs=1e-5)

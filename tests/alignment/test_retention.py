@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.spatial.distance import jensenshannon
+from support.scripted import ScriptedBackend
+
+from alignment.experiment import Laboratory
+from alignment.live import LiveModel
+from alignment.retention import (
+    Margins,
+    drift,
+    health,
+    incoherence,
+    repeated_runs,
+    retention,
+    right_answers,
+)
+from alignment.retention_sets import RetentionSet
+from alignment.train import align
+from plenary.chat.base import Message
+from plenary.seeding import generator
+
+
+def test_figures_are_their_definitions(lab: Laboratory, tmp_path: Path) -> None:
+    settings = lab.settings.model_copy(update={"epochs": 4})
+    align(lab.model_path, lab.texts, lab.held_out, settings, tmp_path / "a", 0)
+    live = LiveModel(lab.model_path, tmp_path / "a")
+    found = retention(live, lab.kept, lab.prompts(), Margins(kl=1e-9, bits=50.0))
+    texts = [document.conversation for document in lab.kept.documents]
+    reading = live.read(texts)
+    kl, bits = found.finding("kl_neutral"), found.finding("bits_per_byte")
+    assert kl.loss == pytest.approx(reading.kl.mean())
+    assert kl.verdict in ("lost", "undecided")
+    sizes = [len(document.text) for document in lab.kept.documents]
+    assert bits.before == pytest.approx(np.mean(-reading.before / sizes / np.log(2)))
+    assert bits.loss == pytest.approx(bits.after - bits.before)
+    assert bits.verdict == "kept"
+    accuracy = found.finding("accuracy")
+    assert accuracy.units == 3
+    assert accuracy.verdict == "undecided"
+    assert accuracy.supported is not None
+    assert accuracy.supported > accuracy.margin
+    assert found.kl_task == pytest.approx(live.read(lab.prompts()).kl.mean())
+
+
+def test_the_likeliest_option_counts_and_a_tie_does_not(kept: RetentionSet) -> None:
+    logs = np.array([-1.0, -2.0, -3.0, -2.5, -9.0, -4.0, -4.0])
+    assert right_answers(kept.items, logs, by_length=False).tolist() == [True, True, False]
+    long = np.array([-1.0, -1.2, -3.0, -2.5, -9.0, -4.0, -3.9])
+    # 8 against 10 bytes, and 8 against 5: by length the longer option is helped.
+    assert right_answers(kept.items, long, by_length=True).tolist() == [False, True, True]
+
+
+def test_replies_at_a_glance() -> None:
+    prompts = [
+        (Message("user", "one two three four one two three four"),),
+        (Message("user", "silent"),),
+        (Message("user", "seven words are in this reply today"),),
+        (Message("user", "broken"),),
+    ]
+    found = health(ScriptedBackend(), prompts, 0)
+    assert (found.replies, found.empty, found.ended) == (4, 0.5, 0.5)
+    # The scripted backend adds one word to each reply.
+    assert found.words == (9 + 8) / 2
+    assert found.repeated == pytest.approx((1 / 6 + 0) / 2)
+
+
+def test_repeated_runs_by_hand() -> None:
+    assert repeated_runs(["a", "b", "c", "d", "a", "b", "c", "d", "a"]) == pytest.approx(2 / 6)
+    assert repeated_runs(["a", "b", "c"]) == 0.0
+
+
+def test_incoherence_is_the_divergence_between_wordings() -> None:
+    p = generator(1, "incoherence").random((7, 4))
+    found = incoherence(p)
+    divergences = []
+    for row in p:
+        sides = np.stack([row, 1 - row])
+        mean = sides.mean(axis=1)
+        divergences.append(np.mean([stats.entropy(sides[:, w], mean) for w in range(4)]))
+    assert found.wording == pytest.approx(np.mean(divergences))
+    two = incoherence(p[:, :2])
+    pairs = [jensenshannon([a, 1 - a], [b, 1 - b]) ** 2 for a, b in p[:, :2]]
+    assert two.wording == pytest.approx(np.mean(pairs))
+
+
+def test_indifference_is_not_incoherence() -> None:
+    same, torn = np.full((3, 4), 0.5), np.tile([0.0, 1.0], (3, 2))
+    assert incoherence(same).total == incoherence(torn).total == pytest.approx(np.log(2))
+    assert incoherence(same).wording == pytest.approx(0)
+    assert incoherence(torn).wording == pytest.approx(np.log(2))
+
+
+def test_drift_leaves_unanswered_pairs_out() -> None:
+    assert drift(np.array([0.1, np.nan, 0.5]), np.array([0.4, 0.2, 0.4])) == pytest.approx(0.2)
+    assert np.isnan(drift(np.array([np.nan]), np.array([0.5])))
