@@ -1,0 +1,134 @@
+"""What the verbs share: their options, running stages, and showing what came out.
+
+Libraries are imported where a command needs them: help must be instant.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from plenary.app.config import PipelineConfig
+    from plenary.app.run_directory import Exists
+    from plenary.app.workspace import Workspace
+
+INTERRUPTED = 130
+Config = Annotated[
+    str | None, typer.Argument(metavar="[CONFIG]", help="YAML file or name of a shipped preset.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=VALUE", help="Change a setting; may be repeated."),
+]
+Name = Annotated[str | None, typer.Option(help="Name of the run directory.")]
+Out = Annotated[Path, typer.Option(help="Folder of run directories.")]
+ExistsOption = Annotated[
+    str, typer.Option("--exists", help="When the run directory exists: error, resume or replace.")
+]
+Outcomes = Annotated[
+    Path | None, typer.Option(help="Catalogue of outcomes: .yaml, .json, .csv or .jsonl.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the number of calls and tokens; ask nothing.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def refuse_dry_run(dry_run: bool) -> None:
+    """Say that whole runs have none."""
+    if dry_run:
+        raise typer.BadParameter(
+            "a run has no dry run; use it with plenary elicit, or with files of votes",
+            param_hint="--dry-run",
+        )
+
+
+def through(
+    last: str,
+    source: str | None,
+    overrides: list[str],
+    name: str | None,
+    out: Path,
+    exists: str,
+    quiet: bool,
+) -> Workspace:
+    """Run the stages up to `last` under the settings of the command line."""
+    calm()
+    from plenary.app.config import load_config
+    from plenary.app.console import print_settings, watching
+
+    config: PipelineConfig = load_config(source, [*overrides, *([f"name={name}"] if name else [])])
+    # Training libraries take seconds to import; the early stages do without.
+    from plenary.app.stages import ASSEMBLY_STAGES as stages
+
+    if last not in {stage.name for stage in stages}:
+        from plenary.app.chain import CHAIN as stages
+    from plenary.app.pipeline import run_stages
+
+    if not quiet:
+        print_settings(config)
+    place = [stage.name for stage in stages].index(last)
+    chosen: Exists = exists  # pyright: ignore[reportAssignmentType]
+    try:
+        with watching(quiet=quiet) as watcher:
+            return run_stages(config, out, chosen, stages[: place + 1], watcher)
+    except KeyboardInterrupt as stop:
+        print("interrupted; what was recorded is kept, go on with --exists resume", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from stop
+
+
+def show_file(path: Path, as_json: bool) -> None:
+    """Print a JSON file of a run."""
+    show(str(path), json.loads(path.read_text(encoding="utf-8")), as_json)
+
+
+def show(title: str, content: Mapping[str, object], as_json: bool) -> None:
+    """Print named values, as a table or as one JSON object."""
+    from plenary.app.console import print_rows
+
+    if as_json:
+        print(json.dumps(dict(content)))
+        return
+    rows = [
+        (key, value if isinstance(value, str) else json.dumps(value))
+        for key, value in content.items()
+    ]
+    print_rows(title, rows)
+
+
+def calm() -> None:
+    """Keep libraries from drawing bars, phoning home and starting threads that fork badly."""
+    for name, value in {
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "LANGSMITH_TRACING": "false",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def add_verb(group: typer.Typer, verb: str, stage: str, shown: str, text: str) -> None:
+    """Add a verb that runs the chain up to a stage and shows one file."""
+    words = verb if group.info.name == "plenary" else f"{group.info.name} {verb}"
+
+    @group.command(verb, help=text, epilog=f"Example: plenary {words} quickstart --set seed=1")
+    def command(
+        config: Config = None,
+        set_: Set = None,
+        name: Name = None,
+        out: Out = Path("runs"),
+        exists: ExistsOption = "resume",
+        as_json: AsJson = False,
+        debug: Debug = False,
+    ) -> None:
+        space = through(stage, config, set_ or [], name, out, exists, as_json)
+        show_file(space.file(shown), as_json)
