@@ -16,7 +16,7 @@ from plenary.preferences import FloatArray, IntArray
 
 
 class Information(NamedTuple):
-    """What answers say about the latent differences z, cell by cell [N], and how z is made, by pair.
+    """What answers say about the latent differences z, by cell [N], and how z is made, by pair.
 
     z; on_z: expected information on it; with_lapse: that shared with the log lapse; on_lapse: that
     on the log lapse, all cells together. inverse, low_share, high_share [P]: 1 / d with d^2 =
@@ -160,7 +160,8 @@ class Pattern:
         corner = np.array([[squared.sum(), cross], [cross, said.on_lapse]]) + np.diag(
             precision[-2:]
         )
-        return Fisher(core, border, corner, np.linalg.inv(corner), *diagonal)
+        inverted = np.asarray(np.linalg.inv(corner), dtype=float)
+        return Fisher(core, border, corner, inverted, *diagonal)
 
     def _side(
         self, on_mu: FloatArray, on_sigma: FloatArray, low: FloatArray, high: FloatArray

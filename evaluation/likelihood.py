@@ -43,7 +43,7 @@ class Prior(NamedTuple):
 
 
 class Latent(NamedTuple):
-    """z [N] of the outcome shown first, and 1 / d and the shares of d^2 by pair [P] (Information)."""
+    """z [N] of the outcome shown first; 1 / d and the shares of d^2 by pair [P] (Information)."""
 
     z: FloatArray
     inverse: FloatArray
@@ -143,7 +143,7 @@ class Objective:
         likelihood = float(expected @ tail.log_large + against @ tail.log_small)
         side = np.where(ahead, 1.0, -1.0)
         score = side * (expected * tail.slope_large - against * tail.slope_small)
-        by_lapse = tail.by_lapse @ (against / tail.small - expected / (1 - tail.small))
+        by_lapse = float(tail.by_lapse @ (against / tail.small - expected / (1 - tail.small)))
         shared = trials * tail.slope_large * tail.by_lapse / tail.small
         on_lapse = float((trials * tail.by_lapse) @ (tail.by_lapse / tail.small / (1 - tail.small)))
         return Point(

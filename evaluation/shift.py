@@ -24,7 +24,7 @@ from evaluation.thurstonian import UtilityFit
 from plenary.errors import DataError
 from plenary.preferences import BoolArray, FloatArray, IntArray
 
-FEWEST_ANCHORS = 3
+FEWEST_ANCHORS, SMALLEST_SPREAD = 3, 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +177,11 @@ def _check(fits: Sequence[UtilityFit], anchors: IntArray | None) -> None:
     if len(set(sizes)) > 1:
         raise DataError(
             f"fits of {sizes!r} outcomes cannot be compared; fit all on the same outcomes"
+        )
+    if any(np.ptp(fit.mu) < SMALLEST_SPREAD for fit in fits):
+        raise DataError(
+            "the utilities of a fit do not differ, so no scale can be laid on it; ask a model that "
+            "prefers some outcomes to others"
         )
     if anchors is not None and len(np.unique(anchors)) < FEWEST_ANCHORS:
         raise DataError(

@@ -152,6 +152,8 @@ def test_a_shift_comes_back_from_disk(planted, tmp_path):
         utility_shift(before, after, small, SETTINGS)
     with pytest.raises(DataError, match="2 anchors"):
         utility_shift(before, after, after, SETTINGS, anchors=np.array([0, 1]))
+    with pytest.raises(DataError, match="do not differ"):
+        utility_shift(before, replace(after, mu=np.zeros(K)), after, SETTINGS)
 
 
 def _order_table(planted, bias):
