@@ -80,6 +80,7 @@ class _Numbers(BaseModel):
     iterations: int
     converged: bool
     settings: FitSettings
+    tie: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,8 @@ class UtilityFit:
     lapse: share of answers given at random. intraclass: correlation of answer errors within a pair
     (0: none).
     tau, omega: prior sds of mu and log sigma, estimated in the raw gauge. log_likelihood: of the
-    weighted answers, nats.
+    weighted answers, nats. tie: Davidson's nu where a third answer was offered (davidson.py), else
+    0.
     """
 
     mu: FloatArray
@@ -117,6 +119,7 @@ class UtilityFit:
     iterations: int
     converged: bool
     settings: FitSettings
+    tie: float = 0.0
 
     def _z(self, i: IntArray, j: IntArray, bias: float) -> FloatArray:
         spread = np.exp(2 * self.log_sigma)
@@ -222,7 +225,7 @@ def _search(
     return _Fitted(objective, optimum, hyper, iterations + optimum.iterations)
 
 
-def _central(mu: FloatArray, share: float) -> BoolArray:
+def central(mu: FloatArray, share: float) -> BoolArray:
     """Mask [K] of the central `share` of the outcomes by rank (at least two)."""
     rank = np.argsort(np.argsort(mu, kind="stable"), kind="stable")
     cut = round(len(mu) * (1 - share) / 2)
@@ -279,7 +282,7 @@ def _result(
     objective, optimum, hyper, iterations = fitted
     k, theta = objective.outcomes, optimum.theta
     plain = standardise(theta[:k], np.ones(k, dtype=bool))
-    trimmed = standardise(theta[:k], _central(theta[:k], settings.trim))
+    trimmed = standardise(theta[:k], central(theta[:k], settings.trim))
     errors = exact_errors if k <= settings.dense_limit else probed_errors
     error = errors(optimum.fisher, plain, trimmed)
     losses = answers.trials - answers.wins
