@@ -30,7 +30,8 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from evaluation.active import ActiveSettings, explore
-from evaluation.thurstonian import FitSettings, UtilityFit, fit
+from evaluation.laplace import standardise
+from evaluation.thurstonian import FitSettings, UtilityFit, central, fit
 from plenary.preferences import Cells, FloatArray, IntArray
 
 SPEED = {100: 20.0, 500: 12.0, 2000: 7.0, 10_000: 5.0}
@@ -152,9 +153,12 @@ METHODS: dict[str, Callable[[World], Guess]] = {
 }
 
 
-def coverage(result: UtilityFit, w: World) -> float:
-    """Share of 90 % intervals that hold the truth; the trimmed gauge where tails are heavy."""
-    return float(np.mean(np.abs(result.mu - w.mu) < Z90 * result.sd))
+def coverage(result: UtilityFit, w: World, *, trimmed: bool = False) -> float:
+    """Share of 90 % intervals that hold the truth; in the trimmed gauge where tails are heavy."""
+    if not trimmed:
+        return float(np.mean(np.abs(result.mu - w.mu) < Z90 * result.sd))
+    truth = standardise(w.mu, central(result.mu, result.settings.trim)).values
+    return float(np.mean(np.abs(result.mu_trimmed - truth) < Z90 * result.sd_trimmed))
 
 
 class Ranks(NamedTuple):
@@ -183,7 +187,7 @@ def measure(name: str, w: World, method: str) -> Row:
         seconds,
         *ranks(guess.mu, w.mu),
         excess_kl(w.p_held, guess.probability(*w.held.T)),
-        coverage(guess.fit, w) if guess.fit else float("nan"),
+        coverage(guess.fit, w, trimmed=name == "heavy-tailed") if guess.fit else float("nan"),
     )
 
 

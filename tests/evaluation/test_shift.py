@@ -12,7 +12,7 @@ from evaluation.shift import UtilityShift, null_distribution, on_scale, utility_
 from evaluation.thurstonian import fit
 from plenary.errors import DataError
 
-K, PAIRS, ANSWERS = 100, 800, 10
+K, PAIRS, ANSWERS = 100, 1000, 10
 SETTINGS = ComparisonSettings()
 
 
