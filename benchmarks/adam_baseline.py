@@ -4,7 +4,8 @@ A Thurstonian model with one averaged probability a pair, no prior, no order bia
 1000 epochs at learning rate 0.01, mu standardised at every step, cold start in every round. Edges:
 a random 2-regular graph, then batches taken from pairs that are both in the bottom 10 % of |mu
 difference| and the bottom 20 % of degree sum, widened by half up to five times; at the end
-pseudo-labels for all unasked pairs with a probability above .95 (docs/references.md, key fitting).
+pseudo-labels for all unasked pairs with a probability above .95 (docs/references.md, key
+mazeika2025).
 
 The fit is here twice: by automatic differentiation, as the reference does it, and with the gradient
 written out, three times faster, where only the utilities matter.

@@ -22,7 +22,7 @@ from scipy import stats
 from evaluation.anchor import Line, benjamini_hochberg, robust_line, two_sided_p
 from evaluation.comparison import ComparisonSettings
 from evaluation.thurstonian import UtilityFit
-from plenary.errors import DataError
+from plenary.errors import ConfigError, DataError
 from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
 
 FEWEST_ANCHORS, SMALLEST_SPREAD, HELD_SCALE = 3, 1e-6, 0.5
@@ -207,6 +207,23 @@ def _check(fits: Sequence[UtilityFit], anchors: IntArray | None) -> None:
         raise DataError(
             f"{len(np.unique(anchors))!r} anchors fix no scale; name at least {FEWEST_ANCHORS}"
         )
+
+
+def anchor_places(
+    settings: ComparisonSettings, ids: Sequence[str], catalogue: Sequence[str]
+) -> IntArray | None:
+    """Places among `ids` [K], some or all of `catalogue`, of the anchors named in advance.
+
+    None when the settings name none of them; ConfigError when one is not in the catalogue.
+    """
+    unknown = sorted(set(settings.anchors) - set(catalogue))
+    if unknown:
+        raise ConfigError(
+            f"comparison.anchors names {unknown[0]!r}, which is not among the {len(catalogue)} "
+            "outcomes; name their ids"
+        )
+    places = [place for place, name in enumerate(ids) if name in settings.anchors]
+    return np.array(places) if places else None
 
 
 def utility_shift(

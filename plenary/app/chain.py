@@ -7,7 +7,7 @@ import numpy as np
 from alignment.train import align
 from evaluation.comparison import compare, target_cells
 from evaluation.null_run import Halves, orders_apart, repeats_itself
-from evaluation.shift import UtilityShift, utility_shift
+from evaluation.shift import UtilityShift, anchor_places, utility_shift
 from evaluation.thurstonian import UtilityFit, fit
 from plenary.app import workspace as ws
 from plenary.app.models import checkpoint_path
@@ -24,8 +24,8 @@ from plenary.app.stages import ASSEMBLY_STAGES, Stage, ask_model, subject
 from plenary.app.watcher import TrainingProgress
 from plenary.app.workspace import Workspace
 from plenary.embedded.replay import replay_conversations
-from plenary.errors import ConfigError, ConvergenceError
-from plenary.preferences import Cells, IntArray, Targets
+from plenary.errors import ConvergenceError
+from plenary.preferences import Cells, Targets
 from plenary.seeding import derived_seed, generator
 
 REPLAY = 240
@@ -126,28 +126,17 @@ def _shift(space: Workspace, side: str) -> UtilityShift:
     )
     outcomes = np.array(getattr(space.plan, side))
     before, after = (_local(space.of_side(space.cells(when), side), outcomes) for when in ws.WHEN)
+    ids = [outcome.id for outcome in space.plan.outcomes]
+    settings = space.config.comparison
     return utility_shift(
         old,
         new,
         target,
-        space.config.comparison,
+        settings,
         null=[(null[0], null[1])],
         asked=(before, after),
-        anchors=_anchors(space, outcomes),
+        anchors=anchor_places(settings, [ids[k] for k in outcomes.tolist()], ids),
     )
-
-
-def _anchors(space: Workspace, outcomes: IntArray) -> IntArray | None:
-    """Places among `outcomes` of those that the settings name as unmoved; None if none of them."""
-    ids, named = [outcome.id for outcome in space.plan.outcomes], space.config.comparison.anchors
-    unknown = sorted(set(named) - set(ids))
-    if unknown:
-        raise ConfigError(
-            f"comparison.anchors names {unknown[0]!r}, which is not among the {len(ids)} outcomes "
-            "of the run; name outcomes of its plan.json"
-        )
-    places = [n for n, k in enumerate(outcomes.tolist()) if ids[k] in named]
-    return np.array(places) if places else None
 
 
 def report(space: Workspace) -> None:

@@ -20,7 +20,7 @@ from evaluation.elicitation import Elicitation, elicit
 from evaluation.imported import ImportSettings, import_votes
 from evaluation.null_run import orders_apart
 from evaluation.selection import SELECTORS
-from evaluation.shift import NullPair, UtilityShift, utility_shift
+from evaluation.shift import NullPair, UtilityShift, anchor_places, utility_shift
 from evaluation.thurstonian import FitSettings, UtilityFit, fit
 from plenary.app.config import PipelineConfig
 from plenary.app.models import open_model
@@ -252,7 +252,7 @@ def compare_votes(
     sides: Sides, fitting: FitSettings, settings: ComparisonSettings, output: Path
 ) -> Record:
     """Fit before and after on the same outcomes and say which of them moved."""
-    texts = _same_outcomes(sides)
+    texts, ids = _same_outcomes(sides), [outcome.id for outcome in sides.before.origin.outcomes]
     before, after = (fit_table(table, fitting) for table in sides[:2])
     target = before if sides.target is None else fit_table(sides.target, fitting)
     shift = utility_shift(
@@ -262,7 +262,7 @@ def compare_votes(
         settings,
         null=_null(sides, before, fitting),
         asked=(sides.before.accepted, sides.after.accepted),
-        anchors=_anchors(sides.before, settings),
+        anchors=anchor_places(settings, ids, ids),
     )
     output.parent.mkdir(parents=True, exist_ok=True)
     shift.write(output)
@@ -299,17 +299,6 @@ def _null(sides: Sides, before: UtilityFit, fitting: FitSettings) -> list[NullPa
     except DataError:
         return []
     return [(first, second)]
-
-
-def _anchors(table: AnswerTable, settings: ComparisonSettings) -> IntArray | None:
-    ids = [outcome.id for outcome in table.origin.outcomes]
-    unknown = sorted(set(settings.anchors) - set(ids))
-    if unknown:
-        raise ConfigError(
-            f"comparison.anchors names {unknown[0]!r}, which is not among the {len(ids)} outcomes; "
-            "name their ids"
-        )
-    return np.array([ids.index(name) for name in settings.anchors]) if settings.anchors else None
 
 
 def _same_outcomes(sides: Sides) -> tuple[str, ...]:

@@ -173,7 +173,7 @@ def test_a_published_file_with_pseudo_labels_is_fitted_again_to_the_planted_trut
     tmp_path, planted
 ):
     rng = np.random.default_rng(4)
-    world, pairs = planted(40, rng, bias=0.2), balanced_pairs(40, 320, rng)
+    world, pairs = planted(40, rng, bias=0.2), rng.permutation(balanced_pairs(40, 320, rng))
     content, made_up = _published(world, pairs, 40, rng)
     path = tmp_path / "results_model.json"
     path.write_text(json.dumps(content), encoding="utf-8")

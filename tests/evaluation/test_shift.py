@@ -8,9 +8,9 @@ from scipy.special import ndtr
 
 from evaluation.comparison import ComparisonSettings
 from evaluation.design import balanced_pairs
-from evaluation.shift import UtilityShift, null_distribution, on_scale, utility_shift
+from evaluation.shift import UtilityShift, anchor_places, null_distribution, on_scale, utility_shift
 from evaluation.thurstonian import fit
-from plenary.errors import DataError
+from plenary.errors import ConfigError, DataError
 
 K, PAIRS, ANSWERS = 100, 1000, 10
 SETTINGS = ComparisonSettings()
@@ -96,6 +96,14 @@ def test_anchors_named_in_advance_keep_the_scale_when_most_outcomes_move(planted
     assert held.moved[~truth].mean() < 0.1
     unit = np.ptp(before.mu) / np.ptp(before.mu_trimmed)
     assert held.shift[truth].mean() * unit == pytest.approx(0.8, abs=0.25)
+
+
+def test_anchors_are_named_by_id():
+    settings = ComparisonSettings(anchors=("b", "d", "x"))
+    assert anchor_places(settings, ["d", "a", "b"], ["a", "b", "d", "x"]).tolist() == [0, 2]
+    assert anchor_places(SETTINGS, ["a"], ["a"]) is None
+    with pytest.raises(ConfigError, match="names 'x', which is not among the 2"):
+        anchor_places(settings, ["b"], ["b", "d"])
 
 
 def test_when_most_outcomes_move_apart_no_row_is_to_be_trusted_and_it_says_so(planted):
