@@ -128,7 +128,7 @@ def fit_davidson(answers: TieAnswers, outcomes: int) -> DavidsonFit:
             length /= 2
         theta, count = theta + length * step, count + 1
     dispersion = objective.dispersion(theta)
-    covariance = dispersion * np.linalg.inv(objective.slopes(theta)[1])
+    covariance = dispersion * np.asarray(np.linalg.inv(objective.slopes(theta)[1]), dtype=float)
     centre = np.eye(outcomes) - 1 / outcomes
     mu = theta[:outcomes]
     return DavidsonFit(
@@ -146,16 +146,16 @@ def fit_davidson(answers: TieAnswers, outcomes: int) -> DavidsonFit:
 
 def tie_answers(cells: Cells, undecided: FloatArray, exact_weight: float) -> TieAnswers:
     """Cells [N] and their answers for neither [N]; exact ones weigh `exact_weight`."""
+    answered = cells.trials + undecided > 0
+    cells, undecided = cells.select(answered), undecided[answered]
     weight = np.where(np.isnan(cells.mass), 1.0, exact_weight)
-    answers = TieAnswers(
+    return TieAnswers(
         cells.first,
         cells.second,
         weight * cells.wins,
         weight * (cells.trials - cells.wins),
         weight * undecided,
     )
-    answered = cells.trials + undecided > 0
-    return TieAnswers(*(column[answered] for column in answers))
 
 
 def fit_with_ties(

@@ -39,7 +39,8 @@ class UtilityShift:
     shifts (0 without a null run). moved: significant after Benjamini-Hochberg and beyond
     `threshold`.
     mass_before, mass_after: mean answer mass of the outcome's cells, NaN for mere counts; 1 is
-    best. anchored: share of the weight that the anchoring outcomes kept.
+    best. anchors: outcomes named in advance (0: none). anchored: share of the weight that the
+    anchoring outcomes kept.
     spread_ratio: decisiveness; spread of utilities after over before on that line, each in units
     of its own answer noise (1 unchanged, above 1 sharper).
     order_bias_before, order_bias_after: in probits; positive favours the slot shown first.
@@ -61,6 +62,7 @@ class UtilityShift:
     moved: BoolArray
     mass_before: FloatArray
     mass_after: FloatArray
+    anchors: float
     anchored: float
     spread_ratio: float
     order_bias_before: float
@@ -73,10 +75,11 @@ class UtilityShift:
     def scale_holds(self) -> bool:
         """Whether single outcomes can be said to have moved.
 
-        The scale rests on what stayed; when most outcomes moved there is none, and only the rank
-        correlations can be told. Name anchors in advance if that is to be expected.
+        The scale rests on what stayed; when most outcomes moved, or most anchors named in advance
+        did, there is none, and only the rank correlations can be told.
         """
-        return bool(self.anchored >= HELD_SCALE and self.moved.mean() <= 1 - HELD_SCALE)
+        free = self.anchors == 0 and self.moved.mean() > 1 - HELD_SCALE
+        return bool(self.anchored >= HELD_SCALE and not free)
 
     def write(self, path: Path) -> None:
         """Write the per-outcome columns as Parquet, the scalars in its metadata."""
@@ -269,6 +272,7 @@ def utility_shift(
         moved=significant & (np.abs(move.shift) > threshold),
         mass_before=mass[0],
         mass_after=mass[1],
+        anchors=0.0 if anchors is None else float(len(anchors)),
         anchored=move.to.anchored,
         spread_ratio=move.to.slope * _noise_unit(before) / _noise_unit(after),
         order_bias_before=before.order_bias_probit,

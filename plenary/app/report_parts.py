@@ -229,7 +229,7 @@ def moved(results: Results, order: FloatArray, count: int | None = None) -> tupl
             f"{s.before[k]:+.2f}",
             f"{s.after[k]:+.2f}",
             f"{s.shift[k]:+.2f} ({s.low[k]:+.2f} to {s.high[k]:+.2f})",
-            _direction(s, k, toward[k]),
+            _direction(s, k, float(toward[k])),
             f"{_number(s.mass_before[k])} to {_number(s.mass_after[k])}",
         )
         for k in np.argsort(-order, kind="stable")[:count].tolist()
@@ -258,10 +258,7 @@ def moved_caption(results: Results) -> str:
     scale = "Utilities on the model's scale before training, centre 0, spread 1"
     if settings.anchors:
         scale += ", held by the outcomes named in advance"
-    said = (
-        f"{scale}; intervals {settings.level:.0%}. {_null_note(results)} Answer noise after "
-        f"training is {1 / s.spread_ratio:.2f} times that before; that is no movement of outcomes."
-    )
+    said = f"{scale}; intervals {settings.level:.0%}. {_null_note(results)}"
     correlation = (
         f"rank correlation with the assembly's utilities {s.correlation_before:.2f} before, "
         f"{s.correlation_after:.2f} after"
@@ -270,7 +267,8 @@ def moved_caption(results: Results) -> str:
         return (
             f"{int(s.moved.sum())} of {len(s.shift)} held-out outcomes moved: significant at false "
             f"discovery rate {settings.false_discovery:g}, and further than the largest shift of "
-            f"the null run; {correlation}. {said}"
+            f"the null run; {correlation}. {said} Answer noise after training is "
+            f"{1 / s.spread_ratio:.2f} times that before; that is no movement of outcomes."
         )
     return (
         "Most held-out outcomes moved, so none of them fixes a scale and no single row can be said "

@@ -92,6 +92,7 @@ def test_anchors_named_in_advance_keep_the_scale_when_most_outcomes_move(planted
     anchors = np.flatnonzero(~truth)[:15]
     held = utility_shift(before, after, after, SETTINGS, null=[(before, again)], anchors=anchors)
     assert free.moved[~truth].mean() > 0.3
+    assert held.scale_holds
     assert held.moved[truth].mean() > 0.7
     assert held.moved[~truth].mean() < 0.1
     unit = np.ptp(before.mu) / np.ptp(before.mu_trimmed)
