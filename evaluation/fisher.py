@@ -112,12 +112,12 @@ class Pattern:
         blocks += [(each, each), (each, k + each), (k + each, each), (k + each, k + each)]
         rows = np.concatenate([r for r, _ in blocks])
         columns = np.concatenate([c for _, c in blocks])
-        order = np.argsort(rows * (2 * k) + columns, kind="stable")
-        self._columns = columns[order].astype(np.int32)
+        layout = sparse.csr_array((np.arange(len(rows)), (rows, columns)), shape=(2 * k, 2 * k))
+        layout.sort_indices()
+        self._columns = layout.indices.astype(np.int32)
+        self._starts = layout.indptr.astype(np.int32)
         # Entries below the diagonal repeat those above it.
-        self._order = np.where(order < 4 * p, order, order - 4 * p)
-        counts = np.bincount(rows, minlength=2 * k)
-        self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        self._order = np.where(layout.data < 4 * p, layout.data, layout.data - 4 * p)
 
     @property
     def pairs(self) -> int:
