@@ -86,9 +86,12 @@ def predicted_kendall(mu: FloatArray, sd: FloatArray, rng: np.random.Generator) 
 
 
 def default_fitter(settings: FitSettings | None = None) -> Fitter:
-    """The MAP fit of every answer so far; parts of the graph not yet joined are flagged."""
+    """The MAP fit of every answer so far, begun at that of the round before.
+
+    Parts of the graph that are not yet joined are flagged.
+    """
     chosen = (settings or FitSettings()).model_copy(update={"disconnected": "flag"})
-    return lambda cells, outcomes, previous: fit(cells, outcomes, chosen)
+    return lambda cells, outcomes, previous: fit(cells, outcomes, chosen, previous)
 
 
 def asker(

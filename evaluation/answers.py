@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from evaluation.davidson import fit_with_ties
 from evaluation.elicitation import Elicitation
 from evaluation.frames import frame
+from evaluation.thurstonian import FitSettings, UtilityFit, fit
 from plenary.errors import DataError
 from plenary.outcomes import Outcome
 from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
@@ -103,6 +105,14 @@ class AnswerTable:
             return _KEY in (pq.read_schema(path).metadata or {})
         except (OSError, pa.ArrowInvalid):
             return False
+
+
+def fit_table(table: AnswerTable, settings: FitSettings | None = None) -> UtilityFit:
+    """Fit the answers that count; by Davidson's model where some chose neither outcome."""
+    outcomes, undecided = len(table.origin.outcomes), np.where(table.excluded, 0, table.undecided)
+    if undecided.any():
+        return fit_with_ties(table.accepted, undecided, outcomes, settings)
+    return fit(table.accepted, outcomes, settings)
 
 
 def answer_table(

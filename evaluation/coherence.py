@@ -325,23 +325,30 @@ def split_half(
     rng: np.random.Generator,
     settings: FitSettings | None = None,
     splits: int = 10,
+    level: float = 0.95,
+    draws: int = 400,
 ) -> Measure:
     """Reliability of the utilities: halves of the pairs fitted apart, stepped up to full length.
 
-    Spearman correlation r of the two fits, then 2r / (1 + r); both orders of a pair stay in one
-    half. The interval is the range over random splits. Floor 0. A little pessimistic (pairs, not
-    answers, are split, so pair-specific noise counts as noise).
+    Spearman correlation r of the two fits, mean over random splits, then 2r / (1 + r); both orders
+    of a pair stay in one half. Floor 0. A little pessimistic (pairs, not answers, are split, so
+    pair-specific noise counts as noise).
     """
     settings = (settings or FitSettings()).model_copy(update={"disconnected": "flag"})
     codes = np.minimum(cells.first, cells.second) * outcomes + np.maximum(cells.first, cells.second)
     _, pair = np.unique(codes, return_inverse=True)
-    found = []
+    fitted = []
     for _ in range(splits):
         half = rng.permutation(pair.max() + 1)[pair] % 2 == 0
-        mu = [fit(cells.select(side), outcomes, settings).mu for side in (half, ~half)]
-        r = rank_correlation(*mu)
-        found.append(2 * r / (1 + r))
-    return Measure(float(np.mean(found)), min(found), max(found), 0.0, splits)
+        fitted.append([fit(cells.select(s), outcomes, settings).mu for s in (half, ~half)])
+
+    def reliability(members: IntArray) -> float:
+        r = np.mean([rank_correlation(one[members], other[members]) for one, other in fitted])
+        return float(2 * r / (1 + r))
+
+    drawn = [reliability(rng.integers(0, outcomes, outcomes)) for _ in range(draws)]
+    value = reliability(np.arange(outcomes))
+    return Measure(value, *_ends(np.array(drawn), level), 0.0, splits)
 
 
 class Ladders(NamedTuple):

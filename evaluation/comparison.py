@@ -43,6 +43,11 @@ class ComparisonSettings(BaseModel):
         lt=1,
         description="quantile of the largest shift under re-asking that a moved outcome exceeds",
     )
+    anchors: tuple[str, ...] = Field(
+        default=(),
+        description="ids of outcomes, at least 3, named in advance as unmoved; they set the scale "
+        "of the shift where most outcomes are expected to move; none: most are taken not to",
+    )
 
 
 class Measured(BaseModel):

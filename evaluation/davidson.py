@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, sparse
 
-from evaluation.connectivity import components, require_connected
+from evaluation.connectivity import components, require_connected, separated
+from evaluation.laplace import standardise
+from evaluation.thurstonian import FitSettings, UtilityFit, central
 from plenary.errors import DataError
-from plenary.preferences import FloatArray, IntArray
+from plenary.preferences import Cells, FloatArray, IntArray
 
 PRIOR_MU, PRIOR_BIAS, PRIOR_TIE = 3.0, 2.0, 3.0
 TOLERANCE, LIMIT, SHORTEST = 1e-9, 100, 1e-8
@@ -32,11 +34,15 @@ class TieAnswers(NamedTuple):
 class DavidsonFit(NamedTuple):
     """mu [K] mean 0, in log odds; sd [K] Laplace errors in that gauge; order_bias in log odds.
 
-    tie: nu; P(tie) between equals is nu / (2 + nu), 0 when nobody ever ties.
+    covariance [K + 2, K + 2] of (mu, order bias, log nu) before centring. dispersion: how much more
+    the answers vary than independent ones would (1: no more); the errors carry it. tie: nu; P(tie)
+    between equals is nu / (2 + nu), 0 when nobody ever ties.
     """
 
     mu: FloatArray
     sd: FloatArray
+    covariance: FloatArray
+    dispersion: float
     order_bias: float
     tie: float
     log_likelihood: float
@@ -58,12 +64,13 @@ class DavidsonObjective:
     """Negative log posterior of theta [K + 2]; lower is better."""
 
     def __init__(self, answers: TieAnswers, outcomes: int) -> None:
-        """Prepare the design [N, K + 1] of differences with the slot's column."""
+        """Prepare the sparse design [N, K + 1] of differences with the slot's column."""
         n, self.answers, self.outcomes = len(answers.first), answers, outcomes
-        self.design = np.zeros((n, outcomes + 1))
-        self.design[np.arange(n), answers.first] += 1
-        self.design[np.arange(n), answers.second] -= 1
-        self.design[:, -1] = 1
+        columns = np.concatenate([answers.first, answers.second, np.full(n, outcomes)])
+        entries = np.repeat([1.0, -1.0, 1.0], n)
+        self.design = sparse.csr_array(
+            (entries, (np.tile(np.arange(n), 3), columns)), shape=(n, outcomes + 1)
+        )
         sds = np.repeat([PRIOR_MU, PRIOR_BIAS, PRIOR_TIE], [outcomes, 1, 1])
         self.precision = 1 / sds**2
 
@@ -71,6 +78,15 @@ class DavidsonObjective:
         """Of all answers, nats."""
         a, (first, second, tie) = self.answers, _log_p(self.design @ theta[:-1], theta[-1])
         return float(a.wins @ first + a.losses @ second + a.ties @ tie)
+
+    def dispersion(self, theta: FloatArray) -> float:
+        """Pearson's chi-square over its degrees of freedom, at least 1."""
+        a = self.answers
+        p = np.exp(np.stack(_log_p(self.design @ theta[:-1], theta[-1])))
+        seen = np.stack([a.wins, a.losses, a.ties])
+        expected = p * seen.sum(axis=0)
+        free = 2 * seen.shape[1] - len(theta)
+        return max(1.0, float(np.sum((seen - expected) ** 2 / expected)) / max(free, 1))
 
     def value(self, theta: FloatArray) -> float:
         """Negative log posterior, without its constant."""
@@ -83,11 +99,12 @@ class DavidsonObjective:
         log_p = _log_p(self.design @ theta[:-1], theta[-1])
         first, second, tie = (np.exp(part) for part in log_p)
         by_d = (a.wins - a.losses - n * (first - second)) / 2
-        gradient = np.append(by_d @ self.design, np.sum(a.ties - n * tie))
+        gradient = np.append(self.design.T @ by_d, np.sum(a.ties - n * tie))
         hessian = np.empty((len(theta), len(theta)))
         own = n * (first + second - (first - second) ** 2) / 4
-        cross = -n * tie * (first - second) / 2 @ self.design
-        hessian[:-1, :-1] = (self.design.T * own) @ self.design
+        cross = self.design.T @ (-n * tie * (first - second) / 2)
+        weighted = self.design.multiply(own[:, None]).tocsr()
+        hessian[:-1, :-1] = (self.design.T @ weighted).toarray()
         hessian[-1, :-1] = hessian[:-1, -1] = cross
         hessian[-1, -1] = np.sum(n * tie * (1 - tie))
         return self.precision * theta - gradient, hessian + np.diag(self.precision)
@@ -110,15 +127,70 @@ def fit_davidson(answers: TieAnswers, outcomes: int) -> DavidsonFit:
         while objective.value(theta + length * step) > value and length > SHORTEST:
             length /= 2
         theta, count = theta + length * step, count + 1
-    covariance = np.linalg.inv(objective.slopes(theta)[1])[:outcomes, :outcomes]
+    dispersion = objective.dispersion(theta)
+    covariance = dispersion * np.asarray(np.linalg.inv(objective.slopes(theta)[1]), dtype=float)
     centre = np.eye(outcomes) - 1 / outcomes
     mu = theta[:outcomes]
     return DavidsonFit(
         mu - mu.mean(),
-        np.sqrt(np.diag(centre @ covariance @ centre)),
+        np.sqrt(np.diag(centre @ covariance[:outcomes, :outcomes] @ centre)),
+        covariance,
+        dispersion,
         float(theta[-2]),
         float(np.exp(theta[-1])),
         objective.log_likelihood(theta),
         count,
         converged,
+    )
+
+
+def tie_answers(cells: Cells, undecided: FloatArray, exact_weight: float) -> TieAnswers:
+    """Cells [N] and their answers for neither [N]; exact ones weigh `exact_weight`."""
+    answered = cells.trials + undecided > 0
+    cells, undecided = cells.select(answered), undecided[answered]
+    weight = np.where(np.isnan(cells.mass), 1.0, exact_weight)
+    return TieAnswers(
+        cells.first,
+        cells.second,
+        weight * cells.wins,
+        weight * (cells.trials - cells.wins),
+        weight * undecided,
+    )
+
+
+def fit_with_ties(
+    cells: Cells, undecided: FloatArray, outcomes: int, settings: FitSettings | None = None
+) -> UtilityFit:
+    """Fit cells [N] with `undecided` [N] answers for neither by Davidson's model.
+
+    The result is a Bradley-Terry fit in its usual gauges with `tie` set; it has no lapse rate.
+    Raises DataError when nothing was answered or the comparisons do not join the outcomes.
+    """
+    settings = (settings or FitSettings()).model_copy(update={"link": "bradley_terry"})
+    answers = tie_answers(cells, undecided, settings.exact_weight)
+    found = fit_davidson(answers, outcomes)
+    plain = standardise(found.mu, np.ones(outcomes, dtype=bool))
+    trimmed = standardise(found.mu, central(found.mu, settings.trim))
+    spread = found.covariance[:outcomes, :outcomes]
+    first, second, wins, losses, _ = answers
+    return UtilityFit(
+        mu=plain.values,
+        sd=plain.errors(spread),
+        mu_trimmed=trimmed.values,
+        sd_trimmed=trimmed.errors(spread),
+        # The link divides by the root of two equal variances.
+        log_sigma=np.full(outcomes, -0.5 * np.log(2) - np.log(plain.scale)),
+        component=components(first, second, outcomes),
+        separated=separated(first, second, wins, losses, outcomes),
+        order_bias=found.order_bias / plain.scale,
+        order_bias_sd=float(np.sqrt(found.covariance[outcomes, outcomes])) / plain.scale,
+        lapse=0.0,
+        intraclass=0.0,
+        tau=PRIOR_MU,
+        omega=0.0,
+        log_likelihood=found.log_likelihood,
+        iterations=found.iterations,
+        converged=found.converged,
+        settings=settings,
+        tie=found.tie,
     )

@@ -28,7 +28,8 @@ class ElicitationSettings(BaseModel):
     frames: tuple[str, ...] = Field(
         default=("plain",),
         min_length=1,
-        description="ids of the prompt frames (frames.FRAMES); every pair is asked in each",
+        description="ids of the prompt frames (frames.FRAMES); every pair is asked in each; "
+        "plain+none offers the third answer no preference",
     )
     orders: Literal["both", "balanced"] = Field(
         default="both",

@@ -15,17 +15,21 @@ from scipy import linalg, sparse
 from plenary.preferences import FloatArray, IntArray
 
 
-class Rows(NamedTuple):
-    """Square root of the information: one row a cell, entries [N].
+class Information(NamedTuple):
+    """What answers say about the latent differences z, by cell [N], and how z is made, by pair.
 
-    by_mu (first outcome; the second has the opposite sign; also that of the order bias), by_first
-    and by_second (log sigma of the two), by_lapse.
+    z; on_z: expected information on it; with_lapse: that shared with the log lapse; on_lapse: that
+    on the log lapse, all cells together. inverse, low_share, high_share [P]: 1 / d with d^2 =
+    sigma_low^2 + sigma_high^2, and the two parts of d^2 (0 where spreads are held).
     """
 
-    by_mu: FloatArray
-    by_first: FloatArray
-    by_second: FloatArray
-    by_lapse: FloatArray
+    z: FloatArray
+    on_z: FloatArray
+    with_lapse: FloatArray
+    on_lapse: float
+    inverse: FloatArray
+    low_share: FloatArray
+    high_share: FloatArray
 
 
 class Fisher(NamedTuple):
@@ -94,24 +98,26 @@ class Pattern:
 
     def __init__(self, first: IntArray, second: IntArray, outcomes: int) -> None:
         """Number the pairs met, and lay out the sparse entries of K = `outcomes` outcomes."""
-        k = self.outcomes = outcomes
+        self.outcomes = outcomes
         low, high = np.minimum(first, second), np.maximum(first, second)
-        codes, self.pair = np.unique(low * outcomes + high, return_inverse=True)
+        codes, self.pair = _numbered(low * outcomes + high)
         self.sign = np.where(first == low, 1.0, -1.0)
         self.low, self.high = codes // outcomes, codes % outcomes
-        self._layout(np.arange(k))
+        self._layout(np.arange(outcomes))
 
     def _layout(self, each: IntArray) -> None:
-        k, low, high = self.outcomes, self.low, self.high
+        k, low, high, p = self.outcomes, self.low, self.high, self.pairs
         above = [(low, high), (low, k + high), (high, k + low), (k + low, k + high)]
         blocks = [*above, *((c, r) for r, c in above)]
         blocks += [(each, each), (each, k + each), (k + each, each), (k + each, k + each)]
         rows = np.concatenate([r for r, _ in blocks])
         columns = np.concatenate([c for _, c in blocks])
-        self._order = np.argsort(rows * (2 * k) + columns)
-        self._columns = columns[self._order].astype(np.int32)
-        counts = np.bincount(rows, minlength=2 * k)
-        self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        layout = sparse.csr_array((np.arange(len(rows)), (rows, columns)), shape=(2 * k, 2 * k))
+        layout.sort_indices()
+        self._columns = layout.indices.astype(np.int32)
+        self._starts = layout.indptr.astype(np.int32)
+        # Entries below the diagonal repeat those above it.
+        self._order = np.where(layout.data < 4 * p, layout.data, layout.data - 4 * p)
 
     @property
     def pairs(self) -> int:
@@ -122,39 +128,54 @@ class Pattern:
         """Sums [P] of cell values [N] over the cells of each pair."""
         return np.bincount(self.pair, values, self.pairs).astype(float, copy=False)
 
-    def _spread(self, low: FloatArray, high: FloatArray) -> FloatArray:
-        """Sums [K] over pairs of what each gives to its two outcomes."""
+    def by_outcome(self, low: FloatArray, high: FloatArray) -> FloatArray:
+        """Sums [K] over pairs of what each gives [P] to its two outcomes."""
         k = self.outcomes
         total = np.bincount(self.low, low, k) + np.bincount(self.high, high, k)
         return total.astype(float, copy=False)
 
-    def fisher(self, rows: Rows, precision: FloatArray) -> Fisher:
-        """Information of `rows` plus the diagonal prior `precision` [2K + 2]."""
-        k, total, forward = self.outcomes, self.by_pair, self.sign > 0
-        mu, lapse = rows.by_mu, rows.by_lapse
-        signed = mu * self.sign
-        low = np.where(forward, rows.by_first, rows.by_second)
-        high = np.where(forward, rows.by_second, rows.by_first)
-        squared, low_mu, high_mu = total(mu * mu), total(signed * low), total(signed * high)
-        across = total(low * high)
+    def fisher(self, said: Information, precision: FloatArray) -> Fisher:
+        """Information `said` plus the diagonal prior `precision` [2K + 2]."""
+        k, total, inverse = self.outcomes, self.by_pair, said.inverse
+        low, high = said.low_share, said.high_share
+        by_z = said.on_z * said.z
+        squared, turned = inverse**2 * total(said.on_z), -inverse * total(self.sign * by_z)
+        curved = total(by_z * said.z)
         diagonal = (
-            self._spread(squared, squared) + precision[:k],
-            self._spread(low_mu, -high_mu),
-            self._spread(total(low * low), total(high * high)) + precision[k : 2 * k],
+            self.by_outcome(squared, squared) + precision[:k],
+            self.by_outcome(low * turned, -high * turned),
+            self.by_outcome(low * low * curved, high * high * curved) + precision[k : 2 * k],
         )
-        above = (-squared, high_mu, -low_mu, across)
-        entries = np.concatenate(
-            [*above, *above, diagonal[0], diagonal[1], diagonal[1], diagonal[2]]
-        )
+        entries = (-squared, high * turned, -low * turned, low * high * curved)
+        filled = np.concatenate([*entries, diagonal[0], diagonal[1], diagonal[1], diagonal[2]])
         core = sparse.csr_array(
-            (entries[self._order], self._columns, self._starts), shape=(2 * k, 2 * k)
+            (filled[self._order], self._columns, self._starts), shape=(2 * k, 2 * k)
         )
-        border = np.empty((2 * k, 2))
-        for column, by in enumerate((mu, lapse)):
-            on_mu = total(signed * by)
-            border[:k, column] = self._spread(on_mu, -on_mu)
-            border[k:, column] = self._spread(total(low * by), total(high * by))
-        cross = float(mu @ lapse)
-        corner = np.array([[mu @ mu, cross], [cross, lapse @ lapse]]) + np.diag(precision[-2:])
-        inverse = np.asarray(np.linalg.inv(corner), dtype=float)
-        return Fisher(core, border, corner, inverse, *diagonal)
+        sides = (
+            (inverse**2 * total(self.sign * said.on_z), inverse * total(by_z)),
+            (inverse * total(self.sign * said.with_lapse), total(said.with_lapse * said.z)),
+        )
+        border = np.stack([self._side(on_mu, on_sigma, low, high) for on_mu, on_sigma in sides], 1)
+        cross = float(inverse @ total(said.with_lapse))
+        corner = np.array([[squared.sum(), cross], [cross, said.on_lapse]]) + np.diag(
+            precision[-2:]
+        )
+        inverted = np.asarray(np.linalg.inv(corner), dtype=float)
+        return Fisher(core, border, corner, inverted, *diagonal)
+
+    def _side(
+        self, on_mu: FloatArray, on_sigma: FloatArray, low: FloatArray, high: FloatArray
+    ) -> FloatArray:
+        """A column [2K] of the border from sums over pairs [P]."""
+        return np.concatenate(
+            [self.by_outcome(on_mu, -on_mu), self.by_outcome(-low * on_sigma, -high * on_sigma)]
+        )
+
+
+def _numbered(codes: IntArray) -> tuple[IntArray, IntArray]:
+    """The distinct codes in rising order, and the place of each code [N] among them."""
+    if len(codes) and (np.diff(codes) < 0).any():
+        distinct, place = np.unique(codes, return_inverse=True)
+        return distinct, place
+    fresh = np.concatenate([[True], codes[1:] != codes[:-1]])
+    return codes[fresh], np.cumsum(fresh) - 1

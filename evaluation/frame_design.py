@@ -1,7 +1,8 @@
 """Twelve frames as a designed experiment: eleven two-level factors in a Plackett-Burman array.
 
-Plackett and Burman (1946), 12 runs. Main effects are clear of each other and partly mixed with the
-interactions of two factors. Run 0 has every factor at its low level: the frame "plain".
+12 runs (docs/references.md, key plackett1946). Main effects are clear of each other and partly
+mixed with the interactions of two factors. Run 0 has every factor at its low level: the frame
+"plain".
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from plenary.chat.base import Conversation, Message
 from plenary.errors import ConfigError
 
 LABELS = ("A", "B")
+WITH_NEITHER = "+none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +57,17 @@ _HELD_OUT = (2, 3, 8, 9)
 
 
 def _from_design(run: int, levels: Sequence[int]) -> Frame:
-    words = compose(Levels(*(bool(level) for level in levels)))
-    return Frame(
+    return _worded(
         f"pb-{run:02d}" if run else "plain",
-        1,
-        words.template,
-        run not in _HELD_OUT,
-        words.labels,
-        words.system,
-        words.after_reasoning,
+        Levels(*(bool(level) for level in levels)),
+        trainable=run not in _HELD_OUT,
+    )
+
+
+def _worded(name: str, levels: Levels, *, trainable: bool) -> Frame:
+    words = compose(levels)
+    return Frame(
+        name, 1, words.template, trainable, words.labels, words.system, words.after_reasoning
     )
 
 
@@ -81,11 +84,22 @@ def levels(name: str) -> dict[str, int]:
 
 
 def frame(name: str) -> Frame:
-    """The frame called `name`; ConfigError when there is none."""
+    """The frame called `name`; ConfigError when there is none.
+
+    "+none" after a frame's id offers a third answer in its words: no preference.
+    """
+    plain = name.removesuffix(WITH_NEITHER)
     try:
-        return FRAMES[name]
+        found = FRAMES[plain]
     except KeyError:
-        raise ConfigError(f"unknown frame {name!r}; use one of {', '.join(FRAMES)}") from None
+        raise ConfigError(
+            f"unknown frame {name!r}; use one of {', '.join(FRAMES)}, with or without "
+            f"{WITH_NEITHER!r} after it"
+        ) from None
+    if plain == name or found.offers_no_preference:
+        return found
+    row = Levels(*(bool(level) for level in levels(plain).values()))
+    return _worded(name, row._replace(response=True), trainable=found.trainable)
 
 
 def question(

@@ -17,6 +17,7 @@ from plenary.seeding import generator
 PROBES, PROBE_TOLERANCE = 8, 2e-2
 EXACT_TOLERANCE = 1e-3
 SPREAD_PROBES = 1200
+SAME = 1e-9
 
 
 class Gauge(NamedTuple):
@@ -60,8 +61,12 @@ class Gauge(NamedTuple):
 
 
 def standardise(mu: FloatArray, members: BoolArray) -> Gauge:
-    """The gauge that gives raw utilities mu [K] mean 0 and sd 1 over `members` [K]."""
+    """The gauge that gives raw utilities mu [K] mean 0 and sd 1 over `members` [K].
+
+    Utilities that do not differ keep their raw unit, that of a typical sigma.
+    """
     scale = float(mu[members].std())
+    scale = scale if scale > SAME else 1.0
     return Gauge((mu - mu[members].mean()) / scale, scale, members / members.sum())
 
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from evaluation.fisher import Fisher, Pattern, Rows
-from evaluation.links import LINKS, Link, Tails
+from evaluation.fisher import Fisher, Information, Pattern
+from evaluation.links import LINKS, Link
 from plenary.preferences import FloatArray, IntArray
 
 HELD = 1e8
@@ -42,10 +42,19 @@ class Prior(NamedTuple):
     log_lapse_sd: float
 
 
+class Latent(NamedTuple):
+    """z [N] of the outcome shown first; 1 / d and the shares of d^2 by pair [P] (Information)."""
+
+    z: FloatArray
+    inverse: FloatArray
+    low_share: FloatArray
+    high_share: FloatArray
+
+
 class Point(NamedTuple):
     """The posterior at one theta.
 
-    Negative log posterior, log likelihood, gradient [2K + 2], P(first) [N] and the rows of the
+    Negative log posterior, log likelihood, gradient [2K + 2], P(first) [N] and what enters the
     expected Fisher information.
     """
 
@@ -53,7 +62,7 @@ class Point(NamedTuple):
     log_likelihood: float
     gradient: FloatArray
     p_first: FloatArray
-    rows: Rows
+    information: Information
 
 
 class Objective:
@@ -88,21 +97,26 @@ class Objective:
         goal = ndtri(share)
         density = np.exp(-goal * goal / 2) / np.sqrt(2 * np.pi)
         weight = trials * density**2 / (share * (1 - share)) / 2
-        nothing = np.zeros(len(wins))
-        rows = Rows(np.sqrt(weight), nothing, nothing, nothing)
+        pattern, nothing = self.pattern, np.zeros(len(wins))
+        one, none = np.ones(pattern.pairs), np.zeros(pattern.pairs)
+        said = Information(nothing, weight, nothing, 0.0, one, none, none)
         pull = weight * goal * np.sqrt(2)
-        fisher = self.pattern.fisher(rows, self.precision)
-        return fisher, self._scatter(pull, nothing, nothing, nothing)
+        toward = pattern.by_pair(pattern.sign * pull)
+        right = [pattern.by_outcome(toward, -toward), np.zeros(self.outcomes), [pull.sum(), 0.0]]
+        return pattern.fisher(said, self.precision), np.concatenate(right)
 
-    def latent(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Per cell [N]: z, 1/d, and d's shares sigma_first^2/d^2 and sigma_second^2/d^2."""
-        k, (first, second, _, _) = self.outcomes, self.answers
+    def latent(self, theta: FloatArray) -> Latent:
+        """Differences in units of their spread."""
+        k, (low, high) = self.outcomes, (self.pattern.low, self.pattern.high)
         mu, variance = theta[:k], np.exp(2 * theta[k : 2 * k])
-        from_first, from_second = variance[first], variance[second]
-        total = from_first + from_second
-        inverse = 1 / np.sqrt(total)
-        z = (mu[first] - mu[second] + theta[2 * k]) * inverse
-        return z, inverse, from_first / total, from_second / total
+        from_low, from_high = variance[low], variance[high]
+        total = from_low + from_high
+        inverse, pair = 1 / np.sqrt(total), self.pattern.pair
+        z = self.pattern.sign * ((mu[low] - mu[high]) * inverse)[pair]
+        z += theta[2 * k] * inverse[pair]
+        if not self.link.own_spread:
+            from_low = from_high = np.zeros(len(total))
+        return Latent(z, inverse, from_low / total, from_high / total)
 
     def log_prior(self, theta: FloatArray) -> float:
         """Log prior density, constants included (they matter when priors are compared)."""
@@ -119,43 +133,43 @@ class Objective:
         """Negative log posterior alone; infinite where it is not defined."""
         return self.at(theta).value if self.allowed(theta) else np.inf
 
-    def log_likelihood(self, tail: Tails) -> float:
-        """Sum over cells of wins * log P(first) + losses * log P(second)."""
-        wins, trials = self.answers.wins, self.answers.trials
-        return float(wins @ tail.log_first + (trials - wins) @ tail.log_second)
-
     def at(self, theta: FloatArray) -> Point:
-        """Value, gradient and Fisher rows at theta."""
+        """Value, gradient and information at theta."""
         wins, trials = self.answers.wins, self.answers.trials
-        z, inverse, share_first, share_second = self.latent(theta)
-        tail = self.link.tails(z, theta[-1])
-        likelihood, losses = self.log_likelihood(tail), trials - wins
-        p_first, p_second = np.exp(tail.log_first), np.exp(tail.log_second)
-        score, root = wins * tail.up - losses * tail.down, np.sqrt(trials * tail.up * tail.down)
-        by_lapse = (wins / p_first - losses / p_second) * tail.by_lapse
-        lapse_row = np.sqrt(trials / (p_first * p_second)) * tail.by_lapse
-        if self.link.own_spread:
-            by_first, by_second = -z * share_first, -z * share_second
-        else:
-            by_first = by_second = np.zeros(len(z))
-        slopes = self._scatter(score * inverse, score * by_first, score * by_second, by_lapse)
+        latent = self.latent(theta)
+        tail, ahead = self.link.tails(np.abs(latent.z), theta[-1]), latent.z > 0
+        expected = np.where(ahead, wins, trials - wins)
+        against = trials - expected
+        likelihood = float(expected @ tail.log_large + against @ tail.log_small)
+        side = np.where(ahead, 1.0, -1.0)
+        score = side * (expected * tail.slope_large - against * tail.slope_small)
+        by_lapse = float(tail.by_lapse @ (against / tail.small - expected / (1 - tail.small)))
+        shared = trials * tail.slope_large * tail.by_lapse / tail.small
+        on_lapse = float((trials * tail.by_lapse) @ (tail.by_lapse / tail.small / (1 - tail.small)))
         return Point(
             -likelihood - self.log_prior(theta),
             likelihood,
-            self.precision * (theta - self.centre) - slopes,
-            p_first,
-            Rows(root * inverse, root * by_first, root * by_second, lapse_row),
+            self.precision * (theta - self.centre) - self._slopes(latent, score, by_lapse),
+            np.where(ahead, 1 - tail.small, tail.small),
+            Information(
+                latent.z,
+                trials * tail.slope_large * tail.slope_small,
+                -side * shared,
+                on_lapse,
+                *latent[1:],
+            ),
         )
 
-    def _scatter(
-        self, mu: FloatArray, first: FloatArray, second: FloatArray, lapse: FloatArray
-    ) -> FloatArray:
-        """Sum per-cell contributions [N] into a vector [2K + 2]: the transpose of the rows."""
-        k, (i, j, _, _) = self.outcomes, self.answers
-        by_mu = np.bincount(i, mu, k) - np.bincount(j, mu, k)
-        by_sigma = np.bincount(i, first, k) + np.bincount(j, second, k)
-        return np.concatenate([by_mu, by_sigma, [mu.sum(), lapse.sum()]])
+    def _slopes(self, latent: Latent, score: FloatArray, by_lapse: float) -> FloatArray:
+        """Gradient [2K + 2] of the log likelihood from that by z [N] and by log lapse."""
+        pattern, inverse = self.pattern, latent.inverse
+        on_mu = inverse * pattern.by_pair(pattern.sign * score)
+        on_sigma = -pattern.by_pair(score * latent.z)
+        by_mu = pattern.by_outcome(on_mu, -on_mu)
+        by_sigma = pattern.by_outcome(latent.low_share * on_sigma, latent.high_share * on_sigma)
+        bias = float(inverse @ pattern.by_pair(score))
+        return np.concatenate([by_mu, by_sigma, [bias, by_lapse]])
 
     def fisher(self, point: Point) -> Fisher:
         """Expected Fisher information plus prior precision."""
-        return self.pattern.fisher(point.rows, self.precision)
+        return self.pattern.fisher(point.information, self.precision)

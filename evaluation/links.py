@@ -16,82 +16,67 @@ from scipy import special
 from plenary.preferences import FloatArray
 
 LOG_2 = float(np.log(2.0))
+LARGEST = 700.0
 LinkName = Literal["thurstonian", "case_v", "bradley_terry"]
 
 
 class Tails(NamedTuple):
-    """Per cell [N], without clamping: log P(first), log P(second) and their slopes.
+    """Per cell [N], without clamping: the less likely choice (small) and the other (large).
 
-    up = d log P(first) / dz >= 0 and down = -d log P(second) / dz >= 0; by_lapse = d P(first) / d
-    log lapse.
+    log_small, log_large: log probabilities; small: the probability itself. slope_small =
+    -d log_small / d size and slope_large = d log_large / d size, both >= 0. by_lapse = d small / d
+    log lapse >= 0.
     """
-
-    log_first: FloatArray
-    log_second: FloatArray
-    up: FloatArray
-    down: FloatArray
-    by_lapse: FloatArray
-
-
-class _Sided(NamedTuple):
-    """The smaller and the larger tail at |z| [N]: their logs and the slopes of the logs (>= 0)."""
 
     log_small: FloatArray
     log_large: FloatArray
+    small: FloatArray
     slope_small: FloatArray
     slope_large: FloatArray
+    by_lapse: FloatArray
 
 
-def _normal(size: FloatArray) -> _Sided:
-    """Normal tails from one erfcx."""
-    scaled = special.erfcx(size / np.sqrt(2.0))
-    log_small = np.log(scaled) - LOG_2 - size * size / 2
-    log_large = np.log1p(-np.exp(log_small))
-    hazard = np.sqrt(2 / np.pi) / scaled
-    return _Sided(log_small, log_large, hazard, hazard * np.exp(log_small - log_large))
+def _with_lapses(
+    decay: FloatArray, tail: FloatArray, density: FloatArray | float, log_lapse: float
+) -> Tails:
+    """Mix a link with answers at random: P = lapse / 2 + (1 - lapse) * link.
 
-
-def _logistic(size: FloatArray) -> _Sided:
-    """Logistic tails."""
-    log_large = -np.log1p(np.exp(-size))
-    log_small = log_large - size
-    return _Sided(log_small, log_large, np.exp(log_large), np.exp(log_small))
-
-
-def _with_lapses(z: FloatArray, log_lapse: float, tail: Callable[[FloatArray], _Sided]) -> Tails:
-    """Mix a link's tails with answers at random: P = lapse / 2 + (1 - lapse) * link(z)."""
-    positive, sided = z > 0, tail(np.abs(z))
-    lapse = np.exp(log_lapse)
-    keep = np.log1p(-lapse)
-    log_small = np.logaddexp(log_lapse - LOG_2, keep + sided.log_small)
-    large = np.exp(sided.log_large)
-    log_large = np.log(lapse / 2 + (1 - lapse) * large)
-    slope_small = sided.slope_small * np.exp(keep + sided.log_small - log_small)
-    slope_large = sided.slope_large * np.exp(keep + sided.log_large - log_large)
+    The link's smaller tail is `tail` * exp(-`decay`), its density `density` * exp(-`decay`); in
+    units of the exponential neither underflows.
+    """
+    lapse, keep = np.exp(log_lapse), -np.expm1(log_lapse)
+    floor = log_lapse - LOG_2
+    mixed = keep * tail + np.exp(np.minimum(floor + decay, LARGEST))
+    log_small = np.maximum(np.log(mixed) - decay, floor)
+    small, faded = np.exp(log_small), np.exp(-decay)
+    slope = keep * density
     return Tails(
-        np.where(positive, log_large, log_small),
-        np.where(positive, log_small, log_large),
-        np.where(positive, slope_large, slope_small),
-        np.where(positive, slope_small, slope_large),
-        lapse * np.where(positive, 0.5 - large, large - 0.5),
+        log_small,
+        np.log1p(-small),
+        small,
+        slope / mixed,
+        slope * faded / (1 - small),
+        lapse * (0.5 - tail * faded),
     )
 
 
-def tails(z: FloatArray, log_lapse: float) -> Tails:
-    """Normal tails with lapses, exact for any finite z."""
-    return _with_lapses(z, log_lapse, _normal)
+def normal_tails(size: FloatArray, log_lapse: float) -> Tails:
+    """Normal tails at size = |z| [N], from one erfcx."""
+    tail = special.erfcx(size * np.sqrt(0.5)) / 2
+    return _with_lapses(size * size / 2, tail, float(1 / np.sqrt(2 * np.pi)), log_lapse)
 
 
-def logistic_tails(z: FloatArray, log_lapse: float) -> Tails:
-    """Logistic tails with lapses, exact for any finite z."""
-    return _with_lapses(z, log_lapse, _logistic)
+def logistic_tails(size: FloatArray, log_lapse: float) -> Tails:
+    """Logistic tails at size = |z| [N]."""
+    large = 1 / (1 + np.exp(-size))
+    return _with_lapses(size, large, large * large, log_lapse)
 
 
 class Link(NamedTuple):
     """How utilities become choices.
 
-    tails: z [N] and log lapse to probabilities; cdf: the same without lapses; own_spread: a spread
-    for each outcome instead of one for all.
+    tails: |z| [N] and log lapse to probabilities; cdf: that of z without lapses; own_spread: a
+    spread for each outcome instead of one for all.
     """
 
     tails: Callable[[FloatArray, float], Tails]
@@ -100,7 +85,7 @@ class Link(NamedTuple):
 
 
 LINKS: dict[str, Link] = {
-    "thurstonian": Link(tails, special.ndtr, True),
-    "case_v": Link(tails, special.ndtr, False),
+    "thurstonian": Link(normal_tails, special.ndtr, True),
+    "case_v": Link(normal_tails, special.ndtr, False),
     "bradley_terry": Link(logistic_tails, special.expit, False),
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,10 +22,11 @@ from scipy import stats
 from evaluation.anchor import Line, benjamini_hochberg, robust_line, two_sided_p
 from evaluation.comparison import ComparisonSettings
 from evaluation.thurstonian import UtilityFit
-from plenary.errors import DataError
-from plenary.preferences import BoolArray, FloatArray, IntArray
+from plenary.errors import ConfigError, DataError
+from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
 
-FEWEST_ANCHORS = 3
+FEWEST_ANCHORS, SMALLEST_SPREAD, HELD_SCALE = 3, 1e-6, 0.5
+NullPair = tuple[UtilityFit, UtilityFit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,9 @@ class UtilityShift:
     re-asking noise alone stays below in `settings.null_level` of runs, for the largest of the K
     shifts (0 without a null run). moved: significant after Benjamini-Hochberg and beyond
     `threshold`.
-    anchored: share of the weight that the anchoring outcomes kept; below 0.5 most moved and the
-    common scale, hence `moved`, is not to be trusted (the correlations are): name anchors in
-    advance.
+    mass_before, mass_after: mean answer mass of the outcome's cells, NaN for mere counts; 1 is
+    best. anchors: outcomes named in advance (0: none). anchored: share of the weight that the
+    anchoring outcomes kept.
     spread_ratio: decisiveness; spread of utilities after over before on that line, each in units
     of its own answer noise (1 unchanged, above 1 sharper).
     order_bias_before, order_bias_after: in probits; positive favours the slot shown first.
@@ -58,6 +60,9 @@ class UtilityShift:
     p_value: FloatArray
     threshold: FloatArray
     moved: BoolArray
+    mass_before: FloatArray
+    mass_after: FloatArray
+    anchors: float
     anchored: float
     spread_ratio: float
     order_bias_before: float
@@ -65,6 +70,16 @@ class UtilityShift:
     inflation: float
     correlation_before: float
     correlation_after: float
+
+    @property
+    def scale_holds(self) -> bool:
+        """Whether single outcomes can be said to have moved.
+
+        The scale rests on what stayed; when most outcomes moved, or most anchors named in advance
+        did, there is none, and only the rank correlations can be told.
+        """
+        free = self.anchors == 0 and self.moved.mean() > 1 - HELD_SCALE
+        return bool(self.anchored >= HELD_SCALE and not free)
 
     def write(self, path: Path) -> None:
         """Write the per-outcome columns as Parquet, the scalars in its metadata."""
@@ -88,7 +103,7 @@ class UtilityShift:
 
 
 _FIELDS = tuple(UtilityShift.__dataclass_fields__)
-_COLUMNS, _SCALARS = _FIELDS[:10], _FIELDS[10:]
+_COLUMNS, _SCALARS = _FIELDS[:12], _FIELDS[12:]
 
 
 class OnScale(NamedTuple):
@@ -158,18 +173,26 @@ class Null(NamedTuple):
     largest: float
 
 
-def null_distribution(
-    before: UtilityFit, again: Sequence[UtilityFit], anchors: IntArray | None, level: float
-) -> Null:
-    """From fits of the same model asked `again`: how far unmoved outcomes seem to move.
+def null_distribution(pairs: Sequence[NullPair], anchors: IntArray | None, level: float) -> Null:
+    """From pairs of fits of one unchanged model: how far unmoved outcomes seem to move.
 
     One maximum says little about the distribution of the maximum. So the scale of all K shifts is
     estimated, and the quantile of the largest of K normal shifts of that scale computed.
     """
-    z = np.concatenate([m.shift / m.sd for m in (_move(before, f, anchors) for f in again)])
-    free, k = len(z) - 2 * len(again), len(before.mu)
+    moves = [_move(first, second, anchors) for first, second in pairs]
+    z = np.concatenate([m.shift / m.sd for m in moves])
+    free, k = len(z) - 2 * len(moves), len(moves[0].shift)
     inflation = float(np.sqrt(z @ z / free))
     return Null(inflation, inflation * float(stats.norm.ppf((1 + level ** (1 / k)) / 2)))
+
+
+def outcome_mass(cells: Cells, outcomes: int) -> FloatArray:
+    """Mean answer mass [K] of the cells that an outcome is in; NaN where only counts exist."""
+    cells = cells.select(~np.isnan(cells.mass))
+    ends, mass = np.concatenate([cells.first, cells.second]), np.tile(cells.mass, 2)
+    count = np.bincount(ends, minlength=outcomes)
+    total = np.bincount(ends, mass, outcomes)
+    return np.divide(total, count, out=np.full(outcomes, np.nan), where=count > 0)
 
 
 def _check(fits: Sequence[UtilityFit], anchors: IntArray | None) -> None:
@@ -178,10 +201,32 @@ def _check(fits: Sequence[UtilityFit], anchors: IntArray | None) -> None:
         raise DataError(
             f"fits of {sizes!r} outcomes cannot be compared; fit all on the same outcomes"
         )
+    if any(np.ptp(fit.mu) < SMALLEST_SPREAD for fit in fits):
+        raise DataError(
+            "the utilities of a fit do not differ, so no scale can be laid on it; ask a model that "
+            "prefers some outcomes to others"
+        )
     if anchors is not None and len(np.unique(anchors)) < FEWEST_ANCHORS:
         raise DataError(
             f"{len(np.unique(anchors))!r} anchors fix no scale; name at least {FEWEST_ANCHORS}"
         )
+
+
+def anchor_places(
+    settings: ComparisonSettings, ids: Sequence[str], catalogue: Sequence[str]
+) -> IntArray | None:
+    """Places among `ids` [K], some or all of `catalogue`, of the anchors named in advance.
+
+    None when the settings name none of them; ConfigError when one is not in the catalogue.
+    """
+    unknown = sorted(set(settings.anchors) - set(catalogue))
+    if unknown:
+        raise ConfigError(
+            f"comparison.anchors names {unknown[0]!r}, which is not among the {len(catalogue)} "
+            "outcomes; name their ids"
+        )
+    places = [place for place, name in enumerate(ids) if name in settings.anchors]
+    return np.array(places) if places else None
 
 
 def utility_shift(
@@ -190,25 +235,30 @@ def utility_shift(
     target: UtilityFit,
     settings: ComparisonSettings,
     *,
-    null: Sequence[UtilityFit] = (),
+    null: Sequence[NullPair] = (),
+    asked: tuple[Cells, Cells] | None = None,
     anchors: IntArray | None = None,
 ) -> UtilityShift:
     """Which outcomes moved; all fits on the same K outcomes and the same pairs, frames and orders.
 
-    null: fits of the model before, asked again with new seeds; with none, re-asking noise is known
-    from the standard errors alone. anchors: positions of outcomes named in advance as unmoved, for
+    null: pairs of fits of the unchanged model (evaluation/null_run.py); with none, re-asking noise
+    is known from the standard errors alone. asked: the cells before and after, for their answer
+    mass; it enters no utility. anchors: positions of outcomes named in advance as unmoved, for
     when most are expected to move; without, most are taken not to.
     """
-    _check((before, after, target, *null), anchors)
+    _check((before, after, target, *chain.from_iterable(null)), anchors)
     move = _move(before, after, anchors)
     noise = Null(np.nan, 0.0)
     if null:
-        noise = null_distribution(before, null, anchors, settings.null_level)
+        noise = null_distribution(null, anchors, settings.null_level)
     threshold = noise.largest * move.sd
     sd = move.sd * np.fmax(1.0, noise.inflation)
     p_value = two_sided_p(move.shift / sd)
     significant = benjamini_hochberg(p_value, settings.false_discovery)
     half = stats.norm.ppf((1 + settings.level) / 2) * sd
+    mass = [np.full(len(sd), np.nan)] * 2
+    if asked is not None:
+        mass = [outcome_mass(cells, len(sd)) for cells in asked]
     return UtilityShift(
         before=before.mu_trimmed,
         after=move.to.values,
@@ -220,6 +270,9 @@ def utility_shift(
         p_value=p_value,
         threshold=threshold,
         moved=significant & (np.abs(move.shift) > threshold),
+        mass_before=mass[0],
+        mass_after=mass[1],
+        anchors=0.0 if anchors is None else float(len(anchors)),
         anchored=move.to.anchored,
         spread_ratio=move.to.slope * _noise_unit(before) / _noise_unit(after),
         order_bias_before=before.order_bias_probit,

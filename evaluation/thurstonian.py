@@ -23,7 +23,7 @@ from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
 
 FIRST_TAU, FIRST_OMEGA = 2.0, 0.4
 PRIOR_ROUNDS, CHEAP_LIMIT = 12, 120
-ROUGH_NATS, ROUGH_LIMIT = 5e-3, 2
+ROUGH_NATS, ROUGH_LIMIT = 2e-2, 3
 
 
 class FitSettings(BaseModel):
@@ -53,7 +53,7 @@ class FitSettings(BaseModel):
         default="error", description="what to do when the comparisons do not join all outcomes"
     )
     tolerance: float = Field(
-        default=1e-6,
+        default=1e-5,
         gt=0,
         description="predicted decrease of the log posterior, nats an outcome, at which to stop",
     )
@@ -80,6 +80,7 @@ class _Numbers(BaseModel):
     iterations: int
     converged: bool
     settings: FitSettings
+    tie: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,8 @@ class UtilityFit:
     lapse: share of answers given at random. intraclass: correlation of answer errors within a pair
     (0: none).
     tau, omega: prior sds of mu and log sigma, estimated in the raw gauge. log_likelihood: of the
-    weighted answers, nats.
+    weighted answers, nats. tie: Davidson's nu where a third answer was offered (davidson.py), else
+    0.
     """
 
     mu: FloatArray
@@ -117,6 +119,7 @@ class UtilityFit:
     iterations: int
     converged: bool
     settings: FitSettings
+    tie: float = 0.0
 
     def _z(self, i: IntArray, j: IntArray, bias: float) -> FloatArray:
         spread = np.exp(2 * self.log_sigma)
@@ -174,7 +177,7 @@ def weighted_answers(cells: Cells, exact_weight: float) -> Answers:
     cells = cells.select(cells.trials > 0)
     low, high = np.minimum(cells.first, cells.second), np.maximum(cells.first, cells.second)
     # Cells of a pair side by side: sums over pairs then run through memory in order.
-    cells = cells.select(np.lexsort((high, low)))
+    cells = cells.select(np.argsort(low * (high.max(initial=0) + 1) + high, kind="stable"))
     weight = np.where(np.isnan(cells.mass), 1.0, exact_weight)
     return Answers(cells.first, cells.second, cells.wins * weight, cells.trials * weight)
 
@@ -189,12 +192,25 @@ def objective_given(
     return Objective(weighted, outcomes, prior, LINKS[settings.link], pattern)
 
 
-def _search(answers: Answers, outcomes: int, settings: FitSettings) -> _Fitted:
+def _raw(start: UtilityFit) -> FloatArray:
+    """Theta [2K + 2] near that of a fit: the raw gauge has log sigma centred at about 0."""
+    log_scale = -start.log_sigma.mean()
+    scale = np.exp(log_scale)
+    rest = [scale * start.order_bias, np.log(start.lapse)]
+    return np.concatenate([scale * start.mu, start.log_sigma + log_scale, rest])
+
+
+def _search(
+    answers: Answers, outcomes: int, settings: FitSettings, start: UtilityFit | None
+) -> _Fitted:
     """Alternate a few steps given the priors with the priors given the mode, then climb fully."""
     pattern = Pattern(answers.first, answers.second, outcomes)
     hyper, iterations = Hyper(FIRST_TAU, FIRST_OMEGA, 0.0), 0
+    if start is not None:
+        hyper = Hyper(start.tau, start.omega, start.intraclass)
     objective = objective_given(answers, pattern, outcomes, hyper, settings)
-    theta, exact = first_guess(objective), outcomes <= CHEAP_LIMIT
+    theta = first_guess(objective) if start is None else _raw(start)
+    exact = outcomes <= CHEAP_LIMIT
     for _ in range(PRIOR_ROUNDS):
         limit = min(ROUGH_LIMIT, settings.max_iterations)
         rough = maximise(objective, theta, ROUGH_NATS * outcomes, limit)
@@ -209,7 +225,7 @@ def _search(answers: Answers, outcomes: int, settings: FitSettings) -> _Fitted:
     return _Fitted(objective, optimum, hyper, iterations + optimum.iterations)
 
 
-def _central(mu: FloatArray, share: float) -> BoolArray:
+def central(mu: FloatArray, share: float) -> BoolArray:
     """Mask [K] of the central `share` of the outcomes by rank (at least two)."""
     rank = np.argsort(np.argsort(mu, kind="stable"), kind="stable")
     cut = round(len(mu) * (1 - share) / 2)
@@ -235,17 +251,28 @@ def _check(answers: Answers, outcomes: int, settings: FitSettings) -> IntArray:
     return labels
 
 
-def fit(cells: Cells, outcomes: int, settings: FitSettings | None = None) -> UtilityFit:
+def fit(
+    cells: Cells,
+    outcomes: int,
+    settings: FitSettings | None = None,
+    start: UtilityFit | None = None,
+) -> UtilityFit:
     """Fit utilities of `outcomes` (K) to cells [N] with their presentation order.
 
     A cell with a mass is an exact probability; one without is a count. Invalid answers carry no
-    information and are never filled in. Raises DataError when nothing was answered or the
-    comparisons do not join the outcomes.
+    information and are never filled in. start: an earlier fit of the same outcomes, from which the
+    search sets out; it saves time and, to the tolerance, changes nothing. Raises DataError when
+    nothing was answered, the comparisons do not join the outcomes, or `start` is of others.
     """
     settings = settings or FitSettings()
     answers = weighted_answers(cells, settings.exact_weight)
     labels = _check(answers, outcomes, settings)
-    fitted = _search(answers, outcomes, settings)
+    if start is not None and len(start.mu) != outcomes:
+        raise DataError(
+            f"a start of {len(start.mu)!r} outcomes for a fit of {outcomes!r}; start from a fit of "
+            "the same outcomes"
+        )
+    fitted = _search(answers, outcomes, settings, start)
     return _result(fitted, answers, labels, settings)
 
 
@@ -255,7 +282,7 @@ def _result(
     objective, optimum, hyper, iterations = fitted
     k, theta = objective.outcomes, optimum.theta
     plain = standardise(theta[:k], np.ones(k, dtype=bool))
-    trimmed = standardise(theta[:k], _central(theta[:k], settings.trim))
+    trimmed = standardise(theta[:k], central(theta[:k], settings.trim))
     errors = exact_errors if k <= settings.dense_limit else probed_errors
     error = errors(optimum.fisher, plain, trimmed)
     losses = answers.trials - answers.wins

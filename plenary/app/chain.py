@@ -6,11 +6,18 @@ import numpy as np
 
 from alignment.train import align
 from evaluation.comparison import compare, target_cells
-from evaluation.shift import utility_shift
+from evaluation.null_run import Halves, orders_apart, repeats_itself
+from evaluation.shift import UtilityShift, anchor_places, utility_shift
 from evaluation.thurstonian import UtilityFit, fit
 from plenary.app import workspace as ws
 from plenary.app.models import checkpoint_path
-from plenary.app.records import ConsensusRecord, TrainingRecord, read_record, write_record
+from plenary.app.records import (
+    ConsensusRecord,
+    NullRecord,
+    TrainingRecord,
+    read_record,
+    write_record,
+)
 from plenary.app.report import write_report
 from plenary.app.run_directory import staged
 from plenary.app.stages import ASSEMBLY_STAGES, Stage, ask_model, subject
@@ -19,7 +26,7 @@ from plenary.app.workspace import Workspace
 from plenary.embedded.replay import replay_conversations
 from plenary.errors import ConvergenceError
 from plenary.preferences import Cells, Targets
-from plenary.seeding import derived_seed
+from plenary.seeding import derived_seed, generator
 
 REPLAY = 240
 
@@ -53,9 +60,25 @@ def elicit_after(space: Workspace) -> None:
     ask_model(space, space.model(space.config.model, space.file(ws.ADAPTER)), "after")
 
 
+def elicit_again(space: Workspace) -> None:
+    """The null run of the model before: the same pairs, frames and orders once more."""
+    before = space.cells("before")
+    asked_again = not repeats_itself(before)
+    if asked_again:
+        ask_model(space, space.model(space.config.model), "again", "again")
+        halves = Halves(before, space.cells("again"))
+    else:
+        halves = orders_apart(before, generator(space.seed, "null", "orders"))
+    for name, cells in zip(ws.NULLS, halves, strict=True):
+        with staged(space.file(f"{name}.parquet")) as path:
+            cells.write(path)
+    record = NullRecord(asked_again=asked_again, cells=sum(map(len, halves)))
+    write_record(record, space.file(ws.NULL))
+
+
 def fit_utilities(space: Workspace) -> None:
-    """Fit utilities before, after and of the assembly, held-out and training outcomes apart."""
-    sources = {when: space.cells(when) for when in ws.WHEN}
+    """Fit utilities before, after, of the null run and of the assembly, by side of the split."""
+    sources = {when: space.cells(when) for when in (*ws.WHEN, *ws.NULLS)}
     sources["assembly"] = target_cells(space.consensus.targets())
     for source, cells in sources.items():
         for side in ws.SIDES:
@@ -91,12 +114,29 @@ def compare_models(space: Workspace) -> None:
     )
     write_record(comparison, space.file(ws.COMPARISON))
     for side in ws.SIDES:
-        old, new, target = (
-            UtilityFit.load(space.file(ws.fit_stem(source, side))) for source in ws.SOURCES
-        )
-        shift = utility_shift(old, new, target, space.config.comparison)
         with staged(space.file(ws.shift_file(side))) as path:
-            shift.write(path)
+            _shift(space, side).write(path)
+
+
+def _shift(space: Workspace, side: str) -> UtilityShift:
+    """What moved among the outcomes of one side, judged by the null run."""
+    old, new, target, *null = (
+        UtilityFit.load(space.file(ws.fit_stem(source, side)))
+        for source in (*ws.SOURCES, *ws.NULLS)
+    )
+    outcomes = np.array(getattr(space.plan, side))
+    before, after = (_local(space.of_side(space.cells(when), side), outcomes) for when in ws.WHEN)
+    ids = [outcome.id for outcome in space.plan.outcomes]
+    settings = space.config.comparison
+    return utility_shift(
+        old,
+        new,
+        target,
+        settings,
+        null=[(null[0], null[1])],
+        asked=(before, after),
+        anchors=anchor_places(settings, [ids[k] for k in outcomes.tolist()], ids),
+    )
 
 
 def report(space: Workspace) -> None:
@@ -104,9 +144,10 @@ def report(space: Workspace) -> None:
     write_report(space)
 
 
+CHANGED = ("align", "elicit after", "elicit again")
 FITS = tuple(
     f"{ws.fit_stem(source, side)}{ending}"
-    for source in ws.SOURCES
+    for source in (*ws.SOURCES, *ws.NULLS)
     for side in ws.SIDES
     for ending in (".json", ".parquet")
 )
@@ -131,10 +172,18 @@ CHAIN: tuple[Stage, ...] = (
         ("evaluation",),
     ),
     Stage(
+        "elicit again",
+        elicit_again,
+        lambda c: (c.elicitation, *subject(c), c.seed),
+        ("plan", "elicit before"),
+        (ws.NULL, *(f"{name}.parquet" for name in ws.NULLS)),
+        ("evaluation",),
+    ),
+    Stage(
         "fit",
         fit_utilities,
         lambda c: (c.fit,),
-        ("plan", "elicit before", "elicit after", "consensus"),
+        ("plan", "elicit before", "elicit after", "elicit again", "consensus"),
         FITS,
         ("evaluation",),
     ),
@@ -150,7 +199,7 @@ CHAIN: tuple[Stage, ...] = (
         "report",
         report,
         lambda c: (c,),
-        (*(s.name for s in ASSEMBLY_STAGES), "align", "elicit after", "fit", "compare"),
+        (*(s.name for s in ASSEMBLY_STAGES), *CHANGED, "fit", "compare"),
         (ws.REPORT, ws.SUMMARY),
         ("plenary",),
     ),

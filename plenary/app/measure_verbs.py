@@ -13,14 +13,15 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from evaluation.active import ActiveSettings, asker, explore
-from evaluation.answers import AnswerTable, answer_table
+from evaluation.answers import AnswerTable, answer_table, fit_table
 from evaluation.comparison import ComparisonSettings
 from evaluation.cost import Cost, estimate_cost
 from evaluation.design import all_pairs, balanced_pairs
 from evaluation.elicitation import Elicitation, elicit
 from evaluation.imported import ImportSettings, import_votes
+from evaluation.null_run import orders_apart
 from evaluation.selection import SELECTORS
-from evaluation.shift import UtilityShift, utility_shift
+from evaluation.shift import NullPair, UtilityShift, anchor_places, utility_shift
 from evaluation.thurstonian import FitSettings, UtilityFit, fit
 from plenary.app.config import PipelineConfig
 from plenary.app.models import open_model
@@ -204,7 +205,7 @@ def votes_record(tables: Sequence[AnswerTable]) -> Record:
 
 def fit_votes(table: AnswerTable, settings: FitSettings, stem: Path) -> Record:
     """Fit a table of answers and write `stem`.parquet and .json, and the ranking as .csv."""
-    fitted = fit(table.accepted, len(table.origin.outcomes), settings)
+    fitted = fit_table(table, settings)
     stem.parent.mkdir(parents=True, exist_ok=True)
     fitted.save(stem)
     _write_ranking(fitted, table, stem.with_suffix(".csv"))
@@ -219,6 +220,8 @@ def fit_votes(table: AnswerTable, settings: FitSettings, stem: Path) -> Record:
         "converged": fitted.converged,
         "order_bias": round(fitted.order_bias, 4),
         "lapse": round(fitted.lapse, 4),
+        "link": fitted.settings.link,
+        "tie": round(fitted.tie, 4),
         "log_likelihood": round(fitted.log_likelihood, 3),
         "components": int(fitted.component.max()) + 1,
         "separated": int(fitted.separated.sum()),
@@ -252,13 +255,18 @@ def compare_votes(
     sides: Sides, fitting: FitSettings, settings: ComparisonSettings, output: Path
 ) -> Record:
     """Fit before and after on the same outcomes and say which of them moved."""
-    texts = _same_outcomes(sides)
-    fits = [None if t is None else fit(t.accepted, len(texts), fitting) for t in sides]
-    before, after, again, target = fits
-    assert before is not None
-    assert after is not None
-    null = (again,) if again is not None else ()
-    shift = utility_shift(before, after, target or before, settings, null=null)
+    texts, ids = _same_outcomes(sides), [outcome.id for outcome in sides.before.origin.outcomes]
+    before, after = (fit_table(table, fitting) for table in sides[:2])
+    target = before if sides.target is None else fit_table(sides.target, fitting)
+    shift = utility_shift(
+        before,
+        after,
+        target,
+        settings,
+        null=_null(sides, before, fitting),
+        asked=(sides.before.accepted, sides.after.accepted),
+        anchors=anchor_places(settings, ids, ids),
+    )
     output.parent.mkdir(parents=True, exist_ok=True)
     shift.write(output)
     record: Record = {
@@ -268,18 +276,32 @@ def compare_votes(
         "moved_outcomes": _moved(shift, texts),
         "decisiveness_ratio": round(shift.spread_ratio, 4),
         "anchored": round(shift.anchored, 4),
+        "scale_holds": shift.scale_holds,
+        "null_inflation": None if np.isnan(shift.inflation) else round(shift.inflation, 4),
         "order_bias_before": round(before.order_bias, 4),
         "order_bias_after": round(after.order_bias, 4),
         "undecided_before": round(_undecided(sides.before), 4),
         "undecided_after": round(_undecided(sides.after), 4),
         "mean_answer_mass_before": _mean(sides.before.cells.mass),
         "mean_answer_mass_after": _mean(sides.after.cells.mass),
-        "warnings": _warnings(sides),
+        "warnings": _warnings(sides, shift),
     }
-    if target is not None:
+    if sides.target is not None:
         record["correlation_with_target_before"] = round(shift.correlation_before, 4)
         record["correlation_with_target_after"] = round(shift.correlation_after, 4)
     return record
+
+
+def _null(sides: Sides, before: UtilityFit, fitting: FitSettings) -> list[NullPair]:
+    """The model before, asked again; or its two orders apart; or nothing."""
+    if sides.again is not None:
+        return [(before, fit_table(sides.again, fitting))]
+    try:
+        halves = orders_apart(sides.before.accepted, generator(0, "null", "orders"))
+        first, second = (fit(half, len(before.mu), fitting) for half in halves)
+    except DataError:
+        return []
+    return [(first, second)]
 
 
 def _same_outcomes(sides: Sides) -> tuple[str, ...]:
@@ -306,12 +328,22 @@ def _moved(shift: UtilityShift, texts: tuple[str, ...]) -> list[Record]:
     ]
 
 
-def _warnings(sides: Sides) -> list[str]:
+def _warnings(sides: Sides, shift: UtilityShift) -> list[str]:
     found = []
+    if not shift.scale_holds:
+        found.append(
+            "most outcomes moved, so no scale is fixed and single rows say nothing: name outcomes "
+            "that stay in advance (comparison.anchors)"
+        )
     if not np.array_equal(sides.before.pairs, sides.after.pairs):
         found.append("before and after were not asked the same pairs: the errors are too small")
     if sides.before.origin.frame_hashes != sides.after.origin.frame_hashes:
         found.append("before and after were not asked in the same frames")
-    if sides.again is None:
+    if np.isnan(shift.inflation):
         found.append("no null run: give --null with the model before, asked again with a new seed")
+    elif sides.again is None:
+        found.append(
+            "null run from the two orders of each pair; --null with the model before, asked again, "
+            "knows more"
+        )
     return found

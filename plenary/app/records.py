@@ -85,6 +85,16 @@ class ElicitationRecord(Record):
     seconds: float = Field(description="wall time")
 
 
+class NullRecord(Record):
+    """What stands for asking the unchanged model again."""
+
+    asked_again: bool = Field(
+        description="asked again with a new seed; else the two orders of each pair set apart, as "
+        "exact probabilities do not change"
+    )
+    cells: int = Field(description="cells in both sets together")
+
+
 class AssemblyRecord(Record):
     """How the assembly went."""
 

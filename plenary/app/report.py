@@ -31,8 +31,9 @@ LIMITS = (
     "of citizens, of wording, of the seed, or of the model.",
     "The ceiling is estimated from this panel by resampling whole tables; with few tables it is "
     "coarse.",
-    "Standard errors of utilities are those of the fit (Laplace) and take the answers as given. "
-    "Nothing is corrected for looking at many outcomes.",
+    "Standard errors of utilities are those of the fit (Laplace), enlarged where the null run says "
+    "that they are too small. The null run knows the noise of the slot or of sampling, not that of "
+    "other wordings.",
     "Statements are what a model said in a persona. They stand here as a sample, unedited but for "
     "hidden characters and length.",
 )

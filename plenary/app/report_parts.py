@@ -24,6 +24,7 @@ from plenary.app.records import (
     ConsensusRecord,
     ElicitationRecord,
     FidelityRecord,
+    NullRecord,
     PopulationRecord,
     read_record,
 )
@@ -32,7 +33,6 @@ from plenary.app.workspace import Workspace
 from plenary.preferences import FloatArray, pair_shares
 from plenary.seeding import generator
 
-TRUSTED = 0.5
 STATEMENTS = 10
 MOVED = 10
 
@@ -102,6 +102,7 @@ MOVEMENTS = (
     Head("After", True),
     Head("Change", True),
     Head("Direction"),
+    Head("Answer mass", True),
 )
 
 
@@ -128,6 +129,7 @@ class Results:
     assembly: AssemblyRecord
     decision: ConsensusRecord
     asked: tuple[ElicitationRecord, ElicitationRecord]
+    null: NullRecord
     comparison: Comparison
     held_out: Utilities
 
@@ -143,6 +145,7 @@ def read_results(space: Workspace) -> Results:
         assembly=read_record(AssemblyRecord, space.file(ws.ASSEMBLY)),
         decision=read_record(ConsensusRecord, space.file("consensus.json")),
         asked=(before, after),
+        null=read_record(NullRecord, space.file(ws.NULL)),
         comparison=read_record(Comparison, space.file(ws.COMPARISON)),
         held_out=_utilities(space, "held_out"),
     )
@@ -239,10 +242,17 @@ def moved(results: Results, order: FloatArray, count: int | None = None) -> tupl
             f"{s.before[k]:+.2f}",
             f"{s.after[k]:+.2f}",
             f"{s.shift[k]:+.2f} ({s.low[k]:+.2f} to {s.high[k]:+.2f})",
-            ("toward" if toward[k] > 0 else "away") + ("" if s.moved[k] else ", within error"),
+            _direction(s, k, float(toward[k])),
+            f"{_number(s.mass_before[k])} to {_number(s.mass_after[k])}",
         )
         for k in np.argsort(-order, kind="stable")[:count].tolist()
     )
+
+
+def _direction(shift: UtilityShift, k: int, toward: float) -> str:
+    if not shift.scale_holds:
+        return "no fixed scale"
+    return ("toward" if toward > 0 else "away") + ("" if shift.moved[k] else ", within noise")
 
 
 def most_moved(results: Results) -> tuple[Row, ...]:
@@ -258,19 +268,38 @@ def all_moved(results: Results) -> tuple[Row, ...]:
 def moved_caption(results: Results) -> str:
     """What the table of moved outcomes says, and how far its scale can be trusted."""
     s, settings = results.held_out.shift, results.comparison.settings
-    said = (
-        f"{int(s.moved.sum())} of {len(s.shift)} held-out outcomes moved beyond error (false "
-        f"discovery rate {settings.false_discovery:g}; no re-asking of the same model was "
-        f"compared). Utilities on the model's scale before training, centre 0, spread 1, "
-        f"intervals {settings.level:.0%}."
+    scale = "Utilities on the model's scale before training, centre 0, spread 1"
+    if settings.anchors:
+        scale += ", held by the outcomes named in advance"
+    said = f"{scale}; intervals {settings.level:.0%}. {_null_note(results)}"
+    correlation = (
+        f"rank correlation with the assembly's utilities {s.correlation_before:.2f} before, "
+        f"{s.correlation_after:.2f} after"
     )
-    # A common scale rests on outcomes that stayed: with most of them moved there is none.
-    if s.anchored < TRUSTED or s.moved.mean() > 1 - TRUSTED:
-        said += (
-            " Most outcomes moved, so the common scale, and hence single rows, are not to be "
-            "trusted."
+    if s.scale_holds:
+        return (
+            f"{int(s.moved.sum())} of {len(s.shift)} held-out outcomes moved: significant at false "
+            f"discovery rate {settings.false_discovery:g}, and further than the largest shift of "
+            f"the null run; {correlation}. {said} Answer noise after training is "
+            f"{1 / s.spread_ratio:.2f} times that before; that is no movement of outcomes."
         )
-    return said
+    return (
+        "Most held-out outcomes moved, so none of them fixes a scale and no single row can be said "
+        f"to have moved; only ranks can be told: {correlation}. For rows, name outcomes that will "
+        f"not move in advance (comparison.anchors). {said}"
+    )
+
+
+def _null_note(results: Results) -> str:
+    """What stood for asking the unchanged model again, and what it said of the errors."""
+    ratio = results.held_out.shift.inflation
+    how = (
+        "the model before training, asked again with a new seed"
+        if results.null.asked_again
+        else "the model before training, one order of each pair against the other (its answers are "
+        "exact, so asked the same it would only repeat itself)"
+    )
+    return f"Null run: {how}; its shifts were {ratio:.2f} times their standard errors."
 
 
 def margins(fidelity: FidelityRecord) -> tuple[Row, ...]:

@@ -121,8 +121,11 @@ def elicit_before(space: Workspace) -> None:
     ask_model(space, space.model(space.config.model), "before")
 
 
-def ask_model(space: Workspace, model: BudgetedBackend, when: str) -> None:
-    """Ask a model about every pair in both orders; recorded calls are not asked again."""
+def ask_model(space: Workspace, model: BudgetedBackend, when: str, *labels: str) -> None:
+    """Ask a model about every pair; recorded calls are not asked again.
+
+    labels: name the random stream; the same for all that is compared.
+    """
     started = time.monotonic()
     settings = space.config.elicitation
     with SqliteStore(space.file(ws.CALLS)) as store:
@@ -132,7 +135,7 @@ def ask_model(space: Workspace, model: BudgetedBackend, when: str) -> None:
                 space.plan.texts,
                 space.plan.pairs,
                 settings,
-                seed=derived_seed(space.seed, "elicit"),
+                seed=derived_seed(space.seed, "elicit", *labels),
             )
         )
     with staged(space.file(f"{when}.parquet")) as path:

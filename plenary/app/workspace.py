@@ -45,6 +45,8 @@ SUMMARY = "summary.json"
 REPORT = "report.html"
 WHEN = ("before", "after")
 SOURCES = (*WHEN, "assembly")
+NULLS = ("null_first", "null_second")
+NULL = "null.json"
 SIDES = ("held_out", "train")
 
 

@@ -4,6 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from evaluation.coherence import (
     calibration_error,
@@ -161,8 +162,11 @@ def test_calibration_error_by_hand():
 def test_split_half_predicts_the_reliability_of_the_whole(planted):
     rng = _rng(6)
     world = planted(50, rng)
-    found = split_half(world.answers(balanced_pairs(50, 400, rng), rng, 5), 50, rng, splits=4)
-    assert 0.9 < found.low <= found.value <= found.high <= 1
+    cells = world.answers(balanced_pairs(50, 400, rng), rng, 5)
+    found = split_half(cells, 50, rng, splits=4)
+    assert 0.85 < found.low <= found.value <= found.high <= 1
+    true = spearmanr(fit(cells, 50).mu, world.mu).statistic ** 2
+    assert found.low - 0.01 <= true <= found.high + 0.01
     half = np.full(1225, 0.5)
     every = np.stack(np.triu_indices(50, 1), axis=1)
     noise = split_half(_cells(every, half, half, 5, rng), 50, rng, splits=4)

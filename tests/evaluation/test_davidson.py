@@ -1,15 +1,22 @@
 """Ties are modelled, not halved; the slopes are right; without ties it is Bradley-Terry."""
 
+import asyncio
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.special import ndtr
 from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 
+from evaluation.answers import answer_table, fit_table
 from evaluation.davidson import DavidsonObjective, TieAnswers, fit_davidson
 from evaluation.design import balanced_pairs
-from evaluation.elicitation import both_orders
+from evaluation.elicitation import ElicitationSettings, both_orders, elicit
 from evaluation.thurstonian import FitSettings, fit
+from plenary.chat.planted import PlantedBackend, PlantedWorld
 from plenary.errors import DataError
+from plenary.outcomes import Outcome
 from plenary.preferences import Cells
 
 
@@ -60,15 +67,19 @@ def test_without_ties_it_ranks_as_bradley_terry():
 
 
 def test_bradley_terry_agrees_with_scikit_learn():
-    answers, _ = _planted(1e-9)
+    answers, _ = _planted(1e-9, seed=1)
     n, zero = len(answers.wins), np.zeros(len(answers.wins))
     cells = Cells(*answers[:3], answers.wins + answers.losses, zero, zero + np.nan)
-    ours = fit(cells, 30, FitSettings(link="bradley_terry", lapse_median=1e-6, tolerance=1e-9))
+    no_lapses = FitSettings(
+        link="bradley_terry", lapse_median=1e-6, lapse_spread=1e-3, tolerance=1e-9
+    )
+    ours = fit(cells, 30, no_lapses)
     design = np.zeros((n, 31))
     design[np.arange(n), answers.first] = 1
     design[np.arange(n), answers.second] = -1
     design[:, 30] = 1
-    penalty = 2 * ours.tau**2
+    # Ours divides by the root of two equal variances.
+    penalty = ours.tau**2 / 2
     model = LogisticRegression(C=penalty, fit_intercept=False, tol=1e-9, max_iter=5000)
     model.fit(
         np.concatenate([design, design]),
@@ -77,9 +88,58 @@ def test_bradley_terry_agrees_with_scikit_learn():
     )
     theirs = model.coef_[0, :30]
     theirs = (theirs - theirs.mean()) / theirs.std()
-    if ours.intraclass == 0:
-        assert ours.mu == pytest.approx(theirs, abs=0.01)
-    assert np.corrcoef(ours.mu, theirs)[0, 1] > 0.9999
+    assert ours.intraclass == 0
+    assert ours.mu == pytest.approx(theirs, abs=1e-3)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_third_answer_reaches_the_fit_of_what_was_elicited(exact):
+    rng, tie = np.random.default_rng(3), 0.8
+    utilities = 1.2 * rng.standard_normal(40)
+    outcomes = tuple(
+        Outcome(
+            id=f"o{k}",
+            text=f"outcome {k:02d}",
+            topic="t",
+            ladder=None,
+            quantity=None,
+            direction=None,
+        )
+        for k in range(40)
+    )
+    texts = [outcome.text for outcome in outcomes]
+    world = PlantedWorld(
+        utilities=dict(zip(texts, utilities.tolist(), strict=True)),
+        sigma=1.0,
+        order_bias=0.2,
+        indifference=tie,
+        exact=exact,
+    )
+    settings = ElicitationSettings(frames=("plain+none",), samples=20)
+    pairs = balanced_pairs(40, 320, rng)
+    answers = asyncio.run(elicit(PlantedBackend(world), texts, pairs, settings, seed=1))
+    assert answers.undecided.sum() > 0.1 * answers.cells.trials.sum()
+    found = fit_table(answer_table(answers, outcomes, "planted", {}, 1))
+    assert found.converged
+    assert found.tie == pytest.approx(tie, rel=0.25)
+    assert found.settings.link == "bradley_terry"
+    assert np.corrcoef(found.mu, utilities)[0, 1] > 0.985
+    assert found.order_bias > 0
+    i, j = pairs.T
+    truth = ndtr((utilities[i] - utilities[j]) / np.sqrt(2))
+    assert np.abs(found.probability(i, j) - truth).mean() < 0.05
+    forced = answers.accepted
+    assert fit_table(
+        answer_table(replace(answers, undecided=0 * answers.undecided), outcomes, "x", {}, 1)
+    ).mu == pytest.approx(fit(forced, 40).mu)
+
+
+def test_errors_grow_where_answers_vary_more_than_independent_ones():
+    answers, _ = _planted(0.5)
+    calm = fit_davidson(answers, 30)
+    shared = TieAnswers(*answers[:2], *(9 * column for column in answers[2:]))
+    assert calm.dispersion == pytest.approx(1, abs=0.2)
+    assert fit_davidson(shared, 30).dispersion == pytest.approx(9 * calm.dispersion, rel=0.25)
 
 
 def test_nothing_answered_and_a_split_graph_are_plain_errors():

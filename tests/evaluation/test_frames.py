@@ -123,3 +123,17 @@ def test_hash_changes_with_the_wording():
 def test_unknown_frame_is_quoted():
     with pytest.raises(ConfigError, match=r"'fancy'.*plain"):
         frame("fancy")
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_third_answer_can_be_offered_in_any_frame(name):
+    plain, offering = frame(name), frame(f"{name}+none")
+    assert offering.offers_no_preference
+    assert offering.trainable == plain.trainable
+    assert offering.labels[:2] == plain.labels[:2]
+    assert (offering is plain) == plain.offers_no_preference
+    if offering is not plain:
+        assert offering.id == f"{name}+none"
+        assert offering.text_hash != plain.text_hash
+        last = offering.after_reasoning or offering.template
+        assert f"or with {offering.labels[2]} if you have no preference" in last

@@ -3,7 +3,7 @@
 import numpy as np
 
 from evaluation.design import balanced_pairs
-from evaluation.fisher import Pattern, Rows
+from evaluation.fisher import Information, Pattern
 from evaluation.laplace import exact_errors, mean_variance, probed_errors, standardise
 
 
@@ -13,10 +13,11 @@ def _information(k, degree, seed=0):
     first, second = np.concatenate([pairs, pairs[:, ::-1]]).T
     n = len(first)
     z = rng.normal(0, 1.0, n)
-    root = rng.uniform(1, 3, n)
-    rows = Rows(root, -root * z / 2, -root * z / 2, 0.1 * rng.standard_normal(n))
+    on_z, by_lapse = rng.uniform(1, 9, n), 0.05 * rng.standard_normal(n)
+    half, one = np.full(n // 2, 0.5), np.ones(n // 2)
+    said = Information(z, on_z, on_z * by_lapse, float(on_z @ by_lapse**2), one, half, half)
     precision = np.repeat([1 / 5.0, 1 / 0.16, 0.25, 1.0], [k, k, 1, 1])
-    return Pattern(first, second, k).fisher(rows, precision), rng.standard_normal(k)
+    return Pattern(first, second, k).fisher(said, precision), rng.standard_normal(k)
 
 
 def test_the_gauge_written_out_equals_the_delta_method_by_matrices():

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import logistic, norm
 
 from evaluation.likelihood import Answers, Objective, Prior
-from evaluation.links import LINKS, logistic_tails, tails
+from evaluation.links import LINKS, logistic_tails, normal_tails
 
 PRIOR = Prior(2.0, 0.4, 2.0, float(np.log(0.02)), 1.0)
 
@@ -51,7 +51,7 @@ def test_value_agrees_with_its_two_forms():
 def test_fisher_is_the_expected_hessian():
     objective, rng = _objective(4, k=4)
     theta = objective.centre.copy() + 0.4 * rng.standard_normal(objective.size)
-    p = np.exp(tails(objective.latent(theta)[0], theta[-1]).log_first)
+    p = objective.at(theta).p_first
     answers = objective.answers
     expected = Objective(answers._replace(wins=answers.trials * p), objective.outcomes, PRIOR)
     hessian = np.empty((objective.size, objective.size))
@@ -63,33 +63,31 @@ def test_fisher_is_the_expected_hessian():
 
 
 @pytest.mark.parametrize("log_lapse", [-40.0, -4.0, -0.5])
-def test_tails_match_the_plain_formula_where_it_is_exact(log_lapse):
-    z, lapse = np.linspace(-6, 6, 41), np.exp(log_lapse)
-    p = lapse / 2 + (1 - lapse) * norm.cdf(z)
-    q = lapse / 2 + (1 - lapse) * norm.sf(z)
-    tail = tails(z, log_lapse)
-    slope = (1 - lapse) * norm.pdf(z)
-    assert np.allclose(tail.log_first, np.log(p), rtol=1e-10, atol=1e-12)
-    assert np.allclose(tail.log_second, np.log(q), rtol=1e-10, atol=1e-12)
-    assert np.allclose(tail.up, slope / p, rtol=1e-9)
-    assert np.allclose(tail.down, slope / q, rtol=1e-9)
-    assert np.allclose(tail.by_lapse, lapse * (0.5 - norm.cdf(z)), rtol=1e-9, atol=1e-25)
+@pytest.mark.parametrize(("tails", "law"), [(normal_tails, norm), (logistic_tails, logistic)])
+def test_tails_match_the_plain_formula_where_it_is_exact(log_lapse, tails, law):
+    size, lapse = np.linspace(0, 6, 41), np.exp(log_lapse)
+    small = lapse / 2 + (1 - lapse) * law.sf(size)
+    large = lapse / 2 + (1 - lapse) * law.cdf(size)
+    tail, slope = tails(size, log_lapse), (1 - lapse) * law.pdf(size)
+    assert np.allclose(tail.small, small, rtol=1e-10)
+    assert np.allclose(tail.log_small, np.log(small), rtol=1e-10, atol=1e-12)
+    assert np.allclose(tail.log_large, np.log(large), rtol=1e-10, atol=1e-12)
+    assert np.allclose(tail.slope_small, slope / small, rtol=1e-9)
+    assert np.allclose(tail.slope_large, slope / large, rtol=1e-9)
+    assert np.allclose(tail.by_lapse, lapse * (0.5 - law.sf(size)), rtol=1e-9, atol=1e-25)
 
 
-def test_logistic_tails_match_the_plain_formula():
-    z, lapse = np.linspace(-30, 30, 41), 0.03
-    p = lapse / 2 + (1 - lapse) / (1 + np.exp(-z))
-    tail = logistic_tails(z, np.log(lapse))
-    slope = (1 - lapse) * np.exp(-z) / (1 + np.exp(-z)) ** 2
-    assert np.allclose(np.exp(tail.log_first), p, rtol=1e-12)
-    assert np.allclose(tail.log_second, np.log1p(-p), rtol=1e-9)
-    assert np.allclose(tail.up, slope / p, rtol=1e-9)
-    assert np.allclose(tail.down, slope / (1 - p), rtol=1e-9)
+@pytest.mark.parametrize("tails", [normal_tails, logistic_tails])
+def test_tails_stay_finite_and_unclamped_far_out(tails):
+    sizes = np.array([0.0, 30.0, 40.0, 1e4])
+    for log_lapse in (-1e6, -800.0, -4.0):
+        assert np.isfinite(np.concatenate(tails(sizes, log_lapse))).all()
 
 
-def test_tails_stay_finite_and_unclamped_far_out():
-    tail = tails(np.array([-1e4, -40.0, 40.0, 1e4]), -800.0)
-    assert np.isfinite(np.concatenate(tail)).all()
-    far = tails(np.array([-30.0, -60.0]), -1e6)
-    assert np.allclose(far.log_first, norm.logcdf([-30.0, -60.0]), rtol=1e-12)
-    assert np.allclose(far.up, [30.0333, 60.0167], rtol=1e-5)
+def test_far_tails_without_lapses_are_those_of_the_links():
+    far = normal_tails(np.array([30.0, 60.0]), -1e6)
+    assert np.allclose(far.log_small, norm.logcdf([-30.0, -60.0]), rtol=1e-12)
+    assert np.allclose(far.slope_small, [30.0333, 60.0167], rtol=1e-5)
+    lapsing = normal_tails(np.array([30.0, 60.0]), -4.0)
+    assert np.allclose(lapsing.log_small, -4 - np.log(2), rtol=1e-12)
+    assert np.allclose(lapsing.slope_small, 0, atol=1e-100)

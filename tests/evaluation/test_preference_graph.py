@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 
+from evaluation.design import balanced_pairs
 from evaluation.imported import ImportSettings, import_votes
 from evaluation.preference_graph import load_graph
 from evaluation.thurstonian import fit
 from plenary.errors import DataError
 
+SIDES = ("training", "holdout")
 OPTIONS = [{"id": k, "description": f"outcome {k}"} for k in range(4)]
 
 
@@ -123,6 +125,71 @@ def test_errors_quote_what_is_wrong(tmp_path, content, message):
     path.write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=message):
         load_graph(path)
+
+
+def _published(world, pairs, held, rng):
+    """A results file as the reference writes it: its keys, its strings for tuples, its labels."""
+    k = len(world.mu)
+    options = [{"id": n, "description": f"outcome {n}"} for n in range(k)]
+
+    def answers(i, j):
+        p = float(world.p_first(np.array([[i, j]]))[0])
+        return np.where(rng.random(10) < p, "A", "B").tolist()
+
+    def edge(i, j, p, auxiliary):
+        ends = {"option_A": options[i], "option_B": options[j]}
+        return {**ends, "probability_A": p, "aux_data": auxiliary}
+
+    edges = {}
+    for i, j in pairs.tolist():
+        parsed = answers(i, j), answers(j, i)
+        count = parsed[0].count("A") + parsed[1].count("B")
+        edges[f"({i}, {j})"] = edge(i, j, count / 20, {
+            "original_responses": [f"{label}." for label in parsed[0]],
+            "flipped_responses": parsed[1],
+            "original_parsed": parsed[0], "flipped_parsed": parsed[1],
+            "count_A": count, "count_B": 20 - count, "total_responses": 20,
+            "unparseable_mode": "distribution",
+        })  # fmt: skip
+    hard = [(i, j) for i in range(k) for j in range(i) if world.mu[i] - world.mu[j] > 1.5]
+    made_up = [pair for pair in hard if not {f"{pair}", f"{pair[::-1]}"} & set(edges)]
+    edges |= {str(pair): edge(*pair, 1.0, {"is_pseudolabel": True}) for pair in made_up}
+    graph = {
+        "options": options,
+        "edges": edges,
+        "training_edges": [*pairs[held:].tolist(), *map(list, made_up)],
+        "training_edges_pool": [],
+        "holdout_edge_indices": pairs[:held].tolist(),
+    }
+    utilities = {str(n): {"mean": m, "variance": 0.1} for n, m in enumerate(world.mu.tolist())}
+    metrics = {"accuracy": 0.9, "log_loss": 0.3}
+    return {
+        "options": options, "utilities": utilities, "metrics": metrics, "holdout_metrics": metrics,
+        "graph_data": graph,
+    }, len(made_up)  # fmt: skip
+
+
+def test_a_published_file_with_pseudo_labels_is_fitted_again_to_the_planted_truth(
+    tmp_path, planted
+):
+    rng = np.random.default_rng(4)
+    world, pairs = planted(40, rng, bias=0.2), rng.permutation(balanced_pairs(40, 320, rng))
+    content, made_up = _published(world, pairs, 40, rng)
+    path = tmp_path / "results_model.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    everything = import_votes(path)
+    assert made_up > 50
+    assert everything.origin.notes == (f"{made_up} pseudo-labelled edges left out",)
+    assert len(everything.pairs) == 320
+    assert everything.cells.trials.sum() == 20 * 320
+    training, held = (import_votes(path, None, ImportSettings(edges=e)) for e in SIDES)
+    assert (len(training.pairs), len(held.pairs)) == (280, 40)
+    found = fit(training.accepted, 40)
+    assert (np.abs(found.mu - world.mu) < 4 * found.sd).all()
+    assert found.order_bias == pytest.approx(0.2, abs=0.1)
+    i, j = held.pairs.T
+    truth = (world.p_first(held.pairs) + 1 - world.p_first(held.pairs[:, ::-1])) / 2
+    assert np.abs(found.probability(i, j) - truth).mean() < 0.06
 
 
 def test_a_published_graph_is_fitted_again(tmp_path):

@@ -8,11 +8,11 @@ from scipy.special import ndtr
 
 from evaluation.comparison import ComparisonSettings
 from evaluation.design import balanced_pairs
-from evaluation.shift import UtilityShift, null_distribution, on_scale, utility_shift
+from evaluation.shift import UtilityShift, anchor_places, null_distribution, on_scale, utility_shift
 from evaluation.thurstonian import fit
-from plenary.errors import DataError
+from plenary.errors import ConfigError, DataError
 
-K, PAIRS, ANSWERS = 100, 800, 10
+K, PAIRS, ANSWERS = 100, 1000, 10
 SETTINGS = ComparisonSettings()
 
 
@@ -25,7 +25,9 @@ def _null_run(planted, seed, k, pairs, change):
     world = planted(k, rng, bias=0.1, lapse=0.01)
     asked = balanced_pairs(k, pairs, rng)
     before, again = (_ask(world, asked, rng) for _ in range(2))
-    return utility_shift(before, _ask(change(world), asked, rng), before, SETTINGS, null=[again])
+    return utility_shift(
+        before, _ask(change(world), asked, rng), before, SETTINGS, null=[(before, again)]
+    )
 
 
 def _sharper(factor):
@@ -74,7 +76,7 @@ def test_a_planted_shift_is_found_with_few_false_discoveries(planted):
     power, false = [], []
     for seed in range(12):
         before, again, after, truth = _moved(planted, seed, 20)
-        result = utility_shift(before, after, after, SETTINGS, null=[again])
+        result = utility_shift(before, after, after, SETTINGS, null=[(before, again)])
         power.append(result.moved[truth].mean())
         false.append((result.moved & ~truth).sum() / max(1, result.moved.sum()))
         assert result.correlation_after == pytest.approx(1)
@@ -86,14 +88,32 @@ def test_a_planted_shift_is_found_with_few_false_discoveries(planted):
 
 def test_anchors_named_in_advance_keep_the_scale_when_most_outcomes_move(planted):
     before, again, after, truth = _moved(planted, 3, 75)
-    free = utility_shift(before, after, after, SETTINGS, null=[again])
+    free = utility_shift(before, after, after, SETTINGS, null=[(before, again)])
     anchors = np.flatnonzero(~truth)[:15]
-    held = utility_shift(before, after, after, SETTINGS, null=[again], anchors=anchors)
+    held = utility_shift(before, after, after, SETTINGS, null=[(before, again)], anchors=anchors)
     assert free.moved[~truth].mean() > 0.3
+    assert held.scale_holds
     assert held.moved[truth].mean() > 0.7
     assert held.moved[~truth].mean() < 0.1
     unit = np.ptp(before.mu) / np.ptp(before.mu_trimmed)
     assert held.shift[truth].mean() * unit == pytest.approx(0.8, abs=0.25)
+
+
+def test_anchors_are_named_by_id():
+    settings = ComparisonSettings(anchors=("b", "d", "x"))
+    assert anchor_places(settings, ["d", "a", "b"], ["a", "b", "d", "x"]).tolist() == [0, 2]
+    assert anchor_places(SETTINGS, ["a"], ["a"]) is None
+    with pytest.raises(ConfigError, match="names 'x', which is not among the 2"):
+        anchor_places(settings, ["b"], ["b", "d"])
+
+
+def test_when_most_outcomes_move_apart_no_row_is_to_be_trusted_and_it_says_so(planted):
+    rng = np.random.default_rng(5)
+    world, pairs = planted(K, rng), balanced_pairs(K, PAIRS, rng)
+    stirred = replace(world, mu=np.where(np.arange(K) < 80, rng.permutation(world.mu), world.mu))
+    before, again, after = (_ask(w, pairs, rng) for w in (world, world, stirred))
+    assert utility_shift(before, again, before, SETTINGS, null=[(before, again)]).scale_holds
+    assert not utility_shift(before, after, before, SETTINGS, null=[(before, again)]).scale_holds
 
 
 def test_noise_that_the_errors_do_not_know_is_learnt_from_the_null_run(planted):
@@ -105,7 +125,7 @@ def test_noise_that_the_errors_do_not_know_is_learnt_from_the_null_run(planted):
         replace(f, sd_trimmed=f.sd_trimmed / 3, sd=f.sd / 3)
         for f in (before, again, _ask(world, pairs, rng))
     ]
-    with_null = utility_shift(proud[0], proud[2], proud[0], SETTINGS, null=[proud[1]])
+    with_null = utility_shift(proud[0], proud[2], proud[0], SETTINGS, null=[(proud[0], proud[1])])
     assert utility_shift(proud[0], proud[2], proud[0], SETTINGS).moved.any()
     assert not with_null.moved.any()
     assert with_null.inflation > 2
@@ -116,10 +136,10 @@ def test_the_null_bound_is_the_quantile_of_the_largest_of_k_shifts(planted):
     world = planted(40, rng)
     pairs = balanced_pairs(40, 200, rng)
     before, again = (_ask(world, pairs, rng) for _ in range(2))
-    null = null_distribution(before, [again], None, 0.95)
+    null = null_distribution([(before, again)], None, 0.95)
     draws = null.inflation * np.abs(rng.standard_normal((20000, 40))).max(axis=1)
     assert null.largest == pytest.approx(np.quantile(draws, 0.95), rel=0.02)
-    same = null_distribution(before, [before], None, 0.95)
+    same = null_distribution([(before, before)], None, 0.95)
     assert same.inflation == pytest.approx(0, abs=1e-6)
 
 
@@ -137,11 +157,11 @@ def test_laying_a_fit_on_a_stretched_copy_returns_it(planted):
 
 def test_a_shift_comes_back_from_disk(planted, tmp_path):
     before, again, after, _ = _moved(planted, 0, 20)
-    result = utility_shift(before, after, after, SETTINGS, null=[again])
+    result = utility_shift(before, after, after, SETTINGS, null=[(before, again)])
     result.write(tmp_path / "shift.parquet")
     loaded = UtilityShift.read(tmp_path / "shift.parquet")
     for name in UtilityShift.__slots__:
-        assert np.array_equal(getattr(loaded, name), getattr(result, name)), name
+        assert np.array_equal(getattr(loaded, name), getattr(result, name), equal_nan=True), name
     small = fit(
         planted(4, np.random.default_rng(0)).answers(
             np.array([[0, 1], [1, 2], [2, 3]]), np.random.default_rng(0), 5
@@ -152,6 +172,26 @@ def test_a_shift_comes_back_from_disk(planted, tmp_path):
         utility_shift(before, after, small, SETTINGS)
     with pytest.raises(DataError, match="2 anchors"):
         utility_shift(before, after, after, SETTINGS, anchors=np.array([0, 1]))
+    with pytest.raises(DataError, match="do not differ"):
+        utility_shift(before, replace(after, mu=np.zeros(K)), after, SETTINGS)
+
+
+def test_answer_mass_is_a_column_of_its_own(planted):
+    before, _, after, _ = _moved(planted, 0, 20)
+    rng = np.random.default_rng(0)
+    cells = planted(K, rng).answers(balanced_pairs(K, PAIRS, rng), rng, None)
+    shy = replace(cells, mass=np.where((cells.first == 3) | (cells.second == 3), 0.25, 1.0))
+    plain, asked = (
+        utility_shift(before, after, after, SETTINGS, asked=asked) for asked in (None, (cells, shy))
+    )
+    assert np.array_equal(plain.shift, asked.shift)
+    assert np.isnan(plain.mass_after).all()
+    assert asked.mass_before == pytest.approx(np.ones(K))
+    assert asked.mass_after[3] == pytest.approx(0.25)
+    expected = np.mean([
+        mass for i, j, mass in zip(shy.first, shy.second, shy.mass, strict=True) if 7 in (i, j)
+    ])  # fmt: skip
+    assert asked.mass_after[7] == pytest.approx(expected)
 
 
 def _order_table(planted, bias):

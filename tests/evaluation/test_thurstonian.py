@@ -219,3 +219,31 @@ def test_a_fit_comes_back_from_disk(planted, tmp_path):
     (tmp_path / "fit.json").write_text("{}", encoding="utf-8")
     with pytest.raises(DataError, match="fit again"):
         UtilityFit.load(tmp_path / "fit")
+
+
+def test_a_warm_start_ends_at_the_same_fit_in_fewer_steps(planted):
+    rng = np.random.default_rng(11)
+    world = planted(150, rng, bias=0.1)
+    pairs = balanced_pairs(150, 1500, rng)
+    cells = world.answers(pairs, rng, 10)
+    early = fit(cells.select(np.arange(2400)), 150)
+    cold, warm = fit(cells, 150), fit(cells, 150, start=early)
+    assert warm.converged
+    assert warm.iterations < cold.iterations
+    assert (np.abs(warm.mu - cold.mu) < 0.4 * cold.sd).all()
+    assert warm.log_sigma == pytest.approx(cold.log_sigma, abs=0.15)
+    with pytest.raises(DataError, match="start of 150 outcomes for a fit of 151"):
+        fit(cells, 151, FitSettings(disconnected="flag"), early)
+
+
+def test_answers_that_are_all_even_give_equal_utilities_with_honest_errors():
+    pairs = balanced_pairs(8, 16, np.random.default_rng(0))
+    shown, zero = both_orders(pairs), np.zeros(32)
+    for count, mass in ((10, np.nan), (1, 1.0)):
+        cells = Cells(*shown.T, zero + count / 2, zero + count, zero, zero + mass)
+        result = fit(cells, 8)
+        assert result.converged
+        assert result.mu == pytest.approx(np.zeros(8), abs=1e-6)
+        assert (result.sd > 0).all()
+        assert np.isfinite(np.concatenate([result.mu_trimmed, result.sd_trimmed])).all()
+        assert result.probability(*pairs.T) == pytest.approx(np.full(16, 0.5), abs=1e-6)

@@ -83,6 +83,26 @@ def test_elicit_fit_and_compare_find_what_moved(tmp_path: Path, catalogue: Path)
     assert moved["warnings"] == []
 
 
+def test_without_a_null_file_the_two_orders_serve_and_ties_are_fitted(
+    tmp_path: Path, catalogue: Path
+) -> None:
+    answers = tmp_path / "a.parquet"
+    spec = _world(tmp_path / "w.json")
+    world = json.loads((tmp_path / "w.json").read_text(encoding="utf-8")) | {"indifference": 1.0}
+    (tmp_path / "w.json").write_text(json.dumps(world), encoding="utf-8")
+    for name in ("before", "after"):
+        _call("elicit", "--model", spec, "--outcomes", catalogue, "--design", "all", "--answers",
+              answers.with_stem(name), "--frames", "plain+none")  # fmt: skip
+    before, after = (answers.with_stem(name) for name in ("before", "after"))
+    fitted = _call("fit", before, "--out", tmp_path)
+    assert fitted["link"] == "bradley_terry"
+    assert fitted["tie"] == pytest.approx(1, abs=0.3)
+    compared = _call("compare", before, after, "--out", tmp_path)
+    assert compared["moved"] == 0
+    assert compared["null_inflation"] is not None
+    assert "null run from the two orders" in str(compared["warnings"])
+
+
 def test_votes_of_a_user_are_fitted_and_counted(tmp_path: Path) -> None:
     votes = tmp_path / "votes.csv"
     rows = [f"x{a},x{b},x{max(a, b)}" for a in range(5) for b in range(5) if a != b]

@@ -26,7 +26,7 @@ def page(text: str) -> Page:
     series = Series(np.array([0.1]), np.array([0.2]), [text], "after")
     drawing = Drawing(scatter(series, (0.0, 1.0), ("x", "y"), text, text), text)
     row = ((text, text),)
-    wide = ((text,) * 7,)
+    wide = ((text,) * 8,)
     return Page(
         style=Markup("body { margin: 0 }"), style_hash="sha256-x", version="0", created="now",
         summary=summary, summary_json=summary.model_dump_json(indent=2),

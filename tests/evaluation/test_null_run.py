@@ -1,0 +1,80 @@
+"""What stands for asking again: every pair once in either set, and noise of the right size."""
+
+import numpy as np
+import pytest
+
+from evaluation.comparison import ComparisonSettings
+from evaluation.design import balanced_pairs
+from evaluation.null_run import orders_apart, repeats_itself
+from evaluation.shift import null_distribution, utility_shift
+from evaluation.thurstonian import fit
+from plenary.errors import DataError
+from plenary.preferences import Cells
+
+
+def _asked(planted, count, seed=0, k=60, pairs=420, **rest):
+    rng = np.random.default_rng(seed)
+    world, chosen = planted(k, rng, **rest), balanced_pairs(k, pairs, rng)
+    return world.answers(chosen, rng, count), world, chosen, rng
+
+
+def test_each_set_holds_every_pair_once_in_opposite_orders(planted):
+    cells, _, pairs, rng = _asked(planted, None)
+    first, second = orders_apart(cells, rng)
+    keys = [np.stack([h.first, h.second], axis=1).tolist() for h in (first, second)]
+    assert sorted(keys[0]) == sorted(row[::-1] for row in keys[1])
+    assert sorted(sorted(row) for row in keys[0]) == sorted(sorted(p) for p in pairs.tolist())
+    assert 0.4 < (first.first < first.second).mean() < 0.6
+    given = {(i, j): w for i, j, w in zip(cells.first, cells.second, cells.wins, strict=True)}
+    assert all(
+        given[i, j] == w for h in (first, second)
+        for i, j, w in zip(h.first, h.second, h.wins, strict=True)
+    )  # fmt: skip
+
+
+def test_exact_answers_in_both_orders_repeat_themselves_and_others_do_not(planted):
+    exact, counted = (_asked(planted, count)[0] for count in (None, 5))
+    assert repeats_itself(exact)
+    assert not repeats_itself(counted)
+    assert not repeats_itself(exact.select(np.arange(0, len(exact), 2)))
+    with pytest.raises(DataError, match="no pair was answered in both orders"):
+        orders_apart(exact.select(np.arange(0, len(exact), 2)), np.random.default_rng(0))
+
+
+def test_pairs_answered_in_one_order_only_are_left_out():
+    zero = np.zeros(4)
+    cells = Cells(
+        np.array([0, 1, 1, 2]), np.array([1, 0, 2, 1]), zero, np.array([1.0, 1, 1, 0]), zero, zero
+    )
+    first, second = orders_apart(cells, np.random.default_rng(0))
+    assert len(first) == len(second) == 1
+    assert {*first.first.tolist(), *second.first.tolist()} == {0, 1}
+
+
+def test_sampled_orders_apart_know_the_errors_as_well_as_asking_again(planted):
+    inflations = []
+    for seed in range(6):
+        cells, world, pairs, rng = _asked(planted, 10, seed)
+        halves = [fit(half, 60) for half in orders_apart(cells, rng)]
+        again = [fit(world.answers(pairs, rng, 10), 60) for _ in range(2)]
+        for one, other in (halves, again):
+            inflations.append(null_distribution([(one, other)], None, 0.95).inflation)
+    assert np.mean(inflations[::2]) == pytest.approx(np.mean(inflations[1::2]), abs=0.2)
+
+
+def test_noise_of_the_slot_in_exact_answers_moves_no_outcome(planted):
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        world, pairs = planted(60, rng, bias=0.1), balanced_pairs(60, 420, rng)
+        before, after = (_shaken(world.answers(pairs, rng, None), rng) for _ in range(2))
+        one, two = (fit(half, 60) for half in orders_apart(before, rng))
+        old, new = (fit(cells, 60) for cells in (before, after))
+        shift = utility_shift(old, new, old, ComparisonSettings(), null=[(one, two)])
+        assert not shift.moved.any()
+
+
+def _shaken(cells, rng):
+    """Exact answers disturbed by what is particular to a pair in an order."""
+    logit = np.log(cells.wins.clip(1e-6, 1 - 1e-6)) - np.log1p(-cells.wins.clip(1e-6, 1 - 1e-6))
+    p = 1 / (1 + np.exp(-logit - 0.4 * rng.standard_normal(len(cells))))
+    return Cells(cells.first, cells.second, p, cells.trials, cells.invalid, cells.mass)
