@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
@@ -56,17 +58,18 @@ def chosen_rank(path: Path, settings: AlignmentSettings) -> int:
 def _sizes(path: Path, settings: AlignmentSettings, rank: int) -> tuple[int, int]:
     """Trained parameters and all parameters, the adapter's included, at one rank."""
     config = AutoConfig.from_pretrained(path, local_files_only=True)
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-        adapted = with_adapter_errors(model, lora_config(settings, rank))
+    adapter = lora_config(settings, rank)
+    with torch.device("meta"), naming_layers(adapter):
+        adapted = get_peft_model(AutoModelForCausalLM.from_config(config), adapter)
     counts = [(p.numel(), p.requires_grad) for p in adapted.parameters()]
     return sum(n for n, trained in counts if trained), sum(n for n, _ in counts)
 
 
-def with_adapter_errors(model: PreTrainedModel, config: LoraConfig) -> nn.Module:
-    """The adapted model; ConfigError where peft finds no layer of a name."""
+@contextmanager
+def naming_layers(config: LoraConfig) -> Iterator[None]:
+    """ConfigError where peft finds no layer of a name, or trl one that must not be adapted."""
     try:
-        return get_peft_model(model, config)
+        yield
     except ValueError as error:
         raise ConfigError(
             f"cannot adapt the layers {config.target_modules!r}: {error}; name the model's own"

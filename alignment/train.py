@@ -31,7 +31,7 @@ from alignment.adapter import (
 from alignment.checkpoints import MarkWhole, close_work, open_work, work_folder
 from alignment.encoding import encode_answers, encode_replay
 from alignment.examples import Example, examples, training_frames
-from alignment.lora import chosen_rank, load_base, lora_config
+from alignment.lora import chosen_rank, load_base, lora_config, naming_layers
 from alignment.objectives import OBJECTIVES
 from alignment.settings import AlignmentSettings
 from alignment.trainer import (
@@ -158,9 +158,9 @@ def _train(
     seed: int,
     on_step: OnStep | None,
 ) -> Trained:
-    base = base_fingerprint(model_path)
-    rank = chosen_rank(model_path, settings)
-    work = work_folder(output)
+    base, work = base_fingerprint(model_path), work_folder(output)
+    with without_library_warnings():
+        rank = chosen_rank(model_path, settings)
     with _closing(work, settings), _staged(output) as folder, without_library_warnings():
         with PartialState().main_process_first():
             before = open_work(work, material.fingerprint(base, settings, seed))
@@ -259,14 +259,17 @@ def _trainer(
         encode_answers(renderer, material.validation, longest),
         replay,
     )
-    return AnswerTrainer(
-        model=model,
-        tokenizer=tokenizer,
-        rows=rows,
-        settings=settings,
-        args=training_arguments(settings, len(rows.answers), work, seed),
-        peft_config=lora_config(settings, rank),
-    )
+    adapter = lora_config(settings, rank)
+    arguments = training_arguments(settings, len(rows.answers), work, seed)
+    with naming_layers(adapter):
+        return AnswerTrainer(
+            model=model,
+            tokenizer=tokenizer,
+            rows=rows,
+            settings=settings,
+            args=arguments,
+            peft_config=adapter,
+        )
 
 
 def _record(step: TrainingStep, steps: list[TrainingStep], on_step: OnStep | None) -> None:

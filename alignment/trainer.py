@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -277,6 +278,11 @@ def training_arguments(
     settings: AlignmentSettings, rows: int, folder: Path, seed: int
 ) -> SFTConfig:
     """TRL's arguments. `folder` takes checkpoints and logs where the settings ask for them."""
+    if settings.report_to == "tensorboard" and find_spec("tensorboard") is None:
+        raise ConfigError(
+            "report_to is 'tensorboard', which is not installed; pip install tensorboard, or set "
+            "alignment.report_to to 'none'"
+        )
     plan = batch_plan(settings)
     steps = settings.epochs * -(-rows // settings.batch)
     every = settings.checkpoint_every

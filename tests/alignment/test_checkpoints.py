@@ -131,6 +131,19 @@ def test_validation_needs_pairs(
         AlignmentSettings(patience=1)
 
 
+def test_a_tracker_that_is_not_installed_is_named(
+    checkpoint: Maker,
+    texts: tuple[str, ...],
+    targets: Targets,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("alignment.trainer.find_spec", lambda name: None)
+    settings = SETTINGS.model_copy(update={"report_to": "tensorboard", "replay_weight": 0})
+    with pytest.raises(ConfigError, match="pip install tensorboard"):
+        align(checkpoint("qwen2"), texts, targets, settings, tmp_path / "adapter", 0)
+
+
 def test_measurements_reach_tensorboard(
     checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
 ) -> None:
