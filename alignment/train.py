@@ -12,11 +12,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from accelerate import PartialState
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 
 from alignment.adapter import (
     CONFIG,
@@ -169,7 +170,7 @@ def _train(
         trainer = _trainer(model_path, material, settings, rank, work, seed)
         trainer.add_callback(MarkWhole(steps))
         model = run_training(trainer, lambda step: _record(step, steps, on_step), before.checkpoint)
-        weights = trainer.accelerator.get_state_dict(trainer.model)
+        weights = cast("dict[str, Tensor]", trainer.accelerator.get_state_dict(trainer.model))
         if _is_first_process():
             save_adapter(model, folder, model_path, base, settings, seed, weights)
     trainer.accelerator.wait_for_everyone()

@@ -194,12 +194,12 @@ class AnswerTrainer(SFTTrainer):
 
     def _agreement(self) -> float:
         rows, answered = self.rows.validation, list[Tensor]()
-        self.model.eval()
+        model = cast("nn.Module", self.model_wrapped).eval()
         for start in range(0, len(rows), VALIDATION_BATCH):
             batch = collate(rows[start : start + VALIDATION_BATCH])
             batch = {k: v.to(self.accelerator.device) for k, v in batch.items()}
             with torch.no_grad():
-                log_p = label_log_probs(self._logits(self.model_wrapped, batch), batch)
+                log_p = label_log_probs(self._logits(model, batch), batch)
             answered.append(log_p.softmax(1)[:, 0].cpu())
         wanted = np.array([row["target_p"] for row in rows])
         sides = [self._of_pairs(p) for p in (torch.cat(answered).double().numpy(), wanted)]
@@ -212,7 +212,7 @@ class AnswerTrainer(SFTTrainer):
 
     def log(self, logs, start_time=None):
         """TRL's log, with the last step's answer loss, replay KL and label mass."""
-        if self.model.training and self.measured:
+        if self.measured and cast("nn.Module", self.model).training:
             names = ("answer_loss", "replay_kl", "label_mass")
             logs |= dict(zip(names, self.measured[-1], strict=True))
         super().log(logs, start_time)

@@ -4,7 +4,9 @@ A planted assembly: outcomes of the embedded model's grammar, and the share of e
 average citizen's planted weights imply. Each objective trains the embedded model on the same pairs;
 the rest is read on pairs of outcomes that were never trained on. KL is from the assembly's choice
 to the model's, in nats; calibration error is the mean over ten equal bins of |share - answer|,
-weighted by their pairs. All have the same rows, steps and learning rate, tuned for none. Intervals are 95 % by Student's t over paired differences of seeds.
+weighted by their pairs. All have the same rows, steps and learning rate, tuned for none. Intervals
+are 95 % by Student's t over paired differences of seeds. A run takes 40 to 47 steps, as the
+quickstart does; after 13 steps soft_sft and sft could not be told apart.
 """
 
 from __future__ import annotations
@@ -93,16 +95,17 @@ def answers(backend: LocalBackend, found: World) -> FloatArray:
 
 def match(q: FloatArray, p: FloatArray) -> Match:
     """Answers q [P] against the assembly's shares p [P]."""
-    sides = [(p, q), (1 - p, 1 - q)]
-    kl = sum(a * (np.log(a.clip(1e-12)) - np.log(b.clip(1e-12))) for a, b in sides).mean()
     shown, wanted = np.concatenate([q, 1 - q]), np.concatenate([p, 1 - p])
+    kl = 2 * np.mean(wanted * (np.log(wanted.clip(1e-12)) - np.log(shown.clip(1e-12))))
     bins = np.minimum((shown * BINS).astype(int), BINS - 1)
     gaps = [abs((shown - wanted)[bins == k].sum()) for k in range(BINS)]
     agreement = float(np.mean((q > 0.5) == (p > 0.5)))
     return Match(float(kl), float(sum(gaps) / len(shown)), agreement)
 
 
-def matches(seeds: int, pairs: int, held_out: int) -> dict[str, list[Match]]:
+def matches(
+    seeds: int, pairs: int, held_out: int, epochs: float, batch: int
+) -> dict[str, list[Match]]:
     """One match a seed for the base and for each objective."""
     found: dict[str, list[Match]] = {name: [] for name in ("base", *COMPARED)}
     for seed in range(seeds):
@@ -111,7 +114,8 @@ def matches(seeds: int, pairs: int, held_out: int) -> dict[str, list[Match]]:
         for name in COMPARED:
             settings = AlignmentSettings(
                 objective=name,  # type: ignore[arg-type]
-                epochs=5,
+                epochs=epochs,
+                batch=batch,
                 replay_weight=0,
             )
             with tempfile.TemporaryDirectory() as folder:
@@ -218,7 +222,7 @@ def costs(pairs: int) -> Iterator[Target]:
 
 def measure(quick: bool) -> Iterator[Target]:
     """Everything; quick: three seeds, half the pairs."""
-    yield from differences(matches(3, 40, 120) if quick else matches(5, 150, 300))
+    yield from differences(matches(3, 40, 120, 4, 8) if quick else matches(5, 150, 300, 5, 32))
     yield from costs(16 if quick else 150)
 
 
