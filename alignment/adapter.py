@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
 
 from alignment.settings import AlignmentSettings
 from plenary.errors import DataError
@@ -38,8 +39,14 @@ class AdapterManifest(BaseModel):
 class Savable(Protocol):
     """The part of a PEFT model that saving needs."""
 
-    def save_pretrained(self, save_directory: str, *, safe_serialization: bool) -> None:
-        """Write the adapter's configuration and weights."""
+    def save_pretrained(
+        self,
+        save_directory: str,
+        *,
+        safe_serialization: bool,
+        state_dict: dict[str, Tensor] | None,
+    ) -> None:
+        """Write the adapter's configuration and weights, taken from `state_dict` if given."""
         ...
 
 
@@ -77,9 +84,13 @@ def save_adapter(
     base_sha256: str,
     settings: AlignmentSettings,
     seed: int,
+    weights: dict[str, Tensor] | None = None,
 ) -> AdapterManifest:
-    """Write an adapted model's adapter and manifest to an existing folder."""
-    model.save_pretrained(str(folder), safe_serialization=True)
+    """Write an adapted model's adapter and manifest to an existing folder.
+
+    weights: the model's state where it is spread over processes and was gathered.
+    """
+    model.save_pretrained(str(folder), safe_serialization=True, state_dict=weights)
     (folder / "README.md").unlink(missing_ok=True)
     _make_config_repeatable(folder / CONFIG, base)
     manifest = AdapterManifest(
@@ -107,7 +118,7 @@ def check_adapter(folder: Path, base: Path) -> AdapterManifest:
 
     Raises DataError when a file is missing, altered or pickled, or when the base weights differ.
     """
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     for file in sorted(folder.iterdir()):
         if file.suffix in PICKLES:
             raise DataError(f"pickled file {file.name!r} in {str(folder)!r}; use safetensors only")
@@ -126,7 +137,8 @@ def check_adapter(folder: Path, base: Path) -> AdapterManifest:
     return manifest
 
 
-def _read_manifest(folder: Path) -> AdapterManifest:
+def read_manifest(folder: Path) -> AdapterManifest:
+    """The manifest in an adapter folder; DataError when it is missing or cannot be read."""
     path = folder / MANIFEST
     try:
         return AdapterManifest.model_validate_json(path.read_text(encoding="utf-8"))

@@ -8,15 +8,15 @@ from typing import NamedTuple, TypedDict
 from alignment.examples import Example
 from evaluation.frames import LABELS
 from plenary.chat.base import Conversation
-from plenary.chat.rendering import AnswerTokens, ChatRenderer
-from plenary.errors import BackendError, DataError
+from plenary.chat.rendering import ChatRenderer
+from plenary.errors import DataError
 
 
 class AnswerRow(TypedDict):
-    """One forced choice up to its answer: label_ids are the tokens that say A and B there."""
+    """One forced choice up to its answer: label_ids are the tokens that say each label there."""
 
     input_ids: list[int]
-    label_ids: list[int]
+    label_ids: list[list[int]]
     target_p: float
     weight: float
 
@@ -32,16 +32,16 @@ def encode_answers(
     renderer: ChatRenderer, rows: Sequence[Example], longest: int
 ) -> list[AnswerRow]:
     """Token rows cut where the answer starts; DataError when one exceeds `longest` tokens."""
-    prompts = renderer.answer_prompts([row.messages for row in rows], LABELS)
-    return [
-        AnswerRow(
-            input_ids=_fitting(ids.tolist(), longest),
-            label_ids=_single_tokens(answer),
-            target_p=row.p_first,
-            weight=row.weight,
-        )
-        for row, ids, answer in zip(rows, prompts.rows, prompts.answers, strict=True)
-    ]
+    return [_answer_row(renderer, row, longest) for row in rows]
+
+
+def _answer_row(renderer: ChatRenderer, row: Example, longest: int) -> AnswerRow:
+    (ids,), (answer,) = renderer.answer_prompts([row.messages], row.labels)
+    labels = [list(tokens) for tokens in answer.labels[:2]]
+    _fitting([*ids.tolist(), *max(labels, key=len)], longest)
+    return AnswerRow(
+        input_ids=ids.tolist(), label_ids=labels, target_p=row.p_first, weight=row.weight
+    )
 
 
 def encode_replay(
@@ -64,15 +64,6 @@ def _replay_row(renderer: ChatRenderer, conversation: Conversation, longest: int
     prompts = renderer.answer_prompts([conversation[:-1]], (reply, other))
     kept = prompts.answers[0].labels[0]
     return ReplayRow(_fitting([*prompts.rows[0].tolist(), *kept], longest), len(kept) + 1)
-
-
-def _single_tokens(answer: AnswerTokens) -> list[int]:
-    if any(len(tokens) > 1 for tokens in answer.labels):
-        raise BackendError(
-            f"labels {LABELS!r} are {answer.labels!r} to this tokenizer; "
-            "training needs one token a label, use another checkpoint"
-        )
-    return [tokens[0] for tokens in answer.labels]
 
 
 def _fitting(ids: list[int], longest: int) -> list[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.frames import FRAMES, Frame, question
+from evaluation.frames import FRAMES, LABELS, Frame, question
 from plenary.chat.base import Conversation
 from plenary.errors import ConfigError, DataError
 from plenary.preferences import BoolArray, Targets
@@ -20,16 +20,22 @@ class Example:
     messages: the forced choice as asked.
     p_first: target probability that the outcome shown first (label A) is chosen.
     weight: relative weight; the mean over all examples is 1.
+    labels: what answers the first outcome, the second, and none of them where that is offered; the
+    target gives the last nothing.
     """
 
     messages: Conversation
     p_first: float
     weight: float
+    labels: tuple[str, ...] = LABELS
 
 
 def training_frames(names: Sequence[str]) -> list[Frame]:
-    """The frames with the given ids; ConfigError for one that is unknown or kept for evaluation."""
-    trainable = [name for name, frame in FRAMES.items() if frame.trainable]
+    """The frames with the given ids; ConfigError for one that cannot be trained on.
+
+    That is one kept for evaluation, or one that asks for reasons first: targets hold no reasons.
+    """
+    trainable = [f.id for f in FRAMES.values() if f.trainable and f.after_reasoning is None]
     for name in names:
         if name not in trainable:
             raise ConfigError(f"frame {name!r} cannot be trained on; use {', '.join(trainable)}")
@@ -48,8 +54,8 @@ def examples(texts: Sequence[str], targets: Targets, frames: Sequence[Frame]) ->
         a, b = texts[int(targets.pairs[k, 0])], texts[int(targets.pairs[k, 1])]
         p, weight = float(targets.p[k]), float(targets.weight[k] / scale)
         for frame in frames:
-            built.append(Example(question(frame, a, b), p, weight))
-            built.append(Example(question(frame, b, a), 1.0 - p, weight))
+            built.append(Example(question(frame, a, b), p, weight, frame.labels))
+            built.append(Example(question(frame, b, a), 1.0 - p, weight, frame.labels))
     return built
 
 

@@ -19,11 +19,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from alignment.adapter import check_adapter
+from alignment.batches import pad_left
 from alignment.encoding import ReplayRow, encode_replay
-from alignment.soft_sft import pad_left, without_library_warnings
+from alignment.trainer import without_library_warnings
 from plenary.chat.base import Conversation
 from plenary.chat.local import load_model, load_tokenizer
 from plenary.chat.rendering import ChatRenderer
+from plenary.chat.settings import LocalSettings
 from plenary.preferences import FloatArray, IntArray
 
 ROWS = 16
@@ -52,7 +54,9 @@ class LiveModel:
         check_adapter(adapter, path)
         with without_library_warnings():
             self.model = PeftModel.from_pretrained(
-                load_model(path, device=device), str(adapter), is_trainable=trainable
+                load_model(path, settings=LocalSettings(device=device)),
+                str(adapter),
+                is_trainable=trainable,
             )
         self.model.eval()
         self.tokenizer = load_tokenizer(path)

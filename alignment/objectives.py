@@ -1,25 +1,83 @@
-"""What the targets become before training: the objectives, by name."""
+"""What is learned from the targets: how they become answers, and the loss on the labels.
+
+Shapes: B rows; column 0 is the label of the outcome shown first, column 1 the other one. The pair
+losses are those of TRL's `DPOTrainer` on a completion that is the label alone; there both
+answers are read from one pass over their common prompt, and each row can carry its weight.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from plenary.preferences import Targets
 
-Objective = Callable[[Targets], Targets]
+Shape = Callable[[Targets, np.random.Generator], Targets]
+# log P of both labels [B, 2] for the model and for its base, target p [B], beta -> loss [B], nats
+RowLoss = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
 
-def vote_shares(targets: Targets) -> Targets:
-    """The targets as they are: cross-entropy to the assembly's distribution."""
+def vote_shares(targets: Targets, rng: np.random.Generator) -> Targets:
+    """The targets as they are: the assembly's distribution."""
     return targets
 
 
-def majority_answers(targets: Targets) -> Targets:
+def majority_answers(targets: Targets, rng: np.random.Generator) -> Targets:
     """Each pair's majority answer with certainty; ties (p = 0.5) teach nothing and get weight 0."""
     weight = np.where(targets.p == 0.5, 0.0, targets.weight)
     return Targets(targets.pairs, (targets.p > 0.5).astype(np.float64), weight)
 
 
-OBJECTIVES: dict[str, Objective] = {"soft_sft": vote_shares, "sft": majority_answers}
+def sampled_answers(targets: Targets, rng: np.random.Generator) -> Targets:
+    """One answer a pair, drawn from its shares."""
+    drawn = rng.random(len(targets.p)) < targets.p
+    return Targets(targets.pairs, drawn.astype(np.float64), targets.weight)
+
+
+def decisive_answers(targets: Targets, rng: np.random.Generator) -> Targets:
+    """Majority answers; a pair's weight falls with |2p - 1| to 0 at a tie."""
+    hard = majority_answers(targets, rng)
+    return Targets(hard.pairs, hard.p, targets.weight * np.abs(2 * targets.p - 1))
+
+
+def cross_entropy(log_p: Tensor, base: Tensor, target_p: Tensor, beta: float) -> Tensor:
+    """-(p log P(first) + (1 - p) log P(second)), over the whole vocabulary."""
+    return -(target_p * log_p[:, 0] + (1 - target_p) * log_p[:, 1])
+
+
+def _gain(log_p: Tensor, base: Tensor, target_p: Tensor) -> Tensor:
+    """How far the log odds of the preferred label [B] rose above the base model's."""
+    gained = log_p - base
+    return (2 * target_p - 1) * (gained[:, 0] - gained[:, 1])
+
+
+def dpo_loss(log_p: Tensor, base: Tensor, target_p: Tensor, beta: float) -> Tensor:
+    """Rafailov et al. (2023) [rafailov2023], equation 7; target_p is 0 or 1."""
+    return -logsigmoid(beta * _gain(log_p, base, target_p))
+
+
+def ipo_loss(log_p: Tensor, base: Tensor, target_p: Tensor, beta: float) -> Tensor:
+    """Azar et al. (2023) [azar2023], equation 17; target_p is 0 or 1, beta their tau."""
+    return (_gain(log_p, base, target_p) - 1 / (2 * beta)) ** 2
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """How targets become answers, the loss, and whether it looks at the base model's answers."""
+
+    shape: Shape
+    loss: RowLoss
+    against_base: bool = False
+
+
+OBJECTIVES: dict[str, Objective] = {
+    "soft_sft": Objective(vote_shares, cross_entropy),
+    "sft": Objective(majority_answers, cross_entropy),
+    "sft_sampled": Objective(sampled_answers, cross_entropy),
+    "dpo": Objective(decisive_answers, dpo_loss, against_base=True),
+    "ipo": Objective(decisive_answers, ipo_loss, against_base=True),
+}

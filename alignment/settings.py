@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class AlignmentSettings(BaseModel):
@@ -15,20 +15,46 @@ class AlignmentSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    objective: Literal["soft_sft", "sft"] = Field(
+    objective: Literal["soft_sft", "sft", "sft_sampled", "dpo", "ipo"] = Field(
         default="soft_sft",
-        description="soft_sft matches the vote shares, sft the majority's answer",
+        description="soft_sft matches the vote shares; sft takes the majority's answer, "
+        "sft_sampled one drawn from the shares; dpo and ipo prefer the majority's answer, "
+        "contested pairs weighing less",
+    )
+    beta: float = Field(
+        default=0.1, gt=0, description="dpo and ipo: how strongly the base model holds back"
     )
     frames: tuple[str, ...] = Field(
         default=("plain",),
         min_length=1,
         description="question frames trained on; every pair is asked in each",
     )
-    rank: int = Field(
-        default=8, ge=1, description="LoRA rank on every linear layer but the output layer"
+    variant: Literal["lora", "rslora", "dora", "qlora"] = Field(
+        default="lora",
+        description="lora; rslora scales by alpha / sqrt(rank); dora trains lengths apart from "
+        "directions; qlora is lora on a base in 4 bits and needs bitsandbytes",
+    )
+    rank: int = Field(default=8, ge=1, description="rank of the adapter's two factors")
+    trainable_fraction: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="if set, the rank is the largest that trains at most this share of the model's "
+        "parameters, and `rank` is not used",
     )
     alpha: int = Field(
         default=16, ge=1, description="LoRA scale; the update is multiplied by alpha / rank"
+    )
+    targets: tuple[str, ...] = Field(
+        default=("all-linear",),
+        min_length=1,
+        description="names of the layers adapted; all-linear is each but the output layer",
+    )
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        default="auto", description="auto is bf16 on a GPU that has it, float32 elsewhere"
+    )
+    gradient_checkpointing: bool = Field(
+        default=False, description="less memory, about a fifth more time, the same result"
     )
     learning_rate: float = Field(default=3e-3, gt=0, description="peak AdamW learning rate")
     warmup: float = Field(
@@ -38,7 +64,15 @@ class AlignmentSettings(BaseModel):
         description="share of the steps with rising learning rate; cosine decay after",
     )
     batch: int = Field(
-        default=32, ge=1, description="rows a step; a row is one pair in one order and frame"
+        default=32,
+        ge=1,
+        description="rows a step over all processes; a row is one pair in one order and frame",
+    )
+    micro_batch: int | None = Field(
+        default=None,
+        ge=1,
+        description="rows computed together in one process, gradients added up to `batch`; none "
+        "takes them all at once",
     )
     epochs: float = Field(default=2.0, gt=0, description="passes over the rows")
     replay_weight: float = Field(
@@ -47,3 +81,37 @@ class AlignmentSettings(BaseModel):
         description="weight of KL(base || model) on replay text, nats a position; 0 is off",
     )
     replay_rows: int = Field(default=8, ge=1, description="replay conversations a step")
+    rest_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of KL(base || model) at the answer with both labels taken as one "
+        "word: holds everything but the preference; 0 is off",
+    )
+    checkpoint_every: int = Field(
+        default=0,
+        ge=0,
+        description="steps between checkpoints, from which a killed run goes on; 0 writes none",
+    )
+    patience: int = Field(
+        default=0,
+        ge=0,
+        description="checkpoints without better agreement on the validation pairs before training "
+        "stops; the best one is kept; 0 trains to the end on all pairs",
+    )
+    validation: float = Field(
+        default=0.15,
+        gt=0,
+        lt=1,
+        description="share of the pairs kept for validation when patience is above 0",
+    )
+    report_to: Literal["none", "tensorboard"] = Field(
+        default="none", description="where each step's measurements go beside the result"
+    )
+
+    @model_validator(mode="after")
+    def _patience_needs_checkpoints(self) -> Self:
+        if self.patience and not self.checkpoint_every:
+            raise ValueError(
+                f"patience is {self.patience} and checkpoint_every 0; set the steps between looks"
+            )
+        return self

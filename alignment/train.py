@@ -2,52 +2,62 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import os
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
+from accelerate import PartialState
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 
 from alignment.adapter import (
     CONFIG,
     MANIFEST,
     WEIGHTS,
+    AdapterManifest,
     base_fingerprint,
     check_adapter,
+    read_manifest,
     save_adapter,
 )
+from alignment.checkpoints import MarkWhole, close_work, open_work, work_folder
 from alignment.encoding import encode_answers, encode_replay
 from alignment.examples import Example, examples, training_frames
+from alignment.lora import chosen_rank, load_base, lora_config, naming_layers
 from alignment.objectives import OBJECTIVES
 from alignment.settings import AlignmentSettings
-from alignment.soft_sft import (
+from alignment.trainer import (
+    AnswerTrainer,
     OnStep,
     Replay,
-    SoftSFTTrainer,
+    TrainingRows,
     TrainingStep,
-    lora,
+    in_bf16,
     run_training,
     training_arguments,
-    without_dropout,
     without_library_warnings,
 )
 from plenary.chat.base import Conversation
-from plenary.chat.local import LocalBackend, load_model, load_tokenizer
+from plenary.chat.local import LocalBackend, load_tokenizer
 from plenary.chat.rendering import ChatRenderer
 from plenary.errors import ConfigError, ConvergenceError, DataError
-from plenary.preferences import Targets
+from plenary.preferences import BoolArray, Targets
+from plenary.seeding import generator
 
 EDGE = 10  # loss_first and loss_last average a tenth of the steps each: one batch alone is noise
 
 
 class AlignmentResult(BaseModel):
-    """What a training run did. Losses are answer cross-entropies in nats, lower is better."""
+    """What a training run did. Losses are the objective's, in nats, lower is better."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,20 +67,47 @@ class AlignmentResult(BaseModel):
     objective: str = Field(description="training objective")
     rows: int = Field(description="training rows: pairs x frames x 2 orders")
     steps: int = Field(description="optimizer steps")
+    resumed_at: int = Field(description="steps taken before this process; 0 is a run in one go")
+    rank: int = Field(description="rank of the adapter")
     parameters: int = Field(description="trained parameters")
+    trained_share: float = Field(description="trained parameters as a share of the whole model's")
     seconds: float = Field(description="wall time, loading included")
     loss_first: float = Field(description="mean loss of the first tenth of the steps")
     loss_last: float = Field(description="mean loss of the last tenth of the steps")
-    loss_floor: float = Field(description="entropy of the targets: the loss of a perfect match")
+    loss_floor: float = Field(
+        description="entropy of the answers trained on: the cross-entropy of a perfect match"
+    )
     replay_kl_last: float = Field(description="KL(base || model) on replay text, nats, last tenth")
     mass_last: float = Field(description="mean probability of both labels together, last tenth")
+    validation_agreement: float | None = Field(
+        description="best share of validation pairs on the assembly's side; none without patience"
+    )
 
 
 class Material(NamedTuple):
     """What a run trains on, before any model is opened."""
 
     rows: list[Example]
+    validation: list[Example]
     replay: Sequence[Conversation]
+
+    def fingerprint(self, base: str, settings: AlignmentSettings, seed: int) -> str:
+        """Hash of all that the adapter depends on."""
+        rows = [(r.messages, r.p_first, r.weight, r.labels) for r in (*self.rows, *self.validation)]
+        everything = [base, settings.model_dump(mode="json"), seed, rows, list(self.replay)]
+        return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
+
+
+class Trained(NamedTuple):
+    """What training leaves behind beside the adapter's files."""
+
+    manifest: AdapterManifest
+    steps: list[TrainingStep]
+    resumed_at: int
+    rank: int
+    parameters: int
+    total: int
+    validation_agreement: float | None
 
 
 def align(
@@ -90,28 +127,61 @@ def align(
     which the model is kept where it is: on its next token when the last message is the user's, on
     every token of the last message when it is the assistant's. `output` appears whole or not at
     all; an adapter already there is replaced. The same inputs and seed give the same weights on one
-    machine.
+    machine. With `checkpoint_every`, a run that was killed goes on from its last checkpoint when it
+    is called again with the same arguments. Under `accelerate launch` every process calls this.
     """
     started = time.monotonic()
-    material = _material(texts, targets, settings, replay)
-    base_sha256 = base_fingerprint(model_path)
-    with _staged(output) as folder, without_library_warnings():
-        trainer = _trainer(model_path, material, settings, folder, seed)
-        steps: list[TrainingStep] = []
-        model = run_training(trainer, lambda step: _record(step, steps, on_step))
-        manifest = save_adapter(model, folder, model_path, base_sha256, settings, seed)
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    material = _material(texts, targets, settings, replay, seed)
+    trained = _train(model_path, material, settings, output, seed, on_step)
     return AlignmentResult(
         adapter=output,
-        adapter_sha256=manifest.files[WEIGHTS],
-        base_sha256=base_sha256,
+        adapter_sha256=trained.manifest.files[WEIGHTS],
+        base_sha256=trained.manifest.base_sha256,
         objective=settings.objective,
         rows=len(material.rows),
-        steps=len(steps),
-        parameters=trained,
+        steps=len(trained.steps),
+        resumed_at=trained.resumed_at,
+        rank=trained.rank,
+        parameters=trained.parameters,
+        trained_share=trained.parameters / trained.total,
         seconds=time.monotonic() - started,
         loss_floor=_entropy(material.rows),
-        **_edges(steps),
+        validation_agreement=trained.validation_agreement,
+        **_edges(trained.steps),
+    )
+
+
+def _train(
+    model_path: Path,
+    material: Material,
+    settings: AlignmentSettings,
+    output: Path,
+    seed: int,
+    on_step: OnStep | None,
+) -> Trained:
+    base, work = base_fingerprint(model_path), work_folder(output)
+    with without_library_warnings():
+        rank = chosen_rank(model_path, settings)
+    with _closing(work, settings), _staged(output) as folder, without_library_warnings():
+        with PartialState().main_process_first():
+            before = open_work(work, material.fingerprint(base, settings, seed))
+        steps = before.steps
+        resumed_at = len(steps)
+        trainer = _trainer(model_path, material, settings, rank, work, seed)
+        trainer.add_callback(MarkWhole(steps))
+        model = run_training(trainer, lambda step: _record(step, steps, on_step), before.checkpoint)
+        weights = cast("dict[str, Tensor]", trainer.accelerator.get_state_dict(trainer.model))
+        if _is_first_process():
+            save_adapter(model, folder, model_path, base, settings, seed, weights)
+    trainer.accelerator.wait_for_everyone()
+    return Trained(
+        read_manifest(output),
+        steps,
+        resumed_at,
+        rank,
+        sum(p.numel() for p in model.parameters() if p.requires_grad),
+        model.num_parameters(),
+        trainer.state.best_metric if settings.patience else None,
     )
 
 
@@ -127,36 +197,80 @@ def _material(
     targets: Targets,
     settings: AlignmentSettings,
     replay: Sequence[Conversation],
+    seed: int,
 ) -> Material:
     if settings.replay_weight > 0 and not replay:
         raise ConfigError(
             f"replay_weight is {settings.replay_weight!r} and there is no replay text; "
             "give `replay` or set it to 0"
         )
-    shaped = OBJECTIVES[settings.objective](targets)
-    return Material(examples(texts, shaped, training_frames(settings.frames)), replay)
+    frames = training_frames(settings.frames)
+    kept = _validation_pairs(targets, settings, seed)
+    shape = OBJECTIVES[settings.objective].shape
+    shaped = shape(_without(targets, kept), generator(seed, "alignment", "answers"))
+    return Material(
+        examples(texts, shaped, frames),
+        examples(texts, _without(targets, ~kept), frames) if kept.any() else [],
+        replay,
+    )
+
+
+def _validation_pairs(targets: Targets, settings: AlignmentSettings, seed: int) -> BoolArray:
+    """Mask [P] of the pairs that decide when to stop: drawn among those with votes and a side."""
+    kept = np.zeros(len(targets.p), dtype=bool)
+    if settings.patience:
+        able = np.flatnonzero((targets.weight > 0) & (targets.p != 0.5))
+        count = round(settings.validation * len(able))
+        if not 0 < count < len(able):
+            raise ConfigError(
+                f"validation {settings.validation!r} of {len(able)!r} pairs is {count!r}; "
+                "change it, or set patience to 0"
+            )
+        rng = generator(seed, "alignment", "validation")
+        kept[rng.choice(able, size=count, replace=False)] = True
+    return kept
+
+
+def _without(targets: Targets, left_out: BoolArray) -> Targets:
+    """The same pairs, those left out with weight 0."""
+    if len(left_out) != len(targets.weight) or not left_out.any():
+        return targets
+    return Targets(targets.pairs, targets.p, np.where(left_out, 0.0, targets.weight))
 
 
 def _trainer(
-    model_path: Path, material: Material, settings: AlignmentSettings, folder: Path, seed: int
-) -> SoftSFTTrainer:
-    model, tokenizer = load_model(model_path), load_tokenizer(model_path)
+    model_path: Path,
+    material: Material,
+    settings: AlignmentSettings,
+    rank: int,
+    work: Path,
+    seed: int,
+) -> AnswerTrainer:
+    tokenizer = load_tokenizer(model_path)
     renderer = ChatRenderer(tokenizer)
+    model = load_base(model_path, settings, bf16=in_bf16(settings))
     config = model.config.get_text_config()
     longest = getattr(config, "max_position_embeddings", None) or sys.maxsize
-    rows = encode_answers(renderer, material.rows, longest)
     replay = None
     if settings.replay_weight > 0:
         encoded = encode_replay(renderer, material.replay, longest)
         replay = Replay(encoded, settings.replay_weight, settings.replay_rows, seed)
-    return SoftSFTTrainer(
-        model=without_dropout(model),
-        tokenizer=tokenizer,
-        rows=rows,
-        replay=replay,
-        args=training_arguments(settings, len(rows), folder, seed),
-        peft_config=lora(settings),
+    rows = TrainingRows(
+        encode_answers(renderer, material.rows, longest),
+        encode_answers(renderer, material.validation, longest),
+        replay,
     )
+    adapter = lora_config(settings, rank)
+    arguments = training_arguments(settings, len(rows.answers), work, seed)
+    with naming_layers(adapter):
+        return AnswerTrainer(
+            model=model,
+            tokenizer=tokenizer,
+            rows=rows,
+            settings=settings,
+            args=arguments,
+            peft_config=adapter,
+        )
 
 
 def _record(step: TrainingStep, steps: list[TrainingStep], on_step: OnStep | None) -> None:
@@ -187,12 +301,36 @@ def _entropy(rows: Sequence[Example]) -> float:
     return float(-(weight[:, None] * p * np.log(np.where(p > 0, p, 1.0))).sum() / weight.sum())
 
 
+def _is_first_process() -> bool:
+    """Whether this process writes; launchers give each one its number."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def _closing(work: Path, settings: AlignmentSettings) -> Iterator[None]:
+    """Delete the work folder at the end, unless checkpoints in it let a cut-off run go on."""
+    try:
+        yield
+    except ConvergenceError:
+        close_work(work, keep_logs=False)
+        raise
+    except BaseException:
+        if not settings.checkpoint_every:
+            close_work(work, keep_logs=False)
+        raise
+    if _is_first_process():
+        close_work(work, keep_logs=settings.report_to != "none")
+
+
 @contextmanager
 def _staged(output: Path) -> Iterator[Path]:
     """A folder beside `output` that takes its place when the block ends well, else vanishes."""
     if output.exists() and not _replaceable(output):
         raise DataError(f"{str(output)!r} exists and is no adapter; choose another output folder")
     folder = output.with_name(output.name + ".partial")
+    if not _is_first_process():
+        yield folder
+        return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:

@@ -11,7 +11,7 @@ comparison with its rivals is in docs/references.md, fitting.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from scipy import sparse, special
@@ -20,7 +20,7 @@ from scipy.sparse.linalg import cg
 
 from assembly.electorate import Electorate, stratum_shares
 from evaluation.connectivity import components
-from evaluation.links import tails
+from evaluation.links import normal_tails
 from evaluation.thurstonian import FitSettings
 from plenary.errors import ConvergenceError, DataError
 from plenary.preferences import FloatArray, IntArray
@@ -149,12 +149,32 @@ def _lapse(cells: _Cells, theta: FloatArray, log_lapse: float, settings: FitSett
     leads, losses = cells.design @ theta, cells.trials - cells.wins
 
     def depth(at: float) -> float:
-        tail = tails(leads, at)
+        tail = _tails(leads, at)
         away = (at - np.log(settings.lapse_median)) / settings.lapse_spread
         return float(away**2 / 2 - cells.wins @ tail.log_first - losses @ tail.log_second)
 
     bounds = (log_lapse - 1, min(log_lapse + 1, HIGHEST_LOG_LAPSE))
-    return float(minimize_scalar(depth, bounds=bounds, options={"xatol": 0.01}).x)
+    return float(cast("float", minimize_scalar(depth, bounds=bounds, options={"xatol": 0.01})["x"]))
+
+
+class _Tails(NamedTuple):
+    """Per cell [N]: log P(first), log P(second), and by how much each grows with its own lead."""
+
+    log_first: FloatArray
+    log_second: FloatArray
+    up: FloatArray
+    down: FloatArray
+
+
+def _tails(leads: FloatArray, log_lapse: float) -> _Tails:
+    """Tails at signed leads; the link itself knows the smaller and the larger side only."""
+    tail, ahead = normal_tails(np.abs(leads), log_lapse), leads >= 0
+    return _Tails(
+        np.where(ahead, tail.log_large, tail.log_small),
+        np.where(ahead, tail.log_small, tail.log_large),
+        np.where(ahead, tail.slope_large, tail.slope_small),
+        np.where(ahead, tail.slope_small, tail.slope_large),
+    )
 
 
 class _Step(NamedTuple):
@@ -169,11 +189,11 @@ def _step(cells: _Cells, theta: FloatArray, prior: _Prior, log_lapse: float) -> 
     precision = _precision(prior, cells)
 
     def height(at: FloatArray) -> float:
-        tail = tails(cells.design @ at, log_lapse)
+        tail = _tails(cells.design @ at, log_lapse)
         losses = cells.trials - cells.wins
         return float(cells.wins @ tail.log_first + losses @ tail.log_second - precision @ at**2 / 2)
 
-    tail = tails(cells.design @ theta, log_lapse)
+    tail = _tails(cells.design @ theta, log_lapse)
     score = cells.wins * tail.up - (cells.trials - cells.wins) * tail.down
     gradient = cells.design.T @ score - precision * theta
     weight = sparse.diags_array(cells.trials * tail.up * tail.down)

@@ -18,7 +18,7 @@ from assembly.consensus import Consensus
 from evaluation.elicitation import elicit
 from evaluation.frames import FRAMES, Frame, frame
 from plenary.app import workspace as ws
-from plenary.app.models import EMBEDDED, checkpoint_path
+from plenary.app.models import EMBEDDED, checkpoint_path, citizens_models
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
 from plenary.chat.cache import CachedBackend, SqliteStore
@@ -108,7 +108,8 @@ def side_of(space: Workspace, decided: Consensus, *, held: bool) -> Targets:
 
 def _unprompted(space: Workspace, assembly: Targets) -> Targets:
     """The citizens' model without a persona on the training pairs; recorded calls are reused."""
-    model: BudgetedBackend = space.model(space.config.citizens_model)
+    models = citizens_models(space.config)
+    model: BudgetedBackend = space.model(max(models, key=lambda spec: models[spec]))
     with SqliteStore(space.file(ws.CALLS)) as store:
         answers = asyncio.run(
             elicit(

@@ -33,7 +33,7 @@ from alignment.settings import AlignmentSettings
 from alignment.sweep import REFERENCE, DoseSummary, SweepTable, sweep_table
 from assembly.ballots import AFTER
 from assembly.consensus import consensus
-from personas.margins import attribute
+from census_data.cells import cells_of
 from plenary.app.laboratory import FOLDER, REPLAY, laboratory, side_of
 from plenary.app.pipeline import code_hash
 from plenary.app.records import ConsensusRecord, read_record, write_record
@@ -118,7 +118,7 @@ def sweep(space: Workspace, request: SweepRequest, tell: Tell) -> SweepTable:
 
 def strata_of(space: Workspace, by: str) -> dict[str, BoolArray]:
     """Citizens [C] of each stratum of an attribute that holds enough of them."""
-    column = attribute(space.population, by)
+    column = cells_of(space.population, by)
     rows = {int(row): k for k, row in enumerate(space.population.row_id)}
     codes = column.codes[[rows[persona.row_id] for persona in space.panel]]
     found = {

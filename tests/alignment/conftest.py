@@ -14,26 +14,26 @@ from alignment.arms import Evidence
 from alignment.encoding import encode_answers, encode_replay
 from alignment.examples import examples, training_frames
 from alignment.experiment import Laboratory
+from alignment.lora import load_base, lora_config
 from alignment.retention import Margins
 from alignment.retention_sets import Document, Item, RetentionSet
 from alignment.settings import AlignmentSettings
-from alignment.soft_sft import (
+from alignment.trainer import (
+    AnswerTrainer,
     Replay,
-    SoftSFTTrainer,
-    lora,
+    TrainingRows,
     training_arguments,
-    without_dropout,
     without_library_warnings,
 )
 from evaluation.comparison import ComparisonSettings
 from evaluation.frames import FRAMES
 from plenary.chat.base import Conversation, Message
-from plenary.chat.local import load_model, load_tokenizer
+from plenary.chat.local import load_tokenizer
 from plenary.chat.rendering import ChatRenderer
 from plenary.preferences import Targets
 
 LONGEST = 1024
-TrainerMaker = Callable[[Path, AlignmentSettings], SoftSFTTrainer]
+TrainerMaker = Callable[[Path, AlignmentSettings], AnswerTrainer]
 
 
 @pytest.fixture
@@ -72,19 +72,19 @@ def replay() -> list[Conversation]:
 def make_trainer(
     tmp_path: Path, texts: tuple[str, ...], targets: Targets, replay: list[Conversation]
 ) -> TrainerMaker:
-    def make(path: Path, settings: AlignmentSettings) -> SoftSFTTrainer:
+    def make(path: Path, settings: AlignmentSettings) -> AnswerTrainer:
         renderer = ChatRenderer(load_tokenizer(path))
         frames = training_frames(settings.frames)
         rows = encode_answers(renderer, examples(texts, targets, frames), LONGEST)
         kept = encode_replay(renderer, replay, LONGEST)
         with without_library_warnings():
-            return SoftSFTTrainer(
-                model=without_dropout(load_model(path)),
+            return AnswerTrainer(
+                model=load_base(path, settings, bf16=False),
                 tokenizer=load_tokenizer(path),
-                rows=rows,
-                replay=Replay(kept, settings.replay_weight, settings.replay_rows, seed=0),
+                rows=TrainingRows(rows, [], Replay(kept, settings.replay_weight, 8, seed=0)),
+                settings=settings,
                 args=training_arguments(settings, len(rows), tmp_path / "trainer", 0),
-                peft_config=lora(settings),
+                peft_config=lora_config(settings, settings.rank),
             )
 
     return make

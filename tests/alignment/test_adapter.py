@@ -22,7 +22,9 @@ from plenary.errors import DataError
 class Stub:
     """Writes what PEFT writes."""
 
-    def save_pretrained(self, save_directory: str, *, safe_serialization: bool) -> None:
+    def save_pretrained(
+        self, save_directory: str, *, safe_serialization: bool, state_dict: object
+    ) -> None:
         assert safe_serialization
         folder = Path(save_directory)
         config = {"target_modules": ["v_proj", "q_proj"], "base_model_name_or_path": "relative"}

@@ -11,7 +11,7 @@ from evaluation.frames import FRAMES, question
 from plenary.chat.base import Conversation, Message
 from plenary.chat.local import load_tokenizer
 from plenary.chat.rendering import ChatRenderer
-from plenary.errors import BackendError, DataError
+from plenary.errors import DataError
 
 ROW = Example(question(FRAMES["plain"], "it saves lives", "a clinic opens"), 0.75, 1.5)
 LONGEST = 1024
@@ -24,7 +24,7 @@ def test_rows_stop_where_the_label_stands(checkpoint: Callable[[str], Path], nam
     for letter, token in zip("AB", row["label_ids"], strict=True):
         messages = [m._asdict() for m in (*ROW.messages, Message("assistant", letter))]
         whole = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False)
-        assert list(whole)[: len(row["input_ids"]) + 1] == [*row["input_ids"], token]
+        assert list(whole)[: len(row["input_ids"]) + 1] == [*row["input_ids"], *token]
     assert (row["target_p"], row["weight"]) == (0.75, 1.5)
 
 
@@ -56,11 +56,3 @@ def test_prompts_longer_than_the_model_are_refused(
         encode_replay(renderer, replay, 9)
     with pytest.raises(DataError, match="no message"):
         encode_replay(renderer, [()], LONGEST)
-
-
-def test_labels_of_several_tokens_are_refused(
-    checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("alignment.encoding.LABELS", ("first", "second"))
-    with pytest.raises(BackendError, match="one token a label"):
-        encode_answers(ChatRenderer(load_tokenizer(checkpoint("qwen2"))), [ROW], LONGEST)

@@ -11,8 +11,8 @@ from safetensors.numpy import load_file, save_file
 
 from alignment.adapter import WEIGHTS, check_adapter
 from alignment.settings import AlignmentSettings
-from alignment.soft_sft import TrainingStep
 from alignment.train import align, open_aligned
+from alignment.trainer import TrainingStep
 from evaluation.frames import FRAMES, LABELS, question
 from plenary.chat.base import Conversation
 from plenary.chat.local import LocalBackend

@@ -1,0 +1,120 @@
+"""Door to peft: the adapter's variant, its rank, and the base it is put on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast
+
+import torch
+import transformers
+from peft import LoraConfig, get_peft_model
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+
+from alignment.settings import AlignmentSettings
+from plenary.errors import BackendError, ConfigError
+
+
+def lora_config(settings: AlignmentSettings, rank: int) -> LoraConfig:
+    """PEFT's configuration. No bias and no dropout, so that adapter off is the base."""
+    whole = settings.targets == ("all-linear",)
+    return LoraConfig(
+        r=rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=0.0,
+        use_rslora=settings.variant == "rslora",
+        use_dora=settings.variant == "dora",
+        target_modules="all-linear" if whole else list(settings.targets),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+
+
+def chosen_rank(path: Path, settings: AlignmentSettings) -> int:
+    """The rank set, or the largest one that keeps to `trainable_fraction`.
+
+    Trained parameters grow in a straight line with the rank, so two adapters on a model without
+    weights tell the line. ConfigError when not even rank 1 fits, or when a target is unknown.
+    """
+    fraction = settings.trainable_fraction
+    if fraction is None:
+        return settings.rank
+    (one, total), (two, _) = (_sizes(path, settings, rank) for rank in (1, 2))
+    each = two - one
+    rank = int(
+        (fraction * (total - one) - (1 - fraction) * (one - each)) // ((1 - fraction) * each)
+    )
+    if rank < 1:
+        raise ConfigError(
+            f"trainable_fraction {fraction!r} is less than the {one / total:.2g} of rank 1; "
+            "raise it or name fewer targets"
+        )
+    return rank
+
+
+def _sizes(path: Path, settings: AlignmentSettings, rank: int) -> tuple[int, int]:
+    """Trained parameters and all parameters, the adapter's included, at one rank."""
+    config = AutoConfig.from_pretrained(path, local_files_only=True)
+    adapter = lora_config(settings, rank)
+    with torch.device("meta"), naming_layers(adapter):
+        adapted = get_peft_model(AutoModelForCausalLM.from_config(config), adapter)
+    counts = [(p.numel(), p.requires_grad) for p in adapted.parameters()]
+    return sum(n for n, trained in counts if trained), sum(n for n, _ in counts)
+
+
+@contextmanager
+def naming_layers(config: LoraConfig) -> Iterator[None]:
+    """ConfigError where peft finds no layer of a name, or trl one that must not be adapted."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(
+            f"cannot adapt the layers {config.target_modules!r}: {error}; name the model's own"
+        ) from error
+
+
+def load_base(path: Path, settings: AlignmentSettings, *, bf16: bool) -> PreTrainedModel:
+    """The base to train on: bfloat16 or float32, in 4 bits for qlora."""
+    transformers.utils.logging.disable_progress_bar()
+    four_bits = _four_bits() if settings.variant == "qlora" else None
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            path,
+            dtype=torch.bfloat16 if bf16 else torch.float32,
+            quantization_config=four_bits,
+            use_safetensors=True,
+            local_files_only=True,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise BackendError(
+            f"cannot load model {str(path)!r} for training: {error}; check the checkpoint"
+        ) from error
+    return without_dropout(cast("PreTrainedModel", model))
+
+
+def _four_bits() -> BitsAndBytesConfig:
+    """NF4 with double quantisation, as in Dettmers et al. (2023) [dettmers2023]."""
+    if find_spec("bitsandbytes") is None:
+        raise ConfigError(
+            "variant 'qlora' needs the package bitsandbytes, which is not installed; "
+            "pip install bitsandbytes, or set alignment.variant to 'lora'"
+        )
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+
+
+def without_dropout(model: PreTrainedModel) -> PreTrainedModel:
+    """The model with every dropout off, so that adapter on and off differ by the adapter alone."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        elif isinstance(getattr(module, "attention_dropout", None), float):
+            setattr(module, "attention_dropout", 0.0)  # noqa: B010
+    return model

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alignment.lora import chosen_rank
+from alignment.merged import merge
+from alignment.settings import AlignmentSettings
+from alignment.train import align, open_aligned
+from alignment.trainer import without_library_warnings
+from evaluation.frames import FRAMES, LABELS, question
+from plenary.chat.local import LocalBackend
+from plenary.errors import ConfigError, DataError
+from plenary.preferences import Targets
+
+Maker = Callable[[str], Path]
+QUICK = AlignmentSettings(batch=15, epochs=6, replay_weight=0, rank=4)
+
+
+def _shares(backend: LocalBackend, texts: Sequence[str]) -> np.ndarray:
+    """Shares of A and B and the answer mass [N, 3] of every ordered pair."""
+    asked = [question(FRAMES["plain"], a, b) for a in texts for b in texts if a != b]
+    choices = asyncio.run(backend.choose(asked, LABELS))
+    return np.array([(*choice.shares, choice.mass) for choice in choices])
+
+
+@pytest.mark.parametrize("variant", ["lora", "rslora", "dora"])
+@pytest.mark.parametrize("name", ["qwen2", "gpt2"])
+def test_each_variant_learns_and_merges_into_the_same_model(
+    checkpoint: Maker,
+    texts: tuple[str, ...],
+    targets: Targets,
+    tmp_path: Path,
+    variant: str,
+    name: str,
+) -> None:
+    settings = QUICK.model_copy(update={"variant": variant})
+    base = checkpoint(name)
+    result = align(base, texts, targets, settings, tmp_path / "adapter", 0)
+    assert result.loss_last < result.loss_first - 0.1
+    digest = merge(result.adapter, base, tmp_path / "merged")
+    assert digest != result.base_sha256
+    adapted = _shares(open_aligned(base, result.adapter), texts)
+    merged = _shares(LocalBackend(tmp_path / "merged"), texts)
+    np.testing.assert_allclose(merged, adapted, atol=1e-5)
+    assert np.abs(adapted - _shares(LocalBackend(base), texts)).max() > 0.01
+    with pytest.raises(DataError, match="exists"):
+        merge(result.adapter, base, tmp_path / "merged")
+
+
+def test_variants_are_different_adapters(
+    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+) -> None:
+    sizes = {}
+    for variant in ("lora", "rslora", "dora"):
+        settings = QUICK.model_copy(update={"variant": variant, "epochs": 1})
+        found = align(checkpoint("qwen2"), texts, targets, settings, tmp_path / variant, 0)
+        sizes[found.adapter_sha256] = found.parameters
+    plain, stable, apart = sizes.values()
+    assert len(sizes) == 3
+    assert plain == stable < apart
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed")
+def test_qlora_without_its_library_says_what_to_do(
+    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+) -> None:
+    settings = QUICK.model_copy(update={"variant": "qlora"})
+    with pytest.raises(ConfigError, match="pip install bitsandbytes"):
+        align(checkpoint("qwen2"), texts, targets, settings, tmp_path / "adapter", 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+def test_qlora_steps_on_a_base_in_four_bits(
+    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+) -> None:
+    settings = QUICK.model_copy(update={"variant": "qlora"})
+    result = align(checkpoint("llama"), texts, targets, settings, tmp_path / "adapter", 0)
+    assert result.loss_last < result.loss_first
+
+
+@pytest.mark.parametrize("variant", ["lora", "dora"])
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_rank_follows_the_trained_share(
+    checkpoint: Maker,
+    texts: tuple[str, ...],
+    targets: Targets,
+    tmp_path: Path,
+    variant: str,
+    name: str,
+) -> None:
+    """The share holds for the rank chosen and not for the next one."""
+    settings = QUICK.model_copy(
+        update={"variant": variant, "trainable_fraction": 0.25, "epochs": 0.1}
+    )
+    base = checkpoint(name)
+    found = align(base, texts, targets, settings, tmp_path / "adapter", 0)
+    with without_library_warnings():
+        assert found.rank == chosen_rank(base, settings) > 1
+    assert found.trained_share <= 0.25
+    more = settings.model_copy(update={"trainable_fraction": None, "rank": found.rank + 1})
+    assert align(base, texts, targets, more, tmp_path / "more", 0).trained_share > 0.25
+
+
+def test_only_named_layers_are_adapted(
+    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+) -> None:
+    settings = QUICK.model_copy(update={"targets": ("q_proj",), "epochs": 0.1})
+    whole = QUICK.model_copy(update={"epochs": 0.1})
+    base = checkpoint("llama")
+    few = align(base, texts, targets, settings, tmp_path / "few", 0).parameters
+    assert 0 < few < align(base, texts, targets, whole, tmp_path / "all", 0).parameters
+    unknown = settings.model_copy(update={"targets": ("nowhere",)})
+    with pytest.raises(ConfigError, match="nowhere"):
+        align(base, texts, targets, unknown, tmp_path / "none", 0)
+    tiny = settings.model_copy(update={"trainable_fraction": 1e-6})
+    with pytest.raises(ConfigError, match="rank 1"):
+        align(base, texts, targets, tiny, tmp_path / "none", 0)
+
+
+@pytest.mark.parametrize(
+    "change", [{"gradient_checkpointing": True}, {"micro_batch": 5}, {"micro_batch": 3}]
+)
+def test_saving_memory_changes_nothing(
+    checkpoint: Maker,
+    texts: tuple[str, ...],
+    targets: Targets,
+    tmp_path: Path,
+    change: dict[str, object],
+) -> None:
+    base = checkpoint("llama")
+    plain = align(base, texts, targets, QUICK, tmp_path / "plain", 0)
+    saving = QUICK.model_copy(update=change)
+    again = align(base, texts, targets, saving, tmp_path / "again", 0)
+    assert again.loss_last == pytest.approx(plain.loss_last, abs=1e-3)
+    one, other = (_shares(open_aligned(base, r.adapter), texts) for r in (plain, again))
+    np.testing.assert_allclose(one, other, atol=5e-3)
+
+
+def test_uneven_micro_batches_are_refused(
+    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+) -> None:
+    settings = QUICK.model_copy(update={"micro_batch": 4})
+    with pytest.raises(ConfigError, match="micro_batch 4"):
+        align(checkpoint("llama"), texts, targets, settings, tmp_path / "adapter", 0)
+
+
+def test_bf16_trains_on_this_device_too(
+    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+) -> None:
+    settings = QUICK.model_copy(update={"precision": "bf16"})
+    result = align(checkpoint("llama"), texts, targets, settings, tmp_path / "adapter", 0)
+    assert result.loss_last < result.loss_first
