@@ -17,7 +17,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from assembly.turns import Event
+from assembly.progress import Event
 from plenary.app.clean import visible
 from plenary.app.config import PipelineConfig, flat_settings
 from plenary.app.records import Summary
