@@ -179,9 +179,9 @@ def build_assembly(room: Room) -> AssemblyGraph:
         """Nothing has been voted yet."""
         return {"votes": 0}
 
-    def halls(state: Assembly) -> list[Send]:
+    def halls(state: Assembly) -> list[Send] | str:
         waiting = [s for s in room.seating.shards() if not room.complete(s)]
-        return [Send("hall", opening(room, shard)) for shard in waiting]
+        return [Send("hall", opening(room, shard)) for shard in waiting] or "count"
 
     def count(state: Assembly) -> dict[str, int]:
         """What the ledger holds, whichever run recorded it."""
@@ -192,7 +192,7 @@ def build_assembly(room: Room) -> AssemblyGraph:
     graph.add_node("hall", build(room=room))
     graph.add_node("count", count)
     graph.add_edge(START, "seat")
-    graph.add_conditional_edges("seat", halls, ["hall"])
+    graph.add_conditional_edges("seat", halls, ["hall", "count"])
     graph.add_edge("hall", "count")
     graph.add_edge("count", END)
     return graph.compile()

@@ -91,7 +91,7 @@ async def convene(
     counted = CountingBackend(ClockedBackend(backend, ledger.clock))
     prices = (settings.prompt_price, settings.completion_price)
     progress = Progress(len(seating.shards()), counted.counts, prices, on_event)
-    cached = CachedBackend(counted, calls or ledger)
+    cached = CachedBackend(counted, ledger if calls is None else calls)
     room = Room(
         cached,
         ledger,

@@ -46,7 +46,8 @@ def clean(text: str, letter: str, limit: int = MAX_CHARACTERS) -> str:
 
 def named(text: str, names: Mapping[str, str], limit: int = MAX_CHARACTERS) -> str:
     """As `clean`, with the words that stand for the letters A and B given."""
-    text = _one_line(_without_tokens(text))
+    # Nobody hears more than `limit`; what is far beyond it need not be read.
+    text = _one_line(_without_tokens(text[: 8 * limit]))
     text = _SPEAKER.sub(" ", _ROLE.sub(" ", text))
     text = _NAMED.sub(lambda match: names[match.group(1).upper()], text)
     text = _BARE.sub(lambda match: match["lead"] + names[match["a"] or match["b"]], text)

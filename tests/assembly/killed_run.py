@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ SETTINGS = AssemblySettings(
 )
 
 if __name__ == "__main__":
+    # A shell that starts tests in the background hands down an ignored SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder, number, durability, delay = Path(sys.argv[1]), *sys.argv[2:5]
     world = make_world(citizens=14, pairs=12)
     backend = world.backend(log=folder / f"calls-{number}.txt", delay=float(delay), swing=0.7)
