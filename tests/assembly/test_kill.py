@@ -96,9 +96,9 @@ def test_twenty_kills_lose_no_vote_and_repeat_no_recorded_call(
 
 @pytest.mark.slow
 def test_an_interrupt_ends_within_two_seconds_and_a_call_and_resumes(world_of, tmp_path) -> None:
-    delay = 0.5
+    delay = 2.0
     process = start(tmp_path, 0, "sync", delay)
-    reach(process, tmp_path, 0, 40)
+    reach(process, tmp_path, 0, 250)
     process.send_signal(signal.SIGINT)
     begun = time.monotonic()
     assert process.wait(timeout=30) != 0
