@@ -103,7 +103,7 @@ async def _asked(room: Room, wanted: Sequence[Older]) -> list[Gist]:
 
 def _prompt(room: Room, wanted: Older) -> Conversation:
     outcome = room.texts[room.pairs[wanted.pair][wanted.side]]
-    reasons = listed([s.text for s in wanted.said])
+    reasons = listed([s.text[:MAX_CHARACTERS] for s in wanted.said])
     return told(MODERATOR, SUMMARISE.format(outcome=outcome, reasons=reasons))
 
 

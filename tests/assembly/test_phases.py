@@ -273,7 +273,9 @@ def test_arms_that_share_their_calls_ask_the_first_ballot_once(world, tmp_path, 
     assert len(ballots(asked["reflection"])) == 2 * 11 * 9
 
 
-@pytest.mark.parametrize("change", [{}, {"arm": "reflection"}, {"hall": 3, "plenary": True}])
+@pytest.mark.parametrize(
+    "change", [{}, {"arm": "reflection", "summary": "model"}, {"hall": 3, "plenary": True}]
+)
 def test_no_prompt_is_longer_than_stated_however_long_the_speeches(world, tmp_path, change) -> None:
     settings = AssemblySettings(
         table_size=4, rounds=4, block=9, briefing="generated", follow_up=True, **change
@@ -289,6 +291,24 @@ def test_a_persona_that_leaves_no_room_is_refused(world, tmp_path, small) -> Non
     world.systems = (*world.systems[:-1], "x" * 20_000)
     with pytest.raises(ConfigError, match="max_prompt is 12000; shorten"):
         world.hold(world.backend(), tmp_path, small)
+
+
+def test_a_summary_of_long_thoughts_is_asked_for_within_the_bound(world, tmp_path) -> None:
+    class Rambling(type(world.backend())):
+        def _reply(self, conversation):
+            reply = super()._reply(conversation)
+            start = conversation[-1].content.count("For ")
+            return replace(reply, text=" ".join(f"{start}word{k}" for k in range(200)))
+
+    settings = AssemblySettings(
+        table_size=4, rounds=9, speakers=4, block=9, arm="reflection", summary="model"
+    )
+    backend = Rambling(world.backend().utilities)
+    world.hold(backend, tmp_path, settings)
+    asked = [c for c in backend.seen if c[0].content.startswith("You moderate")]
+    assert asked
+    longest = max(sum(len(m.content) for m in c) for c in backend.seen)
+    assert longest <= prompt_limit(settings, world.systems, world.texts)
 
 
 def test_a_briefing_entry_must_be_balanced() -> None:
