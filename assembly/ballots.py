@@ -1,7 +1,7 @@
 """Votes as integer-coded columns, and how a model's answer becomes one.
 
-Shapes: P pairs, C citizens, N votes. A vote that is refused, invalid or failed stays one and is
-never filled in; every aggregate counts it beside the valid ones.
+Shapes: P pairs, C citizens, N votes. A vote that is refused, invalid, failed or an abstention stays
+one and is never filled in; every aggregate counts it beside the valid ones.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from plenary.chat.base import Choice
 from plenary.errors import DataError
 from plenary.preferences import FloatArray, IntArray
 
-BEFORE, AFTER = 0, 1
-STATES = ("valid", "refused", "invalid", "failed")
-VALID, REFUSED, INVALID, FAILED = range(4)
+BEFORE, AFTER, FOLLOW_UP = 0, 1, 2
+STATES = ("valid", "refused", "invalid", "failed", "abstained")
+VALID, REFUSED, INVALID, FAILED, ABSTAINED = range(5)
 
 
 class Marked(NamedTuple):
@@ -33,13 +33,22 @@ class Marked(NamedTuple):
 
 
 def mark(choice: Choice, min_mass: float) -> Marked:
-    """Read a ballot; label mass below `min_mass` makes it invalid where the mass is known."""
-    mass = float("nan") if choice.mass is None else choice.mass
+    """Read a ballot; label mass below `min_mass` makes it invalid where the mass is known.
+
+    With a third label ("No opinion") it is an abstention when that label is likelier than either
+    outcome; else the share is that of the first outcome among the two. A share that is no
+    probability is invalid.
+    """
+    nan = float("nan")
+    mass = nan if choice.mass is None else choice.mass
     if not choice.shares or choice.valid < 1:
-        return Marked(float("nan"), _failure(choice.failure), mass)
-    if mass < min_mass:
-        return Marked(float("nan"), INVALID, mass)
-    return Marked(choice.shares[0], VALID, mass)
+        return Marked(nan, _failure(choice.failure), mass)
+    first, second, *third = choice.shares
+    if mass < min_mass or not (first >= 0 and second >= 0 and 0 < first + second + sum(third) < 2):
+        return Marked(nan, INVALID, mass)
+    if third and third[0] > max(first, second):
+        return Marked(nan, ABSTAINED, mass)
+    return Marked(first / (first + second) if third else first, VALID, mass)
 
 
 def _failure(reason: str | None) -> int:
@@ -67,7 +76,7 @@ class Votes:
     """One row a (pair, citizen, phase, order).
 
     pair, citizen [N]: positions in the assembly's pairs [P, 2] and panel [C].
-    phase [N]: 0 before discussion, 1 after. order [N]: 0 as in `pairs`, 1 swapped.
+    phase [N]: 0 before discussion, 1 after, 2 follow-up. order [N]: 0 as in `pairs`, 1 swapped.
     share_first [N]: probability of the outcome shown first; NaN unless the state is valid.
     state [N]: code into STATES. mass [N]: label probability, NaN where the model gives none.
     """

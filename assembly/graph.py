@@ -1,33 +1,40 @@
 """The door to LangGraph: one thread a shard, ballot -> (declare -> speak) x rounds -> ballot.
 
-A node handles a whole table x block in one model call; one superstep a turn costs a hundred times
+A node handles a whole hall x block in one model call; one superstep a turn costs a hundred times
 as much (ecosystem.md section 2). The state holds numbers only, the ledger everything that was said.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
+from operator import add
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import Annotated, NamedTuple, Protocol, TypedDict
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
+from langgraph.types import Send
 
-from assembly.ballots import AFTER, BEFORE
+from assembly.ballots import AFTER, BEFORE, FOLLOW_UP
+from assembly.group_statement import CRITICISM, DRAFT, REVISED, TABLE, write
+from assembly.room import Room
 from assembly.seating import Shard
-from assembly.turns import Room, cast_ballots, declare_sides, make_statements
+from assembly.turns import cast_ballots, declare_sides, make_statements
 
 
 class State(TypedDict):
-    """Numbers of one shard: which it is, rounds to go, and how much was recorded."""
+    """Numbers of one shard: which it is, what is to be held, and how much was recorded."""
 
-    table: int
+    hall: int
     block: int
     rounds: int
+    plenary: bool
+    follow_up: bool
     turn: int
     votes: int
     statements: int
@@ -41,11 +48,26 @@ class Update(TypedDict, total=False):
     statements: int
 
 
-Graph = CompiledStateGraph[State, Room, State, State]
+class Recorded(TypedDict):
+    """What a shard hands on: its votes."""
+
+    votes: int
+
+
+class Assembly(TypedDict):
+    """State of the whole: votes cast in this run, over halls, and votes that the ledger holds."""
+
+    votes: Annotated[int, add]
+    recorded: int
+
+
+Graph = CompiledStateGraph[State, Room, State, Recorded]
+AssemblyGraph = CompiledStateGraph[Assembly, None, Assembly, Assembly]
+Node = Callable[[State, Runtime[Room]], Awaitable[Update]]
 
 
 def _shard(state: State) -> Shard:
-    return Shard(state["table"], state["block"])
+    return Shard(state["hall"], state["block"])
 
 
 async def ballot_before(state: State, runtime: Runtime[Room]) -> Update:
@@ -65,26 +87,129 @@ async def speak(state: State, runtime: Runtime[Room]) -> Update:
     return {"turn": state["turn"] + 1, "statements": state["statements"] + said}
 
 
+async def table_statements(state: State, runtime: Runtime[Room]) -> Update:
+    """Each table's statement, the first step of the plenary."""
+    return await _written(state, runtime, TABLE)
+
+
+async def group_draft(state: State, runtime: Runtime[Room]) -> Update:
+    """The hall's draft from its tables' statements."""
+    return await _written(state, runtime, DRAFT)
+
+
+async def critique(state: State, runtime: Runtime[Room]) -> Update:
+    """A citizen of each table criticises the draft."""
+    return await _written(state, runtime, CRITICISM)
+
+
+async def revise(state: State, runtime: Runtime[Room]) -> Update:
+    """The draft is revised."""
+    return await _written(state, runtime, REVISED)
+
+
+async def _written(state: State, runtime: Runtime[Room], step: int) -> Update:
+    said = await write(runtime.context, _shard(state), step)
+    return {"statements": state["statements"] + said}
+
+
 async def ballot_after(state: State, runtime: Runtime[Room]) -> Update:
     """Private ballot after the last round."""
     return {"votes": state["votes"] + await cast_ballots(runtime.context, _shard(state), AFTER)}
 
 
+async def follow_up(state: State, runtime: Runtime[Room]) -> Update:
+    """Private ballot with only the gist of what was heard."""
+    cast = await cast_ballots(runtime.context, _shard(state), FOLLOW_UP)
+    return {"votes": state["votes"] + cast}
+
+
 def _next(state: State) -> str:
-    return "declare" if state["turn"] < state["rounds"] else "ballot_after"
+    if state["turn"] < state["rounds"]:
+        return "declare"
+    return "table_statements" if state["plenary"] else "ballot_after"
 
 
-def build(saver: AsyncSqliteSaver | None = None) -> Graph:
-    """Compile the graph of one shard."""
-    graph = StateGraph(State, Room)
-    for node in (ballot_before, declare, speak, ballot_after):
-        graph.add_node(node.__name__, node)
+def _last(state: State) -> str:
+    return "follow_up" if state["follow_up"] else END
+
+
+_NODES = (
+    *(ballot_before, declare, speak, table_statements, group_draft, critique, revise),
+    *(ballot_after, follow_up),
+)
+_AFTER_ROUND = ["declare", "table_statements", "ballot_after"]
+
+
+def build(saver: AsyncSqliteSaver | None = None, room: Room | None = None) -> Graph:
+    """Compile the graph of one shard; with `room` it needs no context at its call."""
+    graph = StateGraph(State, Room, output_schema=Recorded)
+    for node in _NODES:
+        graph.add_node(node.__name__, node if room is None else _within(room, node))
     graph.add_edge(START, "ballot_before")
-    graph.add_conditional_edges("ballot_before", _next, ["declare", "ballot_after"])
+    graph.add_conditional_edges("ballot_before", _next, _AFTER_ROUND)
     graph.add_edge("declare", "speak")
-    graph.add_conditional_edges("speak", _next, ["declare", "ballot_after"])
-    graph.add_edge("ballot_after", END)
+    graph.add_conditional_edges("speak", _next, _AFTER_ROUND)
+    steps = ("table_statements", "group_draft", "critique", "revise", "ballot_after")
+    for one, two in pairwise(steps):
+        graph.add_edge(one, two)
+    graph.add_conditional_edges("ballot_after", _last, ["follow_up", END])
+    graph.add_edge("follow_up", END)
     return graph.compile(checkpointer=saver)
+
+
+class _Bound(Protocol):
+    async def __call__(self, state: State) -> Update: ...
+
+
+def _within(room: Room, node: Node) -> _Bound:
+    async def bound(state: State) -> Update:
+        return await node(state, Runtime(context=room))
+
+    return bound
+
+
+def build_assembly(room: Room) -> AssemblyGraph:
+    """The whole assembly as one graph, every hall a subgraph, for Studio and small sessions.
+
+    `assembly.session.convene` runs the same shards as threads of their own: one superstep over
+    hundreds of Sends resumes badly (ecosystem.md 2.6).
+    """
+
+    def seat(state: Assembly) -> dict[str, int]:
+        """Nothing has been voted yet."""
+        return {"votes": 0}
+
+    def halls(state: Assembly) -> list[Send] | str:
+        waiting = [s for s in room.seating.shards() if not room.complete(s)]
+        return [Send("hall", opening(room, shard)) for shard in waiting] or "count"
+
+    def count(state: Assembly) -> dict[str, int]:
+        """What the ledger holds, whichever run recorded it."""
+        return {"recorded": len(room.ledger.votes())}
+
+    graph = StateGraph(Assembly)
+    graph.add_node("seat", seat)
+    graph.add_node("hall", build(room=room))
+    graph.add_node("count", count)
+    graph.add_edge(START, "seat")
+    graph.add_conditional_edges("seat", halls, ["hall", "count"])
+    graph.add_edge("hall", "count")
+    graph.add_edge("count", END)
+    return graph.compile()
+
+
+def opening(room: Room, shard: Shard) -> State:
+    """The state in which a shard begins."""
+    return State(
+        hall=shard.hall,
+        block=shard.block,
+        rounds=room.rounds,
+        plenary=room.holds_plenary,
+        follow_up=room.settings.follow_up,
+        turn=0,
+        votes=0,
+        statements=0,
+    )
 
 
 class Table(NamedTuple):
@@ -99,22 +224,16 @@ class Table(NamedTuple):
         Whether a shard is finished is the ledger's word alone: a thread killed after its input
         checkpoint reports no next node (ecosystem.md 2.6), and a checkpoint may outlive lost votes.
         """
-        name = f"{room.fingerprint}/{shard.table}/{shard.block}"
+        name = f"{room.fingerprint}/{shard.hall}/{shard.block}"
         thread = RunnableConfig(configurable={"thread_id": name})
+        durability = room.settings.durability
         if await self.saver.aget_tuple(thread) is not None:
-            await self.graph.ainvoke(None, thread, context=room, durability="sync")
+            await self.graph.ainvoke(None, thread, context=room, durability=durability)
             if room.complete(shard):
                 return
             await self.saver.adelete_thread(name)
-        start = State(
-            table=shard.table,
-            block=shard.block,
-            rounds=room.settings.rounds,
-            turn=0,
-            votes=0,
-            statements=0,
-        )
-        await self.graph.ainvoke(start, thread, context=room, durability="sync")
+        start = opening(room, shard)
+        await self.graph.ainvoke(start, thread, context=room, durability=durability)
 
 
 @asynccontextmanager

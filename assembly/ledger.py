@@ -15,11 +15,11 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from assembly.ballots import VALID, VoteRow, Votes
-from assembly.prompts import Statement
+from assembly.progress import Clock, Timing
 from plenary.chat.cache import CallStore
 from plenary.errors import ConfigError, DataError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID;
@@ -35,6 +35,20 @@ CREATE TABLE IF NOT EXISTS statements (
     pair INTEGER, "table" INTEGER, round INTEGER, seat INTEGER,
     citizen INTEGER NOT NULL, side INTEGER, state INTEGER NOT NULL, text TEXT NOT NULL,
     PRIMARY KEY (pair, "table", round, seat)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS gists (
+    pair INTEGER, side INTEGER, mode TEXT, sources TEXT,
+    state INTEGER NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (pair, side, mode, sources)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS arguments (
+    pair INTEGER, side INTEGER, state INTEGER NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (pair, side)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS plenary (
+    pair INTEGER, hall INTEGER, step INTEGER, "table" INTEGER,
+    citizen INTEGER, state INTEGER NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (pair, hall, step, "table")) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sessions (
+    started TEXT PRIMARY KEY, turns INTEGER NOT NULL,
+    model REAL NOT NULL, framework REAL NOT NULL, ledger REAL NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -71,11 +85,48 @@ class Spoken(NamedTuple):
     text: str
 
 
+class Gist(NamedTuple):
+    """What the moderator made of the older statements for one side of a pair.
+
+    sources: the statements it rests on, as "round.table.seat" joined by blanks. mode: extract or
+    model.
+    """
+
+    pair: int
+    side: int
+    mode: str
+    sources: str
+    state: int
+    text: str
+
+
+class Argument(NamedTuple):
+    """A generated argument of the briefing; state is valid when both sides' reviewers took it."""
+
+    pair: int
+    side: int
+    state: int
+    text: str
+
+
+class GroupText(NamedTuple):
+    """A text of a hall's plenary; table is 0 where the hall speaks, citizen None the moderator."""
+
+    pair: int
+    hall: int
+    step: int
+    table: int
+    citizen: int | None
+    state: int
+    text: str
+
+
 class Ledger(CallStore):
-    """An open ledger file; use it as a context manager."""
+    """An open ledger file; use it as a context manager. `clock` books the time it takes."""
 
     def __init__(self, path: Path) -> None:
         """Open or create `path`; DataError when it is no ledger of this version."""
+        self.clock = Clock()
         try:
             self._db = sqlite3.connect(path, timeout=30.0, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -122,7 +173,7 @@ class Ledger(CallStore):
     def get_many(self, keys: Sequence[str]) -> dict[str, str]:
         """Recorded answers among `keys`, as JSON text."""
         query = "SELECT key, reply FROM calls WHERE key IN (SELECT value FROM json_each(?))"
-        return dict(self._db.execute(query, (json.dumps(list(keys)),)))
+        return dict(self._rows(query, json.dumps(list(keys))))
 
     def put_many(self, answers: Mapping[str, str]) -> None:
         """Record answers in one transaction; an answer already there stays."""
@@ -140,10 +191,26 @@ class Ledger(CallStore):
         """Record statements, failed ones included."""
         self._insert("statements", 8, rows)
 
+    def add_gists(self, rows: Iterable[Gist]) -> None:
+        """Record summaries with the statements they rest on."""
+        self._insert("gists", 6, rows)
+
+    def add_arguments(self, rows: Iterable[Argument]) -> None:
+        """Record generated arguments, rejected ones included."""
+        self._insert("arguments", 4, rows)
+
+    def add_group_texts(self, rows: Iterable[GroupText]) -> None:
+        """Record texts of a plenary, failed ones included."""
+        self._insert("plenary", 7, rows)
+
+    def add_session(self, started: str, timing: Timing) -> None:
+        """Record where the time of one session went."""
+        self._insert("sessions", 5, [(started, *timing)])
+
     def votes(self) -> Votes:
         """All votes, ordered by pair, citizen, phase and order."""
         query = 'SELECT * FROM votes ORDER BY pair, citizen, phase, "order"'
-        return Votes.of(VoteRow(*row) for row in self._db.execute(query))
+        return Votes.of(VoteRow(*row) for row in self._rows(query))
 
     def votes_held(self, pairs: Sequence[int], citizens: Sequence[int]) -> int:
         """Number of votes recorded of these citizens on these pairs, over phases and orders."""
@@ -151,37 +218,74 @@ class Ledger(CallStore):
             "SELECT count(*) FROM json_each(?) AS p CROSS JOIN json_each(?) AS c "
             "CROSS JOIN votes ON votes.pair = p.value AND votes.citizen = c.value"
         )
-        return self._db.execute(
-            query, (json.dumps(list(pairs)), json.dumps(list(citizens)))
-        ).fetchone()[0]
+        return self._rows(query, json.dumps(list(pairs)), json.dumps(list(citizens)))[0][0]
 
-    def declarations(self, table: int, turn: int, pairs: range) -> list[Declaration]:
-        """Declared sides of one table and round on a block of pairs."""
+    def ballots(self, pairs: range, citizens: Sequence[int], phase: int) -> list[VoteRow]:
+        """Votes of these citizens on a block of pairs in one phase."""
         query = (
-            'SELECT * FROM declarations WHERE pair >= ? AND pair < ? AND "table" = ? AND round = ?'
+            "SELECT votes.* FROM json_each(?) AS c CROSS JOIN votes ON votes.citizen = c.value "
+            "AND votes.pair >= ? AND votes.pair < ? AND votes.phase = ?"
         )
-        rows = self._db.execute(query, (pairs.start, pairs.stop, table, turn))
+        rows = self._rows(query, json.dumps(list(citizens)), pairs.start, pairs.stop, phase)
+        return [VoteRow(*row) for row in rows]
+
+    def declarations(self, tables: range, turn: int, pairs: range) -> list[Declaration]:
+        """Declared sides of some tables in one round on a block of pairs."""
+        query = (
+            "SELECT * FROM declarations WHERE pair >= ? AND pair < ? "
+            'AND "table" >= ? AND "table" < ? AND round = ?'
+        )
+        rows = self._rows(query, pairs.start, pairs.stop, tables.start, tables.stop, turn)
         return [Declaration(*row) for row in rows]
 
-    def heard(self, table: int, pairs: range, turn: int) -> dict[int, list[Statement]]:
-        """What a table has heard on each pair before round `turn`, as spoken; nothing failed."""
+    def spoken(self, tables: range, pairs: range, turn: int) -> list[Spoken]:
+        """What some tables recorded before round `turn`, as spoken, failed statements included."""
         query = (
-            'SELECT pair, side, text FROM statements WHERE pair >= ? AND pair < ? AND "table" = ? '
-            "AND round < ? AND state = ? ORDER BY pair, round, seat"
+            'SELECT * FROM statements WHERE pair >= ? AND pair < ? AND "table" >= ? '
+            'AND "table" < ? AND round < ? ORDER BY pair, round, "table", seat'
         )
-        heard: dict[int, list[Statement]] = {pair: [] for pair in pairs}
-        for pair, side, text in self._db.execute(
-            query, (pairs.start, pairs.stop, table, turn, VALID)
-        ):
-            heard[pair].append(Statement(side, text))
-        return heard
+        rows = self._rows(query, pairs.start, pairs.stop, tables.start, tables.stop, turn)
+        return [Spoken(*row) for row in rows]
 
     def transcript(self) -> list[Spoken]:
         """Every statement, failed ones included, ordered by pair, table, round and seat."""
         query = 'SELECT * FROM statements ORDER BY pair, "table", round, seat'
-        return [Spoken(*row) for row in self._db.execute(query)]
+        return [Spoken(*row) for row in self._rows(query)]
+
+    def gists(self) -> list[Gist]:
+        """Every summary, ordered by pair and side."""
+        return [Gist(*row) for row in self._rows("SELECT * FROM gists ORDER BY pair, side")]
+
+    def arguments(self) -> list[Argument]:
+        """Every generated argument, ordered by pair and side."""
+        return [Argument(*row) for row in self._rows("SELECT * FROM arguments ORDER BY pair, side")]
+
+    def group_texts(self, hall: int | None = None, pairs: range | None = None) -> list[GroupText]:
+        """Texts of one hall's plenary on a block, or all, ordered by pair, hall, step and table."""
+        query, asked = "SELECT * FROM plenary", ()
+        if hall is not None and pairs is not None:
+            query, asked = (
+                f"{query} WHERE pair >= ? AND pair < ? AND hall = ?",
+                (
+                    pairs.start,
+                    pairs.stop,
+                    hall,
+                ),
+            )
+        rows = self._rows(f'{query} ORDER BY pair, hall, step, "table"', *asked)
+        return [GroupText(*row) for row in rows]
+
+    def timing(self) -> Timing:
+        """Where the time of all ended sessions went."""
+        query = "SELECT total(turns), total(model), total(framework), total(ledger) FROM sessions"
+        turns, *seconds = self._rows(query)[0]
+        return Timing(int(turns), *seconds)
+
+    def _rows(self, query: str, *asked: str | int) -> list[tuple]:
+        with self.clock.at("ledger"):
+            return self._db.execute(query, asked).fetchall()
 
     def _insert(self, table: str, columns: int, rows: Iterable[tuple[object, ...]]) -> None:
         places = ", ".join("?" * columns)
-        with self._db:
+        with self.clock.at("ledger"), self._db:
             self._db.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({places})", rows)

@@ -58,13 +58,18 @@ class Shown(NamedTuple):
         return LABELS[side ^ self.order]
 
 
-def digest(statements: Sequence[Statement], shown: Shown) -> str | None:
-    """What the table said, one line a statement, latest MAX_STATEMENTS; None when nobody spoke."""
+def digest(
+    statements: Sequence[Statement],
+    shown: Shown,
+    heading: str = DIGEST,
+    limit: int = MAX_STATEMENTS,
+) -> str | None:
+    """A heading and one line a statement, the latest `limit`; None when nobody spoke."""
     if not statements:
         return None
-    heard = statements[-MAX_STATEMENTS:]
+    heard = statements[-limit:]
     lines = [DIGEST_LINE.format(letter=shown.letter(s.side), text=s.text) for s in heard]
-    return "\n".join([DIGEST, *lines])
+    return "\n".join([heading, *lines])
 
 
 def ballot(system: str, shown: Shown, preface: str | None) -> Conversation:

@@ -7,32 +7,29 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from assembly.ballots import Votes
+from assembly.briefing import Given, generate_briefing, read_briefing
 from assembly.graph import Table, open_table
+from assembly.hearing import check_prompts
 from assembly.ledger import Ledger
+from assembly.phase_prompts import PHASE_HASH
+from assembly.probes import PROBES
+from assembly.progress import ClockedBackend, Event, Progress
 from assembly.prompts import PROMPT_HASH
+from assembly.room import Room
 from assembly.seating import Shard, seat
-from assembly.settings import AssemblySettings
-from assembly.turns import Event, EventKind, Room
+from assembly.settings import FREE, AssemblySettings
 from plenary.chat.base import ChatBackend
-from plenary.chat.cache import CachedBackend
+from plenary.chat.budget import CountingBackend
+from plenary.chat.cache import CachedBackend, CallStore
 from plenary.errors import BudgetExceeded, ConfigError, DataError
 from plenary.preferences import FloatArray, IntArray
-
-
-class _Progress:
-    """Counts finished shards and passes events on."""
-
-    def __init__(self, shards: int, on_event: Callable[[Event], None] | None) -> None:
-        self.done, self.shards, self._on_event = 0, shards, on_event
-
-    def __call__(self, kind: EventKind, count: int, invalid: int) -> None:
-        if self._on_event is not None:
-            self._on_event(Event(kind, count, invalid, self.done, self.shards))
 
 
 def fingerprint(
@@ -43,17 +40,21 @@ def fingerprint(
     pairs: IntArray,
     settings: AssemblySettings,
     seed: int,
+    given: Given,
 ) -> str:
-    """Hash of everything that decides what is asked and counted; concurrency is not part of it."""
-    chosen = settings.model_dump(mode="json", exclude={"concurrency"})
+    """Hash of everything that decides what is asked and counted."""
+    chosen = settings.model_dump(mode="json", exclude={*FREE, "briefing"})
     payload = [
         PROMPT_HASH,
+        PHASE_HASH,
         backend.name,
         list(systems),
         weights.tolist(),
         list(texts),
         pairs.tolist(),
         chosen,
+        settings.briefing == "generated",
+        sorted(given.items()),
         seed,
     ]
     return hashlib.blake2b(json.dumps(payload, sort_keys=True).encode(), digest_size=16).hexdigest()
@@ -70,41 +71,63 @@ async def convene(
     checkpoints: Path,
     seed: int,
     on_event: Callable[[Event], None] | None = None,
+    calls: CallStore | None = None,
 ) -> Votes:
     """Hold the assembly of C citizens on P pairs, or carry on the one that the ledger holds.
 
     panel_prompts [C]: persona texts; weights [C]: design weights; texts [K]: outcome sentences;
-    pairs [P, 2]: outcome indices. A recorded call is never asked again. Cancellation, SIGKILL and
-    BudgetExceeded leave a ledger that the same call resumes; ConfigError under any other
-    configuration.
+    pairs [P, 2]: outcome indices. calls: where answers are kept, by default the ledger; arms that
+    share it ask their common ballots once. A recorded call is never asked again. Cancellation,
+    SIGKILL and BudgetExceeded leave a ledger that the same call resumes; ConfigError under any
+    other configuration. `ledger.timing()` tells afterwards where the time went.
     """
     _check(panel_prompts, weights, texts, pairs)
-    mark = fingerprint(backend, panel_prompts, weights, texts, pairs, settings, seed)
+    check_prompts(settings, panel_prompts, texts)
+    path = settings.briefing
+    given = read_briefing(path).given(texts, pairs) if isinstance(path, Path) else {}
+    mark = fingerprint(backend, panel_prompts, weights, texts, pairs, settings, seed, given)
     ledger.claim(mark)
     seating = seat(len(panel_prompts), len(pairs), settings, seed)
-    progress = _Progress(len(seating.shards()), on_event)
-    cached = CachedBackend(backend, ledger)
+    counted = CountingBackend(ClockedBackend(backend, ledger.clock))
+    prices = (settings.prompt_price, settings.completion_price)
+    progress = Progress(len(seating.shards()), counted.counts, prices, on_event)
+    cached = CachedBackend(counted, ledger if calls is None else calls)
     room = Room(
         cached,
         ledger,
         settings,
         seating,
-        tuple(panel_prompts),
+        PROBES[settings.probe].personas(tuple(panel_prompts), seed),
         tuple(texts),
         pairs,
         seed,
         mark,
         progress,
+        given,
     )
-    waiting = deque(shard for shard in seating.shards() if not room.complete(shard))
-    progress.done = progress.shards - len(waiting)
-    progress("resumed", len(ledger.votes()), 0)
-    if waiting:
-        async with open_table(checkpoints) as table:
-            await _drive(
-                waiting, lambda shard: _run(table, room, shard, progress), settings.concurrency
-            )
+    started = datetime.now(UTC).isoformat()
+    ledger.clock.start()
+    try:
+        await _hold(room, progress, checkpoints)
+    finally:
+        ledger.add_session(started, ledger.clock.timing(progress.turns))
     return ledger.votes()
+
+
+async def _hold(room: Room, progress: Progress, checkpoints: Path) -> None:
+    """Carry every shard that the ledger does not hold whole to its end."""
+    shards = room.seating.shards()
+    waiting = deque(shard for shard in shards if not room.complete(shard))
+    progress.resume(len(shards) - len(waiting), len(room.ledger.votes()))
+    if not waiting:
+        return
+    if room.settings.briefing == "generated" and room.arm.talks:
+        given = await generate_briefing(
+            room.backend, room.ledger, room.texts, room.pairs, room.settings, room.seed
+        )
+        room = replace(room, briefing=given)
+    async with open_table(checkpoints) as table:
+        await _drive(waiting, lambda shard: _run(table, room, shard), room.settings.concurrency)
 
 
 def _check(
@@ -126,12 +149,11 @@ def _check(
         )
 
 
-async def _run(table: Table, room: Room, shard: Shard, progress: _Progress) -> None:
+async def _run(table: Table, room: Room, shard: Shard) -> None:
     await table.run(room, shard)
     if not room.complete(shard):
         raise DataError(f"{shard!r} ended without all its votes; report this as a bug")
-    progress.done += 1
-    progress("shard", 1, 0)
+    room.notify("shard", 1, 0)
 
 
 async def _drive(

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+ArmName = Literal["none", "reflection", "deliberation"]
+ProbeName = Literal["none", "false-majority", "vote-reveal", "no-persona", "shuffled-persona"]
+Durability = Literal["sync", "async", "exit"]
 
 
 class AssemblySettings(BaseModel):
@@ -14,10 +21,16 @@ class AssemblySettings(BaseModel):
         default=1, ge=0, description="discussion rounds; 0 re-asks without discussion"
     )
     table_size: int = Field(default=6, ge=2, description="citizens a table, as equal as they come")
-    speakers: int = Field(
-        default=2, ge=1, description="seats a table that speak in a round, rotating by pair"
+    hall: int = Field(
+        default=1,
+        ge=1,
+        description="tables a hall: seats rotate among them from round to round, and they share a "
+        "plenary; halls hear nothing of one another and are the independent clusters",
     )
-    block: int = Field(default=20, ge=1, description="pairs a table takes up in one graph run")
+    speakers: int = Field(
+        default=2, ge=1, description="seats a table that speak in a round, the least asked first"
+    )
+    block: int = Field(default=20, ge=1, description="pairs a hall takes up in one graph run")
     statement_tokens: int = Field(
         default=24, ge=1, description="longest statement, in tokens of the model"
     )
@@ -33,6 +46,51 @@ class AssemblySettings(BaseModel):
         le=1,
         description="label probability below which a ballot is invalid, where known",
     )
-    concurrency: int = Field(
-        default=2, ge=1, description="tables x blocks in flight at once; changes no result"
+    abstain: bool = Field(default=False, description="offer 'No opinion' as a third answer")
+    summary: Literal["extract", "model"] = Field(
+        default="extract",
+        description="how statements beyond the latest 6 are summed up: their first clauses, or a "
+        "sentence a side by the model",
     )
+    briefing: Literal["generated"] | Path | None = Field(
+        default=None,
+        description="arguments for both sides shown after the first ballot: a YAML or JSON file, "
+        "or 'generated' by the model and reviewed by both sides",
+    )
+    plenary: bool = Field(
+        default=False, description="a hall's tables write a statement, criticise and revise it"
+    )
+    follow_up: bool = Field(
+        default=False, description="a third ballot, with only the gist of what was heard"
+    )
+    arm: ArmName = Field(
+        default="deliberation",
+        description="hear others, think alone for as many tokens, or only be asked again",
+    )
+    probe: ProbeName = Field(default="none", description="a planted disturbance")
+    max_prompt: int = Field(
+        default=12_000, ge=1, description="characters that no prompt may exceed; checked before"
+    )
+    concurrency: int = Field(
+        default=2, ge=1, description="halls x blocks in flight at once; changes no result"
+    )
+    durability: Durability = Field(
+        default="sync", description="when the graph writes checkpoints; changes no result"
+    )
+    prompt_price: float = Field(default=0.0, ge=0, description="US dollars a million prompt tokens")
+    completion_price: float = Field(
+        default=0.0, ge=0, description="US dollars a million completion tokens"
+    )
+
+    @model_validator(mode="after")
+    def _reveal_without_arguments(self) -> Self:
+        if self.probe == "vote-reveal" and self.arm != "none":
+            raise ValueError(
+                f"probe 'vote-reveal' shows votes without arguments, arm {self.arm!r} has some; "
+                "use arm 'none'"
+            )
+        return self
+
+
+# What a ledger may be resumed under: none of these decides what is asked or counted.
+FREE = frozenset({"concurrency", "durability", "prompt_price", "completion_price", "max_prompt"})

@@ -1,84 +1,37 @@
-"""The three kinds of turn, each one model call over a whole table x block.
+"""The three kinds of turn, each one model call over a whole hall x block.
 
-A conversation holds the citizen's own persona, the two outcomes and what the table said aloud:
-never a vote. What was said is read back from the ledger, so a turn that is repeated after a crash
-asks the same.
+A conversation holds the citizen's own persona, the two outcomes and what he heard said aloud: never
+a vote.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from itertools import groupby
+from typing import NamedTuple
 
-from assembly.ballots import AFTER, FAILED, REFUSED, VALID, VoteRow, mark
-from assembly.ledger import Declaration, Ledger, Spoken
-from assembly.prompts import LABELS, Shown, ballot, declare, digest, speak
-from assembly.seating import Seating, Shard
-from assembly.settings import AssemblySettings
-from assembly.statements import clean
-from plenary.chat.base import ChatBackend, Reply, Sampling, check_replies
-from plenary.preferences import IntArray
-from plenary.seeding import derived_seed
-
-EventKind = Literal["resumed", "votes", "declarations", "statements", "shard"]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something just recorded: `count` votes, declarations or statements, `invalid` of them bad.
-
-    kind "resumed" counts votes found in the ledger at the start; kind "shard" is one shard
-    completed.
-    done, shards: shards finished so far, and in all.
-    """
-
-    kind: EventKind
-    count: int
-    invalid: int
-    done: int
-    shards: int
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What the turns need besides the shard's numbers; never part of the graph's state.
-
-    systems [C]: persona texts. texts [K]: outcome sentences. pairs [P, 2].
-    """
-
-    backend: ChatBackend
-    ledger: Ledger
-    settings: AssemblySettings
-    seating: Seating
-    systems: tuple[str, ...]
-    texts: tuple[str, ...]
-    pairs: IntArray
-    seed: int
-    fingerprint: str
-    notify: Callable[[EventKind, int, int], None]
-
-    def shown(self, pair: int, order: int) -> Shown:
-        """A pair's two sentences in a presentation order."""
-        first, second = self.pairs[pair]
-        return Shown(self.texts[first], self.texts[second], order)
-
-    def complete(self, shard: Shard) -> bool:
-        """Whether the ledger holds every vote of the shard: four a citizen and pair."""
-        members, positions = self.seating.members(shard), self.seating.positions(shard)
-        return self.ledger.votes_held(positions, members) == 4 * len(members) * len(positions)
+from assembly.ballots import AFTER, BEFORE, FOLLOW_UP, VALID, VoteRow, mark
+from assembly.hearing import GROUP_TOKENS, Recall, remember
+from assembly.ledger import Declaration, Spoken
+from assembly.moderator import floor, state_of
+from assembly.phase_prompts import ABSTAIN_BALLOT, LABELS_ABSTAIN, on_pair, told
+from assembly.probes import PROBES
+from assembly.prompts import LABELS, MAX_STATEMENTS, Shown, ballot
+from assembly.room import Room
+from assembly.seating import Shard
+from assembly.statements import MAX_CHARACTERS, clean
+from plenary.chat.base import Conversation, Reply, Sampling, check_replies
+from plenary.seeding import derived_seed, generator
 
 
 async def cast_ballots(room: Room, shard: Shard, phase: int) -> int:
     """Every member votes privately on every pair, in both orders; returns the votes."""
-    pairs = room.seating.positions(shard)
-    heard = room.ledger.heard(shard.table, pairs, room.settings.rounds if phase == AFTER else 0)
-    faces = {(p, order): room.shown(p, order) for p in pairs for order in (0, 1)}
-    prefaces = {(p, order): digest(heard[p], shown) for (p, order), shown in faces.items()}
-    slots = [(citizen, *at) for citizen in room.seating.members(shard) for at in faces]
+    recall = await _informed(room, shard, phase)
+    slots = _shuffled(room, shard, phase)
+    faces = {(p, o): room.shown(p, o) for p in room.seating.positions(shard) for o in (0, 1)}
+    abstain = room.settings.abstain
     choices = await room.backend.choose(
-        [ballot(room.systems[c], faces[p, o], prefaces[p, o]) for c, p, o in slots],
-        LABELS,
+        [_ballot(room, c, faces[p, o], recall.preface(c, p, o)) for c, p, o in slots],
+        LABELS_ABSTAIN if abstain else LABELS,
         samples=room.settings.samples,
         seed=derived_seed(room.seed, "assembly", "ballot", phase),
     )
@@ -90,22 +43,80 @@ async def cast_ballots(room: Room, shard: Shard, phase: int) -> int:
     return len(rows)
 
 
+async def _informed(room: Room, shard: Shard, phase: int) -> Recall:
+    """What a voter knows: nothing before, all that fits after, the gist at the follow-up."""
+    if phase == BEFORE:
+        return await remember(room, shard, 0)
+    keep = MAX_STATEMENTS if phase == AFTER else 0
+    recall = await remember(room, shard, room.rounds, keep)
+    recall.informed = room.arm.talks and phase != FOLLOW_UP
+    if room.holds_plenary:
+        texts = room.ledger.group_texts(shard.hall, room.seating.positions(shard))
+        # The revision where there is one, else the draft: the last step that has a text.
+        recall.statements = {t.pair: t.text for t in texts if t.state == VALID and t.step in (1, 3)}
+    tally = PROBES[room.settings.probe].tally
+    if phase == AFTER and tally is not None:
+        recall.claims = tally(room, shard)
+    return recall
+
+
+def _shuffled(room: Room, shard: Shard, phase: int) -> list[tuple[int, int, int]]:
+    """Citizen, pair and order of every ballot; each voter meets the pairs in an order of his own.
+
+    One voter's ballots stay together: they share a prefix, which a local model reads once.
+    """
+    every = [(p, o) for p in room.seating.positions(shard) for o in (0, 1)]
+    rng = generator(room.seed, "assembly", "ballot order", phase, *shard)
+    members = room.seating.members(shard)
+    return [(c, *every[at]) for c in members for at in rng.permutation(len(every)).tolist()]
+
+
+def _ballot(room: Room, citizen: int, shown: Shown, preface: str | None) -> Conversation:
+    if room.settings.abstain:
+        return told(room.systems[citizen], on_pair(ABSTAIN_BALLOT, shown), preface)
+    return ballot(room.systems[citizen], shown, preface)
+
+
+class Slot(NamedTuple):
+    """Who is asked to declare: citizen in `seat` of `table`, shown a pair in `order`."""
+
+    table: int
+    seat: int
+    pair: int
+    citizen: int
+    order: int
+
+
+def _slots(room: Room, shard: Shard, turn: int) -> list[Slot]:
+    """The round's speakers, by citizen; everybody where each thinks alone.
+
+    The order shown alternates over pairs, seats and rounds: position favours neither outcome.
+    """
+    pairs, tables = room.seating.positions(shard), room.seating.tables_in(shard.hall)
+    spoken = room.ledger.spoken(tables, pairs, turn)
+    past = {pair: list(said) for pair, said in groupby(spoken, key=lambda s: s.pair)}
+    slots = []
+    for table in tables:
+        members = room.seating.seated(turn)[table]
+        count = len(members) if room.arm.alone else min(room.settings.speakers, len(members))
+        for pair in pairs:
+            seats = floor(members, count * (pair + turn), count, past.get(pair, ()))
+            slots += [Slot(table, s, pair, members[s], (pair + s + turn) % 2) for s in seats]
+    return sorted(slots)
+
+
 async def declare_sides(room: Room, shard: Shard, turn: int) -> int:
     """The speakers of a round say for which outcome they will speak; returns the declarations."""
-    pairs = room.seating.positions(shard)
-    heard = room.ledger.heard(shard.table, pairs, turn)
-    members = room.seating.members(shard)
-    # The order shown alternates over pairs, seats and rounds: position favours neither outcome.
-    slots = sorted(
-        (seat, pair, (pair + seat + turn) % 2)
-        for pair in pairs
-        for seat in room.seating.speakers(shard.table, pair, turn, room.settings.speakers)
-    )
-    faces = [room.shown(pair, order) for _, pair, order in slots]
+    recall = await _recalled(room, shard, turn)
+    slots = _slots(room, shard, turn)
     choices = await room.backend.choose(
         [
-            declare(room.systems[members[seat]], shown, digest(heard[pair], shown))
-            for (seat, pair, _), shown in zip(slots, faces, strict=True)
+            room.arm.lean(
+                room.systems[s.citizen],
+                room.shown(s.pair, s.order),
+                recall.preface(s.citizen, s.pair, s.order),
+            )
+            for s in slots
         ],
         LABELS,
         samples=room.settings.samples,
@@ -114,11 +125,17 @@ async def declare_sides(room: Room, shard: Shard, turn: int) -> int:
     check_replies(room.backend.name, len(slots), len(choices))
     marked = [mark(choice, room.settings.min_mass) for choice in choices]
     room.ledger.add_declarations(
-        Declaration(pair, shard.table, turn, seat, members[seat], order, m.share, m.state)
-        for (seat, pair, order), m in zip(slots, marked, strict=True)
+        Declaration(s.pair, s.table, turn, s.seat, s.citizen, s.order, m.share, m.state)
+        for s, m in zip(slots, marked, strict=True)
     )
     room.notify("declarations", len(slots), sum(m.state != VALID for m in marked))
     return len(slots)
+
+
+async def _recalled(room: Room, shard: Shard, turn: int) -> Recall:
+    recall = await remember(room, shard, turn)
+    recall.informed = True
+    return recall
 
 
 async def make_statements(room: Room, shard: Shard, turn: int) -> int:
@@ -126,33 +143,46 @@ async def make_statements(room: Room, shard: Shard, turn: int) -> int:
 
     Speakers of one round do not hear one another, only the rounds before.
     """
-    pairs = room.seating.positions(shard)
-    heard = room.ledger.heard(shard.table, pairs, turn)
+    pairs, tables = room.seating.positions(shard), room.seating.tables_in(shard.hall)
+    recall = await _recalled(room, shard, turn)
     declared = sorted(
-        room.ledger.declarations(shard.table, turn, pairs), key=lambda d: (d.seat, d.pair)
+        room.ledger.declarations(tables, turn, pairs), key=lambda d: (d.table, d.seat, d.pair)
     )
     willing = [(d, d.side, room.shown(d.pair, d.order)) for d in declared if d.side is not None]
     prompts = [
-        speak(room.systems[d.citizen], shown, side, digest(heard[d.pair], shown))
+        room.arm.reason(
+            room.systems[d.citizen], shown, side, recall.preface(d.citizen, d.pair, d.order)
+        )
         for d, side, shown in willing
     ]
     sampling = Sampling(
         room.settings.temperature,
-        room.settings.statement_tokens,
+        _tokens(room, turn),
         derived_seed(room.seed, "assembly", "speak", turn),
     )
     replies = await room.backend.generate(prompts, sampling) if prompts else []
     check_replies(room.backend.name, len(willing), len(replies))
-    spoken = [_spoken(d, side, s, r) for (d, side, s), r in zip(willing, replies, strict=True)]
+    limit = MAX_CHARACTERS * (room.settings.speakers if room.arm.alone else 1)
+    spoken = [
+        _spoken(d, side, shown, reply, limit)
+        for (d, side, shown), reply in zip(willing, replies, strict=True)
+    ]
     silent = [Spoken(*d[:5], None, d.state, "") for d in declared if d.side is None]
     room.ledger.add_statements([*spoken, *silent])
     room.notify("statements", len(declared), sum(s.state != VALID for s in [*spoken, *silent]))
     return len(declared)
 
 
-def _spoken(declared: Declaration, side: int, shown: Shown, reply: Reply) -> Spoken:
+def _tokens(room: Room, turn: int) -> int:
+    """Longest statement; a citizen alone thinks for as long as he would have listened."""
+    settings = room.settings
+    if not room.arm.alone:
+        return settings.statement_tokens
+    extra = GROUP_TOKENS if settings.plenary and turn == room.rounds - 1 else 0
+    return settings.statement_tokens * min(settings.speakers, settings.table_size) + extra
+
+
+def _spoken(declared: Declaration, side: int, shown: Shown, reply: Reply, limit: int) -> Spoken:
     """An answer without usable text is a refusal or a failure, and nobody hears it."""
-    text = clean(reply.text or "", shown.letter(side))
-    refused = (reply.failure or "").casefold().startswith("refus")
-    state = VALID if text else (REFUSED if refused else FAILED)
-    return Spoken(*declared[:5], side, state, text)
+    text = clean(reply.text or "", shown.letter(side), limit)
+    return Spoken(*declared[:5], side, state_of(text, reply), text)

@@ -17,7 +17,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from assembly.turns import Event
+from assembly.progress import Event
 from plenary.app.clean import visible
 from plenary.app.config import PipelineConfig, flat_settings
 from plenary.app.records import Summary
@@ -25,7 +25,7 @@ from plenary.app.watcher import Silent, TrainingProgress, Watcher
 
 
 class Terminal:
-    """Draws stages, ballots, statements, invalid share and time left."""
+    """Draws stages, ballots, statements, invalid share, tokens, cost and time left."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -56,8 +56,14 @@ class Terminal:
         share = self._counts["invalid"] / max(
             sum(self._counts.values()) - self._counts["invalid"], 1
         )
-        detail = f"{votes:,} votes, {said:,} statements, {share:.1%} invalid"
-        self._show(event.done, event.shards, detail)
+        parts = [f"{votes:,} votes", f"{said:,} statements", f"{share:.1%} invalid"]
+        if event.tokens:
+            parts.append(f"{event.tokens:,} tokens")
+        if event.cost:
+            parts.append(f"${event.cost:,.2f}")
+        if event.left is not None and event.done < event.shards:
+            parts.append(f"{event.left:,.0f} s left")
+        self._show(event.done, event.shards, ", ".join(parts))
 
     def training(self, progress: TrainingProgress) -> None:
         """Show the step and its loss."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from assembly.turns import Event
+from assembly.progress import Event
 
 
 class TrainingProgress(NamedTuple):

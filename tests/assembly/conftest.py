@@ -111,7 +111,7 @@ class World:
         }
         return PlantedCitizens(table, **settings)
 
-    def hold(self, backend, folder: Path, settings: AssemblySettings, on_event=None, seed: int = 3):
+    def hold(self, backend, folder: Path, settings, on_event=None, seed: int = 3, calls=None):
         """Hold the assembly in a folder and return its votes; a second call resumes."""
         with Ledger(folder / "ledger.sqlite") as ledger:
             return asyncio.run(
@@ -126,6 +126,7 @@ class World:
                     folder / "checkpoints.sqlite",
                     seed,
                     on_event,
+                    calls,
                 )
             )
 
@@ -148,7 +149,7 @@ def world() -> World:
     return make_world()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def world_of() -> Callable[..., World]:
     return make_world
 

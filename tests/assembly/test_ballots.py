@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from assembly.ballots import (
+    ABSTAINED,
     FAILED,
     INVALID,
     REFUSED,
+    STATES,
     VALID,
     VoteRow,
     Votes,
@@ -22,6 +24,11 @@ NAN = float("nan")
     [
         (Choice((0.7, 0.3), 0.98, 1, 1), VALID),
         (Choice((0.7, 0.3), None, 5, 3), VALID),
+        (Choice((0.4, 0.2, 0.4), 0.98, 1, 1), VALID),
+        (Choice((0.3, 0.2, 0.5), 0.98, 1, 1), ABSTAINED),
+        (Choice((0.3, 0.2, 0.5), 0.2, 1, 1), INVALID),
+        (Choice((0.0, 0.0), 0.9, 1, 1), INVALID),
+        (Choice((float("nan"), 1.0), 0.9, 1, 1), INVALID),
         (Choice((0.7, 0.3), 0.2, 1, 1), INVALID),
         (Choice((), None, 1, 0), INVALID),
         (no_choice(1, "invalid"), INVALID),
@@ -54,7 +61,7 @@ def ballots(*shares: tuple[float, float]) -> Votes:
 def test_shares_average_both_orders_toward_the_first_outcome() -> None:
     votes = ballots((0.9, 0.3), (0.6, NAN))
     np.testing.assert_allclose(citizen_shares(votes, 0, 2, 1), [[0.8], [np.nan]])
-    assert votes.counted(0) == {"valid": 3, "refused": 0, "invalid": 1, "failed": 0}
+    assert votes.counted(0) == dict.fromkeys(STATES, 0) | {"valid": 3, "invalid": 1}
 
 
 def test_missing_ballots_are_an_error_and_not_a_gap() -> None:

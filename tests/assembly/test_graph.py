@@ -9,11 +9,19 @@ def test_the_graph_is_ballot_rounds_ballot() -> None:
     assert edges == {
         ("__start__", "ballot_before"),
         ("ballot_before", "declare"),
+        ("ballot_before", "table_statements"),
         ("ballot_before", "ballot_after"),
         ("declare", "speak"),
         ("speak", "declare"),
+        ("speak", "table_statements"),
         ("speak", "ballot_after"),
+        ("table_statements", "group_draft"),
+        ("group_draft", "critique"),
+        ("critique", "revise"),
+        ("revise", "ballot_after"),
+        ("ballot_after", "follow_up"),
         ("ballot_after", "__end__"),
+        ("follow_up", "__end__"),
     }
 
 

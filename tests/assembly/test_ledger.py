@@ -6,7 +6,6 @@ import pytest
 
 from assembly.ballots import FAILED, VALID, VoteRow
 from assembly.ledger import Declaration, Ledger, Spoken
-from assembly.prompts import Statement
 from plenary.errors import ConfigError, DataError
 
 
@@ -53,7 +52,7 @@ def test_the_fingerprint_binds(path) -> None:
         ledger.claim("two")
 
 
-def test_only_the_same_table_hears_and_never_what_failed(path) -> None:
+def test_what_was_spoken_is_read_by_table_block_and_round(path) -> None:
     with Ledger(path) as ledger:
         ledger.add_statements(
             [
@@ -63,12 +62,12 @@ def test_only_the_same_table_hears_and_never_what_failed(path) -> None:
                 Spoken(0, 1, 0, 3, 6, 0, VALID, "Elsewhere."),
             ]
         )
-        assert ledger.heard(0, range(2), 2) == {
-            0: [Statement(0, "Earlier."), Statement(1, "Later.")],
-            1: [],
-        }
-        assert ledger.heard(0, range(1), 1) == {0: [Statement(0, "Earlier.")]}
-        assert ledger.heard(0, range(1), 0) == {0: []}
+        heard = ledger.spoken(range(1), range(2), 2)
+        assert [s.text for s in heard if s.state == VALID] == ["Earlier.", "Later."]
+        assert [s.text for s in ledger.spoken(range(1), range(1), 1)] == ["Earlier.", ""]
+        assert ledger.spoken(range(1), range(1), 0) == []
+        assert ledger.spoken(range(1), range(1, 2), 2) == []
+        assert ledger.spoken(range(2), range(1), 1)[-1].text == "Elsewhere."
         assert len(ledger.transcript()) == 4
 
 
@@ -79,7 +78,7 @@ def test_only_the_same_table_hears_and_never_what_failed(path) -> None:
 def test_a_declared_side_is_an_outcome(path, order, share, state, side) -> None:
     with Ledger(path) as ledger:
         ledger.add_declarations([Declaration(0, 0, 0, 0, 1, order, share, state)])
-        (declared,) = ledger.declarations(0, 0, range(1))
+        (declared,) = ledger.declarations(range(1), 0, range(1))
     assert declared.side == side
 
 

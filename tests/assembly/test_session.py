@@ -1,13 +1,6 @@
 import asyncio
-import json
-import os
-import signal
-import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,8 +16,6 @@ from plenary.chat.base import Choice, Reply
 from plenary.chat.budget import BudgetedBackend
 from plenary.chat.planted import PlantedBackend, PlantedWorld
 from plenary.errors import BudgetExceeded, ConfigError, DataError
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_planted_weighted_majority_is_recovered(world_of, tmp_path) -> None:
@@ -204,69 +195,6 @@ def test_an_error_of_the_backend_comes_through_as_it_is(world, tmp_path, small) 
 
     with pytest.raises(ZeroDivisionError, match="planted"):
         world.hold(world.backend(spoil=broken), tmp_path, small)
-
-
-def _start(folder: Path, number: int) -> subprocess.Popen[bytes]:
-    script = Path(__file__).with_name("killed_run.py")
-    return subprocess.Popen(
-        [sys.executable, str(script), str(folder), str(number)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def _calls(folder: Path, number: int) -> list[int]:
-    path = folder / f"calls-{number}.txt"
-    return [int(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def _recorded(folder: Path) -> set[int]:
-    """Numbers of the calls whose answers the ledger holds."""
-    if not (folder / "ledger.sqlite").exists():
-        return set()
-    db = sqlite3.connect(folder / "ledger.sqlite")
-    replies = [json.loads(row[0]) for row in db.execute("SELECT reply FROM calls")]
-    db.close()
-    return {reply["prompt_tokens"] for reply in replies}
-
-
-def _stop_in_the_middle(folder: Path, number: int, calls: int, how: signal.Signals) -> None:
-    process = _start(folder, number)
-    deadline = time.monotonic() + 100
-    while len(_calls(folder, number)) < calls and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    assert process.poll() is None, "the run ended before it was stopped"
-    process.send_signal(how)
-    assert process.wait(timeout=30) != 0
-
-
-@pytest.mark.slow
-def test_killed_at_random_points_it_loses_no_vote_and_repeats_no_recorded_call(
-    world_of, tmp_path
-) -> None:
-    world = world_of(citizens=14, pairs=20)
-    rng = np.random.default_rng(int.from_bytes(os.urandom(4), "little"))
-    stops = [signal.SIGINT, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL]
-    known: set[int] = set()
-    for number, how in enumerate(stops):
-        calls = int(rng.integers(1, 300))
-        _stop_in_the_middle(tmp_path, number, calls, how)
-        assert known.isdisjoint(_calls(tmp_path, number)), f"a call repeated ({how!r}, {calls!r})"
-        known = _recorded(tmp_path)
-    assert _start(tmp_path, 99).wait(timeout=100) == 0
-    last = _calls(tmp_path, 99)
-    assert len(set(last)) == len(last)
-    assert known.isdisjoint(last)
-    assert known | set(last) == _recorded(tmp_path)
-    with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        votes = ledger.votes()
-    keys = np.stack([votes.pair, votes.citizen, votes.phase, votes.order])
-    assert len(votes) == len(np.unique(keys, axis=1).T) == 4 * 14 * 20
-    (tmp_path / "straight").mkdir()
-    settings = AssemblySettings(rounds=2, table_size=5, block=3, concurrency=3)
-    straight = world.hold(world.backend(swing=0.7), tmp_path / "straight", settings)
-    assert votes.share_first.tolist() == straight.share_first.tolist()
 
 
 class Instant:

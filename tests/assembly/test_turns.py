@@ -102,7 +102,7 @@ def _folder(parent, name):
 def test_declared_positions_are_counterbalanced(world, tmp_path) -> None:
     world.hold(world.backend(), tmp_path, AssemblySettings(table_size=4, speakers=2, block=9))
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        orders = [d.order for table in range(3) for d in ledger.declarations(table, 0, range(9))]
+        orders = [d.order for d in ledger.declarations(range(3), 0, range(9))]
     assert 0.4 < np.mean(orders) < 0.6
 
 
