@@ -154,7 +154,8 @@ def _lapse(cells: _Cells, theta: FloatArray, log_lapse: float, settings: FitSett
         return float(away**2 / 2 - cells.wins @ tail.log_first - losses @ tail.log_second)
 
     bounds = (log_lapse - 1, min(log_lapse + 1, HIGHEST_LOG_LAPSE))
-    return float(minimize_scalar(depth, bounds=bounds, options={"xatol": 0.01}).x)
+    found = minimize_scalar(depth, bounds=bounds, options={"xatol": 0.01})
+    return float(found["x"])
 
 
 class _Step(NamedTuple):
