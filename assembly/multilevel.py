@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse, special
-from scipy.optimize import minimize_scalar
+from scipy.optimize import fminbound
 from scipy.sparse.linalg import cg
 
 from assembly.electorate import Electorate, stratum_shares
@@ -154,8 +154,7 @@ def _lapse(cells: _Cells, theta: FloatArray, log_lapse: float, settings: FitSett
         return float(away**2 / 2 - cells.wins @ tail.log_first - losses @ tail.log_second)
 
     bounds = (log_lapse - 1, min(log_lapse + 1, HIGHEST_LOG_LAPSE))
-    found = minimize_scalar(depth, bounds=bounds, options={"xatol": 0.01})
-    return float(found["x"])
+    return float(np.asarray(fminbound(depth, *bounds, xtol=0.01)))
 
 
 class _Step(NamedTuple):
