@@ -11,11 +11,11 @@ comparison with its rivals is in docs/references.md, fitting.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse, special
-from scipy.optimize import minimize_scalar
+from scipy.optimize import fminbound
 from scipy.sparse.linalg import cg
 
 from assembly.electorate import Electorate, stratum_shares
@@ -154,7 +154,7 @@ def _lapse(cells: _Cells, theta: FloatArray, log_lapse: float, settings: FitSett
         return float(away**2 / 2 - cells.wins @ tail.log_first - losses @ tail.log_second)
 
     bounds = (log_lapse - 1, min(log_lapse + 1, HIGHEST_LOG_LAPSE))
-    return float(cast("float", minimize_scalar(depth, bounds=bounds, options={"xatol": 0.01})["x"]))
+    return float(np.asarray(fminbound(depth, *bounds, xtol=0.01)))
 
 
 class _Tails(NamedTuple):
