@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from assembly.ballots import AFTER, BEFORE, Grid, Votes, citizen_shares, grid
+from assembly.ballots import AFTER, BEFORE, FOLLOW_UP, Grid, Votes, citizen_shares, grid
 from assembly.consensus import COUNTED, consensus, kinds
 from assembly.dataset import ConsensusDataset, Provenance, named
 from assembly.dissent import minority_report
@@ -19,8 +19,6 @@ from assembly.strata import Attributes, Strata, strata_of
 from plenary.errors import DataError
 from plenary.outcomes import Outcome
 from plenary.preferences import BoolArray, FloatArray, IntArray
-
-FOLLOW_UP = 2
 
 
 @dataclass(frozen=True, slots=True)

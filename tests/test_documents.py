@@ -26,7 +26,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=page_name)
 def test_named_files_exist(path: Path) -> None:
     named = re.findall(
-        r"`((?:census_data|personas|assembly|alignment|evaluation|plenary|configs|tests)/[^`*{]*)`",
+        r"`((?:census_data|personas|assembly|alignment|evaluation|plenary|configs|tests)/[^`*{:]*)(?:::[a-z_0-9]+)?`",
         path.read_text(encoding="utf-8"),
     )
     missing = [name for name in named if not (ROOT / name).exists() and "<" not in name]

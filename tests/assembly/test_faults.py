@@ -12,6 +12,7 @@ from assembly.session import convene
 from assembly.settings import AssemblySettings
 from plenary.chat.base import Choice, Reply, no_choice
 from plenary.chat.langchain import LangchainBackend
+from plenary.chat.settings import EndpointSettings
 from plenary.errors import BackendError
 
 CHOICES = {
@@ -103,7 +104,9 @@ def test_an_utterance_stays_one_quoted_line(world, tmp_path, small, attack) -> N
 
 
 def hold_at(server, world, folder, **options):
-    backend = LangchainBackend("openai:tiny", base_url=server.url, **options)
+    backend = LangchainBackend(
+        "openai:tiny", base_url=server.url, settings=EndpointSettings(**options)
+    )
     settings = AssemblySettings(table_size=3, block=4, speakers=1)
     with Ledger(folder / "ledger.sqlite") as ledger:
         arguments = (world.systems, world.weights, world.texts, world.pairs, settings, ledger)

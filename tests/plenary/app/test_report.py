@@ -33,7 +33,7 @@ def page(text: str) -> Page:
         verdict=Verdict(text, "moved", (text,), (text,)), tiles=(Tile(text, text, text),),
         agreement_figure=drawing.drawing, measures=((text, "1", "2"),), scatters=(drawing,),
         calibration=(drawing,), moved=wide, all_moved=wide, moved_caption=text, panel_note=text,
-        margins=((text, "1", "2", "3"),), panel_drawing=drawing, categories=wide,
+        margins=((text, "1", "2", "3"),), panel_drawing=drawing, categories=((text,) * 7,),
         assembly_note=text, ballots=((text, "1", "2", "3", "4"),),
         statements=(Said(text, text, text, text),), training=row, limits=(text,),
         settings=((text, text, text),), provenance=row,
