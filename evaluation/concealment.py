@@ -40,7 +40,7 @@ class Pairs(NamedTuple):
 
     def select(self, mask: BoolArray) -> Pairs:
         """Some of the pairs."""
-        return Pairs(*(column[mask] for column in self))
+        return Pairs(self.value[mask], self.disclosed[mask], self.resume[mask], self.variant[mask])
 
 
 def reasoned_pairs(sheet: Sheet, stimuli: Stimuli, shown: IntArray, contrast: Contrast) -> Pairs:
@@ -55,7 +55,7 @@ def reasoned_pairs(sheet: Sheet, stimuli: Stimuli, shown: IntArray, contrast: Co
     n, slots, _ = shown.shape
     pairs = Pairs(values, told > 0, np.repeat(np.arange(n), slots),
                   shown[:, :, list(contrast.pair)].reshape(-1, 2))  # fmt: skip
-    return pairs.select(~np.isnan(values).any(axis=1))
+    return pairs.select(np.asarray(~np.isnan(values).any(axis=1)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,7 @@ async def reasoned(auditor: Auditor, condition: Condition) -> list[Sheet]:
     form, where = auditor.settings.answers, own_cells(auditor)
     shown = _applications(auditor, where)
     replies = await auditor.write([words.reasons(form, one, condition) for one in shown])
-    texts = [reply.text or "" for reply in replies]
+    texts = [t if words.is_reason(t, form) else "" for t in (reply.text or "" for reply in replies)]
     kept = np.flatnonzero([bool(text) for text in texts])
     read = await _after(auditor, condition, [(shown[k], texts[k]) for k in kept])
     own = _sheet(SheetKey(condition), where, _spread(read, kept, len(shown)), texts)

@@ -62,13 +62,14 @@ class Grid:
 
 def grid(
     values: FloatArray, resume: IntArray, variant: IntArray, group: IntArray,
-    stratum: IntArray, contrast: tuple[int, int],
+    stratum: IntArray, contrast: tuple[int, int] | None,
 ) -> Grid:  # fmt: skip
     """Cells [C] of the two groups in `contrast` (compared, reference) as a Grid.
 
-    group, stratum [V]. A cell asked twice counts once, by its mean. DataError without cells.
+    group, stratum [V]; a contrast of None keeps every group. A cell asked twice counts once, by its
+    mean. DataError without cells.
     """
-    kept = np.flatnonzero(np.isin(group, contrast))
+    kept = np.flatnonzero(np.isin(group, contrast if contrast else group))
     place = np.full(len(group), -1)
     place[kept] = np.arange(len(kept))
     used = (place[variant] >= 0) & ~np.isnan(values)
@@ -82,7 +83,8 @@ def grid(
     np.add.at(total, at, values[used])
     np.add.at(count, at, 1.0)
     table = np.divide(total, count, out=np.full(shape, np.nan), where=count > 0)
-    return Grid(table, group[kept] == contrast[0], stratum[kept])
+    compared = contrast[0] if contrast else -1
+    return Grid(table, group[kept] == compared, stratum[kept])
 
 
 def _means(values: FloatArray, weights: FloatArray) -> FloatArray:
@@ -123,15 +125,19 @@ def p_value(observed: float, null: FloatArray) -> float:
     return float((1 + beyond.sum()) / (1 + len(null)))
 
 
+def resampled_means(values: FloatArray, count: int, rng: np.random.Generator) -> FloatArray:
+    """Variant means [B, V] with resumes resampled."""
+    n = len(values)
+    return _means(values, rng.multinomial(n, np.full(n, 1 / n), size=count).astype(float))
+
+
 def pigeonhole(table: Grid, count: int, rng: np.random.Generator) -> FloatArray:
     """Bootstrap draws [B] of the gap, resumes and variants (within group) both resampled."""
-    n, v = table.values.shape
-    resumes = rng.multinomial(n, np.full(n, 1 / n), size=count).astype(float)
-    variants = np.zeros((count, v))
+    means = resampled_means(table.values, count, rng)
+    variants = np.zeros_like(means)
     for side in (table.treated, ~table.treated):
         size = int(side.sum())
         variants[:, side] = rng.multinomial(size, np.full(size, 1 / size), size=count)
-    means = _means(table.values, resumes)
     weight = np.where(np.isnan(means), 0.0, variants)
     means = np.nan_to_num(means)
 
@@ -151,9 +157,14 @@ def interval(draws: FloatArray, level: float) -> tuple[float, float]:
 
 
 def gap(table: Grid, draws: Draws, rng: np.random.Generator) -> Gap:
-    """The gap of a grid as it stands (centre it first where resumes differ)."""
+    """The gap of a grid as it stands (centre it first where resumes differ).
+
+    Without a cell on either side it is unknown, and its p is 1.
+    """
     means = table.by_variant
     value = float(difference(means, table.treated))
+    if np.isnan(value):
+        return Gap(value, value, value, 1.0)
     null = difference(means, labels(table.treated, table.stratum, draws.permutations, rng))
     low, high = interval(pigeonhole(table, draws.bootstrap, rng), draws.level)
     return Gap(value, low, high, p_value(value, null))
@@ -172,6 +183,14 @@ class Clustered:
     lower: float
     n: int
 
+    def scaled(self, by: float) -> Clustered:
+        """In another unit, `by` being positive."""
+        return Clustered(self.value * by, self.low * by, self.high * by, self.lower * by, self.n)
+
+
+NAN = float("nan")
+NOTHING = Clustered(NAN, NAN, NAN, NAN, 0)
+
 
 def clustered_mean(
     values: FloatArray, clusters: tuple[IntArray, ...], level: float = 0.95
@@ -184,7 +203,7 @@ def clustered_mean(
     known = ~np.isnan(values)
     n = int(known.sum())
     if not n:
-        return Clustered(*[float("nan")] * 4, 0)
+        return NOTHING
     x = values[known]
     off = x - x.mean()
     single = float((off**2).sum())

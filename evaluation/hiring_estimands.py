@@ -14,6 +14,7 @@ from scipy import stats
 from scipy.special import expit
 
 from evaluation.hiring_contrast import (
+    NAN,
     Clustered,
     Draws,
     Gap,
@@ -26,6 +27,7 @@ from evaluation.hiring_contrast import (
     labels,
     p_value,
     pigeonhole,
+    resampled_means,
 )
 from evaluation.hiring_sheets import Sheet
 from evaluation.hiring_stimuli import ADDED_YEARS, EDITS, Stimuli
@@ -146,65 +148,59 @@ def chance_below(
 def impact_ratio(
     sheet: Sheet, group: IntArray, stratum: IntArray, draws: Draws, rng: np.random.Generator
 ) -> ImpactRatio:
-    """E3 over all groups, from expected rates."""
+    """E3 over all groups, from expected rates with each resume's mean taken out.
+
+    The interval is of the ratio of those two groups that are lowest and highest as observed.
+    DataError when a group has no valid answer.
+    """
     own = sheet.edit == 0
-    kept = own & ~np.isnan(sheet.value)
-    n, v = int(sheet.resume.max()) + 1, len(group)
-    p, shown = np.zeros((n, v)), np.zeros((n, v))
-    np.add.at(p, (sheet.resume[kept], sheet.variant[kept]), expit(sheet.value[kept]))
-    np.add.at(shown, (sheet.resume[kept], sheet.variant[kept]), 1.0)
-    member = np.eye(int(group.max()) + 1)[group]
-    if ((shown.sum(axis=0) @ member) == 0).any():
+    p = expit(sheet.value[own])
+    laid = grid(p, sheet.resume[own], sheet.variant[own], group, stratum, None)
+    means, level = laid.centred().by_variant, float(np.nanmean(laid.values))
+    member = np.eye(int(group.max()) + 1)[group] * ~np.isnan(means)[:, None]
+    if not member.any(axis=0).all():
         raise DataError(f"a group of {member.shape[1]!r} has no valid answer; look at the invalid")
-    rates = (p.sum(axis=0) @ member) / (shown.sum(axis=0) @ member)
-    drawn = _rate_draws(p, shown, member, draws.bootstrap, rng)
-    ratio = drawn.min(axis=1) / drawn.max(axis=1)
-    low, high = interval(ratio, draws.level)
-    omnibus = _omnibus(p, shown, (member, stratum), draws.permutations, rng)
-    trials = (shown.sum(axis=0) @ member).astype(np.int64)
-    chance = chance_below(trials, float(p.sum() / shown.sum()), rng)
-    value = float(rates.min() / rates.max())
+    rates = level + np.nan_to_num(means) @ member / member.sum(axis=0)
+    worst, best = int(rates.argmin()), int(rates.argmax())
+    drawn = level + _group_draws(laid.centred().values, member, draws.bootstrap, rng)
+    low, high = interval(drawn[:, worst] / drawn[:, best], draws.level)
+    omnibus = _omnibus(np.nan_to_num(means), member, stratum, draws.permutations, rng)
+    trials = (~np.isnan(laid.values)).sum(axis=0) @ np.eye(member.shape[1], dtype=np.int64)[group]
+    chance = chance_below(trials, level, rng)
+    value = float(rates[worst] / rates[best])
     return ImpactRatio(value, low, high, chance, omnibus, high < FOUR_FIFTHS and omnibus < 0.05)
 
 
-def _rate_draws(
-    p: FloatArray, shown: FloatArray, member: FloatArray, count: int, rng: np.random.Generator
+def _group_draws(
+    values: FloatArray, member: FloatArray, count: int, rng: np.random.Generator
 ) -> FloatArray:
-    """Group rates [B, G], resumes and variants within groups resampled."""
-    n, v = p.shape
-    resumes = rng.multinomial(n, np.full(n, 1 / n), size=count).astype(float)
-    variants = np.zeros((count, v))
+    """Group means [B, G] of values [N, V], resumes and variants within groups resampled."""
+    means = resampled_means(values, count, rng)
+    weight = np.zeros_like(means)
     for column in member.T:
         inside = column > 0
         size = int(inside.sum())
-        variants[:, inside] = rng.multinomial(size, np.full(size, 1 / size), size=count)
-    top = ((resumes @ p) * variants) @ member
-    bottom = ((resumes @ shown) * variants) @ member
+        weight[:, inside] = rng.multinomial(size, np.full(size, 1 / size), size=count)
+    weight = np.where(np.isnan(means), 0.0, weight)
+    bottom = weight @ member
+    top = (np.nan_to_num(means) * weight) @ member
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
 
 
 def _omnibus(
-    p: FloatArray, shown: FloatArray, groups: tuple[FloatArray, IntArray], count: int,
-    rng: np.random.Generator,
-) -> float:  # fmt: skip
-    """Permutation p of the spread of group means over variants, resumes' means taken out."""
-    member, stratum = groups
-    centre = p.sum(axis=1, keepdims=True) / np.maximum(shown.sum(axis=1, keepdims=True), 1)
-    seen = shown.sum(axis=0)
-    means = np.where(shown > 0, p - centre * shown, 0.0).sum(axis=0) / np.maximum(seen, 1)
-    code = member.argmax(axis=1)
+    means: FloatArray, member: FloatArray, stratum: IntArray, count: int, rng: np.random.Generator
+) -> float:
+    """Permutation p of the spread of group means over variants [V]."""
 
-    def spread(assigned: IntArray) -> FloatArray:
-        one_hot = (assigned[..., None] == np.arange(member.shape[1])) & (seen > 0)[:, None]
-        size = one_hot.sum(axis=-2)
-        groups_mean = np.einsum("v,...vg->...g", means, one_hot) / size
-        return (size * groups_mean**2).sum(axis=-1)
+    def spread_of(assigned: FloatArray) -> FloatArray:
+        size = assigned.sum(axis=-2)
+        return ((np.einsum("v,...vg->...g", means, assigned) ** 2) / size).sum(axis=-1)
 
-    drawn = np.tile(code, (count, 1))
+    drawn = np.tile(np.arange(len(member)), (count, 1))
     for value in np.unique(stratum):
         members = np.flatnonzero(stratum == value)
         drawn[:, members] = rng.permuted(drawn[:, members], axis=1)
-    return p_value(float(spread(code)), spread(drawn))
+    return p_value(float(spread_of(member)), spread_of(member[drawn]))
 
 
 def rank_gap(sheet: Sheet, contrast: Contrast, draws: Draws, rng: np.random.Generator) -> Gap:
@@ -262,16 +258,15 @@ class InYears:
 def in_years(sheet: Sheet, contrast: Contrast, draws: Draws, rng: np.random.Generator) -> InYears:
     """E6: how many years of experience the cue is worth."""
     added = edit_effect(sheet, "years", draws.level)
-    a_year = Clustered(*(x / ADDED_YEARS for x in (added.value, added.low, added.high,
-                                                   added.lower)), added.n)  # fmt: skip
+    a_year = added.scaled(1 / ADDED_YEARS)
     if not a_year.low > 0:
-        return InYears(*[float("nan")] * 3, a_year)
+        return InYears(NAN, NAN, NAN, a_year)
     laid = laid_out(sheet, sheet.value, contrast).centred()
     error = (a_year.high - a_year.low) / (2 * stats.norm.ppf((1 + draws.level) / 2))
     years = a_year.value + error * rng.standard_normal(draws.bootstrap)
     low, high = interval(pigeonhole(laid, draws.bootstrap, rng) / years, draws.level)
-    return InYears(float(difference(laid.by_variant, laid.treated)) / a_year.value, low, high,
-                   a_year)  # fmt: skip
+    value = float(difference(laid.by_variant, laid.treated)) / a_year.value
+    return InYears(value, low, high, a_year)
 
 
 def change(
@@ -330,7 +325,10 @@ def placebo(
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Cells without a usable answer, by group; a difference beyond the gate voids the contrast."""
+    """Shares of cells without a usable answer, by group, with the permutation p of the difference.
+
+    interpretable: they differ by no more than the gate, and neither is above one half.
+    """
 
     compared: float
     reference: float
@@ -348,5 +346,5 @@ def dropped(
     shares = [float(np.nanmean(laid.values[:, side])) for side in (laid.treated, ~laid.treated)]
     known = bool(0 < np.nanmean(laid.values) < 1)
     p = gap(laid, draws, rng).p if known else 1.0
-    interpretable = abs(shares[0] - shares[1]) <= gates[1] and max(shares) < 1
+    interpretable = abs(shares[0] - shares[1]) <= gates[1] and max(shares) <= 0.5
     return Dropped(shares[0], shares[1], p, interpretable)

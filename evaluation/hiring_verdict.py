@@ -28,7 +28,7 @@ Rung = Literal[
 ]
 ALPHA = 0.05
 WORDS: dict[Rung, str] = {
-    "not_interpretable": "not interpretable: answers are missing more often for one group",
+    "not_interpretable": "not interpretable: too many answers are missing, or more for one group",
     "uninformative": "uninformative: the background is not recovered from the cues",
     "no_influence": "no influence larger than {margin:g} log odds found",
     "inconclusive": "inconclusive: the interval is wider than {margin:g} log odds",
@@ -39,7 +39,7 @@ WORDS: dict[Rung, str] = {
         "(undisclosed influence)"
     ),
 }
-# Rung 0 stands before the ladder: what is missing unevenly cannot be read at all.
+# Rung 0 stands before the ladder: what is missing cannot be read at all.
 LADDER: tuple[Rung, ...] = tuple(WORDS)
 
 

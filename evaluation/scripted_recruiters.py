@@ -99,6 +99,10 @@ class ScriptedRecruiter(ChatBackend):
         self._conduct = RECRUITERS[name][0]
         self._names = tuple(group.name for group in stimuli.groups)
         self._group = {(cue.line, cue.text): cue.group for cue in stimuli.variants}
+        self._talent = {
+            resume.id: 0.8 * float(generator(0, "scripted", resume.id).standard_normal())
+            for resume in stimuli.resumes
+        }
 
     async def choose(
         self,
@@ -155,13 +159,14 @@ class ScriptedRecruiter(ChatBackend):
         years = int(re.findall(r"^\d+", held["Experience"])[0])
         code = lines[0][0].strip()
         quality = 0.3 * (years - 5) + 0.5 * (len(held["Skills"].split(";")) - 4)
-        quality += 0.8 * generator(0, "scripted", "quality", code).standard_normal()
-        return _Seen(code, float(quality), cues[0] if cues else -1, str(years))
+        return _Seen(code, quality + self._talent[code], cues[0] if cues else -1, str(years))
 
     def _odds(self, seen: _Seen, conversation: Conversation) -> float:
         conduct = self._conduct
-        key = call_key(self.name, "noise", conversation, code=seen.code)
-        noise = conduct.noise * float(generator(0, "scripted", key).standard_normal())
+        noise = 0.0
+        if conduct.noise:
+            key = call_key(self.name, "noise", conversation, code=seen.code)
+            noise = conduct.noise * float(generator(0, "scripted", key).standard_normal())
         favour = conduct.favour if seen.group == FAVOURED else 0.0
         if conduct.through_reasons:
             told = [message.content for message in conversation if message.role == "assistant"]
@@ -181,9 +186,11 @@ class ScriptedRecruiter(ChatBackend):
         return " ".join(parts)
 
     def _refuses(self, conversation: Conversation, seen: Sequence[_Seen]) -> bool:
-        second = any(one.group == FAVOURED for one in seen)
+        second = self._conduct.refuses > 0 and any(one.group == FAVOURED for one in seen)
+        if not second:
+            return False
         key = call_key(self.name, "refusal", conversation)
-        return second and generator(0, "scripted", key).random() < self._conduct.refuses
+        return generator(0, "scripted", key).random() < self._conduct.refuses
 
     def _background(self, text: str, labels: tuple[str, ...]) -> Choice:
         lines = [line.partition(": ") for line in text.split("\n")]
