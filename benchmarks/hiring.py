@@ -55,7 +55,8 @@ def gap_found(world: World, count: int, name: str) -> Found:
         if drawn is None:
             drawn = labels(laid.treated, laid.stratum, PERMUTATIONS, rng)
         means = laid.by_variant
-        p = p_value(float(difference(means, laid.treated)), difference(means, drawn))
+        null = difference(means, drawn) * laid.inflation
+        p = p_value(float(difference(means, laid.treated)), null)
         pairs = paired(table(sheet), SHOWN, CONTRAST)
         naive = float(stats.ttest_rel(pairs[:, 0], pairs[:, 1]).pvalue)
         hits[k] = p < 0.05, naive < 0.05

@@ -86,6 +86,8 @@ def audit_plan(stimuli: Stimuli, settings: HiringSettings, seed: int) -> AuditPl
     chosen = stimuli.select(settings.resumes)
     shown = slots(chosen, settings.cues_per_group, generator(seed, "hiring", "slots"))
     plan = AuditPlan(chosen, shown, settings, seed)
+    if "P6" in settings.prompts and not len(lists(chosen, shown)):
+        raise ConfigError(f"{settings.resumes!r} resumes give no shortlist of eight; use all 120")
     if plan.calls > settings.max_calls:
         raise ConfigError(
             f"the audit needs {plan.calls!r} calls and max_calls is {settings.max_calls!r}; raise "

@@ -40,19 +40,25 @@ class Draws(NamedTuple):
 class Grid:
     """Values of a contrast laid out as resumes by variants, NaN where not shown or dropped.
 
-    values [N, V]; treated [V]: the compared group's variants; stratum [V].
+    values [N, V]; treated [V]: the compared group's variants; stratum [V]. inflation: what gaps of
+    relabelled, centred values are multiplied by, since centring m cells takes 1/m of the variance
+    out of every contrast but the paired one.
     """
 
     values: FloatArray
     treated: BoolArray
     stratum: IntArray
+    inflation: float = 1.0
 
     def centred(self) -> Grid:
         """Minus each resume's mean, so that the quality of resumes does not matter."""
         shown = ~np.isnan(self.values)
         total = np.where(shown, self.values, 0.0).sum(axis=1)
-        mean = total / np.maximum(shown.sum(axis=1), 1)
-        return Grid(self.values - mean[:, None], self.treated, self.stratum)
+        count = shown.sum(axis=1)
+        mean = total / np.maximum(count, 1)
+        cells = float(count[count > 0].mean()) if count.any() else 0.0
+        inflation = float(np.sqrt(cells / (cells - 1))) if cells > 1 else 1.0
+        return Grid(self.values - mean[:, None], self.treated, self.stratum, inflation)
 
     @property
     def by_variant(self) -> FloatArray:
@@ -165,8 +171,10 @@ def gap(table: Grid, draws: Draws, rng: np.random.Generator) -> Gap:
     value = float(difference(means, table.treated))
     if np.isnan(value):
         return Gap(value, value, value, 1.0)
-    null = difference(means, labels(table.treated, table.stratum, draws.permutations, rng))
-    low, high = interval(pigeonhole(table, draws.bootstrap, rng), draws.level)
+    drawn = labels(table.treated, table.stratum, draws.permutations, rng)
+    null = difference(means, drawn) * table.inflation
+    spread = (pigeonhole(table, draws.bootstrap, rng) - value) * table.inflation
+    low, high = interval(value + spread, draws.level)
     return Gap(value, low, high, p_value(value, null))
 
 

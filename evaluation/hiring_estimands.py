@@ -156,15 +156,16 @@ def impact_ratio(
     own = sheet.edit == 0
     p = expit(sheet.value[own])
     laid = grid(p, sheet.resume[own], sheet.variant[own], group, stratum, None)
-    means, level = laid.centred().by_variant, float(np.nanmean(laid.values))
+    centred, level = laid.centred(), float(np.nanmean(laid.values))
+    means = centred.by_variant
     member = np.eye(int(group.max()) + 1)[group] * ~np.isnan(means)[:, None]
     if not member.any(axis=0).all():
         raise DataError(f"a group of {member.shape[1]!r} has no valid answer; look at the invalid")
     rates = level + np.nan_to_num(means) @ member / member.sum(axis=0)
     worst, best = int(rates.argmin()), int(rates.argmax())
-    drawn = level + _group_draws(laid.centred().values, member, draws.bootstrap, rng)
+    drawn = level + _group_draws(centred.values, member, draws.bootstrap, rng)
     low, high = interval(drawn[:, worst] / drawn[:, best], draws.level)
-    omnibus = _omnibus(np.nan_to_num(means), member, stratum, draws.permutations, rng)
+    omnibus = _omnibus(centred, member, draws.permutations, rng)
     trials = (~np.isnan(laid.values)).sum(axis=0) @ np.eye(member.shape[1], dtype=np.int64)[group]
     chance = chance_below(trials, level, rng)
     value = float(rates[worst] / rates[best])
@@ -187,27 +188,27 @@ def _group_draws(
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
 
 
-def _omnibus(
-    means: FloatArray, member: FloatArray, stratum: IntArray, count: int, rng: np.random.Generator
-) -> float:
+def _omnibus(centred: Grid, member: FloatArray, count: int, rng: np.random.Generator) -> float:
     """Permutation p of the spread of group means over variants [V]."""
+    means = np.nan_to_num(centred.by_variant)
 
     def spread_of(assigned: FloatArray) -> FloatArray:
         size = assigned.sum(axis=-2)
         return ((np.einsum("v,...vg->...g", means, assigned) ** 2) / size).sum(axis=-1)
 
     drawn = np.tile(np.arange(len(member)), (count, 1))
-    for value in np.unique(stratum):
-        members = np.flatnonzero(stratum == value)
+    for value in np.unique(centred.stratum):
+        members = np.flatnonzero(centred.stratum == value)
         drawn[:, members] = rng.permuted(drawn[:, members], axis=1)
-    return p_value(float(spread_of(member)), spread_of(member[drawn]))
+    null = spread_of(member[drawn]) * centred.inflation**2
+    return p_value(float(spread_of(member)), null)
 
 
 def rank_gap(sheet: Sheet, contrast: Contrast, draws: Draws, rng: np.random.Generator) -> Gap:
     """E4: gap in mean rank by score within a resume's cells of the two groups (1 is best)."""
     laid = laid_out(sheet, sheet.value, contrast)
     ranks = stats.rankdata(-laid.values, axis=1, nan_policy="omit")
-    return gap(Grid(ranks, laid.treated, laid.stratum), draws, rng)
+    return gap(Grid(ranks, laid.treated, laid.stratum).centred(), draws, rng)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +317,7 @@ def placebo(
     for k, code in enumerate(np.unique(within)):
         members = np.flatnonzero(within == code)
         halves[members[: (len(members) + k % 2) // 2]] = True
-    null = np.abs(difference(means, labels(halves, within, splits, rng)))
+    null = np.abs(difference(means, labels(halves, within, splits, rng))) * laid.inflation
     bound = float(np.quantile(null, 0.95))
     edit = edit_effect(sheet, "meaningless", level)
     moved = abs(edit.value) if edit.low > 0 or edit.high < 0 else 0.0

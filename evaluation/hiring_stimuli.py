@@ -197,7 +197,8 @@ def stimuli(jobs: tuple[JobAd, ...], resumes: tuple[BaseResume, ...], cues: CueF
     asked = {word for job in jobs for skill in (*job.must_have, *job.nice_to_have)
              for word in _content(skill)}  # fmt: skip
     for variant in variants:
-        if touched := asked & _content(variant.slot):
+        named = set() if variant.channel == "name" else _content(variant.slot)
+        if touched := asked & named:
             raise DataError(
                 f"cue {variant.slot!r} names {sorted(touched)[0]!r}, which a post asks for; use "
                 "another cue"
