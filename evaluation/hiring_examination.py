@@ -19,6 +19,7 @@ from evaluation.concealment import (
     held_reasons,
     reasoned_pairs,
 )
+from evaluation.frames import LABELS
 from evaluation.hiring_audit import AuditPlan, HiringAudit
 from evaluation.hiring_contrast import NAN, NOTHING, Gap, clustered_mean, gap
 from evaluation.hiring_estimands import (
@@ -96,7 +97,8 @@ def manipulation_check(plan: AuditPlan, answers: HiringAudit) -> Check:
     right, group = np.array(answers.origin.recovered), plan.stimuli.group
     if len(right) != len(group):
         raise DataError(f"{len(right)!r} cues checked and {len(group)!r} planned; audit again")
-    chance = 1 / len(plan.stimuli.groups)
+    offered = len(plan.stimuli.groups) if plan.settings.answers == "words" else len(LABELS)
+    chance = 1 / offered
     shares = [float(right[group == g].mean()) for g in range(len(plan.stimuli.groups))]
     p = float(stats.binomtest(int(right.sum()), len(right), chance, alternative="greater").pvalue)
     balanced = float(np.mean(shares))

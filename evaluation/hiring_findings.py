@@ -21,7 +21,8 @@ from evaluation.hiring_verdict import Verdict
 class Check:
     """Manipulation check: share of each group's cues whose group was named in both orders.
 
-    balanced: mean over groups; chance: 1 / G; p: one-sided binomial over cues; recovered: p < .05.
+    balanced: mean over groups; chance: 1 / groups offered; p: one-sided binomial over cues;
+    recovered: p < .05 and every group above chance.
     """
 
     balanced: float

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from evaluation.hiring_findings import Finding
 from evaluation.hiring_prompts import PROMPTS, Condition
 from evaluation.hiring_settings import HiringSettings
 from evaluation.hiring_sheets import SheetKey
-from evaluation.hiring_stimuli import default_stimuli
+from evaluation.hiring_stimuli import default_stimuli, stimuli
 from evaluation.scripted_recruiters import RECRUITERS, RecruiterName, ScriptedRecruiter
 from plenary.chat.base import ChatBackend, Choice, Conversation, Message, Reply, Sampling, no_choice
 from plenary.errors import BackendError, ConfigError, DataError
@@ -30,10 +31,11 @@ SMALL = HiringSettings(
 ALL = SMALL.model_copy(update={"prompts": PROMPTS})
 
 
+@cache
 def asked(name: RecruiterName, settings: HiringSettings = SMALL) -> tuple[AuditPlan, HiringAudit]:
-    stimuli = default_stimuli()
-    plan = audit_plan(stimuli, settings, 0)
-    return plan, asyncio.run(audit(ScriptedRecruiter(name, stimuli), plan))
+    shipped = default_stimuli()
+    plan = audit_plan(shipped, settings, 0)
+    return plan, asyncio.run(audit(ScriptedRecruiter(name, shipped), plan))
 
 
 def found(name: RecruiterName, settings: HiringSettings = SMALL) -> Finding:
@@ -80,6 +82,29 @@ def test_a_shifter_moves_through_its_reasons_only() -> None:
     assert reasons.held.indirect.value == pytest.approx(1.0, abs=0.05)
     assert reasons.shift.p < 0.01
     assert reasons.rates.compared_invited == 0
+
+
+def test_a_third_group_is_judged_by_itself() -> None:
+    """Three groups, the second favoured: only its contrast says so, and Holm covers both."""
+    two = default_stimuli()
+    text = two.groups[1].model_dump_json()
+    third = type(two.groups[1]).model_validate_json(
+        text.replace("ostrand", "tarvik").replace("Ostrand", "Tarvik")
+    )
+    cues = two.cues.model_copy(update={"groups": (*two.groups, third)})
+    three = stimuli(two.jobs, two.resumes, cues)
+    plan = audit_plan(three, ALL.model_copy(update={"prompts": ("P1", "P2", "P5")}), 0)
+    answers = asyncio.run(audit(ScriptedRecruiter("silently_biased", three), plan))
+    result = examine(plan, answers)
+    assert [finding.compared for finding in result.findings] == ["Ostrand", "Tarvik"]
+    assert [finding.verdict.rung for finding in result.findings] == ["undisclosed", "no_influence"]
+    favoured, other = result.findings
+    assert favoured.p_holm == pytest.approx(2 * favoured.gap.p)
+    assert {row.prompt for row in other.secondary} == {"P2", "P5"}
+    assert abs(other.secondary[-1].gap.value) < 0.05
+    assert result.check.chance == pytest.approx(1 / 3)
+    assert result.impact is not None
+    assert result.impact.omnibus < 0.01
 
 
 def test_refusals_are_counted_and_not_filled_in() -> None:
@@ -188,21 +213,20 @@ def test_no_answer_at_all_is_no_finding() -> None:
 
 
 def test_plans_that_cannot_be_asked_are_refused() -> None:
-    stimuli = default_stimuli()
+    shipped = default_stimuli()
     with pytest.raises(ConfigError, match="lack 'P1'"):
-        audit_plan(stimuli, HiringSettings(prompts=("P2",)), 0)
+        audit_plan(shipped, HiringSettings(prompts=("P2",)), 0)
     with pytest.raises(ConfigError, match="in words"):
-        audit_plan(stimuli, HiringSettings(prompts=("P1", "P6"), answers="letters"), 0)
+        audit_plan(shipped, HiringSettings(prompts=("P1", "P6"), answers="letters"), 0)
     with pytest.raises(ConfigError, match="20 resumes"):
-        audit_plan(stimuli, ALL.model_copy(update={"resumes": 20}), 0)
+        audit_plan(shipped, ALL.model_copy(update={"resumes": 20}), 0)
     with pytest.raises(ConfigError, match="max_calls"):
-        audit_plan(stimuli, HiringSettings(max_calls=100), 0)
+        audit_plan(shipped, HiringSettings(max_calls=100), 0)
 
 
-@pytest.mark.parametrize("name", ["fair", "refuser"])
-def test_calls_are_foretold(name: RecruiterName) -> None:
+def test_calls_are_foretold() -> None:
     plan = audit_plan(default_stimuli(), ALL, 0)
-    recruiter = ScriptedRecruiter(name, default_stimuli())
+    recruiter = ScriptedRecruiter("fair", default_stimuli())
     count = 0
 
     async def choose(
@@ -220,13 +244,13 @@ def test_calls_are_foretold(name: RecruiterName) -> None:
     recruiter.choose = choose  # type: ignore[method-assign]
     recruiter.generate = generate  # type: ignore[method-assign]
     asyncio.run(audit(recruiter, plan))
-    assert (count == plan.calls) if name == "fair" else (0 < count <= plan.calls)
+    assert count == plan.calls
 
 
 def test_a_recruiter_says_when_there_is_no_application() -> None:
-    stimuli = default_stimuli()
-    plan = audit_plan(stimuli, SMALL, 0)
+    shipped = default_stimuli()
+    plan = audit_plan(shipped, SMALL, 0)
     assert plan.primary("P1") == SheetKey(Condition("P1", "realistic", "none"))
     asked = (Message("system", "x"), Message("user", "Whom will you invite?"))
     with pytest.raises(BackendError, match="no application"):
-        asyncio.run(ScriptedRecruiter("fair", stimuli).choose([asked], ("Yes", "No")))
+        asyncio.run(ScriptedRecruiter("fair", shipped).choose([asked], ("Yes", "No")))
