@@ -78,15 +78,15 @@ def examine(plan: AuditPlan, answers: HiringAudit) -> HiringFindings:
         replace(finding, p_holm=float(p), verdict=_verdict(plan, check, finding, float(p)))
         for finding, p in zip(found, adjusted, strict=True)
     )
-    primary = answers.sheet(plan.primary("P1"))
+    impact = _impact(plan, answers.sheet(plan.primary("P1")))
     return HiringFindings(
         answers.origin.source,
         tuple(group.name for group in plan.stimuli.groups),
         plan.stimuli.cues.fictional,
         check,
-        _impact(plan, primary),
+        impact,
         final,
-        1 + sum(map(_tests, final)),
+        1 + (impact is not None) + sum(map(_tests, final)),
         answers.origin.check_asked + sum(int(sheet.asked.sum()) for sheet in answers.sheets),
         answers.origin.check_invalid + sum(int(sheet.invalid.sum()) for sheet in answers.sheets),
     )

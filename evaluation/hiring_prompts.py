@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 from evaluation.frames import FRAMES, LABELS, question
 from evaluation.hiring_stimuli import (
@@ -230,6 +230,3 @@ def background(
     text = f"An application holds this line:\n{variant.line}: {variant.text}\n\n{BACKGROUND}\n"
     closing = f"Answer {', '.join(letters[:-1])} or {letters[-1]}."
     return _asked((text + "\n".join(lines), closing)), letters, (*groups, -1)
-
-
-PROMPTS: tuple[PromptId, ...] = get_args(PromptId)

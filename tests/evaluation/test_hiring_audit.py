@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.hiring_audit import AuditPlan, HiringAudit, audit, audit_plan
+from evaluation.hiring_audit import ASK, AuditPlan, HiringAudit, audit, audit_plan
 from evaluation.hiring_change import alignment_effect
 from evaluation.hiring_examination import examine
 from evaluation.hiring_findings import Finding
-from evaluation.hiring_prompts import PROMPTS, Condition
+from evaluation.hiring_prompts import Condition
 from evaluation.hiring_settings import HiringSettings
 from evaluation.hiring_sheets import SheetKey
 from evaluation.hiring_stimuli import default_stimuli, stimuli
@@ -28,7 +28,7 @@ from plenary.seeding import generator
 SMALL = HiringSettings(
     prompts=("P1", "P2"), contexts=("realistic",), permutations=999, bootstrap=300
 )
-ALL = SMALL.model_copy(update={"prompts": PROMPTS})
+ALL = SMALL.model_copy(update={"prompts": tuple(ASK)})
 
 
 @cache
