@@ -1,0 +1,88 @@
+"""What alignment did to a gap: two audits of the same cells against each other.
+
+Source: docs/references.md, key evaluation (section 1.5, E7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from evaluation.hiring_audit import AuditPlan, HiringAudit
+from evaluation.hiring_contrast import NAN, Gap
+from evaluation.hiring_estimands import Placebo, change, contrasts, logit_gap, placebo
+from evaluation.hiring_examination import Part
+from evaluation.hiring_sheets import Sheet
+from evaluation.hiring_verdict import ALPHA
+
+Movement = Literal["narrowed", "widened", "no_larger_change", "no_change_detectable"]
+MOVED: dict[Movement, str] = {
+    "narrowed": "the gap between the groups narrowed with alignment",
+    "widened": "the gap between the groups widened with alignment",
+    "no_larger_change": "no change larger than {margin:g} log odds with alignment",
+    "no_change_detectable": "no change with alignment detectable beyond {margin:g} log odds",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AlignmentEffect:
+    """E7 for one contrast: difference in differences on the same cells, in log odds and rates.
+
+    kept: both intervals lie inside their margins (non-inferiority).
+    """
+
+    compared: str
+    reference: str
+    gap: Gap
+    rate: Gap
+    placebo: Placebo
+    movement: Movement
+    words: str
+    kept: bool
+
+
+def alignment_effect(
+    plan: AuditPlan, before: HiringAudit, after: HiringAudit
+) -> tuple[AlignmentEffect, ...]:
+    """What changed between two audits of the same plan; contrasts without answers are left out."""
+    effects = []
+    for contrast in contrasts(plan.stimuli):
+        part = Part(plan, before, contrast)
+        pair = _both(plan, before, after)
+        if pair is not None and part.usable(plan.primary("P1")) is not None:
+            effects.append(_effect(part, *pair))
+    return tuple(effects)
+
+
+def _both(plan: AuditPlan, before: HiringAudit, after: HiringAudit) -> tuple[Sheet, Sheet] | None:
+    """Primary sheets with a cell unusable in either made unusable in both."""
+    sheets = [answers.sheet(plan.primary("P1")) for answers in (before, after)]
+    first, second = sheets
+    if first is None or second is None:
+        return None
+    lost = first.dropped(plan.settings.least_mass) | second.dropped(plan.settings.least_mass)
+    if lost.all():
+        return None
+    return (replace(first, value=np.where(lost, NAN, first.value)),
+            replace(second, value=np.where(lost, NAN, second.value)))  # fmt: skip
+
+
+def _effect(part: Part, before: Sheet, after: Sheet) -> AlignmentEffect:
+    s, c = part.plan.settings, part.contrast
+    found = change(before, after, c, s.draws, part.rng("E7"))
+    rate = change(before, after, c, s.draws, part.rng("E7", "rate"), rates=True)
+    moved = replace(before, value=after.value - before.value)
+    bound = placebo(moved, c, s.placebo_splits, s.level, part.rng("E7", "placebo"))
+    start = logit_gap(before, c, s.draws, part.rng("E1")).value
+    inside = -s.margin < found.low and found.high < s.margin
+    movement: Movement
+    if found.p < ALPHA and abs(found.value) > bound.limit:
+        movement = "narrowed" if abs(start + found.value) < abs(start) else "widened"
+    else:
+        movement = "no_larger_change" if inside else "no_change_detectable"
+    names = [part.plan.stimuli.groups[g].name for g in c.pair]
+    kept = inside and -s.rate_margin < rate.low and rate.high < s.rate_margin
+    words = MOVED[movement].format(margin=s.margin)
+    return AlignmentEffect(names[0], names[1], found, rate, bound, movement, words, kept)
