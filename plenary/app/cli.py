@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import plenary
+from plenary.app.audit_cli import app as audit
 from plenary.app.census_cli import app as census
 from plenary.app.cli_parts import (
     AsJson,
@@ -83,6 +84,7 @@ def run(
 for _verb, _spec in VERBS.items():
     add_verb(app, _verb, *_spec)
 app.add_typer(measure)
+app.add_typer(audit)
 app.add_typer(census)
 app.add_typer(personas)
 app.add_typer(sweep)

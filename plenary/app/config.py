@@ -19,6 +19,7 @@ from census_data.population import PopulationSettings
 from evaluation.comparison import ComparisonSettings
 from evaluation.design import DesignSettings
 from evaluation.elicitation import ElicitationSettings
+from evaluation.hiring_settings import HiringSettings
 from evaluation.thurstonian import FitSettings
 from personas.prompt import ProfileSettings
 from personas.sampling import PanelSettings
@@ -100,6 +101,7 @@ class PipelineConfig(BaseModel):
     alignment: AlignmentSettings = AlignmentSettings()
     fit: FitSettings = FitSettings()
     comparison: ComparisonSettings = ComparisonSettings()
+    hiring: HiringSettings = HiringSettings()
     chat: ChatSettings = ChatSettings()
     budget: BudgetSettings = BudgetSettings()
 

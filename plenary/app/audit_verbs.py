@@ -1,0 +1,89 @@
+"""The hiring audit of a model, or of a model before and after training."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import NamedTuple
+
+from evaluation.hiring_audit import AuditPlan, HiringAudit, audit, audit_plan
+from evaluation.hiring_change import AlignmentEffect, alignment_effect
+from evaluation.hiring_examination import examine
+from evaluation.hiring_findings import HiringFindings
+from evaluation.hiring_stimuli import default_stimuli, load_stimuli
+from plenary.app.config import PipelineConfig
+from plenary.app.models import open_model
+from plenary.chat.cache import CachedBackend, SqliteStore
+
+Record = dict[str, object]
+
+
+class AuditRequest(NamedTuple):
+    """What is audited; `adapter` is of the same model after training, asked by the same plan."""
+
+    config: PipelineConfig
+    plan: AuditPlan
+    adapter: Path | None
+    out: Path
+
+
+def audit_request(
+    config: PipelineConfig, cues: Path | None, adapter: Path | None, out: Path
+) -> AuditRequest:
+    """The plan under the settings; ConfigError for one that costs too many calls."""
+    stimuli = default_stimuli() if cues is None else load_stimuli(cues)
+    return AuditRequest(config, audit_plan(stimuli, config.hiring, config.seed), adapter, out)
+
+
+def audit_models(request: AuditRequest) -> Record:
+    """Ask, examine and write answers (Parquet) and findings (JSON) into the folder."""
+    request.out.mkdir(parents=True, exist_ok=True)
+    before = _asked(request, None, "before")
+    record = _examined(request, before, "before")
+    if request.adapter is None:
+        return record
+    after = _asked(request, request.adapter, "after")
+    record |= {f"{name} after": value for name, value in _examined(request, after, "after").items()}
+    effects = alignment_effect(request.plan, before, after)
+    return record | {f"effect of alignment, {_named(e)}": _told(e) for e in effects}
+
+
+def _asked(request: AuditRequest, adapter: Path | None, when: str) -> HiringAudit:
+    """All answers; recorded calls are not asked again."""
+    model = open_model(request.config.model, request.config, request.config.budget, adapter)
+    with SqliteStore(request.out / "calls.sqlite") as store:
+        answers = asyncio.run(audit(CachedBackend(model, store), request.plan))
+    answers.write(request.out / f"answers_{when}.parquet")
+    return answers
+
+
+def _examined(request: AuditRequest, answers: HiringAudit, when: str) -> Record:
+    found = examine(request.plan, answers)
+    found.write(request.out / f"findings_{when}.json")
+    return _rows(found)
+
+
+def _rows(found: HiringFindings) -> Record:
+    rows: Record = {
+        "groups": f"{', '.join(found.groups)}{' (invented)' if found.fictional else ''}",
+        "answers": f"{found.asked}, of which invalid {found.invalid}",
+        "tests": found.tests,
+    }
+    for finding in found.findings:
+        contrast = f"{finding.compared} against {finding.reference}"
+        gap = finding.gap
+        rows[f"verdict, {contrast}"] = finding.verdict.words
+        rows[f"gap in log odds, {contrast}"] = (
+            f"{gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f}), p {finding.p_holm:.3f}, "
+            f"placebo limit {finding.placebo.limit:.3f}"
+        )
+    return rows
+
+
+def _named(effect: AlignmentEffect) -> str:
+    return f"{effect.compared} against {effect.reference}"
+
+
+def _told(effect: AlignmentEffect) -> str:
+    gap = effect.gap
+    return f"{effect.words} ({gap.value:+.3f}, {gap.low:+.3f} to {gap.high:+.3f})"
