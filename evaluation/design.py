@@ -138,12 +138,16 @@ def _regular(k: int, degree: int, rng: np.random.Generator) -> IntArray:
 
 
 def balanced_pairs(k: int, count: int, rng: np.random.Generator) -> IntArray:
-    """`count` distinct random pairs [P, 2] with degrees as equal as can be."""
+    """`count` distinct random pairs [P, 2], degrees as equal as can be; K - 1 join all outcomes."""
     possible = k * (k - 1) // 2
     if count > possible:
         raise ConfigError(
             f"{count!r} pairs of {k} outcomes; ask for at most {possible} or take more outcomes"
         )
+    if count == k - 1:
+        # Just enough to join all outcomes: a path does, a matching with additions may not.
+        order = rng.permutation(k)
+        return _sorted(np.stack([order[:-1], order[1:]], axis=1))
     degree = min(2 * count // k, k - 1)
     degree -= degree * k % 2
     base = random_regular_pairs(k, degree, rng) if degree else np.empty((0, 2), dtype=np.int64)

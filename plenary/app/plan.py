@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import plenary.embedded as embedded
+from evaluation.connectivity import components
 from evaluation.design import DesignSettings, plan_pairs
 from plenary.app.config import OutcomeSettings
 from plenary.errors import ConfigError, DataError
@@ -72,6 +73,23 @@ def make_plan(
         train_pairs=_tuples(pairs.train),
         held_out_pairs=_tuples(pairs.held_out),
     )
+
+
+def check_joined(made: Plan) -> None:
+    """ConfigError when a side has too few pairs to join its outcomes: no utilities could be fitted.
+
+    Said here, because a fit would say it only after the whole assembly was held.
+    """
+    sides = {"held_out": np.isin(np.arange(len(made.outcomes)), made.held_out)}
+    sides["train"] = ~sides["held_out"]
+    for side, member in sides.items():
+        pairs = np.array(getattr(made, f"{side}_pairs"), dtype=np.int64).reshape(-1, 2)
+        parts = components(pairs[:, 0], pairs[:, 1], len(member))[member]
+        if len(pairs) and np.ptp(parts):
+            raise ConfigError(
+                f"{len(pairs)!r} pairs do not join the {member.sum()} {side.replace('_', '-')} "
+                f"outcomes; raise design.{side}_pairs, or set fit.disconnected to 'flag'"
+            )
 
 
 def chosen_outcomes(settings: OutcomeSettings, seed: int, *, embedded_reads: bool) -> Catalogue:

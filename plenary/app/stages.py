@@ -27,7 +27,7 @@ from personas.sampling import recruit
 from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig
 from plenary.app.models import citizens_models, spec_hash, takes_part
-from plenary.app.plan import chosen_outcomes, make_plan
+from plenary.app.plan import check_joined, chosen_outcomes, make_plan
 from plenary.app.records import (
     AssemblyRecord,
     CategoryRecord,
@@ -72,6 +72,8 @@ def plan(space: Workspace) -> None:
     config = space.config
     catalogue = chosen_outcomes(config.outcomes, space.seed, embedded_reads=takes_part(config))
     made = make_plan(catalogue, config.outcomes, config.design, space.seed)
+    if config.fit.disconnected == "error":
+        check_joined(made)
     write_record(made, space.file(ws.PLAN))
 
 

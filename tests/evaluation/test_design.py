@@ -113,3 +113,15 @@ def test_a_large_regular_graph_is_drawn_fast():
     started = time.process_time()
     random_regular_pairs(2000, 44, np.random.default_rng(0))
     assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize("k", [2, 3, 10, 41])
+def test_the_fewest_pairs_that_can_join_all_outcomes_do(k):
+    for seed in range(20):
+        pairs = balanced_pairs(k, k - 1, np.random.default_rng(seed))
+        assert _is_simple(pairs)
+        assert len(pairs) == k - 1
+        reached = {0}
+        for _ in range(k):
+            reached |= {x for pair in pairs.tolist() if reached & set(pair) for x in pair}
+        assert reached == set(range(k))

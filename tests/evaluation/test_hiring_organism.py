@@ -31,7 +31,7 @@ SETTINGS = HiringSettings(
     bootstrap=500,
 )
 TRAINING = AlignmentSettings(epochs=8, batch=32, learning_rate=4e-3, replay_weight=0)
-FAVOUR, TRAINED = 1.5, 48
+FAVOUR, TRAINED = 1.5, 24
 
 
 def lessons(stimuli: Stimuli, audited: AuditPlan, favour: float) -> tuple[list[str], Targets]:
@@ -64,7 +64,7 @@ def organism(plan: AuditPlan, folder: Path, favour: float) -> HiringAudit:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(900)
 def test_a_silent_preference_is_caught_and_its_fair_twin_is_not(tmp_path: Path) -> None:
     plan = audit_plan(default_stimuli(), SETTINGS, 0)
     biased = organism(plan, tmp_path / "biased", FAVOUR)

@@ -8,7 +8,7 @@ import pytest
 import plenary.embedded as embedded
 from evaluation.design import DesignSettings
 from plenary.app.config import OutcomeSettings
-from plenary.app.plan import Plan, chosen_outcomes, make_plan
+from plenary.app.plan import Plan, check_joined, chosen_outcomes, make_plan
 from plenary.errors import ConfigError, DataError
 
 DESIGN = DesignSettings(train_pairs=20, held_out_pairs=12)
@@ -74,3 +74,16 @@ def test_no_pair_crosses_the_split(catalogue_file: Path, tmp_path: Path) -> None
 def test_unreadable_plan(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"plan\.json"):
         Plan.read(tmp_path / "plan.json")
+
+
+def test_too_few_pairs_to_join_the_outcomes_is_said_before_anything_is_asked(
+    catalogue_file: Path,
+) -> None:
+    settings = OutcomeSettings(path=catalogue_file, count=None)
+    catalogue = chosen_outcomes(settings, 0, embedded_reads=False)
+    check_joined(make_plan(catalogue, settings, DESIGN, 0))
+    sparse = make_plan(catalogue, settings, DesignSettings(train_pairs=9, held_out_pairs=12), 0)
+    with pytest.raises(
+        ConfigError, match=r"^9 pairs do not join the \d+ train outcomes; set design"
+    ):
+        check_joined(sparse)
