@@ -84,6 +84,6 @@ def test_too_few_pairs_to_join_the_outcomes_is_said_before_anything_is_asked(
     check_joined(make_plan(catalogue, settings, DESIGN, 0))
     sparse = make_plan(catalogue, settings, DesignSettings(train_pairs=9, held_out_pairs=12), 0)
     with pytest.raises(
-        ConfigError, match=r"^9 pairs do not join the \d+ train outcomes; set design"
+        ConfigError, match=r"^9 pairs do not join the \d+ train outcomes; raise design"
     ):
         check_joined(sparse)
