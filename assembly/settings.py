@@ -77,10 +77,6 @@ class AssemblySettings(BaseModel):
     durability: Durability = Field(
         default="sync", description="when the graph writes checkpoints; changes no result"
     )
-    prompt_price: float = Field(default=0.0, ge=0, description="US dollars a million prompt tokens")
-    completion_price: float = Field(
-        default=0.0, ge=0, description="US dollars a million completion tokens"
-    )
 
     @model_validator(mode="after")
     def _reveal_without_arguments(self) -> Self:
@@ -93,4 +89,4 @@ class AssemblySettings(BaseModel):
 
 
 # What a ledger may be resumed under: none of these decides what is asked or counted.
-FREE = frozenset({"concurrency", "durability", "prompt_price", "completion_price", "max_prompt"})
+FREE = frozenset({"concurrency", "durability", "max_prompt"})
