@@ -45,7 +45,7 @@ def make_dataset(space: Workspace) -> None:
     """Write diagnostics.json and the folder of the dataset with its card and metadata."""
     found = diagnose(space)
     write_record(found.record, space.file(ws.DIAGNOSTICS))
-    made = build_dataset(held(space, found), space.config.comparison.level)
+    made = build_dataset(held(space, found), space.config.comparison.level, space.consensus)
     folder = space.file(ws.DATASET)
     folder.mkdir(exist_ok=True)
     sides = {f"{side}.parquet": np.array(made.split) == side for side in SPLITS}

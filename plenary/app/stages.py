@@ -13,15 +13,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from assembly.ballots import AFTER, BEFORE, FOLLOW_UP, VALID, Votes
-from assembly.consensus import Ceiling, consensus, panel_ceiling
+from assembly.ballots import AFTER, BEFORE, FOLLOW_UP, VALID, Votes, citizen_shares
+from assembly.consensus import Ceiling, Consensus, consensus, panel_ceiling
+from assembly.decision import decided_by
+from assembly.electorate import Electorate
 from assembly.ledger import Ledger, Spoken
 from assembly.movement import movement
 from assembly.progress import Timing
 from assembly.prompts import PROMPT_HASH, PROMPT_VERSION
+from assembly.rules import RULES
 from assembly.session import convene
 from assembly.settings import FREE, AssemblySettings
-from census_data.fidelity import panel_fidelity
+from census_data.cells import columns_of
+from census_data.fidelity import panel_fidelity, positions_of
 from evaluation.elicitation import elicit
 from personas.export import data_sheet, write_panel
 from personas.prompt import TEMPLATE_HASH, TEMPLATE_VERSION
@@ -48,6 +52,7 @@ from plenary.app.run_directory import content_hash, staged, write_text
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
 from plenary.chat.cache import CachedBackend, CallStore, SqliteStore
+from plenary.preferences import IntArray
 from plenary.seeding import derived_seed, generator
 
 PHASES = {"before": BEFORE, "after": AFTER, "follow-up": FOLLOW_UP}
@@ -226,12 +231,9 @@ def _assembly_record(
 
 
 def decide(space: Workspace) -> None:
-    """Weighted shares a pair before and after the discussion, and the panel's own reliability."""
-    halls = space.seating.hall_of()
-    arguments = (space.votes, space.plan.pairs, space.panel.weight)
-    level = space.config.comparison.level
-    first = consensus(*arguments, BEFORE, level=level)
-    after = consensus(*arguments, AFTER, level=level, clusters=halls)
+    """The labels of all pairs before and after the discussion, and the panel's own reliability."""
+    first = _decided(space, BEFORE, np.arange(len(space.panel)))
+    after = _decided(space, AFTER, space.seating.hall_of())
     for decided, name in ((first, ws.CONSENSUS_BEFORE), (after, ws.CONSENSUS)):
         with staged(space.file(name)) as path:
             decided.write(path)
@@ -246,6 +248,33 @@ def decide(space: Workspace) -> None:
         half_agreement=ceiling.half_agreement,
     )
     write_record(record, space.file("consensus.json"))
+
+
+def _decided(space: Workspace, phase: int, clusters: IntArray) -> Consensus:
+    """Labels by the rule of the settings."""
+    pairs, weights, settings = space.plan.pairs, space.panel.weight, space.config.assembly
+    level = space.config.comparison.level
+    plain = consensus(space.votes, pairs, weights, phase, level=level, clusters=clusters)
+    if settings.rule == "weighted_share":
+        return plain
+    (strata,) = columns_of(space.population, (settings.strata,))
+    rows = positions_of(space.population, np.array([p.row_id for p in space.panel]))
+    electorate = Electorate(
+        citizen_shares(space.votes, phase, len(weights), len(pairs)),
+        pairs,
+        weights,
+        len(space.plan.outcomes),
+        strata.codes[rows],
+        strata.shares(space.population.weight),
+    )
+    return decided_by(
+        RULES[settings.rule],
+        electorate,
+        plain,
+        space.held_out_mask.astype(np.int64),
+        clusters,
+        generator(space.seed, "rule", str(phase)),
+    )
 
 
 def _ceiling(space: Workspace) -> Ceiling:
@@ -280,6 +309,11 @@ def _held(config: PipelineConfig) -> Settings:
     briefing = config.assembly.briefing
     chosen = config.assembly.model_dump_json(exclude={*FREE, "briefing"})
     return (chosen, content_hash(briefing) if isinstance(briefing, Path) else briefing)
+
+
+def _rule(config: PipelineConfig) -> Settings:
+    """How the ballots of an assembly are counted."""
+    return (config.assembly.rule, config.assembly.strata, config.population)
 
 
 def _outcomes(config: PipelineConfig) -> Settings:
@@ -326,7 +360,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "consensus",
         decide,
-        lambda c: (c.comparison, *_held(c), c.seed),
+        lambda c: (c.comparison, *_held(c), *_rule(c), c.seed),
         ("convene", "recruit", "plan"),
         (ws.CONSENSUS, ws.CONSENSUS_BEFORE, "consensus.json"),
         ("assembly",),
@@ -334,8 +368,8 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "dataset",
         make_dataset,
-        lambda c: (c.dataset, *_held(c), c.comparison.level, c.seed),
-        ("census", "recruit", "plan", "convene"),
+        lambda c: (c.dataset, *_held(c), *_rule(c), c.comparison.level, c.seed),
+        ("census", "recruit", "plan", "convene", "consensus"),
         (ws.DIAGNOSTICS, ws.DATASET),
         ("assembly", "plenary"),
     ),
