@@ -15,6 +15,8 @@ from assembly.reliability import Curve
 
 THIN = 10
 UNKNOWN = "not measured in this run"
+UNSTATED = "NOASSERTION"  # SPDX's word for a licence that nobody stated
+FrontMatter = dict[str, str | list[str] | list[dict[str, str | list[dict[str, str]]]]]
 
 
 class CardFacts(BaseModel):
@@ -35,14 +37,14 @@ class CardFacts(BaseModel):
     url: str = Field(min_length=1, description="where the dataset is published")
     published: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="date of publication")
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$", description="version of the dataset")
-    validation: str | None = Field(None, description="what was compared with human data")
+    validation: str | None = Field(default=None, description="what was compared with human data")
     base_model_share: float | None = Field(
-        None, ge=0, le=1, description="share of label variance between base models"
+        default=None, ge=0, le=1, description="share of label variance between base models"
     )
     framing_icc: tuple[float, float, float] | None = Field(
-        None, description="reliability of one wording, with its interval"
+        default=None, description="reliability of one wording, with its interval"
     )
-    hiring_audit: str | None = Field(None, description="where the audit of tuned models is")
+    hiring_audit: str | None = Field(default=None, description="where the audit of tuned models is")
 
 
 def dataset_card(
@@ -160,18 +162,21 @@ def _icc(facts: CardFacts) -> str:
     return f"ICC {value:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _front_matter(
-    dataset: ConsensusDataset, facts: CardFacts
-) -> dict[str, str | list[str] | list[dict[str, str]]]:
+def _front_matter(dataset: ConsensusDataset, facts: CardFacts) -> FrontMatter:
     return {
         "pretty_name": facts.name,
-        "license": facts.licence.lower(),
+        "license": "unknown" if facts.licence == UNSTATED else facts.licence.lower(),
         "language": list(facts.languages),
         "annotations_creators": ["machine-generated"],
         "size_categories": [_size(len(dataset))],
         "tags": ["preferences", "simulated-citizens", "deliberation", "synthetic"],
-        "configs": [{"config_name": "default", "data_files": "consensus.parquet"}],
+        "configs": [{"config_name": "default", "data_files": _files()}],
     }
+
+
+def _files() -> list[dict[str, str]]:
+    """One file a split, so that nobody trains on what is held out unawares."""
+    return [{"split": side, "path": f"{side}.parquet"} for side in SPLITS]
 
 
 def _size(rows: int) -> str:

@@ -87,12 +87,12 @@ def deliberation_effect(
         shift - half,
         shift + half,
         there.sum(axis=0),
-        _pooled(change * np.sign(np.nan_to_num(before, nan=0.5) - 0.5), weights, tables, level),
+        pooled(change * np.sign(np.nan_to_num(before, nan=0.5) - 0.5), weights, tables, level),
         float(np.sqrt(max(excess, 0.0))),
     )
 
 
-def _pooled(change: FloatArray, weights: FloatArray, tables: IntArray, level: float) -> Estimate:
+def pooled(change: FloatArray, weights: FloatArray, tables: IntArray, level: float) -> Estimate:
     """Mean over all citizens x pairs; a citizen's pairs depend as his table's citizens do."""
     pairs = change.shape[1]
     stacked = change.reshape(-1, 1)

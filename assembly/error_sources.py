@@ -38,7 +38,7 @@ def error_sources(
     shares = laid.share.mean(axis=0)
     p = weighted_mean(shares, weights)
     alone = linearised(shares, weights, p, np.arange(len(weights))).variance
-    drawn = _sampling(laid.share, shares, weights, _exact(votes, phase), samples)
+    drawn = _sampling(laid.share, shares, weights, exact(votes, phase), samples)
     missing = np.full(pairs, np.nan)
     at_tables = missing if clusters is None else linearised(shares, weights, p, clusters).variance
     parts = (
@@ -51,7 +51,7 @@ def error_sources(
     return np.sqrt(np.stack(parts, axis=1).clip(min=0))
 
 
-def _exact(votes: Votes, phase: int) -> bool:
+def exact(votes: Votes, phase: int) -> bool:
     """Whether every valid ballot of a phase is an exact probability (then its mass is known)."""
     valid = (votes.phase == phase) & (votes.state == VALID)
     return not np.isnan(votes.mass[valid]).any()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from assembly.ballots import AFTER, BEFORE, FOLLOW_UP, Grid, Votes, citizen_shares, grid
-from assembly.consensus import COUNTED, consensus, kinds
+from assembly.consensus import COUNTED, Consensus, consensus, kinds
 from assembly.dataset import ConsensusDataset, Provenance, named
 from assembly.dissent import minority_report
 from assembly.error_sources import error_sources
@@ -83,11 +83,14 @@ class Held:
         )
 
 
-def build_dataset(held: Held, level: float = 0.95) -> ConsensusDataset:
+def build_dataset(
+    held: Held, level: float = 0.95, decided: Consensus | None = None
+) -> ConsensusDataset:
     """The dataset of an assembly; DataError naming the pairs whose ballots are not all in.
 
     A pair on which every ballot was refused, invalid or failed keeps its row, with counts and
-    without a label. p_follow_up is filled where a third ballot was held on the pair.
+    without a label. decided: labels by another rule than the weighted share. p_follow_up is filled
+    where a third ballot was held on the pair.
     """
     lacking = [held.pair_ids[k] for k in np.flatnonzero(~held.complete())]
     if lacking:
@@ -96,7 +99,7 @@ def build_dataset(held: Held, level: float = 0.95) -> ConsensusDataset:
             "assembly, or take `held.only(held.complete())`"
         )
     size = len(held.pairs)
-    decided = consensus(
+    decided = decided or consensus(
         held.votes, held.pairs, held.weights, AFTER, level=level, clusters=held.clusters
     )
     laid = grid(held.votes, AFTER, len(held.weights), size)

@@ -21,8 +21,8 @@ class Event:
     kind "resumed" counts votes found in the ledger at the start; kind "group" texts of a plenary,
     kind "shard" is one shard completed.
     done, shards: shards finished so far, and in all. turns: model calls settled in this session,
-    remembered ones included. tokens: prompt and completion tokens of fresh calls. cost: US dollars
-    by the settings' prices. left: seconds to go at this pace, None before there is one.
+    remembered ones included. tokens: prompt and completion tokens of fresh calls. cost: what was
+    spent, None where no price is known. left: seconds to go at this pace, None before there is one.
     """
 
     kind: EventKind
@@ -32,7 +32,7 @@ class Event:
     shards: int
     turns: int = 0
     tokens: int = 0
-    cost: float = 0.0
+    cost: float | None = None
     left: float | None = None
 
 
@@ -127,11 +127,11 @@ class Progress:
         self,
         shards: int,
         counts: Counts,
-        prices: tuple[float, float],
+        cost: Callable[[], float | None],
         on_event: Callable[[Event], None] | None,
     ) -> None:
         self.done, self.shards, self.turns = 0, shards, 0
-        self._counts, self._prices, self._on_event = counts, prices, on_event
+        self._counts, self._cost, self._on_event = counts, cost, on_event
         self._begun, self._started = 0, time.monotonic()
 
     def resume(self, done: int, votes: int) -> None:
@@ -149,8 +149,6 @@ class Progress:
             self._on_event(self._event(kind, count, invalid))
 
     def _event(self, kind: EventKind, count: int, invalid: int) -> Event:
-        counts, (prompt, completion) = self._counts, self._prices
-        cost = (counts.prompt_tokens * prompt + counts.completion_tokens * completion) / 1e6
         fresh = self.done - self._begun
         pace = (time.monotonic() - self._started) / fresh if fresh else None
         left = None if pace is None else pace * (self.shards - self.done)
@@ -161,7 +159,7 @@ class Progress:
             self.done,
             self.shards,
             self.turns,
-            counts.tokens,
-            cost,
+            self._counts.tokens,
+            self._cost(),
             left,
         )

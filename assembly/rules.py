@@ -14,12 +14,13 @@ from assembly.pairwise_rules import (
     schulze,
     weighted_share,
 )
+from assembly.settings import RuleName
 from assembly.strata_rules import group_informed_consensus, maximin, nash_welfare
 from assembly.thurstonian_rules import multilevel_thurstonian, pooled_thurstonian
 
 __all__ = ["RULES", "Electorate", "Rule", "Verdict", "hard", "weighted_mean"]
 
-RULES: dict[str, Rule] = {
+RULES: dict[RuleName, Rule] = {
     "weighted_share": weighted_share,
     "majority": majority,
     "borda": borda,

@@ -72,14 +72,16 @@ async def convene(
     seed: int,
     on_event: Callable[[Event], None] | None = None,
     calls: CallStore | None = None,
+    cost: Callable[[], float | None] = lambda: None,
 ) -> Votes:
     """Hold the assembly of C citizens on P pairs, or carry on the one that the ledger holds.
 
     panel_prompts [C]: persona texts; weights [C]: design weights; texts [K]: outcome sentences;
     pairs [P, 2]: outcome indices. calls: where answers are kept, by default the ledger; arms that
-    share it ask their common ballots once. A recorded call is never asked again. Cancellation,
-    SIGKILL and BudgetExceeded leave a ledger that the same call resumes; ConfigError under any
-    other configuration. `ledger.timing()` tells afterwards where the time went.
+    share it ask their common ballots once. cost: what was spent, for the events. A
+    recorded call is never asked again. Cancellation, SIGKILL and BudgetExceeded leave a ledger that
+    the same call resumes; ConfigError under any other configuration. `ledger.timing()` tells
+    afterwards where the time went.
     """
     _check(panel_prompts, weights, texts, pairs)
     check_prompts(settings, panel_prompts, texts)
@@ -89,8 +91,7 @@ async def convene(
     ledger.claim(mark)
     seating = seat(len(panel_prompts), len(pairs), settings, seed)
     counted = CountingBackend(ClockedBackend(backend, ledger.clock))
-    prices = (settings.prompt_price, settings.completion_price)
-    progress = Progress(len(seating.shards()), counted.counts, prices, on_event)
+    progress = Progress(len(seating.shards()), counted.counts, cost, on_event)
     cached = CachedBackend(counted, ledger if calls is None else calls)
     room = Room(
         cached,

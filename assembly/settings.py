@@ -9,6 +9,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 ArmName = Literal["none", "reflection", "deliberation"]
 ProbeName = Literal["none", "false-majority", "vote-reveal", "no-persona", "shuffled-persona"]
+RuleName = Literal[
+    "weighted_share",
+    "majority",
+    "borda",
+    "copeland",
+    "schulze",
+    "maximal_lotteries",
+    "pooled_thurstonian",
+    "multilevel_thurstonian",
+    "group_informed_consensus",
+    "maximin",
+    "nash_welfare",
+]
 Durability = Literal["sync", "async", "exit"]
 
 
@@ -68,6 +81,13 @@ class AssemblySettings(BaseModel):
         description="hear others, think alone for as many tokens, or only be asked again",
     )
     probe: ProbeName = Field(default="none", description="a planted disturbance")
+    rule: RuleName = Field(
+        default="weighted_share",
+        description="how ballots become labels; other rules draw the halls 100 times for intervals",
+    )
+    strata: str = Field(
+        default="region", description="attribute whose categories a rule over strata weighs"
+    )
     max_prompt: int = Field(
         default=12_000, ge=1, description="characters that no prompt may exceed; checked before"
     )
@@ -76,10 +96,6 @@ class AssemblySettings(BaseModel):
     )
     durability: Durability = Field(
         default="sync", description="when the graph writes checkpoints; changes no result"
-    )
-    prompt_price: float = Field(default=0.0, ge=0, description="US dollars a million prompt tokens")
-    completion_price: float = Field(
-        default=0.0, ge=0, description="US dollars a million completion tokens"
     )
 
     @model_validator(mode="after")
@@ -92,5 +108,5 @@ class AssemblySettings(BaseModel):
         return self
 
 
-# What a ledger may be resumed under: none of these decides what is asked or counted.
-FREE = frozenset({"concurrency", "durability", "prompt_price", "completion_price", "max_prompt"})
+# What a ledger may be resumed under: none of these decides what is asked or recorded.
+FREE = frozenset({"concurrency", "durability", "max_prompt", "rule", "strata"})

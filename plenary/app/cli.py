@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import plenary
+from plenary.app.assembly_cli import app as assembly
 from plenary.app.audit_cli import app as audit
 from plenary.app.census_cli import app as census
 from plenary.app.cli_parts import (
@@ -85,6 +86,7 @@ for _verb, _spec in VERBS.items():
     add_verb(app, _verb, *_spec)
 app.add_typer(measure)
 app.add_typer(audit)
+app.add_typer(assembly)
 app.add_typer(census)
 app.add_typer(personas)
 app.add_typer(sweep)
@@ -134,6 +136,12 @@ def show_run(
     print_rows(
         f"{manifest.name}, seed {manifest.seed}, {manifest.created:%Y-%m-%d %H:%M} UTC", rows
     )
+    if (path / "diagnostics.json").exists():
+        from plenary.app.diagnostics_record import DiagnosticsRecord
+        from plenary.app.diagnostics_record import rows as findings
+
+        found = findings(read_record(DiagnosticsRecord, path / "diagnostics.json"))
+        print_rows("the assembly", [(name, f"{value} ({note})") for name, value, note in found])
     if (path / "summary.json").exists():
         print_summary(read_record(Summary, path / "summary.json"))
 

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from alignment.settings import AlignmentSettings
+from assembly.dataset_card import UNSTATED
 from assembly.settings import AssemblySettings
 from census_data.population import PopulationSettings
 from evaluation.comparison import ComparisonSettings
@@ -29,6 +30,8 @@ from plenary.errors import ConfigError
 from plenary.outcomes import configs_folder
 
 Tree = dict[str, object]
+FILES = (("outcomes", "path"), ("assembly", "briefing"))
+WORDS = ("generated",)
 
 
 class OutcomeSettings(BaseModel):
@@ -73,6 +76,39 @@ class BudgetSettings(BaseModel):
     )
 
 
+class DatasetSettings(BaseModel):
+    """What a dataset is published with; nobody but its publisher knows most of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    strata: tuple[str, ...] = Field(
+        default=("age", "sex", "race_origin", "education", "region"),
+        min_length=1,
+        description="attributes by whose categories labels, movement and dissent are broken down",
+    )
+    novelty: bool = Field(
+        default=False, description="compare statements by embeddings (extra diversity)"
+    )
+    licence: str = Field(
+        default=UNSTATED, min_length=1, description="SPDX identifier of the dataset's licence"
+    )
+    creator: str = Field(default="not given", min_length=1, description="who publishes it")
+    contact: str = Field(default="not given", min_length=1, description="where questions go")
+    removal: str = Field(default="not given", min_length=1, description="how a row is taken back")
+    url: str = Field(default="not given", min_length=1, description="where it is published")
+    published: str | None = Field(
+        default=None,
+        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        description="date of publication; none is the day of the run",
+    )
+    version: str = Field(
+        default="0.1.0", pattern=r"^\d+\.\d+\.\d+$", description="version of the dataset"
+    )
+    validation: str | None = Field(
+        default=None, min_length=1, description="what was compared with human data"
+    )
+
+
 class PipelineConfig(BaseModel):
     """Everything a run depends on. Secrets are read from the environment and never stand here."""
 
@@ -98,6 +134,7 @@ class PipelineConfig(BaseModel):
     design: DesignSettings = DesignSettings()
     elicitation: ElicitationSettings = ElicitationSettings()
     assembly: AssemblySettings = AssemblySettings()
+    dataset: DatasetSettings = DatasetSettings()
     alignment: AlignmentSettings = AlignmentSettings()
     fit: FitSettings = FitSettings()
     comparison: ComparisonSettings = ComparisonSettings()
@@ -115,12 +152,13 @@ class PipelineConfig(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _two_tables(self) -> Self:
-        citizens, seats = self.panel.citizens, self.assembly.table_size
+    def _two_halls(self) -> Self:
+        citizens, seats = self.panel.citizens, self.assembly.table_size * self.assembly.hall
         if citizens <= seats:
             raise ValueError(
-                f"{citizens} citizens at tables of {seats} are one table, whose votes say nothing "
-                "about the spread between tables; lower assembly.table_size or recruit more"
+                f"{citizens} citizens in halls of {seats} are one hall, whose votes say nothing "
+                "about the spread between halls; lower assembly.table_size or assembly.hall, or "
+                "recruit more"
             )
         return self
 
@@ -206,10 +244,16 @@ def _read(path: Path) -> Tree:
         return {}
     if not isinstance(data, dict):
         raise ConfigError(f"config {str(path)!r} holds {data!r}; write settings as 'name: value'")
-    outcomes = data.get("outcomes")
-    if isinstance(outcomes, dict) and isinstance(outcomes.get("path"), str):
-        outcomes["path"] = str(path.parent / outcomes["path"])
+    for group, name in FILES:
+        inner = data.get(group)
+        if isinstance(inner, dict) and isinstance(inner.get(name), str):
+            inner[name] = _beside(path, inner[name])
     return data
+
+
+def _beside(path: Path, name: str) -> str:
+    """A file named in a config lies beside it; a word that stands for no file stays."""
+    return name if name in WORDS else str(path.parent / name)
 
 
 def _apply(tree: Tree, override: str) -> None:

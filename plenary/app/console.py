@@ -60,7 +60,7 @@ class Terminal:
         if event.tokens:
             parts.append(f"{event.tokens:,} tokens")
         if event.cost:
-            parts.append(f"${event.cost:,.2f}")
+            parts.append(f"{event.cost:,.2f} spent")
         if event.left is not None and event.done < event.shards:
             parts.append(f"{event.left:,.0f} s left")
         self._show(event.done, event.shards, ", ".join(parts))

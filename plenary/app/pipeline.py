@@ -14,6 +14,7 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 import plenary
+from census_data.cells import columns_of
 from census_data.population import load_population
 from plenary.app.config import PipelineConfig, config_hash, resolved_yaml
 from plenary.app.models import check_models, checkpoint_path, deterministic, takes_part
@@ -78,6 +79,8 @@ def preflight(config: PipelineConfig) -> None:
     catalogue = chosen_outcomes(config.outcomes, config.seed, embedded_reads=takes_part(config))
     make_plan(catalogue, config.outcomes, config.design, config.seed)
     population = load_population(config.population)
+    for names in (config.dataset.strata, (config.assembly.strata,)):
+        columns_of(population, names)
     if config.panel.citizens > len(population):
         raise ConfigError(
             f"panel.citizens is {config.panel.citizens!r} and the population has "

@@ -95,6 +95,16 @@ class NullRecord(Record):
     cells: int = Field(description="cells in both sets together")
 
 
+class TimingRecord(Record):
+    """Where the time of an assembly went, over all sessions; the parts add up to wall time."""
+
+    turns: int = Field(description="votes, declarations and texts recorded")
+    model: float = Field(description="seconds in which a model call was under way")
+    framework: float = Field(description="seconds of graph, checkpoints and prompts")
+    ledger: float = Field(description="seconds of reading and writing the ledger")
+    milliseconds_a_turn: float = Field(description="all three over turns; lower is better")
+
+
 class AssemblyRecord(Record):
     """How the assembly went."""
 
@@ -108,6 +118,8 @@ class AssemblyRecord(Record):
     shift: float = Field(description="mean absolute change of a citizen's probability")
     toward: float = Field(description="mean change toward the table's majority, negative is away")
     calls: int = Field(description="model calls made in this process")
+    cost: float | None = Field(description="their price; none where it is not known")
+    timing: TimingRecord = Field(description="where the time went")
     prompt_version: str = Field(description="version of the assembly's prompts")
     prompt_hash: str = Field(description="hash of the assembly's prompts")
 

@@ -14,6 +14,7 @@ import plenary
 from plenary.app import report_parts as parts
 from plenary.app import workspace as ws
 from plenary.app.clean import visible
+from plenary.app.diagnostics_record import DiagnosticsRecord, rows, strata_rows
 from plenary.app.models import takes_part
 from plenary.app.records import Summary, TrainingRecord, read_record, write_record
 from plenary.app.report_parts import Drawing, Head, Results, Row, Said, Tile
@@ -36,6 +37,14 @@ LIMITS = (
     "other wordings.",
     "Statements are what a model said in a persona. They stand here as a sample, unedited but for "
     "hidden characters and length.",
+)
+STRATA = (
+    Head("Attribute"),
+    Head("Category"),
+    Head("Citizens", True),
+    Head("Changed sides", True),
+    Head("Moved by", True),
+    Head("Toward the table", True),
 )
 
 
@@ -64,6 +73,8 @@ class Page:
     categories: tuple[Row, ...]
     assembly_note: str
     ballots: tuple[Row, ...]
+    diagnostics: tuple[Row, ...]
+    strata: tuple[Row, ...]
     statements: tuple[Said, ...]
     training: tuple[Row, ...]
     limits: tuple[str, ...]
@@ -75,6 +86,8 @@ class Page:
     margin_heads: tuple[Head, ...] = parts.MARGINS
     category_heads: tuple[Head, ...] = parts.CATEGORIES
     ballot_heads: tuple[Head, ...] = parts.BALLOTS
+    diagnostic_heads: tuple[Head, ...] = (Head("Finding"), Head("Value"), Head("What it says"))
+    stratum_heads: tuple[Head, ...] = STRATA
     setting_heads: tuple[Head, ...] = parts.SETTINGS
 
 
@@ -118,6 +131,7 @@ def page(results: Results, summary: Summary) -> Page:
     style = _asset(STYLE)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     space = results.space
+    found = read_record(DiagnosticsRecord, space.file(ws.DIAGNOSTICS))
     return Page(
         style=Markup(style),
         style_hash=f"sha256-{digest}",
@@ -140,6 +154,8 @@ def page(results: Results, summary: Summary) -> Page:
         categories=parts.categories(results.shares),
         assembly_note=_assembly_note(results),
         ballots=parts.ballots(results.assembly),
+        diagnostics=rows(found),
+        strata=strata_rows(found),
         statements=parts.statements(space),
         training=_training(space),
         limits=LIMITS,

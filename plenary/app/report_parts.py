@@ -341,7 +341,7 @@ def categories(shares: Sequence[CategoryShare]) -> tuple[Row, ...]:
 def ballots(assembly: AssemblyRecord) -> tuple[Row, ...]:
     """Votes by phase and state."""
     return tuple(
-        (f"{phase} discussion", *(f"{counts[state]:,}" for state in STATES))
+        (phase, *(f"{counts[state]:,}" for state in STATES))
         for phase, counts in assembly.states.items()
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,13 +13,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from assembly.ballots import AFTER, BEFORE, VALID, Votes
-from assembly.consensus import Ceiling, consensus, panel_ceiling
+from assembly.ballots import AFTER, BEFORE, FOLLOW_UP, VALID, Votes, citizen_shares
+from assembly.consensus import Ceiling, Consensus, consensus, panel_ceiling
+from assembly.decision import decided_by
+from assembly.electorate import Electorate
 from assembly.ledger import Ledger, Spoken
 from assembly.movement import movement
+from assembly.progress import Timing
 from assembly.prompts import PROMPT_HASH, PROMPT_VERSION
+from assembly.rules import RULES
 from assembly.session import convene
-from census_data.fidelity import panel_fidelity
+from assembly.settings import FREE, AssemblySettings
+from census_data.cells import columns_of
+from census_data.fidelity import panel_fidelity, positions_of
 from evaluation.elicitation import elicit
 from personas.export import data_sheet, write_panel
 from personas.prompt import TEMPLATE_HASH, TEMPLATE_VERSION
@@ -26,6 +33,7 @@ from personas.representativeness import representativeness
 from personas.sampling import recruit
 from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig
+from plenary.app.consensus_dataset import make_dataset
 from plenary.app.models import citizens_models, spec_hash, takes_part
 from plenary.app.plan import check_joined, chosen_outcomes, make_plan
 from plenary.app.records import (
@@ -37,15 +45,18 @@ from plenary.app.records import (
     MarginRecord,
     PopulationRecord,
     SharesRecord,
+    TimingRecord,
     write_record,
 )
 from plenary.app.run_directory import content_hash, staged, write_text
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
-from plenary.chat.cache import CachedBackend, SqliteStore
+from plenary.chat.cache import CachedBackend, CallStore, SqliteStore
+from plenary.preferences import IntArray
 from plenary.seeding import derived_seed, generator
 
-Settings = tuple[BaseModel | str | int | None, ...]
+PHASES = {"before": BEFORE, "after": AFTER, "follow-up": FOLLOW_UP}
+Settings = tuple[BaseModel | str | float | None, ...]
 
 
 class Stage(NamedTuple):
@@ -158,23 +169,36 @@ def ask_model(space: Workspace, model: BudgetedBackend, when: str, *labels: str)
 def convene_assembly(space: Workspace) -> None:
     """Hold the assembly, or carry it on, and export what the ledger holds."""
     with Ledger(space.file(ws.LEDGER)) as ledger:
-        votes = asyncio.run(
-            convene(
-                space.citizens,
-                space.persona_texts,
-                space.panel.weight,
-                space.plan.texts,
-                space.plan.pairs,
-                space.config.assembly,
-                ledger,
-                space.file(ws.CHECKPOINTS),
-                space.seed,
-                space.watcher.assembly,
-            )
-        )
-        transcript = ledger.transcript()
+        votes = hold(space, space.config.assembly, ledger, space.file(ws.CHECKPOINTS))
+        transcript, timing = ledger.transcript(), ledger.timing()
     _export(space, votes, transcript)
-    write_record(_assembly_record(space, votes, transcript), space.file(ws.ASSEMBLY))
+    write_record(_assembly_record(space, votes, transcript, timing), space.file(ws.ASSEMBLY))
+
+
+def hold(
+    space: Workspace,
+    settings: AssemblySettings,
+    ledger: Ledger,
+    checkpoints: Path,
+    calls: CallStore | None = None,
+) -> Votes:
+    """Hold an assembly of the run's citizens on its pairs, or carry on the one in the ledger."""
+    return asyncio.run(
+        convene(
+            space.citizens,
+            space.persona_texts,
+            space.panel.weight,
+            space.plan.texts,
+            space.plan.pairs,
+            settings,
+            ledger,
+            checkpoints,
+            space.seed,
+            space.watcher.assembly,
+            calls,
+            lambda: space.citizens_cost,
+        )
+    )
 
 
 def _export(space: Workspace, votes: Votes, transcript: list[Spoken]) -> None:
@@ -186,12 +210,14 @@ def _export(space: Workspace, votes: Votes, transcript: list[Spoken]) -> None:
         pq.write_table(table, path)
 
 
-def _assembly_record(space: Workspace, votes: Votes, transcript: list[Spoken]) -> AssemblyRecord:
+def _assembly_record(
+    space: Workspace, votes: Votes, transcript: list[Spoken], timing: Timing
+) -> AssemblyRecord:
     moved = movement(votes, len(space.plan.pairs), space.panel.weight, space.seating.table_of())
     return AssemblyRecord(
         backend=space.citizens.name,
         votes=len(votes),
-        states={"before": votes.counted(BEFORE), "after": votes.counted(AFTER)},
+        states={name: votes.counted(k) for name, k in PHASES.items() if k in votes.phase},
         invalid_share=float((votes.state != VALID).mean()),
         statements=len(transcript),
         silent=sum(spoken.state != VALID for spoken in transcript),
@@ -199,18 +225,17 @@ def _assembly_record(space: Workspace, votes: Votes, transcript: list[Spoken]) -
         shift=moved.shift,
         toward=moved.toward,
         calls=space.citizens_calls,
+        cost=space.citizens_cost,
+        timing=TimingRecord(**timing._asdict(), milliseconds_a_turn=timing.per_turn),
         prompt_version=PROMPT_VERSION,
         prompt_hash=PROMPT_HASH,
     )
 
 
 def decide(space: Workspace) -> None:
-    """Weighted shares a pair before and after the discussion, and the panel's own reliability."""
-    tables = space.seating.table_of()
-    arguments = (space.votes, space.plan.pairs, space.panel.weight)
-    level = space.config.comparison.level
-    first = consensus(*arguments, BEFORE, level=level)
-    after = consensus(*arguments, AFTER, level=level, clusters=tables)
+    """The labels of all pairs before and after the discussion, and the panel's own reliability."""
+    first = _decided(space, BEFORE, np.arange(len(space.panel)))
+    after = _decided(space, AFTER, space.seating.hall_of())
     for decided, name in ((first, ws.CONSENSUS_BEFORE), (after, ws.CONSENSUS)):
         with staged(space.file(name)) as path:
             decided.write(path)
@@ -227,8 +252,35 @@ def decide(space: Workspace) -> None:
     write_record(record, space.file("consensus.json"))
 
 
+def _decided(space: Workspace, phase: int, clusters: IntArray) -> Consensus:
+    """Labels by the rule of the settings."""
+    pairs, weights, settings = space.plan.pairs, space.panel.weight, space.config.assembly
+    level = space.config.comparison.level
+    plain = consensus(space.votes, pairs, weights, phase, level=level, clusters=clusters)
+    if settings.rule == "weighted_share":
+        return plain
+    (strata,) = columns_of(space.population, (settings.strata,))
+    rows = positions_of(space.population, np.array([p.row_id for p in space.panel]))
+    electorate = Electorate(
+        citizen_shares(space.votes, phase, len(weights), len(pairs)),
+        pairs,
+        weights,
+        len(space.plan.outcomes),
+        strata.codes[rows],
+        strata.shares(space.population.weight),
+    )
+    return decided_by(
+        RULES[settings.rule],
+        electorate,
+        plain,
+        space.held_out_mask.astype(np.int64),
+        clusters,
+        generator(space.seed, "rule", str(phase)),
+    )
+
+
 def _ceiling(space: Workspace) -> Ceiling:
-    """How far two panels would agree on the held-out pairs, tables kept whole."""
+    """How far two panels would agree on the held-out pairs, halls kept whole."""
     first = len(space.plan.train_pairs)
     votes = space.votes
     held = votes.pair >= first
@@ -239,7 +291,7 @@ def _ceiling(space: Workspace) -> Ceiling:
         space.panel.weight,
         AFTER,
         generator(space.seed, "ceiling"),
-        clusters=space.seating.table_of(),
+        clusters=space.seating.hall_of(),
     )
 
 
@@ -252,6 +304,18 @@ def _citizens(config: PipelineConfig) -> Settings:
     models = citizens_models(config)
     hashes = (f"{spec} {share} {spec_hash(spec)}" for spec, share in models.items())
     return (*hashes, config.base_url, config.chat.local)
+
+
+def _held(config: PipelineConfig) -> Settings:
+    """What an assembly is held under; a briefing counts by its content."""
+    briefing = config.assembly.briefing
+    chosen = config.assembly.model_dump_json(exclude={*FREE, "briefing"})
+    return (chosen, content_hash(briefing) if isinstance(briefing, Path) else briefing)
+
+
+def _rule(config: PipelineConfig) -> Settings:
+    """How the ballots of an assembly are counted."""
+    return (config.assembly.rule, config.assembly.strata, config.population)
 
 
 def _outcomes(config: PipelineConfig) -> Settings:
@@ -289,12 +353,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "convene",
         convene_assembly,
-        lambda c: (
-            *_citizens(c),
-            c.assembly.model_copy(update={"concurrency": 1}),
-            c.profile,
-            c.seed,
-        ),
+        lambda c: (*_citizens(c), *_held(c), c.profile, c.seed),
         ("plan", "recruit"),
         (ws.VOTES, ws.STATEMENTS, ws.ASSEMBLY),
         (),
@@ -303,9 +362,17 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "consensus",
         decide,
-        lambda c: (c.comparison, c.assembly, c.seed),
+        lambda c: (c.comparison, *_held(c), *_rule(c), c.seed),
         ("convene", "recruit", "plan"),
         (ws.CONSENSUS, ws.CONSENSUS_BEFORE, "consensus.json"),
         ("assembly",),
+    ),
+    Stage(
+        "dataset",
+        make_dataset,
+        lambda c: (c.dataset, *_held(c), *_rule(c), c.comparison.level, c.seed),
+        ("census", "recruit", "plan", "convene", "consensus"),
+        (ws.DIAGNOSTICS, ws.DATASET),
+        ("assembly", "plenary"),
     ),
 )

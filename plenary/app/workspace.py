@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from assembly.ballots import Votes
 from assembly.consensus import Consensus
+from assembly.ledger import Spoken
 from assembly.seating import Seating, seat
+from census_data.cells import columns_of
+from census_data.fidelity import positions_of
 from census_data.population import Population, load_population
 from personas.export import read_panel
 from personas.persona import Panel
@@ -36,6 +41,8 @@ CALLS = "calls.sqlite"
 VOTES = "votes.parquet"
 STATEMENTS = "statements.parquet"
 ASSEMBLY = "assembly.json"
+DIAGNOSTICS = "diagnostics.json"
+DATASET = "dataset"
 CONSENSUS = "consensus.parquet"
 CONSENSUS_BEFORE = "consensus_before.parquet"
 ADAPTER = "adapter"
@@ -99,6 +106,13 @@ class Workspace:
         """Calls made so far for the citizens."""
         return sum(self.model(spec).counts.calls for spec in citizens_models(self.config))
 
+    @property
+    def citizens_cost(self) -> float | None:
+        """What those calls cost; None where a price is not known."""
+        costs = [self.model(spec).cost for spec in citizens_models(self.config)]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if len(known) == len(costs) else None
+
     @cached_property
     def plan(self) -> Plan:
         """Outcomes and pairs."""
@@ -123,6 +137,18 @@ class Workspace:
     def votes(self) -> Votes:
         """Every vote."""
         return Votes.read(self.file(VOTES))
+
+    @cached_property
+    def transcript(self) -> list[Spoken]:
+        """Every statement, failed ones included."""
+        rows = pq.read_table(self.file(STATEMENTS)).to_pylist()
+        return [Spoken(**row) for row in rows]
+
+    def categories(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """Category of each citizen [C] by attribute; ages and incomes in bands."""
+        rows = positions_of(self.population, np.array([p.row_id for p in self.panel]))
+        columns = columns_of(self.population, names)
+        return {c.name: [c.labels[k] for k in c.codes[rows].tolist()] for c in columns}
 
     @cached_property
     def consensus(self) -> Consensus:

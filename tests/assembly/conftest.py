@@ -111,7 +111,7 @@ class World:
         }
         return PlantedCitizens(table, **settings)
 
-    def hold(self, backend, folder: Path, settings, on_event=None, seed: int = 3, calls=None):
+    def hold(self, backend, folder: Path, settings, on_event=None, seed: int = 3, **more):
         """Hold the assembly in a folder and return its votes; a second call resumes."""
         with Ledger(folder / "ledger.sqlite") as ledger:
             return asyncio.run(
@@ -126,7 +126,7 @@ class World:
                     folder / "checkpoints.sqlite",
                     seed,
                     on_event,
-                    calls,
+                    **more,
                 )
             )
 

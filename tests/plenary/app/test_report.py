@@ -35,7 +35,8 @@ def page(text: str) -> Page:
         calibration=(drawing,), moved=wide, all_moved=wide, moved_caption=text, panel_note=text,
         margins=((text, "1", "2", "3"),), panel_drawing=drawing, categories=((text,) * 7,),
         assembly_note=text, ballots=((text, "1", "2", "3", "4"),),
-        statements=(Said(text, text, text, text),), training=row, limits=(text,),
+        diagnostics=((text,) * 3,), strata=((text,) * 6,),
+            statements=(Said(text, text, text, text),), training=row, limits=(text,),
         settings=((text, text, text),), provenance=row,
     )  # fmt: skip
 

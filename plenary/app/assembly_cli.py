@@ -1,0 +1,62 @@
+"""The verbs of the assembly's dataset and of its arms: declarations only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plenary.app.cli_parts import AsJson, Config, Debug, ExistsOption, Name, Out, Set, show, through
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: plenary dataset quickstart --format soft")
+def dataset(
+    config: Config = None,
+    set_: Set = None,
+    name: Name = None,
+    out: Out = Path("runs"),
+    exists: ExistsOption = "resume",
+    form: Annotated[
+        str | None, typer.Option("--format", help="Also write rows to train on: soft, sft or dpo.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="File of those rows, JSON lines.")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write the consensus dataset with its card, metadata and diagnostics."""
+    if form not in (None, "soft", "sft", "dpo"):
+        raise typer.BadParameter(f"{form!r} is none of soft, sft, dpo", param_hint="--format")
+    space = through("dataset", config, set_ or [], name, out, exists, as_json)
+    from plenary.app.consensus_dataset import write_rows
+
+    shown: dict[str, object] = {
+        "folder": str(space.file("dataset")),
+        "pairs": len(space.plan.pairs),
+    }
+    if form is not None:
+        place = to or space.file(f"{form}.jsonl")
+        shown |= {"rows": write_rows(space, form, place), "file": str(place)}
+    show(f"dataset of {space.config.name}", shown, as_json)
+
+
+@app.command(epilog="Example: plenary arms quickstart --probes vote-reveal,no-persona")
+def arms(
+    config: Config = None,
+    set_: Set = None,
+    name: Name = None,
+    out: Out = Path("runs"),
+    exists: ExistsOption = "resume",
+    probes: Annotated[str, typer.Option(help="Probes, joined by commas; or all, or none.")] = "all",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Tell what discussion did: ask the citizens again without one, and after own thoughts."""
+    space = through("consensus", config, set_ or [], name, out, exists, as_json)
+    from plenary.app.arms_verbs import arms_rows, hold_arms, probe_names
+
+    record = hold_arms(space, probe_names(probes))
+    content = record.model_dump(mode="json") if as_json else dict(arms_rows(record))
+    show(f"arms of {space.config.name}", content, as_json)

@@ -1,0 +1,130 @@
+"""The stage that turns a held assembly into its diagnostics and its dataset, laid out for a hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+import plenary
+from assembly.croissant import croissant
+from assembly.dataset import SPLITS, ConsensusDataset, Provenance
+from assembly.dataset_card import CardFacts, dataset_card
+from assembly.labels import Held, build_dataset
+from assembly.phase_prompts import PHASE_HASH
+from assembly.training_rows import DpoRow, SftRow, SoftRow, to_dpo, to_sft, to_soft
+from plenary.app import workspace as ws
+from plenary.app.config import flat_settings
+from plenary.app.diagnostics import Diagnosis, diagnose
+from plenary.app.records import (
+    AssemblyRecord,
+    FidelityRecord,
+    PopulationRecord,
+    read_record,
+    write_record,
+)
+from plenary.app.run_directory import content_hash, staged, write_text
+from plenary.app.workspace import Workspace
+
+FILE = "consensus.parquet"
+CARD = "README.md"
+METADATA = "croissant.json"
+RowFormat = Literal["soft", "sft", "dpo"]
+Rows = Sequence[SoftRow] | Sequence[SftRow] | Sequence[DpoRow]
+FORMATS: dict[RowFormat, Callable[[ConsensusDataset], Rows]] = {
+    "soft": to_soft,
+    "sft": to_sft,
+    "dpo": to_dpo,
+}
+
+
+def make_dataset(space: Workspace) -> None:
+    """Write diagnostics.json and the folder of the dataset with its card and metadata."""
+    found = diagnose(space)
+    write_record(found.record, space.file(ws.DIAGNOSTICS))
+    made = build_dataset(held(space, found), space.config.comparison.level, space.consensus)
+    folder = space.file(ws.DATASET)
+    folder.mkdir(exist_ok=True)
+    sides = {f"{side}.parquet": np.array(made.split) == side for side in SPLITS}
+    for name, rows in {FILE: np.ones(len(made), dtype=bool), **sides}.items():
+        with staged(folder / name) as path:
+            made.select(rows).write(path)
+    facts = card_facts(space)
+    write_text(folder / CARD, dataset_card(made, facts, found.budget, found.curve))
+    write_text(folder / METADATA, croissant(made, facts, folder / FILE, found.budget))
+
+
+def held(space: Workspace, found: Diagnosis) -> Held:
+    """The run's assembly as the dataset takes it."""
+    return Held(
+        votes=space.votes,
+        outcomes=space.plan.outcomes,
+        pairs=space.plan.pairs,
+        held_out=space.held_out_mask,
+        weights=space.panel.weight,
+        clusters=space.seating.hall_of(),
+        attributes=space.categories(space.config.dataset.strata),
+        provenance=_provenance(space),
+        statements=space.transcript,
+        merit=found.merit,
+        samples=space.config.assembly.samples,
+    )
+
+
+def _provenance(space: Workspace) -> Provenance:
+    assembly = read_record(AssemblyRecord, space.file(ws.ASSEMBLY))
+    fidelity = read_record(FidelityRecord, space.file(ws.FIDELITY))
+    files = (ws.PLAN, ws.PANEL, ws.VOTES, ws.STATEMENTS)
+    return Provenance(
+        persona_ids=tuple(persona.id for persona in space.panel),
+        persona_weights=tuple(space.panel.weight.tolist()),
+        models=(assembly.backend,),
+        templates={
+            "persona": f"{fidelity.prompt_version} {fidelity.prompt_hash}",
+            "assembly": f"{assembly.prompt_version} {assembly.prompt_hash}",
+            "optional phases": PHASE_HASH,
+        },
+        settings={
+            name: json.dumps(value)
+            for name, value in flat_settings(space.config).items()
+            if name.startswith(("assembly.", "panel.", "profile."))
+        },
+        inputs={
+            "population": read_record(PopulationRecord, space.file(ws.POPULATION)).sha256,
+            **{name: content_hash(space.file(name)) for name in files},
+        },
+        seed=space.seed,
+        version=plenary.__version__,
+    )
+
+
+def card_facts(space: Workspace) -> CardFacts:
+    """What the user said of the dataset, and what the run knows of its population."""
+    given, run = space.config.dataset, space.run.manifest
+    population = read_record(PopulationRecord, space.file(ws.POPULATION))
+    fidelity = read_record(FidelityRecord, space.file(ws.FIDELITY))
+    return CardFacts(
+        name=run.name,
+        population=f"{population.source} ({population.rows:,} records)",
+        geography=population.universe,
+        variables=tuple(margin.name for margin in fidelity.margins),
+        licence=given.licence,
+        census_citation=f"{population.source}, sha256 {population.sha256}",
+        creator=given.creator,
+        contact=given.contact,
+        removal=given.removal,
+        url=given.url,
+        published=given.published or f"{run.created:%Y-%m-%d}",
+        version=given.version,
+        validation=given.validation,
+    )
+
+
+def write_rows(space: Workspace, form: RowFormat, path: Path) -> int:
+    """Write training rows as JSON lines, training split, both orders; their number."""
+    rows = FORMATS[form](ConsensusDataset.read(space.file(ws.DATASET) / FILE))
+    write_text(path, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
+    return len(rows)

@@ -1,0 +1,210 @@
+"""What the discussion did, and how far the labels can be trusted; None is "not measured"."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from assembly.ballots import AFTER, grid
+from assembly.conformity import Conformity, conformity
+from assembly.error_budget import ErrorBudget, error_budget
+from assembly.error_sources import exact
+from assembly.movement import Change, OpinionSpread, by_stratum, opinion_spread
+from assembly.novelty import novelty
+from assembly.persona_effect import citizen_cycles
+from assembly.reliability import Curve, size_curve
+from assembly.strata import strata_of
+from assembly.sway import Sway, sway
+from personas.diversity import open_encoder
+from plenary.app.diagnostics_record import (
+    ChangeRecord,
+    ConformityRecord,
+    CyclesRecord,
+    DiagnosticsRecord,
+    NoveltyRecord,
+    PartRecord,
+    SizeRecord,
+    SpeakerRecord,
+    SpreadRecord,
+    StratumRecord,
+    SwayRecord,
+)
+from plenary.app.workspace import Workspace
+from plenary.preferences import FloatArray
+from plenary.seeding import generator
+
+SHOWN = 10
+PANEL_SIZES = (0.25, 0.5, 1.0, 2.0, 4.0)
+
+
+class Diagnosis(NamedTuple):
+    """The record, and the parts that the dataset needs whole."""
+
+    record: DiagnosticsRecord
+    curve: Curve
+    budget: ErrorBudget
+    merit: FloatArray | None
+
+
+def diagnose(space: Workspace) -> Diagnosis:
+    """Measure everything that the ballots and the transcript of the run tell."""
+    votes, pairs, weights = space.votes, space.plan.pairs, space.panel.weight
+    moved = _sway(space)
+    rounds = range(max(space.config.assembly.rounds, 1))
+    conforms = (
+        None
+        if moved is None
+        else conformity(votes, len(pairs), weights, space.seating.table_of(rounds[0]))
+    )
+    spread = opinion_spread(votes, pairs, weights, generator(space.seed, "diagnostics", "spread"))
+    curve, budget = _curve(space), _budget(space)
+    record = DiagnosticsRecord(
+        sway=moved and _sway_record(space, moved),
+        conformity=conforms and _conformity_record(space, conforms),
+        spread=_spread_record(spread),
+        strata=_strata(space),
+        sizes=_sizes(curve),
+        errors=tuple(
+            PartRecord(
+                source=part.source,
+                share=_known(part.share),
+                low=_known(part.low),
+                high=_known(part.high),
+            )
+            for part in budget.parts
+        ),
+        cycles=_cycles(space),
+        novelty=_novelty(space),
+    )
+    return Diagnosis(record, curve, budget, None if moved is None else moved.of_statement)
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _sway(space: Workspace) -> Sway | None:
+    """None where nobody spoke to others."""
+    settings = space.config.assembly
+    heard = any(spoken.side is not None for spoken in space.transcript)
+    if settings.arm != "deliberation" or not heard:
+        return None
+    tables = np.stack([space.seating.table_of(turn) for turn in range(settings.rounds)])
+    return sway(space.votes, len(space.plan.pairs), tables, space.transcript)
+
+
+def _sway_record(space: Workspace, moved: Sway) -> SwayRecord:
+    return SwayRecord(
+        speakers=len(moved.ranked),
+        moving=int(moved.moves.sum()),
+        first=tuple(
+            SpeakerRecord(
+                citizen=space.panel.personas[c].id,
+                statements=int(moved.statements[c]),
+                effect=float(moved.effect[c]),
+                error=_known(moved.error[c]),
+                shrunk=float(moved.shrunk[c]),
+                moves=bool(moved.moves[c]),
+            )
+            for c in moved.ranked[:SHOWN]
+        ),
+    )
+
+
+def _conformity_record(space: Workspace, found: Conformity) -> ConformityRecord:
+    return ConformityRecord(
+        index=found.panel,
+        toward=found.toward_share,
+        away=found.away_share,
+        flagged=tuple(space.panel.personas[c].id for c in np.flatnonzero(found.flagged)),
+    )
+
+
+def _spread_record(spread: OpinionSpread) -> SpreadRecord:
+    def change(found: Change) -> ChangeRecord:
+        return ChangeRecord(**found._asdict())
+
+    return SpreadRecord(
+        panel_entropy=change(spread.panel_entropy),
+        own_entropy=change(spread.own_entropy),
+        variance=change(spread.variance),
+    )
+
+
+def _strata(space: Workspace) -> tuple[StratumRecord, ...]:
+    strata = strata_of(space.categories(space.config.dataset.strata), len(space.panel))
+    weights, tables = space.panel.weight, space.seating.table_of()
+    moved = by_stratum(space.votes, len(space.plan.pairs), weights, tables, strata)
+    sizes = dict(zip(strata.names, strata.members.sum(axis=1).tolist(), strict=True))
+    return tuple(
+        StratumRecord(
+            **name._asdict(),
+            citizens=sizes[name],
+            changed=one.changed,
+            shift=one.shift,
+            toward=one.toward,
+        )
+        for name, one in moved.items()
+        if one is not None
+    )
+
+
+def _curve(space: Workspace) -> Curve:
+    citizens = len(space.panel)
+    return size_curve(
+        space.votes,
+        len(space.plan.pairs),
+        space.panel.weight,
+        AFTER,
+        [max(2, round(citizens * size)) for size in PANEL_SIZES],
+        generator(space.seed, "diagnostics", "sizes"),
+        clusters=space.seating.hall_of(),
+    )
+
+
+def _sizes(curve: Curve) -> tuple[SizeRecord, ...]:
+    return tuple(
+        SizeRecord(
+            citizens=size,
+            reliability=float(curve.reliability[k]),
+            agreement=float(curve.agreement[k]),
+            ceiling=float(curve.ceiling[k]),
+            halves_agreement=_known(curve.halves_agreement[k]),
+        )
+        for k, size in enumerate(curve.sizes)
+    )
+
+
+def _budget(space: Workspace) -> ErrorBudget:
+    """Citizens and order are in the ballots; wording and discussion were held once."""
+    laid = grid(space.votes, AFTER, len(space.panel), len(space.plan.pairs)).share
+    answers = laid.transpose(2, 1, 0)[:, :, None, None, :, None]
+    return error_budget(
+        answers,
+        space.plan.pairs,
+        exact=exact(space.votes, AFTER),
+        effective_n=space.panel.effective_size,
+    )
+
+
+def _cycles(space: Workspace) -> CyclesRecord | None:
+    laid = grid(space.votes, AFTER, len(space.panel), len(space.plan.pairs)).share.mean(axis=0)
+    found = citizen_cycles(laid, space.plan.pairs, space.panel.weight, len(space.plan.outcomes))
+    known = np.flatnonzero(~np.isnan(found.by_citizen))
+    if not found.triads or not len(known):
+        return None
+    return CyclesRecord(
+        triads=found.triads,
+        panel=found.panel,
+        citizens=float(found.by_citizen[known].mean()),
+        by_citizen={space.panel.personas[c].id: float(found.by_citizen[c]) for c in known},
+    )
+
+
+def _novelty(space: Workspace) -> NoveltyRecord | None:
+    heard = any(spoken.side is not None for spoken in space.transcript)
+    if not space.config.dataset.novelty or not heard:
+        return None
+    found = novelty(space.transcript, open_encoder())
+    return NoveltyRecord(repetition=_known(found.repetition), distinct=found.distinct)

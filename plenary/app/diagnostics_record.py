@@ -1,0 +1,238 @@
+"""What the discussion did and how far the labels can be trusted, as recorded and as shown.
+
+None is "not measured".
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from plenary.app.records import Record
+
+Row = tuple[str, ...]
+
+
+class SpeakerRecord(Record):
+    """What the statements of one citizen moved."""
+
+    citizen: str = Field(description="id of the citizen")
+    statements: int = Field(description="statements that were heard")
+    effect: float = Field(description="log odds by which one of them moves a listener to its side")
+    error: float | None = Field(description="standard error, clustered by table and pair")
+    shrunk: float = Field(description="effect drawn toward the mean by its error; ranks by this")
+    moves: bool = Field(description="differs from 0 at a false-discovery rate of 5 %")
+
+
+class SwayRecord(Record):
+    """After whose statements others moved."""
+
+    speakers: int = Field(description="citizens with a listener")
+    moving: int = Field(description="of them whose effect differs from 0")
+    first: tuple[SpeakerRecord, ...] = Field(description="the most persuasive, best first")
+
+
+class ConformityRecord(Record):
+    """Who moved with the majority of the others at the table."""
+
+    index: float = Field(description="net over all movement of the panel; 1 always toward, -1 away")
+    toward: float = Field(description="weighted share of citizens x pairs that moved toward it")
+    away: float = Field(description="weighted share that moved away")
+    flagged: tuple[str, ...] = Field(description="citizens who move toward it beyond chance")
+
+
+class ChangeRecord(Record):
+    """A mean over pairs, and the interval of its change over outcomes."""
+
+    before: float = Field(description="before discussion")
+    after: float = Field(description="after discussion")
+    low: float = Field(description="lower end of the change")
+    high: float = Field(description="upper end of the change")
+
+
+class SpreadRecord(Record):
+    """How far opinions lie apart; a fall is a loss of diversity."""
+
+    panel_entropy: ChangeRecord = Field(description="of the weighted share, bits")
+    own_entropy: ChangeRecord = Field(description="mean of each citizen's own, bits")
+    variance: ChangeRecord = Field(description="weighted variance between citizens")
+
+
+class StratumRecord(Record):
+    """Movement of the citizens of one stratum."""
+
+    attribute: str = Field(description="attribute")
+    category: str = Field(description="category")
+    citizens: int = Field(description="citizens in it")
+    changed: float = Field(description="weighted share of choices that changed sides")
+    shift: float = Field(description="mean absolute change of probability")
+    toward: float = Field(description="mean change toward the majority of the others at the table")
+
+
+class SizeRecord(Record):
+    """What a panel of some size gives."""
+
+    citizens: int = Field(description="size of the panel")
+    reliability: float = Field(description="correlation of the shares of two such panels")
+    agreement: float = Field(description="pairs on which their majorities agree")
+    ceiling: float = Field(description="most that a model trained on one can agree with everybody")
+    halves_agreement: float | None = Field(description="agreement of disjoint parts of this panel")
+
+
+class PartRecord(Record):
+    """What one source adds to the variance of a label."""
+
+    source: str = Field(description="source")
+    share: float | None = Field(description="of the measured variance; none: not measured")
+    low: float | None = Field(description="lower end over pairs")
+    high: float | None = Field(description="upper end over pairs")
+
+
+class CyclesRecord(Record):
+    """Expected cycle rate on closed triads; coin flips give 1/4, lower is better."""
+
+    triads: int = Field(description="closed triads of the design")
+    panel: float = Field(description="of the weighted shares")
+    citizens: float = Field(description="mean over citizens")
+    by_citizen: dict[str, float] = Field(description="of each citizen")
+
+
+class NoveltyRecord(Record):
+    """Whether statements say something new, by sentence embeddings."""
+
+    repetition: float | None = Field(description="share of later statements that repeat one")
+    distinct: float = Field(description="effective number of arguments a pair and side")
+
+
+class DiagnosticsRecord(Record):
+    """Diagnostics of an assembly."""
+
+    sway: SwayRecord | None = Field(description="none without a discussion")
+    conformity: ConformityRecord | None = Field(description="none without a discussion")
+    spread: SpreadRecord = Field(description="opinions before and after")
+    strata: tuple[StratumRecord, ...] = Field(description="movement by stratum")
+    sizes: tuple[SizeRecord, ...] = Field(description="reliability by size of the panel")
+    errors: tuple[PartRecord, ...] = Field(description="error budget of a label")
+    cycles: CyclesRecord | None = Field(description="none where the design closes no triad")
+    novelty: NoveltyRecord | None = Field(description="none unless dataset.novelty is on")
+
+
+def rows(record: DiagnosticsRecord) -> tuple[Row, ...]:
+    """Name, value and meaning of each finding, for the report and the terminal."""
+    return (
+        *_sway_rows(record.sway),
+        *_conformity_rows(record.conformity),
+        *_spread_rows(record.spread),
+        *_size_rows(record.sizes),
+        *_error_rows(record.errors),
+        *_cycle_rows(record.cycles),
+        *_novelty_rows(record.novelty),
+    )
+
+
+def strata_rows(record: DiagnosticsRecord) -> tuple[Row, ...]:
+    """Movement of each stratum."""
+    return tuple(
+        (
+            one.attribute.replace("_", " "),
+            one.category,
+            str(one.citizens),
+            f"{one.changed:.1%}",
+            f"{one.shift:.3f}",
+            f"{one.toward:+.3f}",
+        )
+        for one in record.strata
+    )
+
+
+def _sway_rows(found: SwayRecord | None) -> tuple[Row, ...]:
+    if found is None:
+        return (("who moved others", "not measured", "nobody heard another citizen"),)
+    first = found.first[0]
+    return (
+        (
+            "speakers who moved others",
+            f"{found.moving} of {found.speakers}",
+            "effect of a statement on its listeners other than 0, false-discovery rate 5 %",
+        ),
+        (
+            "most persuasive",
+            f"{first.citizen}: {first.shrunk:+.3f}",
+            f"log odds a statement, {first.statements} statements, drawn toward the mean",
+        ),
+    )
+
+
+def _conformity_rows(found: ConformityRecord | None) -> tuple[Row, ...]:
+    if found is None:
+        return ()
+    return (
+        (
+            "conformity",
+            f"{found.index:+.3f}",
+            f"1 always toward the rest of the table, -1 away; {len(found.flagged)} citizens "
+            "conform beyond chance",
+        ),
+    )
+
+
+def _spread_rows(found: SpreadRecord) -> tuple[Row, ...]:
+    kinds = (
+        ("evenness of the panel", found.panel_entropy, "entropy of the share, bits"),
+        ("indecision of a citizen", found.own_entropy, "entropy of the own choice, bits"),
+        ("variance between citizens", found.variance, "less is a loss of diversity"),
+    )
+    return tuple(
+        (
+            name,
+            f"{c.before:.3f} to {c.after:.3f}",
+            f"{note}; change {c.low:+.3f} to {c.high:+.3f}, 95 % over outcomes",
+        )
+        for name, c, note in kinds
+    )
+
+
+def _size_rows(sizes: tuple[SizeRecord, ...]) -> tuple[Row, ...]:
+    return tuple(
+        (
+            f"panel of {one.citizens}",
+            f"{one.agreement:.1%}",
+            f"agreement with another such panel; at most {one.ceiling:.1%} with everybody",
+        )
+        for one in sizes
+    )
+
+
+def _error_rows(errors: tuple[PartRecord, ...]) -> tuple[Row, ...]:
+    return tuple(
+        (
+            f"error from {part.source}",
+            "not measured" if part.share is None else f"{part.share:.1%}",
+            "a single run cannot tell"
+            if part.share is None or part.low is None or part.high is None
+            else f"share of a label's measured variance, {part.low:.1%} to {part.high:.1%}",
+        )
+        for part in errors
+    )
+
+
+def _cycle_rows(found: CyclesRecord | None) -> tuple[Row, ...]:
+    if found is None:
+        return (("cycles", "not measured", "the design closes no triad"),)
+    return (
+        (
+            "cycles",
+            f"{found.citizens:.3f}",
+            f"mean over citizens, {found.panel:.3f} for the panel; coin flips give .250; "
+            f"{found.triads} triads",
+        ),
+    )
+
+
+def _novelty_rows(found: NoveltyRecord | None) -> tuple[Row, ...]:
+    if found is None:
+        return ()
+    repeated = "none later" if found.repetition is None else f"{found.repetition:.1%}"
+    return (
+        ("repeated statements", repeated, "of those after the first round, by embeddings"),
+        ("distinct arguments", f"{found.distinct:.2f}", "effective number a pair and side"),
+    )
