@@ -36,7 +36,7 @@ def page(text: str) -> Page:
         margins=((text, "1", "2", "3"),), panel_drawing=drawing, categories=((text,) * 7,),
         assembly_note=text, ballots=((text, "1", "2", "3", "4"),),
         statements=(Said(text, text, text, text),), training=row, limits=(text,),
-        settings=((text, text, text),), provenance=row,
+        settings=((text, text, text),), provenance=row, sweep=Markup(""),
     )  # fmt: skip
 
 
