@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from alignment.arms import Condition, Evidence, condition
 from alignment.live import LiveModel
 from alignment.neutral import neutral_finetune
-from alignment.retention import Margins, Retention, drift, incoherence, retention
+from alignment.retention import Margins, Retention, Speakers, drift, incoherence, retention
 from alignment.retention_sets import RetentionSet
 from alignment.settings import AlignmentSettings
 from alignment.train import align, open_aligned
@@ -203,9 +203,10 @@ def adapter_folder(lab: Laboratory, name: str, seed: int) -> Path:
 
 def measured(lab: Laboratory, adapter: Path, seed: int) -> tuple[Answered, Retention]:
     """Answers and retention of a trained model."""
-    after = answered(open_aligned(lab.model_path, adapter), lab, None, seed)
+    speakers = Speakers(LocalBackend(lab.model_path), open_aligned(lab.model_path, adapter))
+    after = answered(speakers.after, lab, None, seed)
     live = LiveModel(lab.model_path, adapter)
-    return after, retention(live, lab.kept, lab.prompts(), lab.margins)
+    return after, retention(live, speakers, lab.kept, lab.prompts(), lab.margins, seed)
 
 
 def _result(

@@ -148,14 +148,23 @@ def _arms(arms: SweepTable | None) -> list[str]:
         return []
     head = [
         "",
-        "| Arm | Seeds | Gain, points | Behind the assembly, points | KL neutral |",
-        "|---|---|---|---|---|",
+        "| Arm | Seeds | Gain, points | Behind the assembly, points | Behind in KL, nats "
+        "| KL neutral |",
+        "|---|---|---|---|---|---|",
     ]
     rows = []
     for row in arms.rows:
         behind = "" if row.behind is None else _points(*row.behind.model_dump().values())
         gain = _points(row.gain.value, row.gain.low, row.gain.high)
-        rows.append(f"| {row.arm} | {row.seeds} | {gain} | {behind} | {row.kl_neutral:.3f} |")
+        shares = row.kl_behind
+        told = (
+            ""
+            if shares is None
+            else f"{shares.value:+.3f} ({shares.low:+.3f} to {shares.high:+.3f})"
+        )
+        rows.append(
+            f"| {row.arm} | {row.seeds} | {gain} | {behind} | {told} | {row.kl_neutral:.3f} |"
+        )
     return head + rows
 
 
@@ -179,6 +188,11 @@ def _kept(kept: Retention | None) -> list[str]:
         "| Figure | Units | Before | After | Loss | Margin | Verdict |",
         "|---|---|---|---|---|---|---|",
         *rows,
+        "",
+        f"Free replies to {kept.health_after.replies} neutral prompts, before and after: empty "
+        f"{kept.health_before.empty:.0%} and {kept.health_after.empty:.0%}, ended before the limit "
+        f"{kept.health_before.ended:.0%} and {kept.health_after.ended:.0%}, four-word runs said "
+        f"before {kept.health_before.repeated:.1%} and {kept.health_after.repeated:.1%}.",
     ]
 
 

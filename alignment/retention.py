@@ -29,6 +29,7 @@ from plenary.chat.base import ChatBackend, Conversation, Sampling
 from plenary.preferences import FloatArray
 
 LONGEST_REPLY = 48
+SPOKEN = 16
 RUN = 4
 
 
@@ -62,6 +63,27 @@ class Finding(BaseModel):
     verdict: Verdict = Field(description="kept, lost or undecided")
 
 
+class Health(BaseModel):
+    """Free replies at a glance."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    replies: int = Field(description="prompts asked")
+    empty: float = Field(description="share of replies without usable text")
+    ended: float = Field(description="share of replies that came to an end before the limit")
+    repeated: float = Field(
+        description="mean share of four-word runs said before in the same reply; NaN: all empty"
+    )
+    words: float = Field(description="mean length of the replies that are not empty")
+
+
+class Speakers(NamedTuple):
+    """Base and trained model as they reply."""
+
+    before: ChatBackend
+    after: ChatBackend
+
+
 class Retention(BaseModel):
     """What a trained model kept of its base."""
 
@@ -73,6 +95,8 @@ class Retention(BaseModel):
     kl_task: float = Field(
         description="KL(base || model) at the answer of preference prompts, nats"
     )
+    health_before: Health = Field(description="free replies of the base model to neutral prompts")
+    health_after: Health = Field(description="the same of the trained model; compare the two")
 
     def finding(self, what: str) -> Finding:
         """The finding called `what`."""
@@ -81,16 +105,20 @@ class Retention(BaseModel):
 
 def retention(
     live: LiveModel,
+    speakers: Speakers,
     kept: RetentionSet,
     preference_prompts: Sequence[Conversation],
     margins: Margins,
+    seed: int,
 ) -> Retention:
-    """Read the set and the preference prompts with the adapter off and on."""
+    """Read the set and the preference prompts with the adapter off and on, and let both reply."""
     texts = [document.conversation for document in kept.documents]
     reading = live.read(texts)
     sizes = np.array([len(document.text.encode()) for document in kept.documents])
     answers = [reply for item in kept.items for reply in item.replies]
     scored = live.read(answers)
+    prompts = list(dict.fromkeys(document.conversation[:-1] for document in kept.documents))
+    before, after = (health(speaker, prompts[:SPOKEN], seed) for speaker in speakers)
     return Retention(
         name=kept.name,
         findings=(
@@ -100,6 +128,8 @@ def retention(
         ),
         kl_neutral_p95=float(np.quantile(reading.kl, 0.95)),
         kl_task=float(live.read(preference_prompts).kl.mean()),
+        health_before=before,
+        health_after=after,
     )
 
 
@@ -156,20 +186,6 @@ def right_answers(items: Sequence[Item], log_p: FloatArray, *, by_length: bool) 
     return np.array(right)
 
 
-class Health(NamedTuple):
-    """Free replies at a glance, shares over N prompts.
-
-    empty: without usable text. ended: that came to an end before the limit. repeated: mean share of
-    four-word runs that had been said before in the same reply. words: mean length.
-    """
-
-    replies: int
-    empty: float
-    ended: float
-    repeated: float
-    words: float
-
-
 def health(backend: ChatBackend, prompts: Sequence[Conversation], seed: int) -> Health:
     """Generation health; compare before and after on the same prompts and seed."""
     sampling = Sampling(temperature=0.7, max_tokens=LONGEST_REPLY, seed=seed)
@@ -177,11 +193,11 @@ def health(backend: ChatBackend, prompts: Sequence[Conversation], seed: int) -> 
     said = [reply.text.split() for reply in replies if reply.text]
     ended = [reply.completion_tokens < LONGEST_REPLY for reply in replies if reply.text]
     return Health(
-        len(replies),
-        1 - len(said) / len(replies),
-        sum(ended) / len(replies),
-        float(np.mean([repeated_runs(words) for words in said])) if said else float("nan"),
-        float(np.mean([len(words) for words in said])) if said else 0.0,
+        replies=len(replies),
+        empty=1 - len(said) / len(replies),
+        ended=sum(ended) / len(replies),
+        repeated=float(np.mean([repeated_runs(words) for words in said])) if said else float("nan"),
+        words=float(np.mean([len(words) for words in said])) if said else 0.0,
     )
 
 

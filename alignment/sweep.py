@@ -1,23 +1,28 @@
 """Arms side by side: means over seeds with intervals over outcomes and seeds, and against controls.
 
-A cell is one arm with one seed. S seeds, P held-out pairs, B bootstrap replicates.
+A cell is one arm with one seed. S seeds, P held-out pairs, B bootstrap replicates. Agreement counts
+sides only, so arms whose own targets have nearly the assembly's majorities cannot be far behind in
+it; KL to the assembly's shares tells them apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from alignment.arms import ARMS
 from alignment.experiment import ArmResult
-from evaluation.comparison import ComparisonSettings, node_weights
+from evaluation.comparison import ComparisonSettings, node_weights, pair_kl
 from plenary.errors import DataError
-from plenary.preferences import FloatArray, Targets
+from plenary.preferences import BoolArray, FloatArray, Targets
 from plenary.seeding import generator
 
 REFERENCE = "assembly"
+# Probabilities and targets [P] -> a score of each pair, higher is better
+Score = Callable[[FloatArray, FloatArray], FloatArray]
 
 
 class Estimate(BaseModel):
@@ -28,6 +33,15 @@ class Estimate(BaseModel):
     value: float = Field(description="mean over seeds")
     low: float = Field(description="lower end")
     high: float = Field(description="upper end")
+
+
+class Likeness(BaseModel):
+    """How much of the assembly's content an arm's own training target holds, on training pairs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    agreement: float = Field(description="share of pairs with the assembly's majority")
+    kl: float = Field(description="mean KL(assembly || own target), nats; 0 is the same target")
 
 
 class ArmRow(BaseModel):
@@ -44,6 +58,13 @@ class ArmRow(BaseModel):
     )
     of_ceiling: float = Field(description="agreement over the panel's reliability ceiling")
     kl: float = Field(description="KL(assembly || model) on held-out pairs, nats; lower is better")
+    kl_gain: Estimate = Field(description="that KL before minus after; higher is better")
+    kl_behind: Estimate | None = Field(
+        description="the assembly arm's kl_gain minus this one's; None for that arm itself"
+    )
+    likeness: Likeness | None = Field(
+        description="this arm's own training target against the assembly's; None: nothing trained"
+    )
     directional_gain: float = Field(description="1 is the full move to the assembly's shares")
     side_effect: float | None = Field(description="0 straight to the target; 1 all of it beside")
     wording_share: float | None = Field(
@@ -55,6 +76,8 @@ class ArmRow(BaseModel):
     kl_neutral: float = Field(description="KL(base || model) on neutral text, nats a position")
     bits: float | None = Field(description="rise of bits per byte on neutral text")
     accuracy: float | None = Field(description="change of right answers on the retention items")
+    empty: float | None = Field(description="rise of the share of free replies that are empty")
+    repeated: float | None = Field(description="rise of the share of repeated four-word runs")
     verdicts: dict[str, str] = Field(description="retention verdict of the worst seed, by figure")
     seconds: float = Field(description="mean wall time of a cell")
 
@@ -78,6 +101,7 @@ class SweepTable(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     agreement_before: float = Field(description="agreement of the untrained model")
+    kl_before: float = Field(description="KL(assembly || untrained model), nats")
     ceiling: float = Field(description="agreement of two independent panels")
     pairs: int = Field(description="held-out pairs with a majority")
     rows: tuple[ArmRow, ...] = Field(description="one an arm")
@@ -87,17 +111,36 @@ class SweepTable(BaseModel):
         """The row of an arm."""
         return next(row for row in self.rows if row.arm == arm)
 
+    @property
+    def controls(self) -> tuple[ArmRow, ...]:
+        """Rows of control arms: neither the assembly's own, nor doses, nor other panels."""
+        return tuple(row for row in self.rows if row.arm in ARMS and row.arm != REFERENCE)
 
-class _Scores(NamedTuple):
-    """Agreement with the majority after training [S, P], and of the base model [P]."""
 
-    after: FloatArray
-    before: FloatArray
+class _Compared(NamedTuple):
+    """One score over all arms: mean after training, gain, and the assembly's lead, by arm."""
+
+    after: dict[str, Estimate]
+    gain: dict[str, Estimate]
+    behind: dict[str, Estimate]
+    before: float
 
 
 def agreement_scores(p: FloatArray, target: FloatArray) -> FloatArray:
     """1 where p is on the target's side of one half, 0 on the other, one half for an even p."""
     return (1 + np.sign(p - 0.5) * np.sign(target - 0.5)) / 2
+
+
+def likeness(made: Sequence[Targets], assembly: Targets) -> Likeness:
+    """An arm's training targets, one a seed, against the assembly's on the pairs both hold."""
+    place = {(int(a), int(b)): k for k, (a, b) in enumerate(assembly.pairs)}
+    agreed, apart = [], []
+    for targets in made:
+        p = assembly.p[[place[int(a), int(b)] for a, b in targets.pairs]]
+        sided = p != 0.5
+        agreed.append(agreement_scores(targets.p[sided], p[sided]).mean())
+        apart.append(pair_kl(targets.p, p).mean())
+    return Likeness(agreement=float(np.mean(agreed)), kl=float(np.mean(apart)))
 
 
 def sweep_table(
@@ -106,43 +149,63 @@ def sweep_table(
     ceiling: float,
     settings: ComparisonSettings,
     seed: int,
+    own: Mapping[str, Likeness] | None = None,
 ) -> SweepTable:
-    """Summarise the cells; DataError when arms have no seed, or pairs, in common."""
+    """Summarise the cells; DataError when arms have no seed, or pairs, in common.
+
+    own: by arm, its own target against the assembly's.
+    """
     groups = {name: [r for r in results if r.arm == name] for name in {r.arm: 0 for r in results}}
     kept = _judged(results, held_out)
-    target = held_out.p[kept]
-    scores = {name: _scores_of(group, kept, target) for name, group in groups.items()}
-    rng = generator(seed, "sweep", "bootstrap")
-    weights = node_weights(held_out.pairs[kept], settings.bootstrap, rng)
-    draws = {
-        name: _draws(s.after - s.before, weights, generator(seed, "sweep", name))
-        for name, s in scores.items()
-    }
-    reference = draws.get(REFERENCE)
-    rows = []
-    for name, group in groups.items():
-        gain = (scores[name].after - scores[name].before).mean()
-        behind = None
-        if reference is not None and name != REFERENCE:
-            lead = (scores[REFERENCE].after - scores[REFERENCE].before).mean() - gain
-            behind = _estimate(float(lead), reference - draws[name], settings.level)
-        base = weights @ scores[name].before / weights.sum(axis=1)
-        rows.append(
-            _row(
-                group,
-                ceiling,
-                _estimate(float(scores[name].after.mean()), draws[name] + base, settings.level),
-                _estimate(float(gain), draws[name], settings.level),
-                behind,
-            )
-        )
-    first = next(iter(scores.values()))
+    weights = node_weights(
+        held_out.pairs[kept], settings.bootstrap, generator(seed, "sweep", "bootstrap")
+    )
+    sides, shares = (
+        _compared(groups, kept, held_out.p[kept], score, weights, settings.level, seed)
+        for score in (agreement_scores, _closeness)
+    )
     return SweepTable(
-        agreement_before=float(first.before.mean()),
+        agreement_before=sides.before,
+        kl_before=-shares.before,
         ceiling=ceiling,
         pairs=int(kept.sum()),
-        rows=tuple(rows),
+        rows=tuple(
+            _row(group, ceiling, sides, shares, (own or {}).get(name))
+            for name, group in groups.items()
+        ),
     )
+
+
+def _closeness(p: FloatArray, target: FloatArray) -> FloatArray:
+    return -pair_kl(p, target)
+
+
+def _compared(
+    groups: Mapping[str, Sequence[ArmResult]],
+    kept: BoolArray,
+    target: FloatArray,
+    score: Score,
+    weights: FloatArray,
+    level: float,
+    seed: int,
+) -> _Compared:
+    """One score of every arm; the assembly's lead is paired by outcome, seeds are drawn apart."""
+    first = next(iter(groups.values()))[0]
+    before = score(np.array(first.before)[kept], target)
+    base = weights @ before / weights.sum(axis=1)
+    found = _Compared({}, {}, {}, float(before.mean()))
+    draws = {}
+    for name, group in groups.items():
+        gains = np.array([score(np.array(r.after)[kept], target) for r in group]) - before
+        draws[name] = _draws(gains, weights, generator(seed, "sweep", name))
+        found.gain[name] = _estimate(float(gains.mean()), draws[name], level)
+        after = float(gains.mean()) + found.before
+        found.after[name] = _estimate(after, draws[name] + base, level)
+    for name in groups:
+        if REFERENCE in groups and name != REFERENCE:
+            lead = found.gain[REFERENCE].value - found.gain[name].value
+            found.behind[name] = _estimate(lead, draws[REFERENCE] - draws[name], level)
+    return found
 
 
 def _judged(results: Sequence[ArmResult], held_out: Targets) -> np.ndarray:
@@ -154,11 +217,6 @@ def _judged(results: Sequence[ArmResult], held_out: Targets) -> np.ndarray:
         raise DataError(f"cells of {sizes!r} pairs and {len(held_out.p)} targets; sweep again")
     everything = np.array([[*r.before, *r.after] for r in results]).reshape(-1, len(held_out.p))
     return np.asarray(~np.isnan(everything).any(axis=0) & (held_out.p != 0.5))
-
-
-def _scores_of(group: Sequence[ArmResult], kept: np.ndarray, target: FloatArray) -> _Scores:
-    after = np.array([agreement_scores(np.array(r.after)[kept], target) for r in group])
-    return _Scores(after, agreement_scores(np.array(group[0].before)[kept], target))
 
 
 def _draws(gains: FloatArray, weights: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -176,19 +234,23 @@ def _estimate(value: float, draws: FloatArray, level: float) -> Estimate:
 def _row(
     group: Sequence[ArmResult],
     ceiling: float,
-    agreement: Estimate,
-    gain: Estimate,
-    behind: Estimate | None,
+    sides: _Compared,
+    shares: _Compared,
+    own: Likeness | None,
 ) -> ArmRow:
+    arm = group[0].arm
     kept = [result.retention for result in group if result.retention is not None]
     return ArmRow(
-        arm=group[0].arm,
+        arm=arm,
         seeds=len(group),
-        agreement=agreement,
-        gain=gain,
-        behind=behind,
-        of_ceiling=agreement.value / ceiling,
-        kl=_mean([r.comparison.after.kl for r in group]),
+        agreement=sides.after[arm],
+        gain=sides.gain[arm],
+        behind=sides.behind.get(arm),
+        of_ceiling=sides.after[arm].value / ceiling,
+        kl=-shares.after[arm].value,
+        kl_gain=shares.gain[arm],
+        kl_behind=shares.behind.get(arm),
+        likeness=own,
         directional_gain=_mean([r.directional_gain for r in group]),
         side_effect=_mean_known([r.side_effect for r in group]),
         wording_share=wording_share(group),
@@ -197,6 +259,12 @@ def _row(
         kl_neutral=_mean([r.kl_neutral for r in group]),
         bits=_mean([k.finding("bits_per_byte").loss for k in kept]) if kept else None,
         accuracy=-_mean([k.finding("accuracy").loss for k in kept]) if kept else None,
+        empty=_mean([k.health_after.empty - k.health_before.empty for k in kept]) if kept else None,
+        repeated=(
+            _mean([k.health_after.repeated - k.health_before.repeated for k in kept])
+            if kept
+            else None
+        ),
         verdicts={
             found.what: _worst([k.finding(found.what).verdict for k in kept])
             for found in (kept[0].findings if kept else ())

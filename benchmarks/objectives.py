@@ -4,27 +4,30 @@ A planted assembly: outcomes of the embedded model's grammar, and the share of e
 average citizen's planted weights imply. Each objective trains the embedded model on the same pairs;
 the rest is read on pairs of outcomes that were never trained on. KL is from the assembly's choice
 to the model's, in nats; calibration error is the mean over ten equal bins of |share - answer|,
-weighted by their pairs. All have the same rows, steps and learning rate, tuned for none. Intervals
-are 95 % by Student's t over paired differences of seeds. A run takes 40 to 47 steps, as the
-quickstart does; after 13 steps soft_sft and sft could not be told apart.
+weighted by their pairs.
+
+All objectives take the same rows and as many steps. The learning rate is each objective's own: of
+RATES the one with the lowest KL on validation pairs, made of outcomes neither trained on nor
+judged. Intervals are 95 %, from a bootstrap over judged outcomes and over assemblies; --quick has
+one assembly, so that its interval is over outcomes alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import multiprocessing
 import resource
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from datasets import Dataset
-from scipy.stats import t as student
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
@@ -35,6 +38,7 @@ from alignment.settings import AlignmentSettings
 from alignment.train import align, open_aligned
 from alignment.trainer import AnswerTrainer, TrainingRows, training_arguments
 from benchmarks.targets import Target, main
+from evaluation.comparison import node_weights, pair_kl
 from evaluation.frames import FRAMES, LABELS, question
 from plenary.chat.local import LocalBackend, load_tokenizer
 from plenary.chat.rendering import ChatRenderer
@@ -45,38 +49,65 @@ from plenary.preferences import FloatArray, IntArray, Targets
 from plenary.seeding import generator
 
 COMPARED = ("soft_sft", "sft", "dpo")
+RATES = (1e-3, 3e-3)
+REPLICATES = 2000
 VOTES = 60.0
 BINS = 10
 
 
-class World(NamedTuple):
-    """Outcomes' texts [K], training targets, and held-out pairs [P, 2] with their shares [P]."""
+class Size(NamedTuple):
+    """Assemblies; pairs trained on, validated on and judged in each; passes; rows a step."""
 
-    texts: list[str]
-    train: Targets
+    assemblies: int
+    pairs: int
+    validation: int
+    judged: int
+    epochs: float
+    batch: int
+
+
+class Judged(NamedTuple):
+    """Pairs [P, 2] and the assembly's shares [P] of their first outcome."""
+
     pairs: IntArray
     p: FloatArray
 
 
-class Match(NamedTuple):
-    """How near a model is to the assembly on held-out pairs: KL, calibration error, agreement."""
+class World(NamedTuple):
+    """Outcomes' texts [K], training targets, and two sets of pairs of other outcomes."""
 
-    kl: float
-    calibration: float
-    agreement: float
+    texts: list[str]
+    train: Targets
+    validation: Judged
+    test: Judged
 
 
-def world(seed: int, pairs: int, held_out: int) -> World:
-    """A planted assembly; shares are those of VOTES citizens, held-out ones without vote noise."""
+class Scored(NamedTuple):
+    """Scores of a model on judged pairs, as many as there are rows of weights; KL in nats."""
+
+    kl: FloatArray
+    calibration: FloatArray
+    agreement: FloatArray
+
+
+def world(seed: int, size: Size) -> World:
+    """A planted assembly; shares are those of VOTES citizens, the others without vote noise."""
     rng = generator(seed, "objectives")
-    drawn = [draw_sentence(rng, held_out=True) for _ in range(120)]
+    drawn = [draw_sentence(rng, held_out=True) for _ in range(130)]
     utility = np.array([CITIZEN_WEIGHTS @ sentence.attributes for sentence in drawn])
-    trained, kept = _pairs(rng, 0, 70, pairs), _pairs(rng, 70, 120, held_out)
-    share = choice_probability(utility[trained[:, 0]] - utility[trained[:, 1]])
-    voted = rng.binomial(int(VOTES), share) / VOTES
-    truth = choice_probability(utility[kept[:, 0]] - utility[kept[:, 1]])
-    targets = Targets(trained, voted, np.full(pairs, VOTES))
-    return World([sentence.text for sentence in drawn], targets, kept, truth)
+
+    def judged(low: int, high: int, count: int) -> Judged:
+        pairs = _pairs(rng, low, high, count)
+        return Judged(pairs, choice_probability(utility[pairs[:, 0]] - utility[pairs[:, 1]]))
+
+    trained = judged(0, 60, size.pairs)
+    voted = rng.binomial(int(VOTES), trained.p) / VOTES
+    return World(
+        [sentence.text for sentence in drawn],
+        Targets(trained.pairs, voted, np.full(size.pairs, VOTES)),
+        judged(60, 85, size.validation),
+        judged(85, 130, size.judged),
+    )
 
 
 def _pairs(rng: np.random.Generator, low: int, high: int, count: int) -> IntArray:
@@ -84,64 +115,85 @@ def _pairs(rng: np.random.Generator, low: int, high: int, count: int) -> IntArra
     return rng.permuted(rng.choice(every, size=count, replace=False), axis=1)
 
 
-def answers(backend: LocalBackend, found: World) -> FloatArray:
-    """P(first) [P] of the held-out pairs, mean of both orders."""
-    plain, texts = FRAMES["plain"], found.texts
-    asked = [question(plain, texts[a], texts[b]) for a, b in found.pairs]
-    asked += [question(plain, texts[b], texts[a]) for a, b in found.pairs]
+def answers(backend: LocalBackend, texts: list[str], pairs: IntArray) -> FloatArray:
+    """P(first) [P] of pairs, mean of both orders."""
+    plain = FRAMES["plain"]
+    asked = [question(plain, texts[a], texts[b]) for a, b in pairs]
+    asked += [question(plain, texts[b], texts[a]) for a, b in pairs]
     first = np.array([c.shares[0] for c in asyncio.run(backend.choose(asked, LABELS))])
-    return (first[: len(found.pairs)] + 1 - first[len(found.pairs) :]) / 2
+    return (first[: len(pairs)] + 1 - first[len(pairs) :]) / 2
 
 
-def match(q: FloatArray, p: FloatArray) -> Match:
-    """Answers q [P] against the assembly's shares p [P]."""
-    shown, wanted = np.concatenate([q, 1 - q]), np.concatenate([p, 1 - p])
-    kl = 2 * np.mean(wanted * (np.log(wanted.clip(1e-12)) - np.log(shown.clip(1e-12))))
+def scored(q: FloatArray, p: FloatArray, weights: FloatArray) -> Scored:
+    """Answers q [P] against the assembly's shares p [P] under weights [B, P] of the pairs."""
+    total = weights.sum(axis=1)
+    shown, gap = np.concatenate([q, 1 - q]), np.concatenate([q - p, p - q])
     bins = np.minimum((shown * BINS).astype(int), BINS - 1)
-    gaps = [abs((shown - wanted)[bins == k].sum()) for k in range(BINS)]
-    agreement = float(np.mean((q > 0.5) == (p > 0.5)))
-    return Match(float(kl), float(sum(gaps) / len(shown)), agreement)
+    both = np.tile(weights, 2)
+    sums = [np.abs(both @ np.where(bins == k, gap, 0.0)) for k in range(BINS)]
+    agreed = weights @ ((q > 0.5) == (p > 0.5))
+    return Scored(weights @ pair_kl(q, p) / total, sum(sums) / (2 * total), agreed / total)
 
 
-def matches(
-    seeds: int, pairs: int, held_out: int, epochs: float, batch: int
-) -> dict[str, list[Match]]:
-    """One match a seed for the base and for each objective."""
-    found: dict[str, list[Match]] = {name: [] for name in ("base", *COMPARED)}
-    for seed in range(seeds):
-        planted = world(seed, pairs, held_out)
-        found["base"].append(match(answers(LocalBackend(model_path()), planted), planted.p))
+def trained(
+    name: str, rate: float, found: World, size: Size, seed: int
+) -> tuple[float, FloatArray]:
+    """KL on the validation pairs, and answers on the judged ones, of one objective at one rate."""
+    settings = AlignmentSettings(
+        objective=name,  # type: ignore[arg-type]
+        epochs=size.epochs,
+        batch=size.batch,
+        learning_rate=rate,
+        replay_weight=0,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "adapter"
+        align(model_path(), found.texts, found.train, settings, output, seed)
+        backend = open_aligned(model_path(), output)
+        checked = answers(backend, found.texts, found.validation.pairs)
+        return float(pair_kl(checked, found.validation.p).mean()), answers(
+            backend, found.texts, found.test.pairs
+        )
+
+
+def differences(size: Size) -> Iterator[Target]:
+    """How much higher KL and calibration error are under the other objectives."""
+    draws = {(name, k): [] for name in COMPARED[1:] for k in range(2)}
+    for seed in range(size.assemblies):
+        planted = world(seed, size)
+        weights = node_weights(planted.test.pairs, REPLICATES, generator(seed, "bootstrap"))
+        # The first row are the pairs as they are.
+        weights = np.concatenate([np.ones((1, len(planted.test.p))), weights])
+        base = answers(LocalBackend(model_path()), planted.texts, planted.test.pairs)
+        _tell(seed, "base", 0.0, scored(base, planted.test.p, weights))
+        found = {}
         for name in COMPARED:
-            settings = AlignmentSettings(
-                objective=name,  # type: ignore[arg-type]
-                epochs=epochs,
-                batch=batch,
-                replay_weight=0,
-            )
-            with tempfile.TemporaryDirectory() as folder:
-                output = Path(folder) / "adapter"
-                align(model_path(), planted.texts, planted.train, settings, output, seed)
-                backend = open_aligned(model_path(), output)
-                found[name].append(match(answers(backend, planted), planted.p))
-    return found
+            tried = {rate: trained(name, rate, planted, size, seed) for rate in RATES}
+            rate = min(tried, key=lambda r: tried[r][0])
+            found[name] = scored(tried[rate][1], planted.test.p, weights)
+            _tell(seed, name, rate, found[name])
+        for name, k in draws:
+            draws[name, k].append(found[name][k] - found["soft_sft"][k])
+    for (name, k), gaps in draws.items():
+        low, high = _interval(np.array(gaps))
+        field = ("KL", "calibration error")[k]
+        value = np.mean([gap[0] for gap in gaps])
+        told = f"# {name} minus soft_sft, {field}: {value:.4f} ({low:.4f} to {high:.4f})"
+        print(told, file=sys.stderr)
+        yield Target(f"{field}, {name} minus soft_sft, lower end", low, 0.0)
 
 
-def differences(found: dict[str, list[Match]]) -> Iterator[Target]:
-    """Means, and how much higher KL and calibration error are under the other objectives."""
-    for name, runs in found.items():
-        for field, values in zip(Match._fields, np.array(runs).T, strict=True):
-            print(f"# {name:9s} {field:12s} {values.mean():.4f}", file=sys.stderr)
-    for other in COMPARED[1:]:
-        for k, field in enumerate(("KL", "calibration error")):
-            gap = np.array(
-                [a[k] - b[k] for a, b in zip(found[other], found["soft_sft"], strict=True)]
-            )
-            half = student.ppf(0.975, len(gap) - 1) * gap.std(ddof=1) / np.sqrt(len(gap))
-            print(
-                f"# {other} minus soft_sft, {field}: {gap.mean():.4f} +- {half:.4f}",
-                file=sys.stderr,
-            )
-            yield Target(f"{field}, {other} minus soft_sft, lower end", gap.mean() - half, 0.0)
+def _tell(seed: int, name: str, rate: float, found: Scored) -> None:
+    figures = ", ".join(f"{k} {v[0]:.4f}" for k, v in zip(found._fields, found, strict=True))
+    print(f"# assembly {seed}, {name} at rate {rate}: {figures}", file=sys.stderr, flush=True)
+
+
+def _interval(gaps: FloatArray) -> tuple[float, float]:
+    """95 % interval from gaps [S, 1 + B], assemblies drawn with replacement, too."""
+    count = len(gaps)
+    drawn = generator(0, "assemblies").multinomial(count, [1 / count] * count, size=REPLICATES)
+    low, high = np.quantile((drawn.T / count * gaps[:, 1:]).sum(axis=0), (0.025, 0.975))
+    return float(low), float(high)
 
 
 def plain_trainer(planted: World, settings: AlignmentSettings, folder: Path) -> SFTTrainer:
@@ -182,20 +234,20 @@ def our_trainer(planted: World, settings: AlignmentSettings, folder: Path) -> An
     )
 
 
-def cost(kind: str, pairs: int) -> None:
-    """Print tokens a second and the growth of peak memory in training, MB, of one trainer."""
+def cost(kind: str, pairs: int, answer: Connection) -> None:
+    """Send tokens a second and the growth of peak memory in training, MB, of one trainer."""
     settings = AlignmentSettings(epochs=1, replay_weight=0)
     make = our_trainer if kind == "ours" else plain_trainer
-    with tempfile.TemporaryDirectory() as folder:
-        planted = world(0, pairs, 10)
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
+        planted = world(0, Size(1, pairs, 10, 10, 1, 1))
         rows = examples(planted.texts, planted.train, training_frames(("plain",)))
         tokens = sum(len(row["input_ids"]) for row in _encoded(rows))
         trainer = make(planted, settings, Path(folder))
-        before, started = _resident(), time.perf_counter()
+        before, started = _resident(), time.process_time()
         trainer.train()
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps([tokens / seconds, (peak - before) / 1e6]))
+    answer.send((tokens / seconds, (peak - before) / 1e6))
 
 
 def _resident() -> float:
@@ -204,12 +256,16 @@ def _resident() -> float:
 
 
 def costs(pairs: int) -> Iterator[Target]:
-    """Ours against TRL's own trainer, each in a process of its own."""
+    """Ours against TRL's own trainer in CPU time, each in a process of its own."""
     found = {}
+    forked = multiprocessing.get_context("fork")  # libraries are imported once
     for kind in ("ours", "trl"):
-        command = [sys.executable, __file__, "--cost", kind, str(pairs)]
-        answer = subprocess.run(command, capture_output=True, text=True, check=True)
-        found[kind] = json.loads(answer.stdout.strip().splitlines()[-1])
+        here, there = forked.Pipe()
+        process = forked.Process(target=cost, args=(kind, pairs, there))
+        process.start()
+        there.close()
+        found[kind] = here.recv()
+        process.join()
         speed, memory = found[kind]
         print(f"# {kind}: {speed:.0f} tokens/s, peak memory +{memory:.0f} MB", file=sys.stderr)
     yield Target(
@@ -221,13 +277,10 @@ def costs(pairs: int) -> Iterator[Target]:
 
 
 def measure(quick: bool) -> Iterator[Target]:
-    """Everything; quick: three seeds, half the pairs."""
-    yield from differences(matches(3, 40, 120, 4, 8) if quick else matches(5, 150, 300, 5, 32))
-    yield from costs(16 if quick else 150)
+    """Everything; quick: one assembly and fewer pairs, at about as many steps."""
+    yield from costs(16 if quick else 150)  # first, while no thread runs that a fork would lose
+    yield from differences(Size(1, 32, 50, 150, 5, 8) if quick else Size(5, 150, 100, 300, 5, 32))
 
 
 if __name__ == "__main__":
-    if "--cost" in sys.argv:
-        cost(sys.argv[-2], int(sys.argv[-1]))
-    else:
-        main(__doc__, measure)
+    main(__doc__, measure)

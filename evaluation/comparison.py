@@ -145,11 +145,15 @@ class _Scores(NamedTuple):
     squared: FloatArray
 
 
+def pair_kl(p: FloatArray, target: FloatArray) -> FloatArray:
+    """KL(target || p) of each pair's choice, nats; lower is closer."""
+    q = p.clip(SMALLEST_P, 1 - SMALLEST_P)
+    return special.rel_entr(target, q) + special.rel_entr(1 - target, 1 - q)
+
+
 def _scores(p: FloatArray, target: FloatArray) -> _Scores:
     side = np.sign(p - 0.5) * np.sign(target - 0.5)
-    q = p.clip(SMALLEST_P, 1 - SMALLEST_P)
-    kl = special.rel_entr(target, q) + special.rel_entr(1 - target, 1 - q)
-    return _Scores((1 + side) / 2, kl, (p - target) ** 2)
+    return _Scores((1 + side) / 2, pair_kl(p, target), (p - target) ** 2)
 
 
 def node_weights(pairs: IntArray, replicates: int, rng: np.random.Generator) -> FloatArray:

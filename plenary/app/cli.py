@@ -144,6 +144,11 @@ def show_run(
         print_rows("the assembly", [(name, f"{value} ({note})") for name, value, note in found])
     if (path / "summary.json").exists():
         print_summary(read_record(Summary, path / "summary.json"))
+    if (path / "sweep" / "sweep.json").exists():
+        from plenary.app.sweep_report import read_sweep, table_rows
+
+        if (table := read_sweep(path)) is not None:
+            print_rows("control arms, held-out outcomes", table_rows(table))
 
 
 @app.command(epilog="Example: plenary doctor --json")

@@ -11,8 +11,9 @@ from alignment.experiment import (
     Laboratory,
 )
 from alignment.live import LiveModel
-from alignment.retention import Margins, Retention, retention
+from alignment.retention import Margins, Retention, Speakers, retention
 from alignment.retention_sets import load_retention_set
+from alignment.train import open_aligned
 from assembly.ballots import AFTER, citizen_shares
 from assembly.consensus import Consensus
 from evaluation.elicitation import elicit
@@ -22,6 +23,7 @@ from plenary.app.models import EMBEDDED, checkpoint_path, citizens_models
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
 from plenary.chat.cache import CachedBackend, SqliteStore
+from plenary.chat.local import LocalBackend
 from plenary.embedded.dialogue import CHOOSE
 from plenary.embedded.replay import replay_conversations
 from plenary.outcomes import Outcome, default_outcomes, load_outcomes
@@ -128,5 +130,7 @@ def _unprompted(space: Workspace, assembly: Targets) -> Targets:
 def reference_retention(space: Workspace) -> Retention:
     """What the run's own adapter kept, measured on the run's retention set."""
     lab = laboratory(space)
-    live = LiveModel(lab.model_path, space.file(ws.ADAPTER))
-    return retention(live, lab.kept, lab.prompts(), lab.margins)
+    adapter = space.file(ws.ADAPTER)
+    live = LiveModel(lab.model_path, adapter)
+    speakers = Speakers(LocalBackend(lab.model_path), open_aligned(lab.model_path, adapter))
+    return retention(live, speakers, lab.kept, lab.prompts(), lab.margins, space.seed)

@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 import plenary
+from alignment.sweep import SweepTable
 from plenary.app import report_parts as parts
 from plenary.app import workspace as ws
 from plenary.app.clean import visible
@@ -19,6 +20,7 @@ from plenary.app.models import takes_part
 from plenary.app.records import Summary, TrainingRecord, read_record, write_record
 from plenary.app.report_parts import Drawing, Head, Results, Row, Said, Tile
 from plenary.app.run_directory import write_text
+from plenary.app.sweep_report import controls, read_sweep, sweep_section
 from plenary.app.verdict import Measured, Verdict, verdict
 from plenary.app.workspace import Workspace
 
@@ -77,6 +79,7 @@ class Page:
     strata: tuple[Row, ...]
     statements: tuple[Said, ...]
     training: tuple[Row, ...]
+    sweep: Markup
     limits: tuple[str, ...]
     settings: tuple[Row, ...]
     provenance: tuple[Row, ...]
@@ -132,6 +135,7 @@ def page(results: Results, summary: Summary) -> Page:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     space = results.space
     found = read_record(DiagnosticsRecord, space.file(ws.DIAGNOSTICS))
+    arms = read_sweep(space.run.path)
     return Page(
         style=Markup(style),
         style_hash=f"sha256-{digest}",
@@ -139,7 +143,7 @@ def page(results: Results, summary: Summary) -> Page:
         created=f"{space.run.manifest.created:%Y-%m-%d %H:%M} UTC",
         summary=summary,
         summary_json=summary.model_dump_json(indent=2),
-        verdict=verdict(_measured(results, summary)),
+        verdict=verdict(_measured(results, summary, arms)),
         tiles=_tiles(results, summary),
         agreement_figure=parts.agreement_figure(results),
         measures=parts.measures(results.comparison),
@@ -158,6 +162,7 @@ def page(results: Results, summary: Summary) -> Page:
         strata=strata_rows(found),
         statements=parts.statements(space),
         training=_training(space),
+        sweep=Markup("") if arms is None else sweep_section(arms),
         limits=LIMITS,
         settings=parts.settings(space.config),
         provenance=_provenance(results),
@@ -186,7 +191,7 @@ def _asset(name: str) -> str:
     return (resources.files("plenary.app") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _measured(results: Results, summary: Summary) -> Measured:
+def _measured(results: Results, summary: Summary, arms: SweepTable | None) -> Measured:
     d = results.decision
     return Measured(
         before=summary.agreement_before,
@@ -205,6 +210,7 @@ def _measured(results: Results, summary: Summary) -> Measured:
         imputed=summary.imputed_share,
         frame=results.asked[0].frame,
         embedded=takes_part(results.space.config),
+        controls=None if arms is None else controls(arms),
     )
 
 

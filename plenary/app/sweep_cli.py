@@ -38,6 +38,8 @@ def sweep(
 ) -> None:
     """Run control arms and doses on the ballots of a run; cells that are done are kept."""
     space = through("consensus", config, set_ or [], name, out, "resume", as_json)
+    from plenary.app import workspace as ws
+    from plenary.app.report import write_report
     from plenary.app.sweep_report import table_rows
     from plenary.app.sweep_verbs import SweepRequest
     from plenary.app.sweep_verbs import sweep as run_sweep
@@ -47,6 +49,8 @@ def sweep(
         seeds, tuple(dose or ()), rebound, by, panels, retention,
     )  # fmt: skip
     table = run_sweep(space, request, lambda line: print(line, file=sys.stderr))
+    if space.file(ws.REPORT).is_file():
+        write_report(space)  # the verdict hangs on the control arms
     if as_json:
         print(json.dumps(table.model_dump(mode="json")))
         return

@@ -7,44 +7,80 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from alignment.sweep import ArmRow, Estimate, SweepTable
+from alignment.arms import EMPTY_ARMS
+from alignment.sweep import REFERENCE, ArmRow, Estimate, SweepTable
+from plenary.app.config import load_config
 from plenary.app.laboratory import FOLDER
 from plenary.app.records import read_record
-from plenary.app.sweep_verbs import TABLE
+from plenary.app.run_directory import CONFIG
+from plenary.app.sweep_verbs import TABLE, SweepRecord, origin
+from plenary.app.verdict import Controls
 
 HEADS = (
     "Arm",
     "Seeds",
+    "Own target: same majority",
+    "Own target: KL",
     "Agreement",
     "Gain, points",
     "Behind the assembly, points",
     "KL to the assembly",
+    "Behind the assembly, KL",
     "Side effect",
     "Untrained wordings",
     "KL neutral",
     "Bits per byte",
     "Right answers, points",
+    "Free replies: empty, repeating, points",
 )
 CAPTION = (
     "Held-out outcomes; 95 % intervals count the choice of outcomes and of seeds, not of citizens. "
-    "Behind: the assembly arm's gain minus this arm's on the same pairs; an interval above zero "
-    "says that the arm does less than the assembly's content. Side effect: 0 straight to the "
-    "target, 1 all of the move beside it. Untrained wordings: share of the gain seen there."
+    "Own target: how far what the arm was taught is the assembly's decision on the training pairs "
+    "(share of equal majorities; KL in nats, 0 is the same). Behind: the assembly arm's gain minus "
+    "this arm's on the same pairs; an interval above zero says that the arm does less than the "
+    "assembly's content. In points it counts majorities: an arm whose own target has the same ones "
+    "cannot fall far behind. In KL (nats) it counts the shares themselves. Side effect: 0 straight "
+    "to the target, 1 all of the move beside it. Untrained wordings: share of the gain seen there."
 )
 
 
 def read_sweep(run: Path) -> SweepTable | None:
-    """The table of a run directory, None where no sweep was made."""
+    """The table of a run directory; None where no sweep of its present decision was made."""
     path = run / FOLDER / TABLE
-    return read_record(SweepTable, path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    record = read_record(SweepRecord, path)
+    return record.table if record.origin == origin(run, load_config(run / CONFIG)) else None
+
+
+def controls(table: SweepTable) -> Controls | None:
+    """What the control arms let one say; None without the assembly's own arm or any other."""
+    arms, own = table.controls, next((r for r in table.rows if r.arm == REFERENCE), None)
+    if own is None or not arms:
+        return None
+    below = tuple(row.arm for row in arms if row.behind is not None and row.behind.low > 0)
+    level = tuple(row for row in arms if row.arm not in below)
+    return Controls(
+        seeds=own.seeds,
+        gain=own.gain.value,
+        low=own.gain.low,
+        high=own.gain.high,
+        below=below,
+        level=tuple(row.arm for row in level),
+        farther=tuple(r.arm for r in level if r.kl_behind is not None and r.kl_behind.low > 0),
+        missing=tuple(arm for arm in EMPTY_ARMS if arm not in {row.arm for row in arms}),
+    )
 
 
 def table_rows(table: SweepTable) -> Iterator[tuple[str, str]]:
     """One line an arm, one a dose axis."""
-    yield "before training", f"agreement {table.agreement_before:.3f}, ceiling {table.ceiling:.3f}"
+    yield (
+        "before training",
+        f"agreement {table.agreement_before:.3f}, ceiling {table.ceiling:.3f}; "
+        f"KL {table.kl_before:.3f}",
+    )
     for row in table.rows:
-        behind = "" if row.behind is None else f", behind the assembly {_interval(row.behind)}"
-        yield row.arm, f"gain {_interval(row.gain)}{behind}, KL neutral {row.kl_neutral:.3f}"
+        yield row.arm, "; ".join(_told(row))
     for dose in table.doses:
         yield (
             f"half of the move by {dose.axis}" if dose.left is None else dose.axis,
@@ -52,6 +88,14 @@ def table_rows(table: SweepTable) -> Iterator[tuple[str, str]]:
             if dose.left is None
             else f"share of the move left {dose.left:.2f}",
         )
+
+
+def _told(row: ArmRow) -> Iterator[str]:
+    yield f"gain {_interval(row.gain)}, KL {row.kl:.3f}, KL neutral {row.kl_neutral:.3f}"
+    if row.behind is not None and row.kl_behind is not None:
+        yield f"behind the assembly {_interval(row.behind)}, in KL {_interval(row.kl_behind)}"
+    if row.likeness is not None:
+        yield f"own target has {row.likeness.agreement:.0%} of the assembly's majorities"
 
 
 def sweep_section(table: SweepTable) -> Markup:
@@ -78,7 +122,8 @@ def sweep_section(table: SweepTable) -> Markup:
         "<thead><tr>{}</tr></thead>\n<tbody>{}</tbody></table></div>\n{}"
     ).format(
         f"{CAPTION} Before training the agreement is {table.agreement_before:.1%}; two independent "
-        f"panels would agree on {table.ceiling:.1%} of such pairs.",
+        f"panels would agree on {table.ceiling:.1%} of such pairs. KL to the assembly before "
+        f"training: {table.kl_before:.3f}.",
         heads,
         body,
         Markup("<ul>{}</ul>").format(doses) if doses else "",
@@ -89,15 +134,21 @@ def _cells(row: ArmRow) -> tuple[str, ...]:
     return (
         row.arm,
         str(row.seeds),
+        "" if row.likeness is None else f"{row.likeness.agreement:.0%}",
+        "" if row.likeness is None else f"{row.likeness.kl:.3f}",
         f"{row.agreement.value:.1%}",
         _interval(row.gain, 100),
         "" if row.behind is None else _interval(row.behind, 100),
         f"{row.kl:.3f}",
+        "" if row.kl_behind is None else _interval(row.kl_behind),
         _some(row.side_effect),
         _some(row.wording_share),
         f"{row.kl_neutral:.3f}",
         _some(row.bits),
         "" if row.accuracy is None else f"{100 * row.accuracy:+.1f}",
+        ""
+        if row.empty is None or row.repeated is None
+        else f"{100 * row.empty:+.1f}, {100 * row.repeated:+.1f}",
     )
 
 

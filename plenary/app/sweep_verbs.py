@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from alignment.arms import ARMS, Condition, condition
 from alignment.composition import Composition, composition
@@ -30,14 +30,23 @@ from alignment.experiment import (
     run_condition,
 )
 from alignment.settings import AlignmentSettings
-from alignment.sweep import REFERENCE, DoseSummary, SweepTable, sweep_table
+from alignment.sweep import (
+    REFERENCE,
+    DoseSummary,
+    Likeness,
+    SweepTable,
+    likeness,
+    sweep_table,
+)
 from assembly.ballots import AFTER
 from assembly.consensus import consensus
 from census_data.cells import cells_of
+from plenary.app import workspace as ws
+from plenary.app.config import PipelineConfig
 from plenary.app.laboratory import FOLDER, REPLAY, laboratory, side_of
 from plenary.app.pipeline import code_hash
-from plenary.app.records import ConsensusRecord, read_record, write_record
-from plenary.app.run_directory import staged, write_text
+from plenary.app.records import ConsensusRecord, Record, read_record, write_record
+from plenary.app.run_directory import content_hash, staged, write_text
 from plenary.app.workspace import Workspace
 from plenary.chat.local import LocalBackend
 from plenary.embedded.replay import replay_conversations
@@ -67,6 +76,19 @@ class SweepRequest(NamedTuple):
     by: str | None = None
     panels: bool = False
     retention: str | None = None
+
+
+class SweepRecord(Record):
+    """The table as a run keeps it."""
+
+    origin: str = Field(description="hash of the decision, model and training settings it is of")
+    table: SweepTable = Field(description="arms by metrics")
+
+
+def origin(run: Path, config: PipelineConfig) -> str:
+    """What a table of arms is of: with another decision, model or training it is out of date."""
+    parts = (content_hash(run / ws.CONSENSUS), config.model, config.alignment.model_dump_json())
+    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
 
 
 class _Job(NamedTuple):
@@ -101,13 +123,16 @@ def sweep(space: Workspace, request: SweepRequest, tell: Tell) -> SweepTable:
     lab = laboratory(space, request.retention)
     strata = strata_of(space, request.by) if request.by else {}
     base = answered(LocalBackend(lab.model_path), lab, None, space.seed)
-    results = [_cell(space, lab, base, job, tell) for job in _jobs(space, lab, request, strata)]
+    jobs = list(_jobs(space, lab, request, strata))
+    results = [_cell(space, lab, base, job, tell) for job in jobs]
     if request.rebound:
         results += _rebounds(space, lab, base, results, request, tell)
     ceiling = read_record(ConsensusRecord, space.file("consensus.json")).ceiling
-    table = sweep_table(results, lab.held_out, ceiling, space.config.comparison, space.seed)
+    own = _own_targets(jobs, lab.evidence.assembly)
+    table = sweep_table(results, lab.held_out, ceiling, space.config.comparison, space.seed, own)
     table = table.model_copy(update={"doses": dose_summaries(results)})
-    write_record(table, space.file(FOLDER) / TABLE)
+    made_from = origin(space.run.path, space.config)
+    write_record(SweepRecord(origin=made_from, table=table), space.file(FOLDER) / TABLE)
     _write_cells(results, space.file(FOLDER) / CELLS)
     if strata:
         found = compositions(space, lab, results, strata)
@@ -156,6 +181,15 @@ def _jobs(
             yield _Job(f"{axis}={value:g}", seed, Condition(dosed.targets), dosed.settings)
         for name, targets in panels.items():
             yield _Job(name, seed, Condition(targets), lab.settings)
+
+
+def _own_targets(jobs: Sequence[_Job], assembly: Targets) -> dict[str, Likeness]:
+    """By arm that trains: its targets against the assembly's."""
+    made: dict[str, list[Targets]] = {}
+    for job in jobs:
+        if job.made.targets is not None:
+            made.setdefault(job.arm, []).append(job.made.targets)
+    return {arm: likeness(targets, assembly) for arm, targets in made.items()}
 
 
 def _panels(space: Workspace, strata: Mapping[str, BoolArray]) -> dict[str, Targets]:

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+
+class Controls(NamedTuple):
+    """What the control arms of a sweep allow; arms by name, gains as shares of held-out pairs.
+
+    below: arms whose gain is told from the assembly arm's and smaller; level: the others; farther:
+    those of the level ones that stay farther from the assembly's shares in KL. missing: arms
+    without the assembly's content that were not run.
+    """
+
+    seeds: int
+    gain: float
+    low: float
+    high: float
+    below: tuple[str, ...]
+    level: tuple[str, ...]
+    farther: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 class Measured(NamedTuple):
     """The figures that the sentences hang on; shares of held-out pairs, higher is closer.
 
     low, high: ends of the paired bootstrap interval of the gain. embedded: the model that ships
-    took part. imputed: weighted share of citizens with donor-imputed columns.
+    took part. imputed: weighted share of citizens with donor-imputed columns. controls: None
+    without a sweep.
     """
 
     before: float
@@ -28,6 +48,7 @@ class Measured(NamedTuple):
     imputed: float
     frame: str
     embedded: bool
+    controls: Controls | None = None
 
 
 class Verdict(NamedTuple):
@@ -75,6 +96,8 @@ def _shown(m: Measured) -> list[str]:
         f"these pairs "
         f"({m.ceiling_low:.1%} to {m.ceiling_high:.1%}); that is the ceiling.",
     ]
+    if m.controls is not None:
+        said += _held_against_controls(m.controls)
     if m.after > m.ceiling_high:
         said.append(
             "The trained model agrees with this panel more than another panel would: it has learnt "
@@ -93,9 +116,7 @@ def _not_shown(m: Measured) -> list[str]:
         "descriptions.",
         f"These are elicited preferences: choices in the wording {m.frame!r}. Nothing here speaks "
         "of a model's values or motives, nor of choices in other wordings.",
-        "One run with one seed, without control arms. That the assembly's content moved the "
-        "model, and "
-        "not training as such, needs the shuffled and re-asking controls over several seeds.",
+        *_left_open(m.controls),
         "The panel matches census margins as far as the table below says, and no further.",
     ]
     if m.contested > 0:
@@ -114,3 +135,48 @@ def _not_shown(m: Measured) -> list[str]:
             "Its figures check the method and are no evidence about large models."
         )
     return said
+
+
+def _held_against_controls(c: Controls) -> list[str]:
+    said = [
+        f"Over {c.seeds} seeds of training the gain is {100 * c.gain:+.1f} points (95 % "
+        f"{100 * c.low:+.1f} to {100 * c.high:+.1f})"
+        + (
+            f"; it is above that of the arms {_listed(c.below)} on the same pairs."
+            if c.below
+            else "."
+        )
+    ]
+    if c.farther:
+        said.append(
+            f"The arms {_listed(c.farther)} hold much of the assembly's content and are not told "
+            "from it in agreement; they stay farther from the assembly's shares (KL)."
+        )
+    return said
+
+
+def _left_open(c: Controls | None) -> list[str]:
+    if c is None:
+        return [
+            "One run with one seed, without control arms. That the assembly's content moved the "
+            "model, and not training as such, needs the control arms over several seeds: run "
+            "plenary sweep."
+        ]
+    said = ["One assembly: the seeds are those of training, not of panels or discussions."]
+    if c.level:
+        said.append(
+            f"That the assembly's arm reaches more of its majorities than {_listed(c.level)}."
+        )
+    nearer = [arm for arm in c.level if arm not in c.farther]
+    if nearer:
+        said.append(f"That it comes nearer to the assembly's shares than {_listed(nearer)}.")
+    if c.missing:
+        said.append(
+            "That the assembly's content moved the model, and not training as such: the arms "
+            f"{_listed(c.missing)} were not run."
+        )
+    return said
+
+
+def _listed(arms: Sequence[str]) -> str:
+    return ", ".join(arm.replace("_", " ") for arm in arms)

@@ -37,6 +37,7 @@ def _killed(job: Path, step: int) -> None:
     assert answer.returncode == -signal.SIGKILL, answer.stderr.decode()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_adapter(
     checkpoint: Maker,
     texts: tuple[str, ...],
@@ -120,6 +121,22 @@ def test_training_stops_when_held_out_agreement_no_longer_rises(
     assert runs[0].adapter_sha256 == runs[1].adapter_sha256
     assert not work_folder(tmp_path / "0").exists()
 
+    # Two looks of three steps each brought nothing better, so the best one is six steps back.
+    def stop(step: TrainingStep) -> None:
+        if step.step == result.steps - 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        align(base, texts, targets, settings, tmp_path / "cut", 2, stop)
+    saved = load_file(tmp_path / "0" / WEIGHTS)
+    best, later = (
+        load_file(work_folder(tmp_path / "cut") / f"checkpoint-{result.steps - back}" / WEIGHTS)
+        for back in (6, 3)
+    )
+    assert saved.keys() == best.keys()
+    assert all(np.allclose(saved[name], best[name], atol=1e-6) for name in saved)
+    assert not all(np.allclose(saved[name], later[name], atol=1e-6) for name in saved)
+
 
 def test_validation_needs_pairs(
     checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
@@ -147,7 +164,6 @@ def test_a_tracker_that_is_not_installed_is_named(
 def test_measurements_reach_tensorboard(
     checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
 ) -> None:
-    pytest.importorskip("tensorboard")
     settings = SETTINGS.model_copy(update={"report_to": "tensorboard", "replay_weight": 0})
     align(checkpoint("qwen2"), texts, targets, settings, tmp_path / "adapter", 0)
     events = list(work_folder(tmp_path / "adapter").rglob("events.out.tfevents.*"))

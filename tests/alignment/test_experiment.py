@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from alignment.arms import Condition
+from alignment.arms import Condition, Evidence
 from alignment.experiment import (
     Laboratory,
     adapter_folder,
@@ -15,10 +16,19 @@ from alignment.experiment import (
     run_arm,
     run_condition,
 )
+from alignment.retention import Margins
+from alignment.retention_sets import RetentionSet
+from alignment.settings import AlignmentSettings
 from alignment.sweep import sweep_table
+from evaluation.comparison import ComparisonSettings
+from evaluation.frames import FRAMES
 from plenary.chat.base import Conversation
 from plenary.chat.local import LocalBackend
+from plenary.embedded import model_path
+from plenary.embedded.grammar import draw_sentence
+from plenary.embedded.values import CITIZEN_WEIGHTS, choice_probability
 from plenary.errors import DataError
+from plenary.preferences import Targets
 from plenary.seeding import generator
 
 
@@ -48,6 +58,7 @@ def test_move_without_a_way_is_refused() -> None:
         move(np.full(3, 0.5), np.full(3, 0.6), np.full(3, 0.5))
 
 
+@pytest.mark.slow
 def test_the_planted_target_is_reached_and_controls_are_not(lab: Laboratory) -> None:
     base = answered(LocalBackend(lab.model_path), lab, None, 0)
     arms = ("assembly", "random", "format_only")
@@ -103,3 +114,51 @@ def test_rebound_after_neutral_text(lab: Laboratory, replay: list[Conversation])
     assert later.kl_neutral > 0
     unchanged = finetuned("rebound=0", adapter, replay[:2], 0, lab, base, 0)
     assert unchanged.after == pytest.approx(trained.after, abs=1e-5)
+
+
+@pytest.fixture
+def organism(kept: RetentionSet, tmp_path: Path) -> Laboratory:
+    """The model that ships and a planted assembly: 60 pairs trained on, 80 of other outcomes."""
+    rng = generator(11, "organism")
+    drawn = [draw_sentence(rng, held_out=True) for _ in range(60)]
+    utility = np.array([CITIZEN_WEIGHTS @ sentence.attributes for sentence in drawn])
+
+    def decided(low: int, high: int, count: int) -> Targets:
+        every = np.array([(a, b) for a in range(low, high) for b in range(low, a)])
+        pairs = rng.permuted(rng.choice(every, size=count, replace=False), axis=1)
+        p = choice_probability(utility[pairs[:, 0]] - utility[pairs[:, 1]])
+        return Targets(pairs, p, np.full(count, 60.0))
+
+    trained, held_out = decided(0, 35, 60), decided(35, 60, 80)
+    texts = [sentence.text for sentence in drawn]
+    return Laboratory(
+        model_path=model_path(),
+        evidence=Evidence(texts, trained, trained, trained, trained.p[None], np.ones(1)),
+        held_out=held_out,
+        wordings=(FRAMES["plain"],),
+        settings=AlignmentSettings(epochs=6, batch=16, replay_weight=0),
+        comparison=ComparisonSettings(bootstrap=500),
+        replay=(),
+        kept=kept,
+        margins=Margins(),
+        untouched=np.empty((0, 2), dtype=np.int64),
+        folder=tmp_path / "sweep",
+    )
+
+
+@pytest.mark.slow
+def test_the_assembly_moves_the_model_that_ships_and_empty_targets_do_not(
+    organism: Laboratory,
+) -> None:
+    base = answered(LocalBackend(organism.model_path), organism, None, 0)
+    arms = ("assembly", "shuffled", "random")
+    results = [run_arm(arm, organism, base, seed) for seed in (1, 2) for arm in arms]
+    table = sweep_table(results, organism.held_out, 1.0, organism.comparison, 0)
+    assert table.row("assembly").gain.low > 0
+    assert table.row("assembly").kl < table.kl_before / 2
+    for arm in arms[1:]:
+        row = table.row(arm)
+        assert row.behind is not None
+        assert row.kl_behind is not None
+        assert row.behind.low > 0
+        assert row.kl_behind.low > 0

@@ -12,6 +12,7 @@ from alignment.experiment import Laboratory
 from alignment.live import LiveModel
 from alignment.retention import (
     Margins,
+    Speakers,
     drift,
     health,
     incoherence,
@@ -20,8 +21,9 @@ from alignment.retention import (
     right_answers,
 )
 from alignment.retention_sets import RetentionSet
-from alignment.train import align
+from alignment.train import align, open_aligned
 from plenary.chat.base import Message
+from plenary.chat.local import LocalBackend
 from plenary.seeding import generator
 
 
@@ -29,7 +31,9 @@ def test_figures_are_their_definitions(lab: Laboratory, tmp_path: Path) -> None:
     settings = lab.settings.model_copy(update={"epochs": 4})
     align(lab.model_path, lab.texts, lab.held_out, settings, tmp_path / "a", 0)
     live = LiveModel(lab.model_path, tmp_path / "a")
-    found = retention(live, lab.kept, lab.prompts(), Margins(kl=1e-9, bits=50.0))
+    speakers = Speakers(LocalBackend(lab.model_path), open_aligned(lab.model_path, tmp_path / "a"))
+    margins = Margins(kl=1e-9, bits=50.0)
+    found = retention(live, speakers, lab.kept, lab.prompts(), margins, 3)
     texts = [document.conversation for document in lab.kept.documents]
     reading = live.read(texts)
     kl, bits = found.finding("kl_neutral"), found.finding("bits_per_byte")
@@ -45,6 +49,9 @@ def test_figures_are_their_definitions(lab: Laboratory, tmp_path: Path) -> None:
     assert accuracy.supported is not None
     assert accuracy.supported > accuracy.margin
     assert found.kl_task == pytest.approx(live.read(lab.prompts()).kl.mean())
+    asked = [document.conversation[:1] for document in lab.kept.documents]
+    assert found.health_before == health(speakers.before, asked, 3)
+    assert found.health_after == health(speakers.after, asked, 3) != found.health_before
 
 
 def test_the_likeliest_option_counts_and_a_tie_does_not(kept: RetentionSet) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from alignment.dose import half_gain, rebound
 from alignment.experiment import ArmResult, move
-from alignment.sweep import SweepTable, agreement_scores, sweep_table
+from alignment.sweep import SweepTable, agreement_scores, likeness, sweep_table
 from evaluation.comparison import ComparisonSettings, compare, target_cells
 from plenary.errors import DataError
 from plenary.preferences import Targets
@@ -93,6 +93,41 @@ def test_figures_are_means_over_seeds(table: SweepTable, held_out: Targets, base
     assert row.wording_share == pytest.approx(0.5)
     assert row.incoherence == pytest.approx(0.05)
     assert row.bits is None
+
+
+def test_kl_tells_apart_what_agreement_cannot(held_out: Targets, base, cell: Cell) -> None:
+    """An arm with every majority right and shares pressed together; the lead by hand."""
+    timid = 0.5 + 0.5 * (held_out.p - 0.5)
+    results = [cell("assembly", s, held_out.p) for s in range(2)]
+    results += [cell("pre_deliberation", s, timid) for s in range(2)]
+    table = sweep_table(results, held_out, 0.96, SETTINGS, 0)
+    row = table.row("pre_deliberation")
+    assert row.behind is not None
+    assert (row.behind.value, row.behind.low, row.behind.high) == (0, 0, 0)
+
+    def kl(q: np.ndarray) -> float:
+        p = held_out.p
+        return float((p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))).mean())
+
+    assert row.kl_behind is not None
+    assert row.kl_behind.value == pytest.approx(kl(timid)) == pytest.approx(row.kl)
+    assert 0 < row.kl_behind.low < row.kl_behind.value < row.kl_behind.high
+    assert table.row("assembly").kl_behind is None
+    assert table.kl_before == pytest.approx(kl(base))
+    assert row.kl_gain.value == pytest.approx(kl(base) - kl(timid))
+
+
+def test_likeness_of_a_target_by_hand() -> None:
+    pairs = np.array([[0, 1], [1, 2], [2, 3], [3, 4]])
+    assembly = Targets(pairs, np.array([0.9, 0.5, 0.2, 0.6]), np.ones(4))
+    same = likeness([assembly], assembly)
+    assert (same.agreement, same.kl) == (1, 0)
+    # One citizen without a ballot on the last pair, who differs on the third; the even pair has no
+    # majority and counts in KL alone.
+    other = Targets(pairs[:3], np.array([0.9, 0.5, 0.8]), np.ones(3))
+    found = likeness([assembly, other], assembly)
+    assert found.agreement == pytest.approx((1 + 1 / 2) / 2)
+    assert found.kl == pytest.approx((0.2 * np.log(0.2 / 0.8) + 0.8 * np.log(0.8 / 0.2)) / 3 / 2)
 
 
 def test_one_seed_is_no_certainty_and_seeds_widen(held_out: Targets, cell: Cell) -> None:

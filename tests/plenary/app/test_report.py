@@ -36,8 +36,8 @@ def page(text: str) -> Page:
         margins=((text, "1", "2", "3"),), panel_drawing=drawing, categories=((text,) * 7,),
         assembly_note=text, ballots=((text, "1", "2", "3", "4"),),
         diagnostics=((text,) * 3,), strata=((text,) * 6,),
-            statements=(Said(text, text, text, text),), training=row, limits=(text,),
-        settings=((text, text, text),), provenance=row,
+        statements=(Said(text, text, text, text),), training=row, limits=(text,),
+        settings=((text, text, text),), provenance=row, sweep=Markup(""),
     )  # fmt: skip
 
 

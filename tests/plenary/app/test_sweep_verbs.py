@@ -12,6 +12,7 @@ import pytest
 from support.checkpoints import CheckpointName
 from typer.testing import CliRunner
 
+from alignment.sweep import Likeness
 from plenary.app.cli import app, main
 from plenary.app.sweep_report import read_sweep, sweep_section
 from plenary.app.sweep_verbs import SweepRequest, check_request
@@ -108,6 +109,31 @@ def test_a_sweep_is_made_resumed_shown_and_published(
     section = str(sweep_section(table))
     assert section.count("<tr>") == 1 + len(names)
     assert "Behind the assembly" in section
+    likeness = {row.arm: row.likeness for row in table.rows}
+    assert likeness["prompt_only"] is None
+    assert likeness["assembly"] == likeness["rank=2"] == Likeness(agreement=1, kl=0)
+    # The last table is the one that is shown; under other settings it is out of date.
+    again = call("show", str(run))
+    assert "control arms" not in again
+    call("sweep", *place, "--seeds", "1", "--arms", "assembly,format_only", "--retention",
+         "kept.yaml")  # fmt: skip
+    assert "format_only" in call("show", str(run)).partition("control arms")[2]
+
+
+@pytest.mark.slow
+def test_the_report_of_a_run_follows_its_sweep(place: tuple[str, ...], tmp_path: Path) -> None:
+    call("run", *place)
+    report = tmp_path / "runs" / "small" / "report.html"
+    assert "without control arms" in report.read_text()
+    assert "<h2>Control arms</h2>" not in report.read_text()
+    call("sweep", *place, "--seeds", "1", "--arms", "assembly,shuffled", "--retention",
+         "kept.yaml")  # fmt: skip
+    page = report.read_text()
+    assert "<h2>Control arms</h2>" in page
+    assert "without control arms" not in page
+    assert "no persona, random, format only were not run" in page
+    call("report", *place)
+    assert report.read_text() == page
 
 
 @pytest.mark.slow

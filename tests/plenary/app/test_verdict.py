@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from plenary.app.verdict import Measured, verdict
+from plenary.app.verdict import Controls, Measured, verdict
 
 BASE = Measured(
     before=0.5, after=0.8, gain=0.3, low=0.1, high=0.5, ceiling=0.9, ceiling_low=0.85,
@@ -63,3 +63,33 @@ def test_some_sentences_are_never_said() -> None:
         said = verdict(BASE._replace(low=low, high=high))
         text = " ".join([said.headline, *said.shown, *said.not_shown]).casefold()
         assert not [words for words in NEVER if words in text]
+
+
+CONTROLS = Controls(
+    seeds=5, gain=0.2, low=0.1, high=0.3, below=("shuffled", "random", "no_persona"),
+    level=("pre_deliberation", "single_citizen"), farther=("pre_deliberation",),
+    missing=("format_only",),
+)  # fmt: skip
+
+
+def test_control_arms_say_what_they_allow_and_no_more() -> None:
+    said = verdict(BASE._replace(controls=CONTROLS))
+    shown, left = " ".join(said.shown), " ".join(said.not_shown)
+    assert "Over 5 seeds of training the gain is +20.0 points (95 % +10.0 to +30.0)" in shown
+    assert "above that of the arms shuffled, random, no persona" in shown
+    assert "The arms pre deliberation hold much" in shown
+    assert "more of its majorities than pre deliberation, single citizen." in left
+    assert "nearer to the assembly's shares than single citizen." in left
+    assert "format only were not run" in left
+    assert "without control arms" not in left
+    assert "One assembly" in left
+
+
+def test_beating_every_arm_leaves_nothing_open_but_the_assembly() -> None:
+    every = (*CONTROLS.below, *CONTROLS.level, *CONTROLS.missing)
+    whole = CONTROLS._replace(below=every, level=(), farther=(), missing=())
+    left = " ".join(verdict(BASE._replace(controls=whole)).not_shown)
+    for words in ("majorities than", "nearer to", "not run"):
+        assert words not in left
+    nothing = verdict(BASE._replace(controls=whole._replace(below=(), level=every)))
+    assert "above that of" not in " ".join(nothing.shown)
