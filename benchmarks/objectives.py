@@ -36,7 +36,12 @@ from alignment.examples import Example, examples, training_frames
 from alignment.lora import load_base, lora_config
 from alignment.settings import AlignmentSettings
 from alignment.train import align, open_aligned
-from alignment.trainer import AnswerTrainer, TrainingRows, training_arguments
+from alignment.trainer import (
+    AnswerTrainer,
+    TrainingRows,
+    training_arguments,
+    without_library_warnings,
+)
 from benchmarks.targets import Target, main
 from evaluation.comparison import node_weights, pair_kl
 from evaluation.frames import FRAMES, LABELS, question
@@ -238,7 +243,11 @@ def cost(kind: str, pairs: int, answer: Connection) -> None:
     """Send tokens a second and the growth of peak memory in training, MB, of one trainer."""
     settings = AlignmentSettings(epochs=1, replay_weight=0)
     make = our_trainer if kind == "ours" else plain_trainer
-    with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        redirect_stdout(sys.stderr),
+        without_library_warnings(),
+    ):
         planted = world(0, Size(1, pairs, 10, 10, 1, 1))
         rows = examples(planted.texts, planted.train, training_frames(("plain",)))
         tokens = sum(len(row["input_ids"]) for row in _encoded(rows))
