@@ -118,9 +118,9 @@ def test_rebound_after_neutral_text(lab: Laboratory, replay: list[Conversation])
 
 @pytest.fixture
 def organism(kept: RetentionSet, tmp_path: Path) -> Laboratory:
-    """The model that ships and a planted assembly: 60 pairs trained on, 80 of other outcomes."""
+    """The model that ships and a planted assembly: 40 pairs trained on, 120 of other outcomes."""
     rng = generator(11, "organism")
-    drawn = [draw_sentence(rng, held_out=True) for _ in range(60)]
+    drawn = [draw_sentence(rng, held_out=True) for _ in range(70)]
     utility = np.array([CITIZEN_WEIGHTS @ sentence.attributes for sentence in drawn])
 
     def decided(low: int, high: int, count: int) -> Targets:
@@ -129,14 +129,14 @@ def organism(kept: RetentionSet, tmp_path: Path) -> Laboratory:
         p = choice_probability(utility[pairs[:, 0]] - utility[pairs[:, 1]])
         return Targets(pairs, p, np.full(count, 60.0))
 
-    trained, held_out = decided(0, 35, 60), decided(35, 60, 80)
+    trained, held_out = decided(0, 35, 40), decided(35, 70, 120)
     texts = [sentence.text for sentence in drawn]
     return Laboratory(
         model_path=model_path(),
         evidence=Evidence(texts, trained, trained, trained, trained.p[None], np.ones(1)),
         held_out=held_out,
         wordings=(FRAMES["plain"],),
-        settings=AlignmentSettings(epochs=6, batch=16, replay_weight=0),
+        settings=AlignmentSettings(epochs=5, batch=8, replay_weight=0),
         comparison=ComparisonSettings(bootstrap=500),
         replay=(),
         kept=kept,
@@ -152,7 +152,7 @@ def test_the_assembly_moves_the_model_that_ships_and_empty_targets_do_not(
 ) -> None:
     base = answered(LocalBackend(organism.model_path), organism, None, 0)
     arms = ("assembly", "shuffled", "random")
-    results = [run_arm(arm, organism, base, seed) for seed in (1, 2) for arm in arms]
+    results = [run_arm(arm, organism, base, 1) for arm in arms]
     table = sweep_table(results, organism.held_out, 1.0, organism.comparison, 0)
     assert table.row("assembly").gain.low > 0
     assert table.row("assembly").kl < table.kl_before / 2
