@@ -32,7 +32,7 @@ def room():
     return held, plain, electorate
 
 
-def decide(room, rule: str):
+def decide(room, rule: RuleName):
     held, plain, electorate = room
     rng = np.random.default_rng(0)
     parts = np.zeros(PAIRS, dtype=np.int64)
@@ -44,7 +44,7 @@ def test_settings_name_every_rule() -> None:
 
 
 @pytest.mark.parametrize("rule", ["majority", "borda", "pooled_thurstonian", "maximin"])
-def test_a_rule_makes_the_labels_of_a_dataset(room, rule: str) -> None:
+def test_a_rule_makes_the_labels_of_a_dataset(room, rule: RuleName) -> None:
     held, plain, _ = room
     decided = decide(room, rule)
     made = build_dataset(held, decided=decided)
