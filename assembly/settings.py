@@ -81,13 +81,6 @@ class AssemblySettings(BaseModel):
         description="hear others, think alone for as many tokens, or only be asked again",
     )
     probe: ProbeName = Field(default="none", description="a planted disturbance")
-    rule: RuleName = Field(
-        default="weighted_share",
-        description="how ballots become labels; other rules draw the halls 100 times for intervals",
-    )
-    strata: str = Field(
-        default="region", description="attribute whose categories a rule over strata weighs"
-    )
     max_prompt: int = Field(
         default=12_000, ge=1, description="characters that no prompt may exceed; checked before"
     )
@@ -109,4 +102,4 @@ class AssemblySettings(BaseModel):
 
 
 # What a ledger may be resumed under: none of these decides what is asked or recorded.
-FREE = frozenset({"concurrency", "durability", "max_prompt", "rule", "strata"})
+FREE = frozenset({"concurrency", "durability", "max_prompt"})

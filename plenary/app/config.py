@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from alignment.settings import AlignmentSettings
 from assembly.dataset_card import UNSTATED
-from assembly.settings import AssemblySettings
+from assembly.settings import AssemblySettings, RuleName
 from census_data.population import PopulationSettings
 from evaluation.comparison import ComparisonSettings
 from evaluation.design import DesignSettings
@@ -85,6 +85,13 @@ class DatasetSettings(BaseModel):
         default=("age", "sex", "race_origin", "education", "region"),
         min_length=1,
         description="attributes by whose categories labels, movement and dissent are broken down",
+    )
+    rule: RuleName = Field(
+        default="weighted_share",
+        description="how ballots become labels; other rules draw the halls 100 times for intervals",
+    )
+    rule_strata: str = Field(
+        default="region", description="attribute whose categories a rule over strata weighs"
     )
     novelty: bool = Field(
         default=False, description="compare statements by embeddings (extra diversity)"

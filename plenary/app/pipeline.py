@@ -79,7 +79,7 @@ def preflight(config: PipelineConfig) -> None:
     catalogue = chosen_outcomes(config.outcomes, config.seed, embedded_reads=takes_part(config))
     make_plan(catalogue, config.outcomes, config.design, config.seed)
     population = load_population(config.population)
-    for names in (config.dataset.strata, (config.assembly.strata,)):
+    for names in (config.dataset.strata, (config.dataset.rule_strata,)):
         columns_of(population, names)
     if config.panel.citizens > len(population):
         raise ConfigError(

@@ -254,12 +254,12 @@ def decide(space: Workspace) -> None:
 
 def _decided(space: Workspace, phase: int, clusters: IntArray) -> Consensus:
     """Labels by the rule of the settings."""
-    pairs, weights, settings = space.plan.pairs, space.panel.weight, space.config.assembly
+    pairs, weights, settings = space.plan.pairs, space.panel.weight, space.config.dataset
     level = space.config.comparison.level
     plain = consensus(space.votes, pairs, weights, phase, level=level, clusters=clusters)
     if settings.rule == "weighted_share":
         return plain
-    (strata,) = columns_of(space.population, (settings.strata,))
+    (strata,) = columns_of(space.population, (settings.rule_strata,))
     rows = positions_of(space.population, np.array([p.row_id for p in space.panel]))
     electorate = Electorate(
         citizen_shares(space.votes, phase, len(weights), len(pairs)),
@@ -315,7 +315,7 @@ def _held(config: PipelineConfig) -> Settings:
 
 def _rule(config: PipelineConfig) -> Settings:
     """How the ballots of an assembly are counted."""
-    return (config.assembly.rule, config.assembly.strata, config.population)
+    return (config.dataset.rule, config.dataset.rule_strata, config.population)
 
 
 def _outcomes(config: PipelineConfig) -> Settings:

@@ -135,7 +135,7 @@ def test_a_held_assembly_goes_on_under_what_changes_no_result(planted: tuple[str
     before = call("convene", *briefed)
     freely = ("--set", "assembly.concurrency=1", "--set", "assembly.durability=exit")
     assert call("convene", *briefed, *freely) == before
-    call("dataset", *briefed, "--set", "assembly.rule=majority")
+    call("dataset", *briefed, "--set", "dataset.rule=majority")
     made = ConsensusDataset.read(Path("runs/small/dataset/consensus.parquet"))
     assert set(made.p) <= {0.0, 0.5, 1.0}
     assert call("convene", *briefed) == before
