@@ -99,7 +99,8 @@ class Workspace:
         if len(backends) == 1:
             return next(iter(backends.values()))
         cast = shares_of_models(len(self.panel), shares, self.seed)
-        return MixedBackend(backends, dict(zip(self.persona_texts, cast, strict=True)))
+        chair = max(shares, key=lambda spec: shares[spec])
+        return MixedBackend(backends, dict(zip(self.persona_texts, cast, strict=True)), chair)
 
     @property
     def citizens_calls(self) -> int:

@@ -45,18 +45,25 @@ class MixedBackend(ChatBackend):
     """Sends each conversation to the model that plays its persona.
 
     backends: model -> open backend. cast: system text -> model; two citizens with one text share a
-    model. A conversation of nobody in the cast is refused with ConfigError.
+    model. chair: the model of what is nobody's: a moderator's summary, a question without persona;
+    without it, such a conversation is refused with ConfigError.
     """
 
-    def __init__(self, backends: Mapping[str, ChatBackend], cast: Mapping[str, str]) -> None:
-        missing = sorted(set(cast.values()) - set(backends))
+    def __init__(
+        self,
+        backends: Mapping[str, ChatBackend],
+        cast: Mapping[str, str],
+        chair: str | None = None,
+    ) -> None:
+        missing = sorted({*cast.values(), chair or next(iter(backends))} - set(backends))
         if missing:
             raise ConfigError(f"citizens are cast as {missing[0]!r}, which is not open; open it")
         self._backends = dict(backends)
         self._cast = dict(cast)
+        self._chair = chair
         self.supports_seed = all(b.supports_seed for b in backends.values())
         self.exact_choice = all(b.exact_choice for b in backends.values())
-        roles = repr(sorted(self._cast.items())).encode()
+        roles = repr([*sorted(self._cast.items()), chair]).encode()
         names = "+".join(backend.name for _, backend in sorted(self._backends.items()))
         self.name = f"mixed:{names}#{hashlib.blake2b(roles, digest_size=8).hexdigest()}"
 
@@ -97,8 +104,9 @@ class MixedBackend(ChatBackend):
     def _model_of(self, conversation: Conversation) -> str:
         first: Message | None = conversation[0] if conversation else None
         text = first.content if first is not None and first.role == "system" else None
-        if text not in self._cast:
+        model = self._chair if text is None else self._cast.get(text, self._chair)
+        if model is None:
             raise ConfigError(
                 f"no model plays the citizen of {(text or '')[:60]!r}; give every persona a model"
             )
-        return self._cast[text]
+        return model

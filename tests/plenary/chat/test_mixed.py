@@ -43,6 +43,16 @@ def test_every_citizen_is_answered_by_the_model_that_plays_him() -> None:
     assert replies[0] == asyncio.run(models["against"].generate([asked[0]], Sampling(seed=1)))[0]
 
 
+def test_what_is_nobodys_goes_to_the_chair() -> None:
+    models = {"for": world(3.0), "against": world(-3.0)}
+    mixed = MixedBackend(models, {"ann": "for"}, chair="against")
+    bare = ask("ann")[1:]
+    found = asyncio.run(mixed.choose([ask("ann"), ask("a moderator"), bare], ("A", "B")))
+    assert [choice.shares[0] > 0.5 for choice in found] == [True, False, False]
+    with pytest.raises(ConfigError, match="which is not open"):
+        MixedBackend(models, {"ann": "for"}, chair="other")
+
+
 def test_the_name_holds_the_models_and_the_cast() -> None:
     models = {"a": world(1.0), "b": world(2.0)}
     names = {
