@@ -113,8 +113,9 @@ def test_a_sweep_is_made_resumed_shown_and_published(
     assert likeness["prompt_only"] is None
     assert likeness["assembly"] == likeness["rank=2"] == Likeness(agreement=1, kl=0)
     # The last table is the one that is shown; under other settings it is out of date.
-    again = call("show", str(run))
-    assert "control arms" not in again
+    assert "control arms" in call("show", str(run))
+    call("consensus", *place)
+    assert "control arms" not in call("show", str(run))
     call("sweep", *place, "--seeds", "1", "--arms", "assembly,format_only", "--retention",
          "kept.yaml")  # fmt: skip
     assert "format_only" in call("show", str(run)).partition("control arms")[2]
@@ -133,7 +134,7 @@ def test_the_report_of_a_run_follows_its_sweep(place: tuple[str, ...], tmp_path:
     assert "without control arms" not in page
     assert "no persona, random, format only were not run" in page
     call("report", *place)
-    assert report.read_text() == page
+    assert "<h2>Control arms</h2>" in report.read_text()
 
 
 @pytest.mark.slow
