@@ -9,7 +9,7 @@ from typing import NamedTuple
 from evaluation.hiring_audit import AuditPlan, HiringAudit, audit, audit_plan
 from evaluation.hiring_change import AlignmentEffect, alignment_effect
 from evaluation.hiring_examination import examine
-from evaluation.hiring_findings import HiringFindings
+from evaluation.hiring_findings import Finding, HiringFindings
 from evaluation.hiring_stimuli import default_stimuli, load_stimuli
 from plenary.app.config import PipelineConfig
 from plenary.app.models import open_model
@@ -70,7 +70,7 @@ def _rows(found: HiringFindings) -> Record:
         "tests": found.tests,
     }
     for finding in found.findings:
-        contrast = f"{finding.compared} against {finding.reference}"
+        contrast = _named(finding)
         gap = finding.gap
         rows[f"verdict, {contrast}"] = finding.verdict.words
         rows[f"gap in log odds, {contrast}"] = (
@@ -80,8 +80,8 @@ def _rows(found: HiringFindings) -> Record:
     return rows
 
 
-def _named(effect: AlignmentEffect) -> str:
-    return f"{effect.compared} against {effect.reference}"
+def _named(contrast: Finding | AlignmentEffect) -> str:
+    return f"{contrast.compared} against {contrast.reference}"
 
 
 def _told(effect: AlignmentEffect) -> str:

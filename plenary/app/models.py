@@ -9,7 +9,7 @@ import plenary.embedded as embedded
 from plenary.app.config import BudgetSettings, PipelineConfig
 from plenary.app.run_directory import content_hash
 from plenary.chat.budget import BudgetedBackend
-from plenary.chat.prices import price_of, read_prices
+from plenary.chat.prices import Price, price_of, read_prices
 from plenary.chat.registry import BACKENDS, open_backend
 from plenary.errors import BackendError, ConfigError
 from plenary.outcomes import configs_folder
@@ -67,6 +67,11 @@ def check_models(config: PipelineConfig) -> None:
             checkpoint_path(spec)
 
 
+@cache
+def _list_prices() -> dict[str, Price]:
+    return read_prices(configs_folder() / "models" / "prices.yaml")
+
+
 def open_model(
     spec: str, config: PipelineConfig, budget: BudgetSettings, adapter: Path | None = None
 ) -> BudgetedBackend:
@@ -74,14 +79,13 @@ def open_model(
     backend = open_backend(
         resolve(spec), adapter=adapter, base_url=config.base_url, settings=config.chat
     )
-    prices = {**read_prices(configs_folder() / "models" / "prices.yaml"), **budget.prices}
     return BudgetedBackend(
         backend,
         calls=budget.calls,
         tokens=budget.tokens,
         money=budget.money,
         seconds=budget.seconds,
-        price=price_of(resolve(spec), prices, config.base_url),
+        price=price_of(resolve(spec), {**_list_prices(), **budget.prices}, config.base_url),
     )
 
 

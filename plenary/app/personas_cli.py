@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,7 +35,9 @@ def panel_changes(by: str | None, quota: Path | None, method: str | None) -> lis
     """The options of `recruit` as changes of the config."""
     changes = [] if by is None else [f"panel.by=[{by}]"]
     if quota is not None:
-        changes.append(f"panel.quotas={_verbs().quotas_as_json(quota)}")
+        from plenary.app import personas_verbs as verbs
+
+        changes.append(f"panel.quotas={verbs.quotas_as_json(quota)}")
     return changes if method is None else [*changes, f"panel.method={method}"]
 
 
@@ -47,11 +47,6 @@ def run_figure(space: Workspace, path: Path) -> None:
     from plenary.app.workspace import SHARES
 
     write_figure(read_shares(space.file(SHARES)), path)
-
-
-def _verbs() -> ModuleType:
-    # By name: the verbs open numpy and pydantic, which `plenary --help` must not wait for.
-    return importlib.import_module("plenary.app.personas_verbs")
 
 
 @app.command(epilog="Example: plenary personas draw panel.jsonl --citizens 100 --figure panel.svg")
@@ -67,7 +62,9 @@ def draw(
     debug: Debug = False,
 ) -> None:
     """Draw a panel, write it with its data sheet, and compare it with the population."""
-    rows = _verbs().draw(path, citizens, method, by, quota, seed, figure)
+    from plenary.app import personas_verbs as verbs
+
+    rows = verbs.draw(path, citizens, method, by, quota, seed, figure)
     show(f"panel {path}", rows, as_json)
 
 
@@ -78,7 +75,9 @@ def check(
     debug: Debug = False,
 ) -> None:
     """Check personas of one's own, and say what they are."""
-    show(f"panel {path}", _verbs().check(path), as_json)
+    from plenary.app import personas_verbs as verbs
+
+    show(f"panel {path}", verbs.check(path), as_json)
 
 
 @app.command(epilog="Example: plenary personas stream people.jsonl --count 100000")
@@ -90,7 +89,9 @@ def stream(
     debug: Debug = False,
 ) -> None:
     """Write any number of personas with their description, in proportion to weight."""
-    show(f"personas {path}", _verbs().stream(path, count, seed), as_json)
+    from plenary.app import personas_verbs as verbs
+
+    show(f"personas {path}", verbs.stream(path, count, seed), as_json)
 
 
 @app.command(epilog="Example: plenary personas validate --model embedded --citizens 60")
@@ -109,7 +110,8 @@ def validate(
     debug: Debug = False,
 ) -> None:
     """Hold personas against a survey of real people, beside three baselines."""
-    verbs = _verbs()
+    from plenary.app import personas_verbs as verbs
+
     found = verbs.validate_model(
         model, citizens, survey, items, rendering, stability, seed, base_url
     )
@@ -128,4 +130,6 @@ def diversity(
     debug: Debug = False,
 ) -> None:
     """Near duplicates among the descriptions, and how much of the population they cover."""
-    show(f"diversity of {path}", _verbs().panel_diversity(path, encoder, seed), as_json)
+    from plenary.app import personas_verbs as verbs
+
+    show(f"diversity of {path}", verbs.panel_diversity(path, encoder, seed), as_json)

@@ -55,7 +55,8 @@ class MixedBackend(ChatBackend):
         cast: Mapping[str, str],
         chair: str | None = None,
     ) -> None:
-        missing = sorted({*cast.values(), chair or next(iter(backends))} - set(backends))
+        played = {*cast.values()} if chair is None else {*cast.values(), chair}
+        missing = sorted(played - set(backends))
         if missing:
             raise ConfigError(f"citizens are cast as {missing[0]!r}, which is not open; open it")
         self._backends = dict(backends)
