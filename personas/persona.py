@@ -13,6 +13,7 @@ from plenary.errors import DataError
 from plenary.preferences import FloatArray
 
 UNASKED = "; None where the question does not apply"
+UNKNOWN = "; None where the survey does not tell"
 
 
 class Attitude(BaseModel):
@@ -45,11 +46,11 @@ class Persona(BaseModel):
     )
     age: int = Field(ge=18, le=120, description="years")
     sex: Literal["woman", "man"] = Field(description="sex as recorded")
-    race_origin: str = Field(description="race, or Hispanic of any race")
-    education: str = Field(description="highest level of education")
+    race_origin: str | None = Field(description="race, or Hispanic of any race" + UNKNOWN)
+    education: str | None = Field(description="highest level of education" + UNKNOWN)
     field_of_degree: str | None = Field(description="field of the bachelor's degree" + UNASKED)
-    marital: str = Field(description="marital status")
-    employment: str = Field(description="employment status")
+    marital: str | None = Field(description="marital status" + UNKNOWN)
+    employment: str | None = Field(description="employment status" + UNKNOWN)
     class_of_worker: str | None = Field(description="kind of employer" + UNASKED)
     occupation: str | None = Field(description="Census occupation title" + UNASKED)
     industry: str | None = Field(description="Census industry title" + UNASKED)
@@ -57,19 +58,23 @@ class Persona(BaseModel):
     personal_income: int | None = Field(description="dollars a year" + UNASKED)
     household_income: int | None = Field(description="dollars a year" + UNASKED)
     household_type: str | None = Field(description="type of household" + UNASKED)
-    household_size: int = Field(ge=1, description="persons in the household, capped at 12")
-    children: int = Field(ge=0, description="persons under 18 in the household, capped at 8")
+    household_size: int | None = Field(
+        ge=1, description="persons in the household, capped at 12" + UNKNOWN
+    )
+    children: int | None = Field(
+        ge=0, description="persons under 18 in the household, capped at 8" + UNKNOWN
+    )
     tenure: str | None = Field(description="tenure of the home" + UNASKED)
-    citizenship: str = Field(description="citizenship and how it was acquired")
-    nativity: str = Field(description="native-born or foreign-born")
+    citizenship: str | None = Field(description="citizenship and how it was acquired" + UNKNOWN)
+    nativity: str | None = Field(description="native-born or foreign-born" + UNKNOWN)
     language: str | None = Field(description="language of the household" + UNASKED)
     english: str | None = Field(description="ability to speak English" + UNASKED)
-    veteran: str = Field(description="military service")
-    disability: str = Field(description="disabled or not")
-    insured: str = Field(description="health insurance")
-    state: str = Field(description="state of residence")
-    region: str = Field(description="Census region")
-    metro: str = Field(description="size of the metropolitan area")
+    veteran: str | None = Field(description="military service" + UNKNOWN)
+    disability: str | None = Field(description="disabled or not" + UNKNOWN)
+    insured: str | None = Field(description="health insurance" + UNKNOWN)
+    state: str | None = Field(description="state of residence" + UNKNOWN)
+    region: str | None = Field(description="Census region" + UNKNOWN)
+    metro: str | None = Field(description="size of the metropolitan area" + UNKNOWN)
     metro_area: str | None = Field(description="core-based statistical area, None outside any")
     attitudes: tuple[Attitude, ...] = Field(
         default=(),

@@ -102,7 +102,7 @@ DEFAULT_PROFILE = ProfileSettings()
 
 
 def describe(persona: Persona, settings: ProfileSettings = DEFAULT_PROFILE) -> str:
-    """System text of a citizen; sentences about what does not apply are left out."""
+    """System text of a citizen; what does not apply or is not known is left out."""
     text = RENDERINGS[settings.rendering](persona, settings)
     if not persona.attitudes or "attitudes" in settings.omit:
         return text
@@ -115,16 +115,17 @@ def _kept(persona: Persona, settings: ProfileSettings) -> dict[Trait, str]:
     """What the text says of each trait, in the words of the second person."""
     income = persona.household_income
     rounded = 0 if income is None else (income + INCOME_STEP // 2) // INCOME_STEP * INCOME_STEP
+    race, marital = persona.race_origin or "", persona.marital or ""
     found: dict[Trait, str] = {
         "age": str(persona.age),
         "sex": persona.sex,
-        "race": RACE_WORDS.get(persona.race_origin, persona.race_origin),
-        "state": persona.state,
-        "region": persona.region,
-        "metro": f"a {persona.metro}",
+        "race": RACE_WORDS.get(race, race),
+        "state": persona.state or "",
+        "region": persona.region or "",
+        "metro": f"a {persona.metro}" if persona.metro else "",
         "education": _education(persona),
         "income": f"${rounded:,}" if rounded > 0 else "",
-        "marital": MARITAL_WORDS.get(persona.marital, persona.marital),
+        "marital": MARITAL_WORDS.get(marital, marital),
         "occupation": (persona.occupation or "").lower(),
     }
     return {trait: text for trait, text in found.items() if text and trait not in settings.omit}
@@ -213,6 +214,8 @@ def _where(kept: Mapping[Trait, str], both: str) -> str:
 
 
 def _education(persona: Persona) -> str:
+    if persona.education is None:
+        return ""
     words = EDUCATION_WORDS.get(persona.education)
     if words is None:
         raise DataError(

@@ -358,7 +358,8 @@ def statements(space: Workspace) -> tuple[Said, ...]:
         row = spoken[k]
         persona = space.panel.personas[row["citizen"]]
         pair = pairs[row["pair"]]
-        speaker = f"{persona.name} ({persona.age}, {persona.state})"
+        place = "" if persona.state is None else f", {persona.state}"
+        speaker = f"{persona.name} ({persona.age}{place})"
         side, other = (visible(texts[pair[s]]) for s in (row["side"], 1 - row["side"]))
         said.append(Said(visible(row["text"]), visible(speaker), side, other))
     return tuple(said)

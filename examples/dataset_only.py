@@ -1,0 +1,23 @@
+"""A panel, its assembly and a consensus dataset; nothing is trained. Under a minute on two cores.
+
+Run: python examples/dataset_only.py [FOLDER]
+"""
+
+import sys
+from pathlib import Path
+
+from datasets import load_dataset
+
+from plenary.app.config import load_config
+from plenary.app.pipeline import run_stages
+from plenary.app.stages import ASSEMBLY_STAGES
+from plenary.app.watcher import Silent
+
+folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs")
+config = load_config("dataset_only", [*sys.argv[2:], "name=dataset"])
+run = run_stages(config, folder, "resume", ASSEMBLY_STAGES, Silent())
+labels = load_dataset("parquet", data_files=str(run.file("dataset/train.parquet")))["train"]
+print(f"{len(labels)} pairs to train on; columns: {', '.join(labels.column_names[:9])}, ...")
+for row in labels.select(range(3)):
+    print(f"{row['p']:.2f} ({row['low']:.2f}..{row['high']:.2f})  {row['first_text']!r}")
+    print(f"{'':18}rather than {row['second_text']!r}")

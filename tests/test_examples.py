@@ -1,0 +1,42 @@
+"""Every example runs as its first lines say, and prints what a reader is told to look at."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+SMALL = (
+    "outcomes.count=24", "panel.citizens=14", "design.train_pairs=24", "design.held_out_pairs=14",
+    "assembly.table_size=6", "alignment.epochs=1", "comparison.bootstrap=200",
+)  # fmt: skip
+PRINTED = {
+    "dataset_only": ("pairs to train on", "rather than"),
+    "measure_a_model": ("400 questions, 0 invalid", "+-"),
+    "own_backend": ("6 invalid", "never answered about"),
+    "own_citizens": ("8 records stand for 810 persons", "You are a"),
+    "own_rule": ("weighted_share", "worst_off"),
+    "whole_chain": ("agreement", "ceiling", "report.html"),
+}
+IN_RUNS = ("dataset_only", "whole_chain")
+
+
+def test_every_example_is_listed() -> None:
+    assert {path.stem for path in EXAMPLES} == set(PRINTED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example(path: Path, tmp_path: Path) -> None:
+    arguments = [str(tmp_path), *SMALL] if path.stem in IN_RUNS else []
+    done = subprocess.run(
+        [sys.executable, str(path), *arguments], cwd=tmp_path, capture_output=True, text=True,
+        timeout=280, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not [words for words in PRINTED[path.stem] if words not in done.stdout], done.stdout
