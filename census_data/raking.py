@@ -97,7 +97,7 @@ class Raked(NamedTuple):
 
 
 def design_effect(weight: FloatArray) -> float:
-    """Kish's design effect n sum(w^2) / sum(w)^2 of weights [N] [kish1965]; 1 is best."""
+    """Kish's design effect n sum(w^2) / sum(w)^2 of weights [N], [kish1965]; 1 is best."""
     return float(len(weight) * (weight @ weight) / weight.sum() ** 2)
 
 

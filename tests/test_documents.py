@@ -10,6 +10,8 @@ import pytest
 from plenary.app.cli import app
 
 ROOT = Path(__file__).parents[1]
+# Pages that docs/site.py makes from the code.
+MADE = ROOT / "docs" / "reference"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
@@ -20,7 +22,8 @@ def page_name(path: Path) -> str:
 @pytest.mark.parametrize("path", PAGES, ids=page_name)
 def test_links_lead_somewhere(path: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8"))
-    assert not [link for link in links if not (path.parent / link).exists()]
+    targets = [(path.parent / link).resolve() for link in links]
+    assert not [target for target in targets if target.parent != MADE and not target.exists()]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=page_name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -95,11 +97,22 @@ def _run_stage(space: Workspace, stage: Stage) -> float | None:
         return None
     run.record(stage.name, StageRecord(**marks._asdict(), done=False))
     started = time.monotonic()
-    stage.work(space)
+    _work(space, stage)
     seconds = time.monotonic() - started
     outputs = {name: content_hash(space.file(name)) for name in stage.outputs}
     run.record(stage.name, StageRecord(**marks._asdict(), seconds=seconds, outputs=outputs))
     return seconds
+
+
+def _work(space: Workspace, stage: Stage) -> None:
+    """Do the stage's work; in a notebook, whose own event loop is running, in a thread beside."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        stage.work(space)
+        return
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(stage.work, space).result()
 
 
 def _refuse_mixture(space: Workspace, stages: Sequence[Stage]) -> None:

@@ -358,8 +358,7 @@ def statements(space: Workspace) -> tuple[Said, ...]:
         row = spoken[k]
         persona = space.panel.personas[row["citizen"]]
         pair = pairs[row["pair"]]
-        place = "" if persona.state is None else f", {persona.state}"
-        speaker = f"{persona.name} ({persona.age}{place})"
+        speaker = f"{persona.name} ({persona.age}, {persona.state or 'place unknown'})"
         side, other = (visible(texts[pair[s]]) for s in (row["side"], 1 - row["side"]))
         said.append(Said(visible(row["text"]), visible(speaker), side, other))
     return tuple(said)

@@ -37,7 +37,7 @@ MEANS = {
 
 
 def table(rows: list[dict[str, str]], with_ideology: bool) -> dict[str, object]:
-    """Effects [dimension][term] of one regression, averaged over the dimension's items."""
+    """Effects by dimension and term of one regression, averaged over the dimension's items."""
     terms = [t for t in MEANS if with_ideology or t != "ideology"]
     coefficients = {
         (row["item"], row["term"]): float(row["coef"])

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from census_data.cells import columns_of
 from census_data.fidelity import ATTRIBUTES, full_fidelity, panel_fidelity
+from census_data.mapping import MappedColumn, PopulationMapping, import_table
 from census_data.population import load_population
 from personas.draws import (
     inclusion_probabilities,
@@ -20,6 +21,7 @@ from personas.draws import (
     systematic_draw,
 )
 from personas.export import write_panel
+from personas.prompt import RENDERINGS, ProfileSettings, describe
 from personas.quotas import Quota
 from personas.records import stream_personas
 from personas.sampling import METHODS, PanelSettings, recruit
@@ -237,3 +239,25 @@ def test_settings():
         recruit(PEOPLE, PanelSettings(by=("hat",)), 0)
     with pytest.raises(ConfigError, match=r"attributes \['sex', 'sex'\]; name at least one"):
         recruit(PEOPLE, PanelSettings(by=("sex", "sex")), 0)
+
+
+def test_citizens_of_a_table_that_leaves_columns_out(tmp_path):
+    (tmp_path / "people.csv").write_text("years,sex,n\n30,w,2\n41,m,3\n55,w,1\n")
+    mapping = PopulationMapping(
+        source="made up",
+        licence="CC0-1.0",
+        universe="adults",
+        year=2024,
+        weight="n",
+        columns={
+            "age": MappedColumn(column="years"),
+            "sex": MappedColumn(column="sex", recode={"w": "woman", "m": "man"}),
+        },
+    )
+    population = import_table(tmp_path / "people.csv", mapping)
+    panel = recruit(population, PanelSettings(citizens=2, by=("sex",)), 0)
+    assert {persona.state for persona in panel} == {None}
+    for rendering in RENDERINGS:
+        text = describe(panel.personas[0], ProfileSettings(rendering=rendering))
+        assert "None" not in text
+        assert str(panel.personas[0].age) in text
