@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 from pydantic import BaseModel
@@ -12,7 +12,6 @@ from plenary.app.cli import app
 from plenary.app.config import PipelineConfig
 
 if TYPE_CHECKING:
-    import click
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
 
@@ -44,14 +43,14 @@ def commands() -> str:
     return "\n".join(lines)
 
 
-def _verbs(command: click.Command, path: str) -> list[tuple[str, click.Command]]:
+def _verbs(command: Any, path: str) -> list[tuple[str, Any]]:
     inner = getattr(command, "commands", None)
     if inner is None:
         return [(path, command)]
     return [pair for name, child in inner.items() for pair in _verbs(child, f"{path} {name}")]
 
 
-def _option(parameter: click.Parameter) -> str:
+def _option(parameter: Any) -> str:
     named = parameter.param_type_name == "option"
     name = ", ".join(parameter.opts) if named else (parameter.metavar or str(parameter.name))
     return f"| `{name}` | {_cell(getattr(parameter, 'help', None) or '')} |"

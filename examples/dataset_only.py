@@ -18,6 +18,6 @@ config = load_config("dataset_only", [*sys.argv[2:], "name=dataset"])
 run = run_stages(config, folder, "resume", ASSEMBLY_STAGES, Silent())
 labels = load_dataset("parquet", data_files=str(run.file("dataset/train.parquet")))["train"]
 print(f"{len(labels)} pairs to train on; columns: {', '.join(labels.column_names[:9])}, ...")
-for row in labels.select(range(3)):
+for row in labels.select(range(3)).to_list():
     print(f"{row['p']:.2f} ({row['low']:.2f}..{row['high']:.2f})  {row['first_text']!r}")
     print(f"{'':18}rather than {row['second_text']!r}")
