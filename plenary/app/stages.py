@@ -13,10 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from assembly.ballots import AFTER, BEFORE, FOLLOW_UP, VALID, Votes, citizen_shares
+from assembly.ballots import AFTER, BEFORE, FOLLOW_UP, VALID, Votes
 from assembly.consensus import Ceiling, Consensus, consensus, panel_ceiling
 from assembly.decision import decided_by
-from assembly.electorate import Electorate
 from assembly.ledger import Ledger, Spoken
 from assembly.movement import movement
 from assembly.progress import Timing
@@ -24,8 +23,7 @@ from assembly.prompts import PROMPT_HASH, PROMPT_VERSION
 from assembly.rules import RULES
 from assembly.session import convene
 from assembly.settings import FREE, AssemblySettings
-from census_data.cells import columns_of
-from census_data.fidelity import panel_fidelity, positions_of
+from census_data.fidelity import panel_fidelity
 from evaluation.elicitation import elicit
 from personas.export import data_sheet, write_panel
 from personas.prompt import TEMPLATE_HASH, TEMPLATE_VERSION
@@ -259,19 +257,9 @@ def _decided(space: Workspace, phase: int, clusters: IntArray) -> Consensus:
     plain = consensus(space.votes, pairs, weights, phase, level=level, clusters=clusters)
     if settings.rule == "weighted_share":
         return plain
-    (strata,) = columns_of(space.population, (settings.rule_strata,))
-    rows = positions_of(space.population, np.array([p.row_id for p in space.panel]))
-    electorate = Electorate(
-        citizen_shares(space.votes, phase, len(weights), len(pairs)),
-        pairs,
-        weights,
-        len(space.plan.outcomes),
-        strata.codes[rows],
-        strata.shares(space.population.weight),
-    )
     return decided_by(
         RULES[settings.rule],
-        electorate,
+        space.electorate(phase),
         plain,
         space.held_out_mask.astype(np.int64),
         clusters,
@@ -313,7 +301,7 @@ def _held(config: PipelineConfig) -> Settings:
     return (chosen, content_hash(briefing) if isinstance(briefing, Path) else briefing)
 
 
-def _rule(config: PipelineConfig) -> Settings:
+def rule_of(config: PipelineConfig) -> Settings:
     """How the ballots of an assembly are counted."""
     return (config.dataset.rule, config.dataset.rule_strata, config.population)
 
@@ -362,7 +350,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "consensus",
         decide,
-        lambda c: (c.comparison, *_held(c), *_rule(c), c.seed),
+        lambda c: (c.comparison, *_held(c), *rule_of(c), c.seed),
         ("convene", "recruit", "plan"),
         (ws.CONSENSUS, ws.CONSENSUS_BEFORE, "consensus.json"),
         ("assembly",),
@@ -370,7 +358,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "dataset",
         make_dataset,
-        lambda c: (c.dataset, *_held(c), *_rule(c), c.comparison.level, c.seed),
+        lambda c: (c.dataset, *_held(c), *rule_of(c), c.comparison.level, c.seed),
         ("census", "recruit", "plan", "convene", "consensus"),
         (ws.DIAGNOSTICS, ws.DATASET),
         ("assembly", "plenary"),

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from assembly.ballots import Votes
+from assembly.ballots import Votes, citizen_shares
 from assembly.consensus import Consensus
+from assembly.electorate import Electorate
 from assembly.ledger import Spoken
 from assembly.seating import Seating, seat
 from census_data.cells import columns_of
@@ -150,6 +151,19 @@ class Workspace:
         rows = positions_of(self.population, np.array([p.row_id for p in self.panel]))
         columns = columns_of(self.population, names)
         return {c.name: [c.labels[k] for k in c.codes[rows].tolist()] for c in columns}
+
+    def electorate(self, phase: int) -> Electorate:
+        """Who voted how in a phase, in the strata of `dataset.rule_strata`."""
+        (strata,) = columns_of(self.population, (self.config.dataset.rule_strata,))
+        rows = positions_of(self.population, np.array([p.row_id for p in self.panel]))
+        return Electorate(
+            citizen_shares(self.votes, phase, len(self.panel), len(self.plan.pairs)),
+            self.plan.pairs,
+            self.panel.weight,
+            len(self.plan.outcomes),
+            strata.codes[rows],
+            strata.shares(self.population.weight),
+        )
 
     @cached_property
     def consensus(self) -> Consensus:
