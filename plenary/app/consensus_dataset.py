@@ -14,6 +14,7 @@ from assembly.croissant import croissant
 from assembly.dataset import SPLITS, ConsensusDataset, Provenance
 from assembly.dataset_card import CardFacts, dataset_card
 from assembly.labels import Held, build_dataset
+from assembly.ledger import Ledger
 from assembly.phase_prompts import PHASE_HASH
 from assembly.training_rows import DpoRow, SftRow, SoftRow, to_dpo, to_sft, to_soft
 from plenary.app import workspace as ws
@@ -59,6 +60,8 @@ def make_dataset(space: Workspace) -> None:
 
 def held(space: Workspace, found: Diagnosis) -> Held:
     """The run's assembly as the dataset takes it."""
+    with Ledger(space.file(ws.LEDGER)) as ledger:
+        calls = ledger.ballot_calls(len(space.plan.pairs))
     return Held(
         votes=space.votes,
         outcomes=space.plan.outcomes,
@@ -71,6 +74,7 @@ def held(space: Workspace, found: Diagnosis) -> Held:
         statements=space.transcript,
         merit=found.merit,
         samples=space.config.assembly.samples,
+        calls=calls,
     )
 
 
