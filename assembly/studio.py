@@ -12,7 +12,6 @@ from assembly.recorded import RecordedBackend
 from assembly.room import Room
 from assembly.seating import seat
 from assembly.settings import AssemblySettings
-
 from plenary.chat.planted import PlantedBackend, PlantedWorld
 from plenary.seeding import generator
 
