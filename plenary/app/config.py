@@ -100,6 +100,12 @@ class DatasetSettings(BaseModel):
         "labels; labels of another rule than weighted_share and multilevel_thurstonian, and parts "
         "that fit.disconnected lets stand apart, are always pooled",
     )
+    reworded: int = Field(
+        default=6,
+        ge=0,
+        description="citizens asked once more before discussion, on four times as many pairs, with "
+        "their profile in every rendering: what the wording adds to the error of a label",
+    )
     novelty: bool = Field(
         default=False, description="compare statements by embeddings (extra diversity)"
     )

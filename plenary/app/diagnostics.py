@@ -8,6 +8,7 @@ import numpy as np
 
 from assembly.ballots import AFTER, grid
 from assembly.error_budget import ErrorBudget, error_budget
+from assembly.error_parts import between_groups, between_wordings
 from assembly.error_sources import exact
 from assembly.movement import Change, OpinionSpread, by_stratum, opinion_spread
 from assembly.novelty import novelty
@@ -26,10 +27,29 @@ from plenary.app.diagnostics_record import (
     StratumRecord,
 )
 from plenary.app.influence import heard, influence, known
+from plenary.app.rewording import read_reworded
 from plenary.app.workspace import Workspace
-from plenary.preferences import FloatArray
+from plenary.preferences import FloatArray, IntArray
 from plenary.seeding import generator
 
+TOLD = {
+    "panel draw": "another panel of this size",
+    "persona wording": "profiles in every rendering, first ballots of some citizens and pairs",
+    "discussion": "what the citizens of a hall have in common after it",
+    "sampling": "the model's answers drawn again",
+    "order": "the two orders of presentation",
+    "models": "other models playing the citizens",
+    "interactions": "of two or more of these",
+}
+UNTOLD = {
+    "panel draw": "too few citizens with every ballot",
+    "persona wording": "profiles were worded in one way; set dataset.reworded",
+    "discussion": "nobody heard others",
+    "sampling": "one draw an answer cannot tell; it is part of the others",
+    "order": "one order of presentation",
+    "models": "one model plays all citizens; name several in citizens_model",
+    "interactions": "nothing but order was crossed with citizens",
+}
 PANEL_SIZES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
@@ -57,6 +77,7 @@ def diagnose(space: Workspace) -> Diagnosis:
         errors=tuple(
             PartRecord(
                 source=part.source,
+                note=(TOLD if part.measured else UNTOLD)[part.source],
                 share=known(part.share),
                 low=known(part.low),
                 high=known(part.high),
@@ -125,15 +146,37 @@ def _sizes(curve: Curve) -> tuple[SizeRecord, ...]:
 
 
 def _budget(space: Workspace) -> ErrorBudget:
-    """Citizens and order are in the ballots; wording and discussion were held once."""
+    """Citizens and order are crossed in the ballots; the rest is known from beside them."""
     laid = grid(space.votes, AFTER, len(space.panel), len(space.plan.pairs)).share
     answers = laid.transpose(2, 1, 0)[:, :, None, None, :, None]
+    beside = _beside(space, laid.mean(axis=0))
     return error_budget(
         answers,
         space.plan.pairs,
         exact=exact(space.votes, AFTER),
         effective_n=space.panel.effective_size,
+        beside=beside,
     )
+
+
+def _beside(space: Workspace, shares: FloatArray) -> dict[str, FloatArray]:
+    """Variances [P] of a label by halls, models and wordings, where the run has several."""
+    size = space.panel.effective_size
+    groups: dict[str, IntArray] = {}
+    if space.config.assembly.arm == "deliberation" and heard(space):
+        groups["discussion"] = space.seating.hall_of()
+    models, cast = np.unique(space.cast, return_inverse=True)
+    if len(models) > 1:
+        groups["models"] = cast
+    parts = {source: between_groups(shares, of, size) for source, of in groups.items()}
+    found = {source: part.own for source, part in parts.items()}
+    if parts:
+        found["panel draw"] = -sum(np.nan_to_num(part.in_draw) for part in parts.values())
+    again = read_reworded(space)
+    if again is not None:
+        found["persona wording"] = np.full(shares.shape[1], np.nan)
+        found["persona wording"][again.pairs] = between_wordings(again.answers)
+    return found
 
 
 def _cycles(space: Workspace) -> CyclesRecord | None:

@@ -91,6 +91,7 @@ class PartRecord(Record):
     """What one source adds to the variance of a label."""
 
     source: str = Field(description="source")
+    note: str = Field(description="what was varied, or why it was not measured")
     share: float | None = Field(description="of the measured variance; none: not measured")
     low: float | None = Field(description="lower end over pairs")
     high: float | None = Field(description="upper end over pairs")
@@ -223,9 +224,10 @@ def _error_rows(errors: tuple[PartRecord, ...]) -> tuple[Row, ...]:
         (
             f"error from {part.source}",
             "not measured" if part.share is None else f"{part.share:.1%}",
-            "a single run cannot tell"
-            if part.share is None or part.low is None or part.high is None
-            else f"share of a label's measured variance, {part.low:.1%} to {part.high:.1%}",
+            part.note
+            if part.low is None or part.high is None
+            else f"share of a label's measured variance, {part.low:.1%} to {part.high:.1%}: "
+            f"{part.note}",
         )
         for part in errors
     )

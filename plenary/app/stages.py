@@ -46,6 +46,7 @@ from plenary.app.records import (
     TimingRecord,
     write_record,
 )
+from plenary.app.rewording import reword
 from plenary.app.run_directory import content_hash, staged, write_text
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
@@ -348,6 +349,14 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
         continues=True,
     ),
     Stage(
+        "reword",
+        reword,
+        lambda c: (*_citizens(c), *_held(c), c.profile, c.dataset.reworded, c.seed),
+        ("plan", "recruit", "convene"),
+        (ws.REWORDED,),
+        (),
+    ),
+    Stage(
         "consensus",
         decide,
         lambda c: (c.comparison, *_held(c), *rule_of(c), c.seed),
@@ -359,7 +368,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
         "dataset",
         make_dataset,
         lambda c: (c.dataset, *_held(c), *rule_of(c), c.comparison.level, c.seed),
-        ("census", "recruit", "plan", "convene", "consensus"),
+        ("census", "recruit", "plan", "convene", "reword", "consensus"),
         (ws.DIAGNOSTICS, ws.DATASET),
         ("assembly", "plenary"),
     ),

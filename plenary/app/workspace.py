@@ -19,7 +19,7 @@ from census_data.fidelity import positions_of
 from census_data.population import Population, load_population
 from personas.export import read_panel
 from personas.persona import Panel
-from personas.prompt import describe
+from personas.prompt import RENDERINGS, RenderingName, describe
 from plenary.app.config import PipelineConfig
 from plenary.app.models import citizens_models, open_model
 from plenary.app.plan import Plan
@@ -40,6 +40,7 @@ LEDGER = "ledger.sqlite"
 CHECKPOINTS = "checkpoints.sqlite"
 CALLS = "calls.sqlite"
 VOTES = "votes.parquet"
+REWORDED = "reworded.parquet"
 STATEMENTS = "statements.parquet"
 ASSEMBLY = "assembly.json"
 DIAGNOSTICS = "diagnostics.json"
@@ -99,9 +100,18 @@ class Workspace:
         backends = {spec: self.model(spec) for spec in shares}
         if len(backends) == 1:
             return next(iter(backends.values()))
-        cast = shares_of_models(len(self.panel), shares, self.seed)
         chair = max(shares, key=lambda spec: shares[spec])
-        return MixedBackend(backends, dict(zip(self.persona_texts, cast, strict=True)), chair)
+        played = {
+            text: model
+            for name in RENDERINGS
+            for text, model in zip(self.worded(name), self.cast, strict=True)
+        }
+        return MixedBackend(backends, played, chair)
+
+    @property
+    def cast(self) -> list[str]:
+        """The model that plays each citizen [C]."""
+        return shares_of_models(len(self.panel), citizens_models(self.config), self.seed)
 
     @property
     def citizens_calls(self) -> int:
@@ -134,6 +144,11 @@ class Workspace:
     def persona_texts(self) -> tuple[str, ...]:
         """What each citizen's model is told it is [C]."""
         return tuple(describe(persona, self.config.profile) for persona in self.panel)
+
+    def worded(self, rendering: RenderingName) -> tuple[str, ...]:
+        """`persona_texts` [C] in a rendering, all else as in the settings."""
+        profile = self.config.profile.model_copy(update={"rendering": rendering})
+        return tuple(describe(persona, profile) for persona in self.panel)
 
     @cached_property
     def votes(self) -> Votes:

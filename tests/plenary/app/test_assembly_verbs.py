@@ -97,13 +97,21 @@ def test_diagnostics_tell_measured_from_not_measured(planted: tuple[str, ...]) -
     assert found["sway"] is None
     assert found["spread"]["own_entropy"]["after"] < found["spread"]["own_entropy"]["before"]
     shares = {part["source"]: part["share"] for part in found["errors"]}
-    assert shares["persona wording"] is shares["discussion"] is None
+    assert shares["models"] is shares["interactions"] is None
+    assert shares["persona wording"] == 0
     assert shares["panel draw"] is not None
+    assert shares["discussion"] is not None
+    notes = {part["source"]: part["note"] for part in found["errors"]}
+    assert "citizens_model" in notes["models"]
     assert [size["citizens"] for size in found["sizes"]] == [4, 8, 16, 32, 64]
     assert found["novelty"] is None
-    call("dataset", *planted, "--name", "silent", "--set", "assembly.rounds=0")
+    call("dataset", *planted, "--name", "silent", "--set", "assembly.rounds=0",
+         "--set", "dataset.reworded=0")  # fmt: skip
     silent = json.loads(Path("runs/silent/diagnostics.json").read_text())
     assert silent["sway"] is silent["conformity"] is None
+    untold = {part["source"]: part["note"] for part in silent["errors"] if part["share"] is None}
+    assert set(untold) >= {"discussion", "persona wording"}
+    assert "dataset.reworded" in untold["persona wording"]
 
 
 def test_arms_find_what_discussion_did_and_nothing_where_nobody_listens(
