@@ -104,8 +104,9 @@ def _pooled(space: Workspace, source: str, cells: Cells, side: str) -> UtilityFi
 
 def _of_assembly(space: Workspace, side: str) -> UtilityFit:
     """The assembly's utilities on one side; outcomes of different sides never meet."""
-    settings, apart = space.config.dataset, space.config.fit.disconnected == "flag"
-    if settings.utilities == "pooled" or settings.rule not in STRATA_RULES or apart:
+    rule = read_record(ConsensusRecord, space.file("consensus.json")).rule
+    apart = space.config.fit.disconnected == "flag"
+    if space.config.dataset.utilities == "pooled" or rule not in STRATA_RULES or apart:
         return _pooled(space, "assembly", target_cells(space.consensus.targets()), side)
     held, outcomes = space.electorate(AFTER), np.array(getattr(space.plan, side))
     at = np.isin(held.pairs, outcomes).all(axis=1)

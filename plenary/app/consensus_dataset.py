@@ -22,6 +22,7 @@ from plenary.app.config import flat_settings
 from plenary.app.diagnostics import Diagnosis, diagnose
 from plenary.app.records import (
     AssemblyRecord,
+    ConsensusRecord,
     FidelityRecord,
     PopulationRecord,
     read_record,
@@ -81,6 +82,7 @@ def held(space: Workspace, found: Diagnosis) -> Held:
 def _provenance(space: Workspace) -> Provenance:
     assembly = read_record(AssemblyRecord, space.file(ws.ASSEMBLY))
     fidelity = read_record(FidelityRecord, space.file(ws.FIDELITY))
+    decided = read_record(ConsensusRecord, space.file("consensus.json"))
     files = (ws.PLAN, ws.PANEL, ws.VOTES, ws.STATEMENTS)
     return Provenance(
         persona_ids=tuple(persona.id for persona in space.panel),
@@ -94,8 +96,9 @@ def _provenance(space: Workspace) -> Provenance:
         settings={
             name: json.dumps(value)
             for name, value in flat_settings(space.config).items()
-            if name.startswith(("assembly.", "panel.", "profile."))
-        },
+            if name.startswith(("assembly.", "panel.", "profile.", "dataset.rule"))
+        }
+        | {"dataset.rule": json.dumps(decided.rule)},
         inputs={
             "population": read_record(PopulationRecord, space.file(ws.POPULATION)).sha256,
             **{name: content_hash(space.file(name)) for name in files},
