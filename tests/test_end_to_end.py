@@ -136,12 +136,7 @@ def test_whole_chain_on_a_checkpoint(
 def test_whole_chain_by_another_rule(
     bench: Bench, checkpoint: Callable[[CheckpointName], Path]
 ) -> None:
-    specs = (
-        "--set",
-        f"model=local:{checkpoint('qwen2')}",
-        "--set",
-        f"citizens_model={bench.world}",
-    )
+    specs = ("--set", f"model=local:{checkpoint('qwen2')}", *bench.specs()[2:])
     answer = bench.call("run", "small.yaml", *specs, "--set", "dataset.rule=majority", "--json")
     assert answer.code == 0, answer.err
     record = json.loads((bench.folder / "runs/small/consensus.json").read_text())
@@ -349,4 +344,6 @@ def test_citizens_of_two_models(bench: Bench) -> None:
     found = json.loads((bench.folder / "runs/small/diagnostics.json").read_text())
     shares = {part["source"]: part["share"] for part in found["errors"]}
     assert shares["models"] > 0.3
+    card = (bench.folder / "runs/small/dataset/README.md").read_text()
+    assert "2 base models" in card
     assert shares["persona wording"] == pytest.approx(0, abs=1e-9)

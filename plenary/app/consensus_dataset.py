@@ -20,6 +20,7 @@ from assembly.training_rows import DpoRow, SftRow, SoftRow, to_dpo, to_sft, to_s
 from plenary.app import workspace as ws
 from plenary.app.config import flat_settings
 from plenary.app.diagnostics import Diagnosis, diagnose
+from plenary.app.models import citizens_models
 from plenary.app.records import (
     AssemblyRecord,
     ConsensusRecord,
@@ -83,11 +84,12 @@ def _provenance(space: Workspace) -> Provenance:
     assembly = read_record(AssemblyRecord, space.file(ws.ASSEMBLY))
     fidelity = read_record(FidelityRecord, space.file(ws.FIDELITY))
     decided = read_record(ConsensusRecord, space.file("consensus.json"))
+    several = tuple(citizens_models(space.config))
     files = (ws.PLAN, ws.PANEL, ws.VOTES, ws.STATEMENTS)
     return Provenance(
         persona_ids=tuple(persona.id for persona in space.panel),
         persona_weights=tuple(space.panel.weight.tolist()),
-        models=(assembly.backend,),
+        models=several if len(several) > 1 else (assembly.backend,),
         templates={
             "persona": f"{fidelity.prompt_version} {fidelity.prompt_hash}",
             "assembly": f"{assembly.prompt_version} {assembly.prompt_hash}",

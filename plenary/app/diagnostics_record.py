@@ -78,7 +78,7 @@ class StratumRecord(Record):
 
 
 class SizeRecord(Record):
-    """What a panel of some size gives."""
+    """What a panel of some size gives, by the weighted share whatever the rule."""
 
     citizens: int = Field(description="size of the panel")
     reliability: float = Field(description="correlation of the shares of two such panels")
