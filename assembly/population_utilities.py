@@ -97,7 +97,8 @@ def mean_covariance(
     """
     outcomes, strata = electorate.outcomes, len(electorate.strata_shares)
     shares = np.concatenate([[1.0], electorate.strata_shares])
-    pulled = solved(fitted.information, np.kron(shares[:, None], np.eye(outcomes)))
+    weights = np.einsum("g,kl->gkl", shares, np.eye(outcomes)).reshape(-1, outcomes)
+    pulled = solved(fitted.information, weights)
     blocks = pulled.reshape(1 + strata, outcomes, outcomes)
     scores, moves = _scores(electorate, fitted), np.zeros((len(electorate.strata), outcomes))
     for stratum, block in enumerate(blocks[1:]):

@@ -125,7 +125,9 @@ def sway(
     gram = (x.T @ x).toarray() if within is None else within.gram(x)
     clusters = _clusters(np.atleast_2d(tables)[0], pairs) if within is None else within.pair
     centred = np.asarray if within is None else within.centred
-    inverse = np.linalg.pinv(gram, rcond=SINGULAR, hermitian=True)
+    inverse: FloatArray = np.asarray(
+        np.linalg.pinv(gram, rcond=SINGULAR, hermitian=True), dtype=np.float64
+    )
     effect = inverse @ (x.T @ centred(y))
     left = centred(y - x @ effect)
     # Where all tables heard one side, statements differ from one another but not from silence.

@@ -171,7 +171,7 @@ def _beside(space: Workspace, shares: FloatArray) -> dict[str, FloatArray]:
     parts = {source: between_groups(shares, of, size) for source, of in groups.items()}
     found = {source: part.own for source, part in parts.items()}
     if parts:
-        found["panel draw"] = -sum(np.nan_to_num(part.in_draw) for part in parts.values())
+        found["panel draw"] = -np.nansum([part.in_draw for part in parts.values()], axis=0)
     again = read_reworded(space)
     if again is not None:
         found["persona wording"] = np.full(shares.shape[1], np.nan)
@@ -182,14 +182,14 @@ def _beside(space: Workspace, shares: FloatArray) -> dict[str, FloatArray]:
 def _cycles(space: Workspace) -> CyclesRecord | None:
     laid = grid(space.votes, AFTER, len(space.panel), len(space.plan.pairs)).share.mean(axis=0)
     found = citizen_cycles(laid, space.plan.pairs, space.panel.weight, len(space.plan.outcomes))
-    known = np.flatnonzero(~np.isnan(found.by_citizen))
-    if not found.triads or not len(known):
+    told = np.flatnonzero(~np.isnan(found.by_citizen))
+    if not found.triads or not len(told):
         return None
     return CyclesRecord(
         triads=found.triads,
         panel=found.panel,
-        citizens=float(found.by_citizen[known].mean()),
-        by_citizen={space.panel.personas[c].id: float(found.by_citizen[c]) for c in known},
+        citizens=float(found.by_citizen[told].mean()),
+        by_citizen={space.panel.personas[c].id: float(found.by_citizen[c]) for c in told},
     )
 
 

@@ -16,9 +16,10 @@ from plenary.errors import DataError
 
 CITIZENS, PAIRS = 24, 120
 TABLES = np.arange(CITIZENS) // 6
+NOTHING = np.zeros(PAIRS)
 
 
-def discussion(rng, effects, noise=0.3, listens=1.0, common=0.0, drift=0.0):
+def discussion(rng, effects, noise=0.3, listens=1.0, common=NOTHING, drift=0.0):
     """Two of six speak on each pair; listeners move by the speakers' effects and some noise."""
     before = common + rng.normal(0, 1, (CITIZENS, PAIRS))
     after = before + rng.normal(0, noise, before.shape) + drift * np.sign(common)

@@ -12,6 +12,7 @@ from assembly.ballots import AFTER
 from assembly.dataset import ConsensusDataset
 from assembly.electorate import Electorate, Verdict, by_score
 from assembly.rules import RULES
+from assembly.settings import RuleName
 from evaluation.thurstonian import UtilityFit
 from plenary.app import workspace as ws
 from plenary.app.chain import compare_models, elicit_again, fit_utilities, targets_of
@@ -68,7 +69,7 @@ def _measured(space: Workspace) -> Workspace:
 @pytest.mark.parametrize(
     "rule", ["borda", pytest.param("multilevel_thurstonian", marks=pytest.mark.slow)]
 )
-def test_another_rule_runs_through_the_chain(tmp_path: Path, rule: str) -> None:
+def test_another_rule_runs_through_the_chain(tmp_path: Path, rule: RuleName) -> None:
     space = _measured(_decided(tmp_path, ASSEMBLY_STAGES, f"dataset.rule={rule}"))
     record = read_record(ConsensusRecord, space.file("consensus.json"))
     assert record.rule == rule
