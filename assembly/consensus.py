@@ -244,8 +244,8 @@ def panel_ceiling(
     kept = 1.0 - np.nanmean(variance) / max(float(np.mean((p - 0.5) ** 2)), 1e-12)
     centre = 0.5 + np.sqrt(max(kept, 0.0)) * (p - 0.5)
     panels = _panels(shares, weights, groups, 2 * draws, rng) - p + centre
-    full = _agree(panels[:draws], panels[draws:])
-    half = _agree(*_halves(shares, weights, groups, draws, rng))
+    full = agreement(panels[:draws], panels[draws:])
+    half = agreement(*_halves(shares, weights, groups, draws, rng))
     low, high = np.quantile(full, [0.025, 0.975])
     return Ceiling(float(full.mean()), float(low), float(high), float(half.mean()))
 
@@ -281,7 +281,7 @@ def _means(shares: FloatArray, weights: FloatArray) -> FloatArray:
     )
 
 
-def _agree(one: FloatArray, two: FloatArray) -> FloatArray:
+def agreement(one: FloatArray, two: FloatArray) -> FloatArray:
     """Share of pairs [D] whose majorities agree, ties by one half."""
     product = np.sign(one - 0.5) * np.sign(two - 0.5)
     return np.nanmean(0.5 + 0.5 * product, axis=1)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from assembly.consensus import COUNTED
 from assembly.dataset_file import (
+    FLAT,
     NUMBERS,
     SCHEMA,
     TEXTS,
@@ -65,7 +66,8 @@ class ConsensusDataset:
     order_gap [P]: P(first shown) minus 0.5. errors [P, 5]: standard errors by
     error_sources.SOURCES, NaN where not measured. contested [P]: the interval holds one half.
     strata [G]; stratum_p [P, G] and stratum_counts [P, G, len(COUNTED)]: the same in each stratum.
-    minority [P]: strata that oppose. calls [P]: hashes of the recorded model calls behind a row.
+    minority [P]: strata that oppose. calls, calls_digest [P]: how many
+    recorded calls are behind the ballots of a row, and the hash of their hashes.
     """
 
     provenance: Provenance
@@ -93,7 +95,8 @@ class ConsensusDataset:
     stratum_p: FloatArray
     stratum_counts: IntArray
     minority: tuple[tuple[Dissent, ...], ...]
-    calls: tuple[tuple[str, ...], ...]
+    calls: tuple[int | None, ...]
+    calls_digest: tuple[str | None, ...]
 
     def __post_init__(self) -> None:
         validate(self)
@@ -130,7 +133,7 @@ class ConsensusDataset:
 
     def table(self) -> pa.Table:
         """The rows as an Arrow table of dataset_file.SCHEMA; NaN becomes null."""
-        columns = {name: getattr(self, name) for name in (*TEXTS, *NUMBERS, "contested", "calls")}
+        columns = {name: getattr(self, name) for name in (*TEXTS, *NUMBERS, *FLAT)}
         columns |= {f"count_{name}": self.counts[:, k] for k, name in enumerate(COUNTED)}
         columns |= {f"error_{name}": self.errors[:, k] for k, name in enumerate(SOURCES)}
         columns["strata"] = strata_rows(self.strata, self.stratum_p, self.stratum_counts)
@@ -160,7 +163,8 @@ class ConsensusDataset:
             stratum_p=strata.shares,
             stratum_counts=strata.counts,
             minority=tuple(minority),
-            calls=tuple(tuple(row) for row in table["calls"].to_pylist()),
+            calls=tuple(table["calls"].to_pylist()),
+            calls_digest=tuple(table["calls_digest"].to_pylist()),
             **{name: tuple(table[name].to_pylist()) for name in TEXTS},
             **{name: table[name].to_numpy() for name in (*NUMBERS, "contested")},
         )

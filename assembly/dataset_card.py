@@ -152,7 +152,8 @@ def _variance(facts: CardFacts, budget: ErrorBudget | None) -> str:
         else f"{part.source} {UNKNOWN}"
         for part in budget.parts
     ]
-    return f"{', '.join(parts)}; base model {base}"
+    # The part "models" says it where the run had several.
+    return ", ".join(parts if facts.base_model_share is None else [*parts, f"base model {base}"])
 
 
 def _icc(facts: CardFacts) -> str:

@@ -21,7 +21,7 @@ from assembly.strata import Stratum
 from plenary.errors import DataError
 from plenary.preferences import FloatArray, IntArray
 
-FORMAT = "plenary-consensus-dataset-1"
+FORMAT = "plenary-consensus-dataset-2"
 
 TEXTS = (
     "first_id",
@@ -43,6 +43,7 @@ NUMBERS = (
     "effective_n",
     "order_gap",
 )
+FLAT = ("contested", "calls", "calls_digest")
 _COUNTS = [pa.field(f"count_{name}", pa.int64()) for name in COUNTED]
 _STRATUM = pa.struct(
     [
@@ -73,7 +74,8 @@ SCHEMA = pa.schema(
         *(pa.field(f"error_{name}", pa.float64()) for name in SOURCES),
         pa.field("strata", pa.list_(_STRATUM)),
         pa.field("minority", pa.list_(_DISSENT)),
-        pa.field("calls", pa.list_(pa.string())),
+        pa.field("calls", pa.int64()),
+        pa.field("calls_digest", pa.string()),
     ]
 )
 
@@ -102,7 +104,8 @@ MEANING: dict[str, str] = {
     **{f"error_{name}": f"standard error of p from {name}; null: not measured" for name in SOURCES},
     "strata": "p and counts in every stratum of the panel",
     "minority": "strata whose share lies on the other side of one half, with their best argument",
-    "calls": "hashes of the recorded model calls behind the row",
+    "calls": "recorded model calls behind the ballots of the row; null: not known",
+    "calls_digest": "blake2b-128 of their hashes, sorted, one a line; the ledger resolves them",
 }
 
 

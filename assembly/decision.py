@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from assembly.consensus import Consensus
+from assembly.consensus import Ceiling, Consensus, agreement
 from assembly.electorate import Electorate, Rule
 from assembly.uncertainty import uncertainty
 from plenary.errors import DataError
-from plenary.preferences import IntArray
+from plenary.preferences import FloatArray, IntArray
 
 
 def decided_by(
@@ -47,3 +47,34 @@ def decided_by(
     p[~voted], low[~voted], high[~voted] = np.nan, np.nan, np.nan
     low, high = np.fmin(low, p), np.fmax(high, p)
     return replace(plain, p=p, low=low, high=high, contested=(low <= 0.5) & (high >= 0.5))
+
+
+def rule_ceiling(
+    rule: Rule,
+    electorate: Electorate,
+    clusters: IntArray,
+    rng: np.random.Generator,
+    *,
+    draws: int = 40,
+) -> Ceiling:
+    """How far the rule's verdicts on two panels agree, pairs [P] of one part.
+
+    As `panel_ceiling`, by any rule: `draws` pairs of bootstrap panels of clusters [C], and random
+    halves. A verdict cannot be drawn toward one half as a share can, so the agreement of full
+    panels may be too high here; that of halves is a lower bound all the same.
+    """
+    names, at = np.unique(clusters, return_inverse=True)
+    count = len(names)
+
+    def verdicts(times: FloatArray) -> FloatArray:
+        weights = electorate.weights * times[:, at]
+        return np.stack([rule(replace(electorate, weights=w)).p for w in weights])
+
+    times = rng.multinomial(count, np.full(count, 1 / count), size=2 * draws).astype(float)
+    drawn = verdicts(times)
+    rank = rng.permuted(np.tile(np.arange(count), (draws, 1)), axis=1)
+    low_half, high_half = rank < count // 2, rank >= count - count // 2
+    full = agreement(drawn[:draws], drawn[draws:])
+    half = agreement(verdicts(low_half.astype(float)), verdicts(high_half.astype(float)))
+    low, high = np.nanquantile(full, [0.025, 0.975])
+    return Ceiling(float(np.nanmean(full)), float(low), float(high), float(np.nanmean(half)))

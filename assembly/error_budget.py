@@ -17,7 +17,15 @@ from plenary.errors import DataError
 from plenary.preferences import FloatArray, IntArray
 
 FACTORS = ("citizen", "wording", "discussion", "order")
-SOURCES = ("panel draw", "persona wording", "discussion", "sampling", "order", "interactions")
+SOURCES = (
+    "panel draw",
+    "persona wording",
+    "discussion",
+    "sampling",
+    "order",
+    "models",
+    "interactions",
+)
 _SOURCE_OF: dict[str, str] = dict(
     zip(FACTORS, ("panel draw", "persona wording", "discussion", "order"), strict=True)
 )
@@ -25,7 +33,7 @@ Term = tuple[int, ...]
 
 
 class Part(NamedTuple):
-    """One source. NaN everywhere means not measured: the design had a single level of it.
+    """One source. NaN everywhere means not measured: there was a single level of it.
 
     variance: what it adds to the variance of a label (a pair's mean share under the design), not
     below 0. share, low, high: of the measured total, with an interval over pairs.
@@ -64,6 +72,7 @@ def error_budget(
     *,
     exact: bool,
     effective_n: float | None = None,
+    beside: Mapping[str, FloatArray] | None = None,
     level: float = 0.95,
 ) -> ErrorBudget:
     """Variance components by balanced random-effects analysis within each pair, mean over pairs.
@@ -71,7 +80,9 @@ def error_budget(
     y [P, C, W, D, O, S]; an axis of length 1 is a source not measured. A citizen without all
     ballots of a pair (NaN) is left out of that pair. exact: answers are probabilities, so sampling
     is 0; otherwise S >= 2 is needed to tell it. effective_n: Kish's citizens behind a label,
-    default C. A label's variance is the sum of each component over the levels it was averaged over.
+    default C. beside: source -> variances [P] known otherwise (`assembly.error_parts`), added to
+    the design's own; NaN on a pair that does not tell. A label's variance is the sum of each
+    component over the levels it was averaged over.
     A factor's part holds its interaction with citizens; `interactions` those of two or more other
     factors, and, where sampling was not measured, it is inside whatever holds the highest
     interaction. Variances are of levels drawn at random: two orders or two discussions tell their
@@ -90,17 +101,28 @@ def error_budget(
             "design; repeat the ballots that are missing"
         )
     table = np.array([[row[name] for name in SOURCES] for row in rows if row is not None])
-    known = np.nan_to_num(table)
-    parts = known.mean(axis=0).clip(min=0)
+    for source, variance in (beside or {}).items():
+        table[:, SOURCES.index(source)] = _added(table[:, SOURCES.index(source)], variance[kept])
+    told = ~np.isnan(table)
+    often = told.sum(axis=0)
+    means = np.nan_to_num(table).sum(axis=0) / np.maximum(often, 1)
+    parts = means.clip(min=0)
     total = float(parts.sum())
     shares = parts / total if total > 0 else np.zeros(len(parts))
-    influence = (known - shares * known.sum(axis=1, keepdims=True)) / max(total, 1e-300)
+    # A source told on few pairs weighs each of them the more.
+    away = np.where(told, table - means, 0.0) * (len(table) / np.maximum(often, 1))
+    influence = (away - shares * away.sum(axis=1, keepdims=True)) / max(total, 1e-300)
     half = stats.norm.ppf((1 + level) / 2) * np.sqrt(_dyadic(influence, pairs[kept]))
-    blank = np.where(np.isnan(table).any(axis=0), np.nan, 0.0)
+    blank = np.where(often == 0, np.nan, 0.0)
     ends = ((shares - half).clip(0, 1), (shares + half).clip(0, 1))
     columns = [column + blank for column in (parts, shares, *ends)]
     rows_of = zip(SOURCES, *(column.tolist() for column in columns), strict=True)
     return ErrorBudget(tuple(Part(*row) for row in rows_of), int(kept.sum()), total)
+
+
+def _added(own: FloatArray, more: FloatArray) -> FloatArray:
+    """Sum of two variances, of which either may be unknown."""
+    return np.where(np.isnan(own), more, own + np.nan_to_num(more))
 
 
 def _dyadic(influence: FloatArray, pairs: IntArray) -> FloatArray:

@@ -13,7 +13,7 @@ from assembly.consensus import COUNTED, Consensus, consensus, kinds
 from assembly.dataset import ConsensusDataset, Provenance, named
 from assembly.dissent import minority_report
 from assembly.error_sources import error_sources
-from assembly.ledger import Spoken
+from assembly.ledger import BallotCalls, Spoken
 from assembly.rules import hard, weighted_mean
 from assembly.strata import Attributes, Strata, strata_of
 from plenary.errors import DataError
@@ -29,8 +29,8 @@ class Held:
     before the assembly. weights [C]. clusters [C]: whose votes depend after the discussion (table
     or hall). attributes: categories of each citizen. statements [N]: the transcript; merit [N]:
     ranks arguments, such as sway. samples: answers a ballot where the model only samples. frames
-    [F, P]: shares under other wordings, None where not asked. calls [P]: hashes of the recorded
-    calls behind a pair.
+    [F, P]: shares under other wordings, None where not asked. calls [P]: the recorded calls behind
+    a pair's ballots (`Ledger.ballot_calls`), None where unknown.
     """
 
     votes: Votes
@@ -45,7 +45,7 @@ class Held:
     merit: FloatArray | None = None
     samples: int = 1
     frames: FloatArray | None = None
-    calls: Sequence[Sequence[str]] | None = None
+    calls: Sequence[BallotCalls] | None = None
 
     @property
     def pair_ids(self) -> list[str]:
@@ -131,7 +131,23 @@ def build_dataset(
         stratum_p=strata.means(shares, held.weights).T,
         stratum_counts=_counted(laid, shares, strata),
         minority=minority_report(shares, held.weights, strata, held.statements, held.merit),
-        calls=tuple(tuple(row) for row in held.calls or [()] * size),
+        **_calls(held)._asdict(),
+    )
+
+
+class _Calls(NamedTuple):
+    """Number and digest [P] of the calls behind a pair; none where they are not known."""
+
+    calls: tuple[int | None, ...]
+    calls_digest: tuple[str | None, ...]
+
+
+def _calls(held: Held) -> _Calls:
+    if held.calls is None:
+        return _Calls((None,) * len(held.pairs), (None,) * len(held.pairs))
+    return _Calls(
+        tuple(len(behind.keys) for behind in held.calls),
+        tuple(behind.digest for behind in held.calls),
     )
 
 

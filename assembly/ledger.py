@@ -7,6 +7,7 @@ the last transactions may be missing, never torn, and are asked again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,13 +20,13 @@ from assembly.progress import Clock, Timing
 from plenary.chat.cache import CallStore
 from plenary.errors import ConfigError, DataError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS votes (
     pair INTEGER, citizen INTEGER, phase INTEGER, "order" INTEGER,
-    share_first REAL, state INTEGER NOT NULL, mass REAL,
+    share_first REAL, state INTEGER NOT NULL, mass REAL, call BLOB NOT NULL,
     PRIMARY KEY (pair, citizen, phase, "order")) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS declarations (
     pair INTEGER, "table" INTEGER, round INTEGER, seat INTEGER,
@@ -50,6 +51,9 @@ CREATE TABLE IF NOT EXISTS sessions (
     started TEXT PRIMARY KEY, turns INTEGER NOT NULL,
     model REAL NOT NULL, framework REAL NOT NULL, ledger REAL NOT NULL) WITHOUT ROWID;
 """
+
+
+_VOTE = ", ".join(f'votes."{name}"' for name in VoteRow._fields)
 
 
 class Declaration(NamedTuple):
@@ -121,6 +125,17 @@ class GroupText(NamedTuple):
     text: str
 
 
+class BallotCalls(NamedTuple):
+    """Keys of the calls behind a pair's ballots, sorted; `Ledger.get_many` has their answers."""
+
+    keys: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """blake2b-128 of the keys, one a line: what a row of the dataset carries."""
+        return hashlib.blake2b("\n".join(self.keys).encode(), digest_size=16).hexdigest()
+
+
 class Ledger(CallStore):
     """An open ledger file; use it as a context manager. `clock` books the time it takes."""
 
@@ -179,9 +194,10 @@ class Ledger(CallStore):
         """Record answers in one transaction; an answer already there stays."""
         self._insert("calls", 2, answers.items())
 
-    def add_votes(self, rows: Iterable[VoteRow]) -> None:
-        """Record votes in one transaction; a vote already there stays."""
-        self._insert("votes", 7, rows)
+    def add_votes(self, rows: Iterable[VoteRow], calls: Iterable[str]) -> None:
+        """Record votes with the key of each one's call; a vote already there stays."""
+        keyed = ((*row, bytes.fromhex(call)) for row, call in zip(rows, calls, strict=True))
+        self._insert("votes", 8, keyed)
 
     def add_declarations(self, rows: Iterable[Declaration]) -> None:
         """Record the sides that speakers declared."""
@@ -209,8 +225,19 @@ class Ledger(CallStore):
 
     def votes(self) -> Votes:
         """All votes, ordered by pair, citizen, phase and order."""
-        query = 'SELECT * FROM votes ORDER BY pair, citizen, phase, "order"'
+        query = f'SELECT {_VOTE} FROM votes ORDER BY pair, citizen, phase, "order"'
         return Votes.of(VoteRow(*row) for row in self._rows(query))
+
+    def ballot_calls(self, pairs: int) -> list[BallotCalls]:
+        """The calls behind the ballots of each pair 0..pairs-1, over citizens, phases and orders.
+
+        Statements need no keys of their own: what was heard is part of the ballot's prompt, and so
+        of its key.
+        """
+        found: list[list[str]] = [[] for _ in range(pairs)]
+        for pair, call in self._rows("SELECT pair, call FROM votes ORDER BY pair, call"):
+            found[pair].append(call.hex())
+        return [BallotCalls(tuple(keys)) for keys in found]
 
     def votes_held(self, pairs: Sequence[int], citizens: Sequence[int]) -> int:
         """Number of votes recorded of these citizens on these pairs, over phases and orders."""
@@ -223,7 +250,7 @@ class Ledger(CallStore):
     def ballots(self, pairs: range, citizens: Sequence[int], phase: int) -> list[VoteRow]:
         """Votes of these citizens on a block of pairs in one phase."""
         query = (
-            "SELECT votes.* FROM json_each(?) AS c CROSS JOIN votes ON votes.citizen = c.value "
+            f"SELECT {_VOTE} FROM json_each(?) AS c CROSS JOIN votes ON votes.citizen = c.value "
             "AND votes.pair >= ? AND votes.pair < ? AND votes.phase = ?"
         )
         rows = self._rows(query, json.dumps(list(citizens)), pairs.start, pairs.stop, phase)

@@ -39,7 +39,9 @@ class StrataUtilities:
 
     utilities [G, K]: of each stratum, higher is preferred; NaN for outcomes outside the largest
     part that the votes join. strata_shares [G]: of the population. tau, tau_strata: sds of what the
-    strata share and of what sets them apart. lapse: share of answers at random.
+    strata share and of what sets them apart. lapse: share of answers at random. members [M]: the
+    outcomes joined. information [(1 + G) M, same]: of the log posterior at the mode in (m, d), of
+    which precision [(1 + G) M] is the prior's.
     """
 
     utilities: FloatArray
@@ -48,6 +50,9 @@ class StrataUtilities:
     tau_strata: float
     lapse: float
     iterations: int
+    members: IntArray
+    information: sparse.csr_array
+    precision: FloatArray
 
     @property
     def mean(self) -> FloatArray:
@@ -81,9 +86,10 @@ class _Prior(NamedTuple):
     tau_strata: float
 
 
-def fit_strata(electorate: Electorate) -> StrataUtilities:
+def fit_strata(electorate: Electorate, settings: FitSettings | None = None) -> StrataUtilities:
     """Fit the strata's utilities to weighted shares and effective votes of stratum x pair.
 
+    settings: the prior of the lapse rate is read, nothing else.
     Design weights count within a stratum, `strata_shares` between strata. A stratum without a
     citizen gets what all have in common. DataError without a ballot, ConvergenceError when the sds
     do not settle.
@@ -101,7 +107,7 @@ def fit_strata(electorate: Electorate) -> StrataUtilities:
     trials = shares.n[stratum, pair]
     design = _design(stratum, position[electorate.pairs[pair]], count, len(members))
     cells = _Cells(trials * shares.p[stratum, pair], trials, design, count, len(members))
-    return _spread(_search(cells, FitSettings()), members, electorate)
+    return _spread(_search(cells, settings or FitSettings()), members, electorate)
 
 
 class _Fitted(NamedTuple):
@@ -109,6 +115,8 @@ class _Fitted(NamedTuple):
     prior: _Prior
     lapse: float
     iterations: int
+    information: sparse.csr_array
+    precision: FloatArray
 
 
 def _design(stratum: IntArray, pairs: IntArray, strata: int, outcomes: int) -> sparse.csr_array:
@@ -137,10 +145,13 @@ def _search(cells: _Cells, settings: FitSettings) -> _Fitted:
         settled = np.allclose([*prior, log_lapse], [*updated, lapse], rtol=SETTLED)
         prior, log_lapse = updated, lapse
         if settled and step.gain < TOLERANCE * len(theta):
-            return _Fitted(theta, prior, float(np.exp(log_lapse)), iteration)
+            precision = _precision(prior, cells)
+            lapse = float(np.exp(log_lapse))
+            return _Fitted(theta, prior, lapse, iteration, step.information, precision)
     raise ConvergenceError(
         f"sds {prior.tau!r} and {prior.tau_strata!r} of the utilities still move after {ROUNDS!r} "
-        "rounds; ask more pairs or use the rule 'pooled_thurstonian'"
+        "rounds; ask more pairs, or pool the strata (rule 'pooled_thurstonian', "
+        "dataset.utilities=pooled)"
     )
 
 
@@ -149,7 +160,7 @@ def _lapse(cells: _Cells, theta: FloatArray, log_lapse: float, settings: FitSett
     leads, losses = cells.design @ theta, cells.trials - cells.wins
 
     def depth(at: float) -> float:
-        tail = _tails(leads, at)
+        tail = tails(leads, at)
         away = (at - np.log(settings.lapse_median)) / settings.lapse_spread
         return float(away**2 / 2 - cells.wins @ tail.log_first - losses @ tail.log_second)
 
@@ -157,7 +168,7 @@ def _lapse(cells: _Cells, theta: FloatArray, log_lapse: float, settings: FitSett
     return float(np.asarray(fminbound(depth, *bounds, xtol=0.01)))
 
 
-class _Tails(NamedTuple):
+class Tails(NamedTuple):
     """Per cell [N]: log P(first), log P(second), and by how much each grows with its own lead."""
 
     log_first: FloatArray
@@ -166,10 +177,10 @@ class _Tails(NamedTuple):
     down: FloatArray
 
 
-def _tails(leads: FloatArray, log_lapse: float) -> _Tails:
+def tails(leads: FloatArray, log_lapse: float) -> Tails:
     """Tails at signed leads; the link itself knows the smaller and the larger side only."""
     tail, ahead = normal_tails(np.abs(leads), log_lapse), leads >= 0
-    return _Tails(
+    return Tails(
         np.where(ahead, tail.log_large, tail.log_small),
         np.where(ahead, tail.log_small, tail.log_large),
         np.where(ahead, tail.slope_large, tail.slope_small),
@@ -189,11 +200,11 @@ def _step(cells: _Cells, theta: FloatArray, prior: _Prior, log_lapse: float) -> 
     precision = _precision(prior, cells)
 
     def height(at: FloatArray) -> float:
-        tail = _tails(cells.design @ at, log_lapse)
+        tail = tails(cells.design @ at, log_lapse)
         losses = cells.trials - cells.wins
         return float(cells.wins @ tail.log_first + losses @ tail.log_second - precision @ at**2 / 2)
 
-    tail = _tails(cells.design @ theta, log_lapse)
+    tail = tails(cells.design @ theta, log_lapse)
     score = cells.wins * tail.up - (cells.trials - cells.wins) * tail.down
     gradient = cells.design.T @ score - precision * theta
     weight = sparse.diags_array(cells.trials * tail.up * tail.down)
@@ -209,6 +220,13 @@ def _solve(matrix: sparse.csr_array, right: FloatArray, tolerance: float) -> Flo
     if len(right) <= DENSE:
         return np.linalg.solve(matrix.toarray(), right)
     return cg(matrix, right, rtol=tolerance, M=sparse.diags_array(1 / matrix.diagonal()))[0]
+
+
+def solved(information: sparse.csr_array, right: FloatArray) -> FloatArray:
+    """Inverse information times the columns of `right` [D, M]."""
+    if len(right) <= DENSE:
+        return np.linalg.solve(information.toarray(), right)
+    return np.stack([_solve(information, column, STEP_TOLERANCE) for column in right.T], axis=1)
 
 
 def _updated(
@@ -250,4 +268,7 @@ def _spread(fitted: _Fitted, members: IntArray, electorate: Electorate) -> Strat
         fitted.prior.tau_strata,
         fitted.lapse,
         fitted.iterations,
+        members,
+        fitted.information,
+        fitted.precision,
     )

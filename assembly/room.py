@@ -10,9 +10,9 @@ from assembly.ballots import AFTER, BEFORE, FOLLOW_UP
 from assembly.ledger import Ledger
 from assembly.progress import EventKind
 from assembly.prompts import Shown, Statement
+from assembly.recorded import RecordedBackend
 from assembly.seating import Seating, Shard
 from assembly.settings import AssemblySettings
-from plenary.chat.base import ChatBackend
 from plenary.preferences import IntArray
 
 
@@ -24,7 +24,7 @@ class Room:
     briefing: pair -> arguments that everybody is given; a pair without any is missing.
     """
 
-    backend: ChatBackend
+    backend: RecordedBackend
     ledger: Ledger
     settings: AssemblySettings
     seating: Seating

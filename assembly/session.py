@@ -22,12 +22,13 @@ from assembly.phase_prompts import PHASE_HASH
 from assembly.probes import PROBES
 from assembly.progress import ClockedBackend, Event, Progress
 from assembly.prompts import PROMPT_HASH
+from assembly.recorded import RecordedBackend
 from assembly.room import Room
 from assembly.seating import Shard, seat
 from assembly.settings import FREE, AssemblySettings
 from plenary.chat.base import ChatBackend
 from plenary.chat.budget import CountingBackend
-from plenary.chat.cache import CachedBackend, CallStore
+from plenary.chat.cache import CallStore
 from plenary.errors import BudgetExceeded, ConfigError, DataError
 from plenary.preferences import FloatArray, IntArray
 
@@ -92,7 +93,7 @@ async def convene(
     seating = seat(len(panel_prompts), len(pairs), settings, seed)
     counted = CountingBackend(ClockedBackend(backend, ledger.clock))
     progress = Progress(len(seating.shards()), counted.counts, cost, on_event)
-    cached = CachedBackend(counted, ledger if calls is None else calls)
+    cached = RecordedBackend(counted, ledger if calls is None else calls)
     room = Room(
         cached,
         ledger,

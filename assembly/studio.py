@@ -8,10 +8,10 @@ import numpy as np
 
 from assembly.graph import AssemblyGraph, build_assembly
 from assembly.ledger import Ledger
+from assembly.recorded import RecordedBackend
 from assembly.room import Room
 from assembly.seating import seat
 from assembly.settings import AssemblySettings
-from plenary.chat.cache import CachedBackend
 from plenary.chat.planted import PlantedBackend, PlantedWorld
 from plenary.seeding import generator
 
@@ -40,7 +40,7 @@ def make_graph() -> AssemblyGraph:
     ledger = Ledger(Path(":memory:"))
     return build_assembly(
         Room(
-            CachedBackend(PlantedBackend(world), ledger),
+            RecordedBackend(PlantedBackend(world), ledger),
             ledger,
             settings,
             seat(len(systems), len(pairs), settings, _SEED),

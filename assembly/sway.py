@@ -20,6 +20,7 @@ from plenary.errors import DataError
 from plenary.preferences import BoolArray, FloatArray, IntArray
 
 EDGE = 0.005
+SINGULAR = 1e-6
 
 
 class Sway(NamedTuple):
@@ -27,10 +28,11 @@ class Sway(NamedTuple):
 
     effect [C]: log odds by which one statement of this citizen moves a listener toward its outcome,
     the other speakers left as they are; NaN for who spoke to nobody. error [C]: standard error,
-    clustered by pair and table. shrunk [C]: effect drawn toward the mean by its error (empirical
-    Bayes, Morris 1983 [morris1983]), the figure to rank by. left_out [C]: by how much the squared
-    movement left unexplained grows when the speaker is left out of the account. statements [C]:
-    statements heard. moves [C]: the effect differs from 0 at false-discovery rate `rate`.
+    clustered by pair (and table, with `expected`). shrunk [C]: effect drawn toward the mean by its
+    error (empirical Bayes, Morris 1983 [morris1983]), the figure to rank by. left_out [C]: by how
+    much the squared movement left unexplained grows when the speaker is left out of the account.
+    statements [C]: statements heard. moves [C]: the effect differs from 0 at false-discovery rate
+    `rate`; stands_out [C]: from the mean of the speakers.
     of_statement [N]: mean movement of its listeners toward its outcome that the other speakers do
     not account for; NaN when nobody heard it.
     listening [C]: log odds by which a citizen moves for each statement more on one side.
@@ -42,6 +44,7 @@ class Sway(NamedTuple):
     left_out: FloatArray
     statements: IntArray
     moves: BoolArray
+    stands_out: BoolArray
     of_statement: FloatArray
     listening: FloatArray
 
@@ -53,11 +56,39 @@ class Sway(NamedTuple):
 
 
 class _Heard(NamedTuple):
-    """One row a listener and pair: signed statements of each speaker; who heard which statement."""
+    """One row a citizen and pair: signed statements of each speaker; who heard which statement.
+
+    listens [C, P]: valid twice and silent on the pair.
+    """
 
     design: sparse.csr_array
     row: IntArray
     statement: IntArray
+    listens: BoolArray
+
+
+class _Within:
+    """Differences from the mean of a pair's listeners [C, P]; rows are those of `_Heard`."""
+
+    def __init__(self, listens: BoolArray) -> None:
+        citizens, pairs = listens.shape
+        self.pair = np.tile(np.arange(pairs), citizens)
+        self._listens = listens.ravel()
+        rows = np.flatnonzero(listens)
+        shape = (pairs, citizens * pairs)
+        self._sum = sparse.csr_array((np.ones(len(rows)), (self.pair[rows], rows)), shape=shape)
+        self._count = np.maximum(listens.sum(axis=0), 1).astype(np.float64)
+
+    def centred(self, values: FloatArray) -> FloatArray:
+        """Values [C * P] less their pair's mean, 0 for who does not listen."""
+        mean = (self._sum @ values) / self._count
+        return np.where(self._listens, values - mean[self.pair], 0.0)
+
+    def gram(self, design: sparse.csr_array) -> FloatArray:
+        """Products [C, C] of the centred columns, which are never formed."""
+        total = self._sum @ design
+        means = sparse.diags_array(1 / self._count) @ total
+        return (design.T @ design - total.T @ means).toarray()
 
 
 def sway(
@@ -72,11 +103,14 @@ def sway(
     """Leave-one-speaker-out contrast of every citizen, from the rotation of speakers over pairs.
 
     tables [C], or [R, C] where seats change by round: who sits together. expected [C, P]: movement
-    in log odds of the same citizens without discussion (the reflection arm); default none. Those
+    in log odds of the same citizens without discussion (an arm held beside). Without it, a listener
+    is compared with those who heard other statements on the same pair: what all do on a pair, for
+    being asked again or otherwise, is taken off, and seats drawn at random do the rest. Those
     who spoke on a pair themselves are not counted as listeners on it. The effects are the
     coefficients of one least-squares regression of the listeners' movement on all statements heard
     (+1 for the pair's first outcome, -1 for the second); each is what remains of the movement when
-    the other speakers are accounted for.
+    the other speakers are accounted for. An effect that the run cannot tell, since all who listen
+    on a pair heard the same side on every pair, is NaN.
     """
     moved = movement_in_log_odds(votes, pairs, tables.shape[-1])
     moved = moved if expected is None else moved - expected
@@ -87,11 +121,18 @@ def sway(
             "look at the invalid ballots"
         )
     x, y = heard.design, np.nan_to_num(moved).ravel()
-    inverse = np.linalg.pinv((x.T @ x).toarray(), hermitian=True)
-    effect = inverse @ (x.T @ y)
-    left = y - x @ effect
-    spoke = np.diff(x.tocsc().indptr) > 0
-    error, freedom = _errors(x, left, inverse, _clusters(np.atleast_2d(tables)[0], pairs))
+    within = None if expected is not None else _Within(heard.listens)
+    gram = (x.T @ x).toarray() if within is None else within.gram(x)
+    clusters = _clusters(np.atleast_2d(tables)[0], pairs) if within is None else within.pair
+    centred = np.asarray if within is None else within.centred
+    inverse: FloatArray = np.asarray(
+        np.linalg.pinv(gram, rcond=SINGULAR, hermitian=True), dtype=np.float64
+    )
+    effect = inverse @ (x.T @ centred(y))
+    left = centred(y - x @ effect)
+    # Where all tables heard one side, statements differ from one another but not from silence.
+    spoke = (np.diag(gram) > 0) & (np.diag(inverse @ gram) > 1 - SINGULAR)
+    error, freedom = _errors(x, left, inverse, clusters)
     effect, error = np.where(spoke, effect, np.nan), np.where(spoke, error, np.nan)
     valid = np.bincount([s.citizen for s in statements if _was_heard(s)], minlength=len(effect))
     return Sway(
@@ -101,8 +142,9 @@ def sway(
         np.where(spoke, effect**2 / np.maximum(np.diag(inverse), 1e-12), np.nan),
         valid,
         _moves(effect, error, freedom, rate),
+        _moves(effect - effect[spoke].sum() / max(spoke.sum(), 1), error, freedom, rate),
         _of_statement(heard, statements, left, effect),
-        _listening(x, y, len(effect)),
+        _listening(centred(np.asarray(x.sum(axis=1)).ravel()), centred(y), len(effect)),
     )
 
 
@@ -136,13 +178,13 @@ def _heard(statements: Sequence[Spoken], tables: IntArray, there: BoolArray) -> 
         numbers.append(np.full(len(listeners), k))
     if not rows:
         nothing = np.empty(0, dtype=np.int64)
-        return _Heard(sparse.csr_array((citizens * pairs, citizens)), nothing, nothing)
+        return _Heard(sparse.csr_array((citizens * pairs, citizens)), nothing, nothing, there)
     row = np.concatenate(rows)
     design = sparse.csr_array(
         (np.concatenate(signs), (row, np.concatenate(columns))),
         shape=(citizens * pairs, citizens),
     )
-    return _Heard(design, row, np.concatenate(numbers))
+    return _Heard(design, row, np.concatenate(numbers), there)
 
 
 def _clusters(table_of: IntArray, pairs: int) -> IntArray:
@@ -201,8 +243,8 @@ def _of_statement(
     return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
 
-def _listening(x: sparse.csr_array, y: FloatArray, citizens: int) -> FloatArray:
-    balance = np.asarray(x.sum(axis=1)).reshape(citizens, -1)
+def _listening(balance: FloatArray, y: FloatArray, citizens: int) -> FloatArray:
+    balance = balance.reshape(citizens, -1)
     heard = (balance**2).sum(axis=1)
     moved = (balance * y.reshape(citizens, -1)).sum(axis=1)
     return np.divide(moved, heard, out=np.full(citizens, np.nan), where=heard > 0)

@@ -29,7 +29,7 @@ async def cast_ballots(room: Room, shard: Shard, phase: int) -> int:
     slots = _shuffled(room, shard, phase)
     faces = {(p, o): room.shown(p, o) for p in room.seating.positions(shard) for o in (0, 1)}
     abstain = room.settings.abstain
-    choices = await room.backend.choose(
+    choices, keys = await room.backend.choose_recorded(
         [_ballot(room, c, faces[p, o], recall.preface(c, p, o)) for c, p, o in slots],
         LABELS_ABSTAIN if abstain else LABELS,
         samples=room.settings.samples,
@@ -38,7 +38,7 @@ async def cast_ballots(room: Room, shard: Shard, phase: int) -> int:
     check_replies(room.backend.name, len(slots), len(choices))
     marked = [mark(choice, room.settings.min_mass) for choice in choices]
     rows = [VoteRow(p, c, phase, o, *m) for (c, p, o), m in zip(slots, marked, strict=True)]
-    room.ledger.add_votes(rows)
+    room.ledger.add_votes(rows, keys)
     room.notify("votes", len(rows), sum(m.state != VALID for m in marked))
     return len(rows)
 

@@ -22,6 +22,7 @@ Trait = Literal[
     "name", "age", "sex", "race", "state", "region", "metro", "education", "income", "marital",
     "occupation", "attitudes",
 ]  # fmt: skip
+RenderingName = Literal["second", "first", "facts", "interview"]
 NAME = "Your name is {name}."
 IDENTITY = "You are {who}{place}."
 PLACE = "You live in {}."
@@ -87,7 +88,7 @@ class ProfileSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rendering: Literal["second", "first", "facts", "interview"] = Field(
+    rendering: RenderingName = Field(
         default="second", description="second person, first person, list of facts, or interview"
     )
     omit: tuple[Trait, ...] = Field(
@@ -178,7 +179,7 @@ def _interview(persona: Persona, settings: ProfileSettings) -> str:
     return "\n".join(lines)
 
 
-RENDERINGS: dict[str, Callable[[Persona, ProfileSettings], str]] = {
+RENDERINGS: dict[RenderingName, Callable[[Persona, ProfileSettings], str]] = {
     "second": _second,
     "first": _first,
     "facts": _facts,

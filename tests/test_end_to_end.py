@@ -133,6 +133,21 @@ def test_whole_chain_on_a_checkpoint(
 
 
 @pytest.mark.slow
+def test_whole_chain_by_another_rule(
+    bench: Bench, checkpoint: Callable[[CheckpointName], Path]
+) -> None:
+    specs = ("--set", f"model=local:{checkpoint('qwen2')}", *bench.specs()[2:])
+    answer = bench.call("run", "small.yaml", *specs, "--set", "dataset.rule=majority", "--json")
+    assert answer.code == 0, answer.err
+    record = json.loads((bench.folder / "runs/small/consensus.json").read_text())
+    assert record["rule"] == "majority"
+    assert set(pq.read_table(bench.folder / "runs/small/consensus.parquet")["p"].to_pylist()) <= {
+        0.0, 0.5, 1.0,
+    }  # fmt: skip
+    assert json.loads(answer.out)["ceiling"] == record["ceiling"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("mood", ["plain", "logprobs"])
 def test_whole_chain_with_citizens_behind_an_endpoint(
     bench: Bench, checkpoint: Callable[[CheckpointName], Path], mood: Mood
@@ -325,3 +340,10 @@ def test_citizens_of_two_models(bench: Bench) -> None:
     assert record["backend"].startswith("mixed:planted:")
     assert record["calls"] > 0
     assert record["invalid_share"] == 0
+    assert bench.planted("dataset", "--set", f"citizens_model={mix}").code == 0
+    found = json.loads((bench.folder / "runs/small/diagnostics.json").read_text())
+    shares = {part["source"]: part["share"] for part in found["errors"]}
+    assert shares["models"] > 0.3
+    card = (bench.folder / "runs/small/dataset/README.md").read_text()
+    assert "2 base models" in card
+    assert shares["persona wording"] == pytest.approx(0, abs=1e-9)

@@ -19,6 +19,13 @@ from assembly.probes import PROBES, claimed_sides
 from assembly.rules import weighted_mean
 from assembly.settings import ArmName, AssemblySettings, ProbeName
 from plenary.app import workspace as ws
+from plenary.app.diagnostics_record import (
+    ConformityRecord,
+    SwayRecord,
+    conformity_rows,
+    sway_rows,
+)
+from plenary.app.influence import influence
 from plenary.app.records import Record, write_record
 from plenary.app.run_directory import staged
 from plenary.app.stages import hold
@@ -71,6 +78,10 @@ class ArmsRecord(Record):
     level: float = Field(description="level of the intervals")
     effects: tuple[EffectRecord, ...] = Field(description="deliberation minus each control")
     probes: tuple[ProbeRecord, ...] = Field(description="against being asked again")
+    sway: SwayRecord | None = Field(description="who moved others, beyond thinking alone")
+    conformity: ConformityRecord | None = Field(
+        description="who went with the table, beyond thinking alone"
+    )
 
 
 def probe_names(text: str) -> tuple[ProbeName, ...]:
@@ -109,10 +120,13 @@ def hold_arms(space: Workspace, probes: tuple[ProbeName, ...]) -> ArmsRecord:
         )
         for control in CONTROLS
     }
+    who = influence(space, votes["reflection"])
     record = ArmsRecord(
         level=level,
         effects=tuple(_effect(name, effect) for name, effect in effects.items()),
         probes=tuple(_probe(space, probe, votes["none"]) for probe in probes),
+        sway=who.sway,
+        conformity=who.conformity,
     )
     _write_shifts(space, effects)
     write_record(record, space.file(ARMS_FILE))
@@ -201,4 +215,5 @@ def arms_rows(record: ArmsRecord) -> tuple[tuple[str, str], ...]:
         (one.probe, f"{one.value:+.4f} ({ends} {one.low:+.4f} to {one.high:+.4f}): {one.measure}")
         for one in record.probes
     )
-    return effects + probes
+    who = (*sway_rows(record.sway), *conformity_rows(record.conformity))
+    return effects + probes + tuple((name, f"{value}: {note}") for name, value, note in who)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from alignment.train import align
+from assembly.ballots import AFTER
+from assembly.population_utilities import population_utilities
 from evaluation.comparison import compare, target_cells
 from evaluation.null_run import Halves, orders_apart, repeats_itself
 from evaluation.shift import UtilityShift, anchor_places, utility_shift
@@ -20,7 +24,7 @@ from plenary.app.records import (
 )
 from plenary.app.report import write_report
 from plenary.app.run_directory import staged
-from plenary.app.stages import ASSEMBLY_STAGES, Stage, ask_model, subject
+from plenary.app.stages import ASSEMBLY_STAGES, Stage, ask_model, rule_of, subject
 from plenary.app.watcher import TrainingProgress
 from plenary.app.workspace import Workspace
 from plenary.embedded.replay import replay_conversations
@@ -29,6 +33,8 @@ from plenary.preferences import Cells, Targets
 from plenary.seeding import derived_seed, generator
 
 REPLAY = 240
+# The rules whose labels are shares of the population, which the strata's utilities describe.
+STRATA_RULES = ("weighted_share", "multilevel_thurstonian")
 
 
 def train(space: Workspace) -> None:
@@ -79,19 +85,38 @@ def elicit_again(space: Workspace) -> None:
 def fit_utilities(space: Workspace) -> None:
     """Fit utilities before, after, of the null run and of the assembly, by side of the split."""
     sources = {when: space.cells(when) for when in (*ws.WHEN, *ws.NULLS)}
-    sources["assembly"] = target_cells(space.consensus.targets())
-    for source, cells in sources.items():
-        for side in ws.SIDES:
-            outcomes = np.array(getattr(space.plan, side))
-            fitted = fit(
-                _local(space.of_side(cells, side), outcomes), len(outcomes), space.config.fit
-            )
-            if not fitted.converged:
-                raise ConvergenceError(
-                    f"utilities {source!r} on {side!r} outcomes did not settle in "
-                    f"{fitted.iterations} iterations; raise fit.max_iterations or design pairs"
-                )
-            fitted.save(space.file(ws.fit_stem(source, side)))
+    for side in ws.SIDES:
+        for source, cells in sources.items():
+            _pooled(space, source, cells, side).save(space.file(ws.fit_stem(source, side)))
+        _of_assembly(space, side).save(space.file(ws.fit_stem("assembly", side)))
+
+
+def _pooled(space: Workspace, source: str, cells: Cells, side: str) -> UtilityFit:
+    outcomes = np.array(getattr(space.plan, side))
+    fitted = fit(_local(space.of_side(cells, side), outcomes), len(outcomes), space.config.fit)
+    if not fitted.converged:
+        raise ConvergenceError(
+            f"utilities {source!r} on {side!r} outcomes did not settle in "
+            f"{fitted.iterations} iterations; raise fit.max_iterations or design pairs"
+        )
+    return fitted
+
+
+def _of_assembly(space: Workspace, side: str) -> UtilityFit:
+    """The assembly's utilities on one side; outcomes of different sides never meet."""
+    rule = read_record(ConsensusRecord, space.file("consensus.json")).rule
+    apart = space.config.fit.disconnected == "flag"
+    if space.config.dataset.utilities == "pooled" or rule not in STRATA_RULES or apart:
+        return _pooled(space, "assembly", target_cells(space.consensus.targets()), side)
+    held, outcomes = space.electorate(AFTER), np.array(getattr(space.plan, side))
+    at = np.isin(held.pairs, outcomes).all(axis=1)
+    own = replace(
+        held,
+        shares=held.shares[:, at],
+        pairs=np.searchsorted(outcomes, held.pairs[at]),
+        outcomes=len(outcomes),
+    )
+    return population_utilities(own, space.config.fit, space.seating.hall_of())
 
 
 def _local(cells: Cells, outcomes: np.ndarray) -> Cells:
@@ -182,10 +207,10 @@ CHAIN: tuple[Stage, ...] = (
     Stage(
         "fit",
         fit_utilities,
-        lambda c: (c.fit,),
-        ("plan", "elicit before", "elicit after", "elicit again", "consensus"),
+        lambda c: (c.fit, c.dataset.utilities, *rule_of(c)),
+        ("plan", "recruit", "convene", "consensus", *CHANGED[1:], "elicit before"),
         FITS,
-        ("evaluation",),
+        ("evaluation", "assembly"),
     ),
     Stage(
         "compare",

@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self, cast
+from typing import Literal, Self, cast
 from urllib.parse import urlsplit
 
 import yaml
@@ -91,7 +91,20 @@ class DatasetSettings(BaseModel):
         description="how ballots become labels; other rules draw the halls 100 times for intervals",
     )
     rule_strata: str = Field(
-        default="region", description="attribute whose categories a rule over strata weighs"
+        default="region",
+        description="attribute whose categories a rule over strata and multilevel utilities weigh",
+    )
+    utilities: Literal["multilevel", "pooled"] = Field(
+        default="multilevel",
+        description="the assembly's utilities: of strata fitted together, or one fit to the "
+        "labels; labels of another rule than weighted_share and multilevel_thurstonian, and parts "
+        "that fit.disconnected lets stand apart, are always pooled",
+    )
+    reworded: int = Field(
+        default=6,
+        ge=0,
+        description="citizens asked once more before discussion, on four times as many pairs, with "
+        "their profile in every rendering: what the wording adds to the error of a label",
     )
     novelty: bool = Field(
         default=False, description="compare statements by embeddings (extra diversity)"

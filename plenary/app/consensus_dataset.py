@@ -14,13 +14,16 @@ from assembly.croissant import croissant
 from assembly.dataset import SPLITS, ConsensusDataset, Provenance
 from assembly.dataset_card import CardFacts, dataset_card
 from assembly.labels import Held, build_dataset
+from assembly.ledger import Ledger
 from assembly.phase_prompts import PHASE_HASH
 from assembly.training_rows import DpoRow, SftRow, SoftRow, to_dpo, to_sft, to_soft
 from plenary.app import workspace as ws
 from plenary.app.config import flat_settings
 from plenary.app.diagnostics import Diagnosis, diagnose
+from plenary.app.models import citizens_models
 from plenary.app.records import (
     AssemblyRecord,
+    ConsensusRecord,
     FidelityRecord,
     PopulationRecord,
     read_record,
@@ -59,6 +62,8 @@ def make_dataset(space: Workspace) -> None:
 
 def held(space: Workspace, found: Diagnosis) -> Held:
     """The run's assembly as the dataset takes it."""
+    with Ledger(space.file(ws.LEDGER)) as ledger:
+        calls = ledger.ballot_calls(len(space.plan.pairs))
     return Held(
         votes=space.votes,
         outcomes=space.plan.outcomes,
@@ -71,17 +76,20 @@ def held(space: Workspace, found: Diagnosis) -> Held:
         statements=space.transcript,
         merit=found.merit,
         samples=space.config.assembly.samples,
+        calls=calls,
     )
 
 
 def _provenance(space: Workspace) -> Provenance:
     assembly = read_record(AssemblyRecord, space.file(ws.ASSEMBLY))
     fidelity = read_record(FidelityRecord, space.file(ws.FIDELITY))
+    decided = read_record(ConsensusRecord, space.file("consensus.json"))
+    several = tuple(citizens_models(space.config))
     files = (ws.PLAN, ws.PANEL, ws.VOTES, ws.STATEMENTS)
     return Provenance(
         persona_ids=tuple(persona.id for persona in space.panel),
         persona_weights=tuple(space.panel.weight.tolist()),
-        models=(assembly.backend,),
+        models=several if len(several) > 1 else (assembly.backend,),
         templates={
             "persona": f"{fidelity.prompt_version} {fidelity.prompt_hash}",
             "assembly": f"{assembly.prompt_version} {assembly.prompt_hash}",
@@ -90,8 +98,9 @@ def _provenance(space: Workspace) -> Provenance:
         settings={
             name: json.dumps(value)
             for name, value in flat_settings(space.config).items()
-            if name.startswith(("assembly.", "panel.", "profile."))
-        },
+            if name.startswith(("assembly.", "panel.", "profile.", "dataset.rule"))
+        }
+        | {"dataset.rule": json.dumps(decided.rule)},
         inputs={
             "population": read_record(PopulationRecord, space.file(ws.POPULATION)).sha256,
             **{name: content_hash(space.file(name)) for name in files},

@@ -7,34 +7,49 @@ from typing import NamedTuple
 import numpy as np
 
 from assembly.ballots import AFTER, grid
-from assembly.conformity import Conformity, conformity
 from assembly.error_budget import ErrorBudget, error_budget
+from assembly.error_parts import between_groups, between_wordings
 from assembly.error_sources import exact
 from assembly.movement import Change, OpinionSpread, by_stratum, opinion_spread
 from assembly.novelty import novelty
 from assembly.persona_effect import citizen_cycles
 from assembly.reliability import Curve, size_curve
 from assembly.strata import strata_of
-from assembly.sway import Sway, sway
 from personas.diversity import open_encoder
 from plenary.app.diagnostics_record import (
     ChangeRecord,
-    ConformityRecord,
     CyclesRecord,
     DiagnosticsRecord,
     NoveltyRecord,
     PartRecord,
     SizeRecord,
-    SpeakerRecord,
     SpreadRecord,
     StratumRecord,
-    SwayRecord,
 )
+from plenary.app.influence import heard, influence, known
+from plenary.app.rewording import read_reworded
 from plenary.app.workspace import Workspace
-from plenary.preferences import FloatArray
+from plenary.preferences import FloatArray, IntArray
 from plenary.seeding import generator
 
-SHOWN = 10
+TOLD = {
+    "panel draw": "another panel of this size",
+    "persona wording": "profiles in every rendering, first ballots of some citizens and pairs",
+    "discussion": "what the citizens of a hall have in common after it",
+    "sampling": "the model's answers drawn again",
+    "order": "the two orders of presentation",
+    "models": "other models playing the citizens",
+    "interactions": "of two or more of these",
+}
+UNTOLD = {
+    "panel draw": "too few citizens with every ballot",
+    "persona wording": "profiles were worded in one way; set dataset.reworded",
+    "discussion": "nobody heard others",
+    "sampling": "one draw an answer cannot tell; it is part of the others",
+    "order": "one order of presentation",
+    "models": "one model plays all citizens; name several in citizens_model",
+    "interactions": "nothing but order was crossed with citizens",
+}
 PANEL_SIZES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
@@ -49,76 +64,30 @@ class Diagnosis(NamedTuple):
 
 def diagnose(space: Workspace) -> Diagnosis:
     """Measure everything that the ballots and the transcript of the run tell."""
-    votes, pairs, weights = space.votes, space.plan.pairs, space.panel.weight
-    moved = _sway(space)
-    rounds = range(max(space.config.assembly.rounds, 1))
-    conforms = (
-        None
-        if moved is None
-        else conformity(votes, len(pairs), weights, space.seating.table_of(rounds[0]))
-    )
-    spread = opinion_spread(votes, pairs, weights, generator(space.seed, "diagnostics", "spread"))
+    found = influence(space)
+    rng = generator(space.seed, "diagnostics", "spread")
+    spread = opinion_spread(space.votes, space.plan.pairs, space.panel.weight, rng)
     curve, budget = _curve(space), _budget(space)
     record = DiagnosticsRecord(
-        sway=moved and _sway_record(space, moved),
-        conformity=conforms and _conformity_record(space, conforms),
+        sway=found.sway,
+        conformity=found.conformity,
         spread=_spread_record(spread),
         strata=_strata(space),
         sizes=_sizes(curve),
         errors=tuple(
             PartRecord(
                 source=part.source,
-                share=_known(part.share),
-                low=_known(part.low),
-                high=_known(part.high),
+                note=(TOLD if part.measured else UNTOLD)[part.source],
+                share=known(part.share),
+                low=known(part.low),
+                high=known(part.high),
             )
             for part in budget.parts
         ),
         cycles=_cycles(space),
         novelty=_novelty(space),
     )
-    return Diagnosis(record, curve, budget, None if moved is None else moved.of_statement)
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
-def _sway(space: Workspace) -> Sway | None:
-    """None where nobody spoke to others."""
-    settings = space.config.assembly
-    heard = any(spoken.side is not None for spoken in space.transcript)
-    if settings.arm != "deliberation" or not heard:
-        return None
-    tables = np.stack([space.seating.table_of(turn) for turn in range(settings.rounds)])
-    return sway(space.votes, len(space.plan.pairs), tables, space.transcript)
-
-
-def _sway_record(space: Workspace, moved: Sway) -> SwayRecord:
-    return SwayRecord(
-        speakers=len(moved.ranked),
-        moving=int(moved.moves.sum()),
-        first=tuple(
-            SpeakerRecord(
-                citizen=space.panel.personas[c].id,
-                statements=int(moved.statements[c]),
-                effect=float(moved.effect[c]),
-                error=_known(moved.error[c]),
-                shrunk=float(moved.shrunk[c]),
-                moves=bool(moved.moves[c]),
-            )
-            for c in moved.ranked[:SHOWN]
-        ),
-    )
-
-
-def _conformity_record(space: Workspace, found: Conformity) -> ConformityRecord:
-    return ConformityRecord(
-        index=found.panel,
-        toward=found.toward_share,
-        away=found.away_share,
-        flagged=tuple(space.panel.personas[c].id for c in np.flatnonzero(found.flagged)),
-    )
+    return Diagnosis(record, curve, budget, found.merit)
 
 
 def _spread_record(spread: OpinionSpread) -> SpreadRecord:
@@ -170,41 +139,62 @@ def _sizes(curve: Curve) -> tuple[SizeRecord, ...]:
             reliability=float(curve.reliability[k]),
             agreement=float(curve.agreement[k]),
             ceiling=float(curve.ceiling[k]),
-            halves_agreement=_known(curve.halves_agreement[k]),
+            halves_agreement=known(curve.halves_agreement[k]),
         )
         for k, size in enumerate(curve.sizes)
     )
 
 
 def _budget(space: Workspace) -> ErrorBudget:
-    """Citizens and order are in the ballots; wording and discussion were held once."""
+    """Citizens and order are crossed in the ballots; the rest is known from beside them."""
     laid = grid(space.votes, AFTER, len(space.panel), len(space.plan.pairs)).share
     answers = laid.transpose(2, 1, 0)[:, :, None, None, :, None]
+    beside = _beside(space, laid.mean(axis=0))
     return error_budget(
         answers,
         space.plan.pairs,
         exact=exact(space.votes, AFTER),
         effective_n=space.panel.effective_size,
+        beside=beside,
     )
+
+
+def _beside(space: Workspace, shares: FloatArray) -> dict[str, FloatArray]:
+    """Variances [P] of a label by halls, models and wordings, where the run has several."""
+    size = space.panel.effective_size
+    groups: dict[str, IntArray] = {}
+    if space.config.assembly.arm == "deliberation" and heard(space):
+        groups["discussion"] = space.seating.hall_of()
+    models, cast = np.unique(space.cast, return_inverse=True)
+    if len(models) > 1:
+        groups["models"] = cast
+    parts = {source: between_groups(shares, of, size) for source, of in groups.items()}
+    found = {source: part.own for source, part in parts.items()}
+    if parts:
+        found["panel draw"] = -np.nansum([part.in_draw for part in parts.values()], axis=0)
+    again = read_reworded(space)
+    if again is not None:
+        found["persona wording"] = np.full(shares.shape[1], np.nan)
+        found["persona wording"][again.pairs] = between_wordings(again.answers)
+    return found
 
 
 def _cycles(space: Workspace) -> CyclesRecord | None:
     laid = grid(space.votes, AFTER, len(space.panel), len(space.plan.pairs)).share.mean(axis=0)
     found = citizen_cycles(laid, space.plan.pairs, space.panel.weight, len(space.plan.outcomes))
-    known = np.flatnonzero(~np.isnan(found.by_citizen))
-    if not found.triads or not len(known):
+    told = np.flatnonzero(~np.isnan(found.by_citizen))
+    if not found.triads or not len(told):
         return None
     return CyclesRecord(
         triads=found.triads,
         panel=found.panel,
-        citizens=float(found.by_citizen[known].mean()),
-        by_citizen={space.panel.personas[c].id: float(found.by_citizen[c]) for c in known},
+        citizens=float(found.by_citizen[told].mean()),
+        by_citizen={space.panel.personas[c].id: float(found.by_citizen[c]) for c in told},
     )
 
 
 def _novelty(space: Workspace) -> NoveltyRecord | None:
-    heard = any(spoken.side is not None for spoken in space.transcript)
-    if not space.config.dataset.novelty or not heard:
+    if not space.config.dataset.novelty or not heard(space):
         return None
     found = novelty(space.transcript, open_encoder())
-    return NoveltyRecord(repetition=_known(found.repetition), distinct=found.distinct)
+    return NoveltyRecord(repetition=known(found.repetition), distinct=found.distinct)

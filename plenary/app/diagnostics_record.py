@@ -28,6 +28,9 @@ class SwayRecord(Record):
 
     speakers: int = Field(description="citizens with a listener")
     moving: int = Field(description="of them whose effect differs from 0")
+    mean: float = Field(description="mean effect of a statement over speakers, log odds")
+    standing_out: int = Field(description="speakers whose effect differs from that mean")
+    against: str = Field(description="what the movement is compared with")
     first: tuple[SpeakerRecord, ...] = Field(description="the most persuasive, best first")
 
 
@@ -35,9 +38,15 @@ class ConformityRecord(Record):
     """Who moved with the majority of the others at the table."""
 
     index: float = Field(description="net over all movement of the panel; 1 always toward, -1 away")
+    strangers: float | None = Field(
+        description="the same toward majorities of tables never met; none: an arm is the control"
+    )
     toward: float = Field(description="weighted share of citizens x pairs that moved toward it")
     away: float = Field(description="weighted share that moved away")
-    flagged: tuple[str, ...] = Field(description="citizens who move toward it beyond chance")
+    flagged: tuple[str, ...] = Field(
+        description="citizens who move toward it beyond chance and beyond the comparison"
+    )
+    against: str = Field(description="what the movement is compared with")
 
 
 class ChangeRecord(Record):
@@ -69,7 +78,7 @@ class StratumRecord(Record):
 
 
 class SizeRecord(Record):
-    """What a panel of some size gives."""
+    """What a panel of some size gives, by the weighted share whatever the rule."""
 
     citizens: int = Field(description="size of the panel")
     reliability: float = Field(description="correlation of the shares of two such panels")
@@ -82,6 +91,7 @@ class PartRecord(Record):
     """What one source adds to the variance of a label."""
 
     source: str = Field(description="source")
+    note: str = Field(description="what was varied, or why it was not measured")
     share: float | None = Field(description="of the measured variance; none: not measured")
     low: float | None = Field(description="lower end over pairs")
     high: float | None = Field(description="upper end over pairs")
@@ -119,8 +129,8 @@ class DiagnosticsRecord(Record):
 def rows(record: DiagnosticsRecord) -> tuple[Row, ...]:
     """Name, value and meaning of each finding, for the report and the terminal."""
     return (
-        *_sway_rows(record.sway),
-        *_conformity_rows(record.conformity),
+        *sway_rows(record.sway),
+        *conformity_rows(record.conformity),
         *_spread_rows(record.spread),
         *_size_rows(record.sizes),
         *_error_rows(record.errors),
@@ -144,15 +154,17 @@ def strata_rows(record: DiagnosticsRecord) -> tuple[Row, ...]:
     )
 
 
-def _sway_rows(found: SwayRecord | None) -> tuple[Row, ...]:
+def sway_rows(found: SwayRecord | None) -> tuple[Row, ...]:
+    """Who moved others."""
     if found is None:
-        return (("who moved others", "not measured", "nobody heard another citizen"),)
+        return (("who moved others", "not measured", "no table heard a side that others did not"),)
     first = found.first[0]
     return (
         (
             "speakers who moved others",
             f"{found.moving} of {found.speakers}",
-            "effect of a statement on its listeners other than 0, false-discovery rate 5 %",
+            f"a statement moves its listeners by {found.mean:+.3f} log odds on average; "
+            f"{found.standing_out} speakers differ from that; against {found.against}",
         ),
         (
             "most persuasive",
@@ -162,17 +174,22 @@ def _sway_rows(found: SwayRecord | None) -> tuple[Row, ...]:
     )
 
 
-def _conformity_rows(found: ConformityRecord | None) -> tuple[Row, ...]:
+def conformity_rows(found: ConformityRecord | None) -> tuple[Row, ...]:
+    """Who went with the table."""
     if found is None:
         return ()
     return (
         (
             "conformity",
             f"{found.index:+.3f}",
-            f"1 always toward the rest of the table, -1 away; {len(found.flagged)} citizens "
-            "conform beyond chance",
+            f"1 always toward the rest of the table, -1 away{_strangers(found.strangers)}; "
+            f"{len(found.flagged)} citizens conform beyond {found.against}",
         ),
     )
+
+
+def _strangers(index: float | None) -> str:
+    return "" if index is None else f", {index:+.3f} toward tables never met"
 
 
 def _spread_rows(found: SpreadRecord) -> tuple[Row, ...]:
@@ -207,9 +224,10 @@ def _error_rows(errors: tuple[PartRecord, ...]) -> tuple[Row, ...]:
         (
             f"error from {part.source}",
             "not measured" if part.share is None else f"{part.share:.1%}",
-            "a single run cannot tell"
-            if part.share is None or part.low is None or part.high is None
-            else f"share of a label's measured variance, {part.low:.1%} to {part.high:.1%}",
+            part.note
+            if part.low is None or part.high is None
+            else f"share of a label's measured variance, {part.low:.1%} to {part.high:.1%}: "
+            f"{part.note}",
         )
         for part in errors
     )

@@ -127,6 +127,7 @@ class AssemblyRecord(Record):
 class ConsensusRecord(Record):
     """The decision in numbers, and what a second panel would agree to."""
 
+    rule: str = Field(description="how ballots became labels; a name of one's own for one's own")
     pairs: int = Field(description="pairs voted on")
     contested: int = Field(description="pairs whose interval holds one half")
     unusable_share: float = Field(description="citizens x pairs without a ballot in both orders")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from assembly.ballots import AFTER, BEFORE, FOLLOW_UP, VALID, Votes, citizen_shares
-from assembly.consensus import Ceiling, Consensus, consensus, panel_ceiling
-from assembly.decision import decided_by
-from assembly.electorate import Electorate
+from assembly.ballots import AFTER, BEFORE, FOLLOW_UP, VALID, Votes
+from assembly.electorate import Rule
 from assembly.ledger import Ledger, Spoken
 from assembly.movement import movement
 from assembly.progress import Timing
@@ -24,8 +22,7 @@ from assembly.prompts import PROMPT_HASH, PROMPT_VERSION
 from assembly.rules import RULES
 from assembly.session import convene
 from assembly.settings import FREE, AssemblySettings
-from census_data.cells import columns_of
-from census_data.fidelity import panel_fidelity, positions_of
+from census_data.fidelity import panel_fidelity
 from evaluation.elicitation import elicit
 from personas.export import data_sheet, write_panel
 from personas.prompt import TEMPLATE_HASH, TEMPLATE_VERSION
@@ -34,12 +31,12 @@ from personas.sampling import recruit
 from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig
 from plenary.app.consensus_dataset import make_dataset
+from plenary.app.decisions import NamedRule, decide
 from plenary.app.models import citizens_models, spec_hash, takes_part
 from plenary.app.plan import check_joined, chosen_outcomes, make_plan
 from plenary.app.records import (
     AssemblyRecord,
     CategoryRecord,
-    ConsensusRecord,
     ElicitationRecord,
     FidelityRecord,
     MarginRecord,
@@ -48,12 +45,13 @@ from plenary.app.records import (
     TimingRecord,
     write_record,
 )
+from plenary.app.rewording import reword
 from plenary.app.run_directory import content_hash, staged, write_text
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
 from plenary.chat.cache import CachedBackend, CallStore, SqliteStore
-from plenary.preferences import IntArray
-from plenary.seeding import derived_seed, generator
+from plenary.errors import ConfigError
+from plenary.seeding import derived_seed
 
 PHASES = {"before": BEFORE, "after": AFTER, "follow-up": FOLLOW_UP}
 Settings = tuple[BaseModel | str | float | None, ...]
@@ -232,67 +230,20 @@ def _assembly_record(
     )
 
 
-def decide(space: Workspace) -> None:
-    """The labels of all pairs before and after the discussion, and the panel's own reliability."""
-    first = _decided(space, BEFORE, np.arange(len(space.panel)))
-    after = _decided(space, AFTER, space.seating.hall_of())
-    for decided, name in ((first, ws.CONSENSUS_BEFORE), (after, ws.CONSENSUS)):
-        with staged(space.file(name)) as path:
-            decided.write(path)
-    ceiling = _ceiling(space)
-    record = ConsensusRecord(
-        pairs=len(after.pairs),
-        contested=int(after.contested.sum()),
-        unusable_share=after.unusable_share,
-        ceiling=ceiling.agreement,
-        ceiling_low=ceiling.low,
-        ceiling_high=ceiling.high,
-        half_agreement=ceiling.half_agreement,
-    )
-    write_record(record, space.file("consensus.json"))
+def with_rule(stages: Sequence[Stage], name: str, rule: Rule) -> tuple[Stage, ...]:
+    """The stages with labels by a function of one's own; ConfigError for a name that is taken.
 
-
-def _decided(space: Workspace, phase: int, clusters: IntArray) -> Consensus:
-    """Labels by the rule of the settings."""
-    pairs, weights, settings = space.plan.pairs, space.panel.weight, space.config.dataset
-    level = space.config.comparison.level
-    plain = consensus(space.votes, pairs, weights, phase, level=level, clusters=clusters)
-    if settings.rule == "weighted_share":
-        return plain
-    (strata,) = columns_of(space.population, (settings.rule_strata,))
-    rows = positions_of(space.population, np.array([p.row_id for p in space.panel]))
-    electorate = Electorate(
-        citizen_shares(space.votes, phase, len(weights), len(pairs)),
-        pairs,
-        weights,
-        len(space.plan.outcomes),
-        strata.codes[rows],
-        strata.shares(space.population.weight),
+    A finished stage is known by the name: give a changed function another one.
+    """
+    if name in RULES:
+        raise ConfigError(f"{name!r} is a rule of the settings; give your own another name")
+    place = [stage.name for stage in stages].index("consensus")
+    stage = stages[place]
+    changed = stage._replace(
+        work=lambda space: decide(space, NamedRule(name, rule)),
+        settings=lambda config: (*stage.settings(config), name),
     )
-    return decided_by(
-        RULES[settings.rule],
-        electorate,
-        plain,
-        space.held_out_mask.astype(np.int64),
-        clusters,
-        generator(space.seed, "rule", str(phase)),
-    )
-
-
-def _ceiling(space: Workspace) -> Ceiling:
-    """How far two panels would agree on the held-out pairs, halls kept whole."""
-    first = len(space.plan.train_pairs)
-    votes = space.votes
-    held = votes.pair >= first
-    columns = {name: getattr(votes, name)[held] for name in Votes.__slots__}
-    return panel_ceiling(
-        Votes(**{**columns, "pair": columns["pair"] - first}),
-        space.plan.pairs[first:],
-        space.panel.weight,
-        AFTER,
-        generator(space.seed, "ceiling"),
-        clusters=space.seating.hall_of(),
-    )
+    return (*stages[:place], changed, *stages[place + 1 :])
 
 
 def subject(config: PipelineConfig) -> Settings:
@@ -313,7 +264,7 @@ def _held(config: PipelineConfig) -> Settings:
     return (chosen, content_hash(briefing) if isinstance(briefing, Path) else briefing)
 
 
-def _rule(config: PipelineConfig) -> Settings:
+def rule_of(config: PipelineConfig) -> Settings:
     """How the ballots of an assembly are counted."""
     return (config.dataset.rule, config.dataset.rule_strata, config.population)
 
@@ -360,9 +311,17 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
         continues=True,
     ),
     Stage(
+        "reword",
+        reword,
+        lambda c: (*_citizens(c), *_held(c), c.profile, c.dataset.reworded, c.seed),
+        ("plan", "recruit", "convene"),
+        (ws.REWORDED,),
+        (),
+    ),
+    Stage(
         "consensus",
         decide,
-        lambda c: (c.comparison, *_held(c), *_rule(c), c.seed),
+        lambda c: (c.comparison, *_held(c), *rule_of(c), c.seed),
         ("convene", "recruit", "plan"),
         (ws.CONSENSUS, ws.CONSENSUS_BEFORE, "consensus.json"),
         ("assembly",),
@@ -370,8 +329,8 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "dataset",
         make_dataset,
-        lambda c: (c.dataset, *_held(c), *_rule(c), c.comparison.level, c.seed),
-        ("census", "recruit", "plan", "convene", "consensus"),
+        lambda c: (c.dataset, *_held(c), *rule_of(c), c.comparison.level, c.seed),
+        ("census", "recruit", "plan", "convene", "reword", "consensus"),
         (ws.DIAGNOSTICS, ws.DATASET),
         ("assembly", "plenary"),
     ),

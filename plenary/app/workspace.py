@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from assembly.ballots import Votes
+from assembly.ballots import Votes, citizen_shares
 from assembly.consensus import Consensus
+from assembly.electorate import Electorate
 from assembly.ledger import Spoken
 from assembly.seating import Seating, seat
 from census_data.cells import columns_of
@@ -18,7 +19,7 @@ from census_data.fidelity import positions_of
 from census_data.population import Population, load_population
 from personas.export import read_panel
 from personas.persona import Panel
-from personas.prompt import describe
+from personas.prompt import RENDERINGS, RenderingName, describe
 from plenary.app.config import PipelineConfig
 from plenary.app.models import citizens_models, open_model
 from plenary.app.plan import Plan
@@ -39,6 +40,7 @@ LEDGER = "ledger.sqlite"
 CHECKPOINTS = "checkpoints.sqlite"
 CALLS = "calls.sqlite"
 VOTES = "votes.parquet"
+REWORDED = "reworded.parquet"
 STATEMENTS = "statements.parquet"
 ASSEMBLY = "assembly.json"
 DIAGNOSTICS = "diagnostics.json"
@@ -98,9 +100,18 @@ class Workspace:
         backends = {spec: self.model(spec) for spec in shares}
         if len(backends) == 1:
             return next(iter(backends.values()))
-        cast = shares_of_models(len(self.panel), shares, self.seed)
         chair = max(shares, key=lambda spec: shares[spec])
-        return MixedBackend(backends, dict(zip(self.persona_texts, cast, strict=True)), chair)
+        played = {
+            text: model
+            for name in RENDERINGS
+            for text, model in zip(self.worded(name), self.cast, strict=True)
+        }
+        return MixedBackend(backends, played, chair)
+
+    @property
+    def cast(self) -> list[str]:
+        """The model that plays each citizen [C]."""
+        return shares_of_models(len(self.panel), citizens_models(self.config), self.seed)
 
     @property
     def citizens_calls(self) -> int:
@@ -134,6 +145,11 @@ class Workspace:
         """What each citizen's model is told it is [C]."""
         return tuple(describe(persona, self.config.profile) for persona in self.panel)
 
+    def worded(self, rendering: RenderingName) -> tuple[str, ...]:
+        """`persona_texts` [C] in a rendering, all else as in the settings."""
+        profile = self.config.profile.model_copy(update={"rendering": rendering})
+        return tuple(describe(persona, profile) for persona in self.panel)
+
     @cached_property
     def votes(self) -> Votes:
         """Every vote."""
@@ -150,6 +166,19 @@ class Workspace:
         rows = positions_of(self.population, np.array([p.row_id for p in self.panel]))
         columns = columns_of(self.population, names)
         return {c.name: [c.labels[k] for k in c.codes[rows].tolist()] for c in columns}
+
+    def electorate(self, phase: int) -> Electorate:
+        """Who voted how in a phase, in the strata of `dataset.rule_strata`."""
+        (strata,) = columns_of(self.population, (self.config.dataset.rule_strata,))
+        rows = positions_of(self.population, np.array([p.row_id for p in self.panel]))
+        return Electorate(
+            citizen_shares(self.votes, phase, len(self.panel), len(self.plan.pairs)),
+            self.plan.pairs,
+            self.panel.weight,
+            len(self.plan.outcomes),
+            strata.codes[rows],
+            strata.shares(self.population.weight),
+        )
 
     @cached_property
     def consensus(self) -> Consensus:

@@ -66,6 +66,41 @@ def test_what_happens_without_discussion_is_taken_off() -> None:
     assert not conformity(votes, PAIRS, ONES, TABLES, expected=drift).flagged.any()
 
 
+def test_conformists_stand_out_from_what_they_would_do_at_any_table() -> None:
+    """Everybody drifts toward the common opinion; three go with their own table besides."""
+    pull = np.zeros(CITIZENS)
+    pull[[2, 9, 20]] = 0.8
+    flagged, drifting = [], []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        common = rng.normal(0, 1, PAIRS)
+        mind = common + rng.normal(0, 1, (CITIZENS, PAIRS))
+        before = expit(mind + rng.normal(0, 0.3, mind.shape))
+        side = np.sign(others_lean(before, ONES, TABLES))
+        after = expit(mind + pull[:, None] * side + 0.5 * np.sign(common))
+        votes = votes_from(np.stack([before, after]))
+        found = conformity(votes, PAIRS, ONES, TABLES, halls=TABLES)
+        flagged.append(found.flagged)
+        drifting.append(conformity(votes, PAIRS, ONES, TABLES).flagged.mean())
+        assert found.panel > found.strangers > 0.2
+    assert np.mean(drifting) > 0.9
+    assert np.sum(flagged, axis=0)[[2, 9, 20]].min() >= 5
+    assert np.delete(np.sum(flagged, axis=0), [2, 9, 20]).sum() <= 10
+
+
+def test_tables_never_met_are_those_of_other_halls() -> None:
+    """Tables 0 and 1 are one hall, 2 and 3 the other; only the other hall's majorities count."""
+    before = np.repeat([0.9, 0.9, 0.9, 0.1], 2)[:, None]
+    after = before.copy()
+    after[0] = 0.95
+    halls = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    votes = votes_from(np.stack([np.tile(before, 2), np.tile(after, 2)]))
+    found = conformity(votes, 2, np.ones(8), np.arange(8) // 2, halls=halls)
+    assert found.toward[0] == pytest.approx(0.05)
+    assert found.excess[0] == pytest.approx(0.05)
+    assert found.strangers == pytest.approx(0)
+
+
 def test_refused_ballots_are_left_out() -> None:
     shares = np.full((2, 4, 2), 0.7)
     state = np.full((2, 2, 4, 2), REFUSED)

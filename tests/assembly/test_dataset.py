@@ -12,6 +12,7 @@ from assembly.consensus import COUNTED
 from assembly.dataset import ConsensusDataset
 from assembly.dataset_file import MEANING, SCHEMA
 from assembly.labels import build_dataset
+from assembly.ledger import BallotCalls
 from plenary.errors import DataError
 
 SHARES = np.random.default_rng(0).uniform(0.02, 0.98, (2, 12, 6))
@@ -28,7 +29,7 @@ def made() -> ConsensusDataset:
         shares,
         votes=votes_from(shares, state=state),
         statements=[spoken(0, 1, 0, "it is fair")],
-        calls=[("a", "b"), (), ("c",), (), (), ()],
+        calls=[BallotCalls(keys) for keys in (("a", "b"), (), ("c",), (), (), ())],
     )
     return build_dataset(held)
 

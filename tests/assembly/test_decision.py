@@ -6,8 +6,8 @@ import pytest
 from support.held import held_from
 
 from assembly.ballots import AFTER, citizen_shares
-from assembly.consensus import consensus
-from assembly.decision import decided_by
+from assembly.consensus import consensus, panel_ceiling
+from assembly.decision import decided_by, rule_ceiling
 from assembly.electorate import Electorate
 from assembly.labels import build_dataset
 from assembly.rules import RULES
@@ -68,6 +68,23 @@ def test_parts_are_decided_apart(room) -> None:
     both = decided_by(borda, electorate, plain, parts, held.clusters, rng, replicates=5)
     even = replace(electorate, shares=electorate.shares[:, ::2], pairs=electorate.pairs[::2])
     np.testing.assert_array_equal(both.p[::2], borda(even).p)
+
+
+def test_the_ceiling_of_the_weighted_share_is_that_of_its_panels(room) -> None:
+    held, _, electorate = room
+    rng = np.random.default_rng(1)
+    found = rule_ceiling(RULES["weighted_share"], electorate, held.clusters, rng, draws=100)
+    known = panel_ceiling(
+        held.votes, held.pairs, held.weights, AFTER, rng, draws=100, clusters=held.clusters
+    )
+    assert found.half_agreement == pytest.approx(known.half_agreement, abs=0.03)
+    assert known.half_agreement <= found.agreement <= 1
+    assert found.low <= found.agreement <= found.high
+    split = np.where(np.arange(CITIZENS)[:, None] < CITIZENS // 2, 0.9, 0.1) + 0 * electorate.shares
+    divided = rule_ceiling(
+        RULES["majority"], replace(electorate, shares=split), np.arange(CITIZENS), rng
+    )
+    assert divided.agreement == pytest.approx(0.5, abs=0.2)
 
 
 def test_a_pair_without_a_ballot_has_no_label_and_a_rule_without_an_answer_is_refused(room) -> None:

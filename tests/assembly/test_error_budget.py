@@ -52,10 +52,11 @@ def test_planted_components_are_recovered() -> None:
     found = error_budget(planted(rng, 400), pairs_of(400), exact=False)
     shares, total = truth()
     assert found.total == pytest.approx(total, rel=0.1)
-    for part in found.parts:
-        assert part.measured
+    measured = [part for part in found.parts if part.measured]
+    assert {part.source for part in measured} == set(shares)
+    for part in measured:
         assert part.share == pytest.approx(shares[part.source], abs=0.04)
-    assert sum(part.share for part in found.parts) == pytest.approx(1)
+    assert sum(part.share for part in measured) == pytest.approx(1)
 
 
 def test_intervals_cover() -> None:
@@ -64,7 +65,7 @@ def test_intervals_cover() -> None:
     hits = []
     for _ in range(30):
         found = error_budget(planted(rng, 60, small, 2), pairs_of(60), exact=False)
-        hits += [p.low <= shares[p.source] <= p.high for p in found.parts if shares[p.source]]
+        hits += [p.low <= shares[p.source] <= p.high for p in found.parts if shares.get(p.source)]
     assert 0.85 <= np.mean(hits) <= 0.985
 
 
@@ -84,7 +85,7 @@ def test_what_the_design_did_not_vary_is_not_measured() -> None:
     y = planted(rng, shape=(30, 1, 1, 2), samples=1)
     found = error_budget(y, pairs_of(150), exact=False)
     missing = {p.source for p in found.parts if not p.measured}
-    assert missing == {"persona wording", "discussion", "sampling", "interactions"}
+    assert missing == {"persona wording", "discussion", "sampling", "models", "interactions"}
     assert all(np.isnan(p.low) and np.isnan(p.share) for p in found.parts if not p.measured)
     exact = error_budget(y, pairs_of(150), exact=True)
     assert (exact.of("sampling").variance, exact.of("sampling").measured) == (0, True)
@@ -115,6 +116,25 @@ def test_a_larger_panel_shrinks_the_draw_alone() -> None:
     assert third.of("discussion").variance == pytest.approx(
         whole.of("discussion").variance, rel=0.05
     )
+
+
+def test_what_is_known_from_beside_joins_the_shares_with_its_own_uncertainty() -> None:
+    """A source told on a tenth of the pairs has the same share and a wider interval."""
+    rng = np.random.default_rng(7)
+    y = planted(rng, shape=(30, 1, 1, 2), samples=1)
+    told = rng.gamma(2.0, 0.002, 150)
+    some = np.where(np.arange(150) % 10 == 0, told, np.nan)
+    every = error_budget(y, pairs_of(150), exact=True, beside={"discussion": told})
+    tenth = error_budget(y, pairs_of(150), exact=True, beside={"discussion": some})
+    one, other = every.of("discussion"), tenth.of("discussion")
+    assert one.variance == pytest.approx(told.mean())
+    assert other.variance == pytest.approx(np.nanmean(some))
+    assert other.high - other.low > 1.5 * (one.high - one.low)
+    assert sum(p.share for p in every.parts if p.measured) == pytest.approx(1)
+    less = error_budget(y, pairs_of(150), exact=True, beside={"panel draw": np.full(150, -1e-4)})
+    plain = error_budget(y, pairs_of(150), exact=True)
+    drop = plain.of("panel draw").variance - less.of("panel draw").variance
+    assert drop == pytest.approx(1e-4)
 
 
 def test_components_of_a_table_worked_by_hand() -> None:

@@ -5,8 +5,10 @@ import time
 import pytest
 
 from assembly.ballots import FAILED, VALID, VoteRow
-from assembly.ledger import Declaration, Ledger, Spoken
+from assembly.ledger import BallotCalls, Declaration, Ledger, Spoken
 from plenary.errors import ConfigError, DataError
+
+CALL = "0f" * 16
 
 
 @pytest.fixture
@@ -32,9 +34,10 @@ def test_more_keys_than_sqlite_takes_variables(path) -> None:
 def test_a_vote_counts_once(path) -> None:
     row = VoteRow(0, 1, 0, 1, 0.25, VALID, 0.9)
     with Ledger(path) as ledger:
-        ledger.add_votes([row, row])
+        ledger.add_votes([row, row], [CALL, CALL])
         ledger.add_votes(
-            [row._replace(share_first=0.75), VoteRow(0, 0, 0, 0, math.nan, FAILED, math.nan)]
+            [row._replace(share_first=0.75), VoteRow(0, 0, 0, 0, math.nan, FAILED, math.nan)],
+            ["aa" * 16, "bb" * 16],
         )
         votes = ledger.votes()
         assert votes.citizen.tolist() == [0, 1]
@@ -42,6 +45,10 @@ def test_a_vote_counts_once(path) -> None:
         assert votes.share_first[1] == 0.25
         assert ledger.votes_held([0], [0, 1]) == 2
         assert ledger.votes_held([0, 5], [1]) == 1
+        behind, none = ledger.ballot_calls(2)
+        assert behind.keys == (CALL, "bb" * 16)
+        assert none.keys == ()
+        assert behind.digest != BallotCalls((CALL,)).digest
 
 
 def test_the_fingerprint_binds(path) -> None:
@@ -100,5 +107,5 @@ def test_rows_are_written_in_bulk(path) -> None:
     rows = [VoteRow(n, c, 0, 0, 0.5, VALID, 1.0) for n in range(200) for c in range(100)]
     with Ledger(path) as ledger:
         start = time.process_time()
-        ledger.add_votes(rows)
+        ledger.add_votes(rows, [CALL] * len(rows))
         assert (time.process_time() - start) / len(rows) < 50e-6

@@ -16,12 +16,13 @@ from plenary.errors import DataError
 
 CITIZENS, PAIRS = 24, 120
 TABLES = np.arange(CITIZENS) // 6
+NOTHING = np.zeros(PAIRS)
 
 
-def discussion(rng, effects, noise=0.3, listens=1.0):
+def discussion(rng, effects, noise=0.3, listens=1.0, common=NOTHING, drift=0.0):
     """Two of six speak on each pair; listeners move by the speakers' effects and some noise."""
-    before = rng.normal(0, 1, (CITIZENS, PAIRS))
-    after = before + rng.normal(0, noise, before.shape)
+    before = common + rng.normal(0, 1, (CITIZENS, PAIRS))
+    after = before + rng.normal(0, noise, before.shape) + drift * np.sign(common)
     said = []
     for pair in range(PAIRS):
         for table in range(4):
@@ -82,6 +83,39 @@ def test_what_happens_without_discussion_is_taken_off() -> None:
         drift[s.table == TABLES, s.pair] += 0.4 * (1 - 2 * s.side)
     found = sway(votes, PAIRS, TABLES, said, expected=drift)
     assert np.abs(found.effect).max() < 0.05
+
+
+def test_what_all_do_on_a_pair_is_no_sway() -> None:
+    """Everybody drifts toward the side that most favoured, which is that most speakers are on."""
+    rng, flagged = np.random.default_rng(5), 0
+    for _ in range(6):
+        common = rng.normal(0, 1.5, PAIRS)
+        votes, said = discussion(rng, np.zeros(CITIZENS), common=common, drift=0.6)
+        flagged += sway(votes, PAIRS, TABLES, said).moves.sum()
+    assert flagged <= 5
+
+
+def test_speakers_alike_move_others_and_none_stands_out() -> None:
+    votes, said = discussion(np.random.default_rng(6), np.full(CITIZENS, 0.5))
+    found = sway(votes, PAIRS, TABLES, said)
+    assert found.moves.all()
+    assert found.stands_out.sum() <= 1
+    effects = np.full(CITIZENS, 0.5)
+    effects[13] = 1.2
+    votes, said = discussion(np.random.default_rng(6), effects)
+    found = sway(votes, PAIRS, TABLES, said)
+    assert found.stands_out[13]
+    assert found.ranked[0] == 13
+
+
+def test_where_all_heard_the_same_nothing_is_told() -> None:
+    votes, said = discussion(np.random.default_rng(7), np.full(CITIZENS, 0.5))
+    one_table = [s._replace(table=0) for s in said if s.table == 0]
+    found = sway(votes, PAIRS, np.where(TABLES == 0, 0, 1), one_table)
+    assert np.isfinite(found.effect[:6]).all()
+    everybody = sway(votes, PAIRS, np.zeros(CITIZENS, dtype=int), one_table)
+    assert everybody.ranked == []
+    assert not everybody.moves.any()
 
 
 def test_seats_that_change_by_round_decide_who_heard() -> None:

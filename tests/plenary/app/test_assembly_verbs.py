@@ -83,24 +83,35 @@ def test_a_dataset_is_written_loaded_and_shown(planted: tuple[str, ...], tmp_pat
     states = json.loads(Path("runs/small/assembly.json").read_text())["states"]
     assert list(states) == ["before", "after", "follow-up"]
     assert "abstained" in states["follow-up"]
-    assert "most persuasive" in call("show", "runs/small")
+    assert "who moved others" in call("show", "runs/small")
 
 
 def test_diagnostics_tell_measured_from_not_measured(planted: tuple[str, ...]) -> None:
     call("dataset", *planted)
     found = json.loads(Path("runs/small/diagnostics.json").read_text())
-    # Everybody prefers alike and every statement speaks for the majority.
+    # Everybody prefers alike and every statement speaks for the majority: no table differs.
     assert found["conformity"]["index"] == pytest.approx(1)
-    assert found["sway"]["first"][0]["effect"] > 0.2
+    assert found["conformity"]["strangers"] == pytest.approx(1)
+    assert found["conformity"]["flagged"] == []
+    assert "plenary arms" in found["conformity"]["against"]
+    assert found["sway"] is None
     assert found["spread"]["own_entropy"]["after"] < found["spread"]["own_entropy"]["before"]
     shares = {part["source"]: part["share"] for part in found["errors"]}
-    assert shares["persona wording"] is shares["discussion"] is None
+    assert shares["models"] is shares["interactions"] is None
+    assert shares["persona wording"] == 0
     assert shares["panel draw"] is not None
+    assert shares["discussion"] is not None
+    notes = {part["source"]: part["note"] for part in found["errors"]}
+    assert "citizens_model" in notes["models"]
     assert [size["citizens"] for size in found["sizes"]] == [4, 8, 16, 32, 64]
     assert found["novelty"] is None
-    call("dataset", *planted, "--name", "silent", "--set", "assembly.rounds=0")
+    call("dataset", *planted, "--name", "silent", "--set", "assembly.rounds=0",
+         "--set", "dataset.reworded=0")  # fmt: skip
     silent = json.loads(Path("runs/silent/diagnostics.json").read_text())
     assert silent["sway"] is silent["conformity"] is None
+    untold = {part["source"]: part["note"] for part in silent["errors"] if part["share"] is None}
+    assert set(untold) >= {"discussion", "persona wording"}
+    assert "dataset.reworded" in untold["persona wording"]
 
 
 def test_arms_find_what_discussion_did_and_nothing_where_nobody_listens(
@@ -110,6 +121,10 @@ def test_arms_find_what_discussion_did_and_nothing_where_nobody_listens(
     effects = {effect["control"]: effect for effect in found["effects"]}
     assert effects["reflection"]["low"] > 0
     assert effects["reflection"]["toward_majority"] < effects["none"]["toward_majority"]
+    # With an arm beside, what every table did alike can be told from thinking alone.
+    assert found["sway"]["first"][0]["effect"] > 0.2
+    assert found["conformity"]["flagged"]
+    assert "thinking alone" in found["conformity"]["against"]
     assert [probe["probe"] for probe in found["probes"]] == ["vote-reveal", "no-persona"]
     table = pq.read_table("runs/small/arms.parquet")
     assert table.num_rows == 20
@@ -119,6 +134,8 @@ def test_arms_find_what_discussion_did_and_nothing_where_nobody_listens(
         assert abs(effect["toward_majority"]) < 1e-9
         assert effect["size"] < 1e-9
         assert effect["shifted"] == 0
+    assert deaf["sway"]["moving"] == 0
+    assert deaf["conformity"]["flagged"] == []
     with pytest.raises(ConfigError, match="unknown probe 'shouting'"):
         call("arms", *planted, "--probes", "shouting")
 

@@ -1,0 +1,94 @@
+"""From the ballots of a run to its labels, by a rule of the settings or one of the user's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from assembly.ballots import AFTER, BEFORE, Votes
+from assembly.consensus import Ceiling, Consensus, consensus, panel_ceiling
+from assembly.decision import decided_by, rule_ceiling
+from assembly.electorate import Rule
+from assembly.rules import RULES
+from plenary.app import workspace as ws
+from plenary.app.records import ConsensusRecord, write_record
+from plenary.app.run_directory import staged
+from plenary.app.workspace import Workspace
+from plenary.preferences import IntArray
+from plenary.seeding import generator
+
+PLAIN = "weighted_share"
+
+
+class NamedRule(NamedTuple):
+    """An aggregation rule and what records call it."""
+
+    name: str
+    rule: Rule
+
+
+def decide(space: Workspace, own: NamedRule | None = None) -> None:
+    """The labels of all pairs before and after the discussion, and the panel's own reliability.
+
+    own: a rule of the user's instead of that of the settings.
+    """
+    chosen = own or NamedRule(space.config.dataset.rule, RULES[space.config.dataset.rule])
+    first = _decided(space, chosen, BEFORE, np.arange(len(space.panel)))
+    after = _decided(space, chosen, AFTER, space.seating.hall_of())
+    for decided, name in ((first, ws.CONSENSUS_BEFORE), (after, ws.CONSENSUS)):
+        with staged(space.file(name)) as path:
+            decided.write(path)
+    ceiling = _ceiling(space) if chosen.name == PLAIN else _rule_ceiling(space, chosen.rule)
+    record = ConsensusRecord(
+        rule=chosen.name,
+        pairs=len(after.pairs),
+        contested=int(after.contested.sum()),
+        unusable_share=after.unusable_share,
+        ceiling=ceiling.agreement,
+        ceiling_low=ceiling.low,
+        ceiling_high=ceiling.high,
+        half_agreement=ceiling.half_agreement,
+    )
+    write_record(record, space.file("consensus.json"))
+
+
+def _decided(space: Workspace, chosen: NamedRule, phase: int, clusters: IntArray) -> Consensus:
+    pairs, weights = space.plan.pairs, space.panel.weight
+    level = space.config.comparison.level
+    plain = consensus(space.votes, pairs, weights, phase, level=level, clusters=clusters)
+    if chosen.name == PLAIN:
+        return plain
+    return decided_by(
+        chosen.rule,
+        space.electorate(phase),
+        plain,
+        space.held_out_mask.astype(np.int64),
+        clusters,
+        generator(space.seed, "rule", str(phase)),
+    )
+
+
+def _ceiling(space: Workspace) -> Ceiling:
+    """How far two panels would agree on the held-out pairs, halls kept whole."""
+    first = len(space.plan.train_pairs)
+    votes = space.votes
+    held = votes.pair >= first
+    columns = {name: getattr(votes, name)[held] for name in Votes.__slots__}
+    return panel_ceiling(
+        Votes(**{**columns, "pair": columns["pair"] - first}),
+        space.plan.pairs[first:],
+        space.panel.weight,
+        AFTER,
+        generator(space.seed, "ceiling"),
+        clusters=space.seating.hall_of(),
+    )
+
+
+def _rule_ceiling(space: Workspace, rule: Rule) -> Ceiling:
+    """The same by a rule, which sees the held-out pairs alone."""
+    first, voted = len(space.plan.train_pairs), space.electorate(AFTER)
+    held = replace(voted, shares=voted.shares[:, first:], pairs=voted.pairs[first:])
+    rng = generator(space.seed, "ceiling", "rule")
+    return rule_ceiling(rule, held, space.seating.hall_of(), rng)
