@@ -10,9 +10,11 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from evaluation.asking import Subject, ask
 from evaluation.battery import BatteryResult, Finding, Measure
 from evaluation.comparison import Interval
-from evaluation.elicitation import Elicitation, ElicitationSettings, elicit
+from evaluation.elicitation import Elicitation, ElicitationSettings, both_orders, elicit
+from evaluation.frames import Frame
 from plenary.chat.base import ChatBackend
 from plenary.errors import DataError
 from plenary.outcomes import Catalogue, configs_folder
@@ -105,6 +107,31 @@ async def ask_pairs(
 ) -> Elicitation:
     """Answers to pairs [P, 2] of `texts` [K] in both orders; low answer mass is excluded, kept."""
     return await elicit(model, texts, pairs, material.asking(*frames), seed=seed)
+
+
+async def ask_worded(
+    model: ChatBackend,
+    texts: Sequence[str],
+    pairs: IntArray,
+    form: Frame,
+    material: Material,
+    seed: int,
+) -> Elicitation:
+    """The same in wording of a battery's own."""
+    how = material.elicitation
+    subject = Subject(model, texts, None, seed)
+    answers = await ask(subject, form, both_orders(pairs), how.samples, how.reason_tokens)
+    return Elicitation(
+        answers.cells,
+        answers.mass < how.min_mass,
+        answers.asked,
+        answers.invalid,
+        answers.undecided,
+        answers.mass,
+        np.zeros(len(answers.mass), dtype=np.int64),
+        (form.id,),
+        (),
+    )
 
 
 class Tally(NamedTuple):
