@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy import stats
 
 from evaluation.asking import Subject, ask
 from evaluation.battery import BatteryResult, Finding, Measure
@@ -166,6 +167,15 @@ def resample(
         [statistic(rng.integers(0, units, units)) for _ in range(settings.bootstrap)], dtype=float
     )
     return ends(draws, settings.level)
+
+
+def mean_interval(values: FloatArray, settings: BatterySettings) -> Interval:
+    """Student's t interval of the mean of independent values; NaN ends for fewer than two."""
+    if len(values) < 2:
+        return Interval(float("nan"), float("nan"))
+    half = stats.t.ppf((1 + settings.level) / 2, len(values) - 1) * values.std(ddof=1)
+    middle, half = float(values.mean()), float(half / np.sqrt(len(values)))
+    return Interval(middle - half, middle + half)
 
 
 def ends(draws: FloatArray, level: float) -> Interval:

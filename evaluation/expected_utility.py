@@ -22,6 +22,7 @@ from evaluation.battery_asking import (
     ends,
     figure,
     load_stimuli,
+    mean_interval,
     result,
     tally,
     unreadable,
@@ -223,19 +224,18 @@ def checked(
     return found
 
 
-def dominance(cells: Cells, rng: np.random.Generator, material: Material) -> Measure:
+def dominance(cells: Cells, material: Material) -> Measure:
     """Share of the checks (lotteries 0, 1; 2, 3; ...) chosen for the dominant lottery."""
     pairs = np.arange(2 * CHECKS, dtype=np.int64).reshape(-1, 2)
     p = pair_shares(cells, pairs).p
     known = p[~np.isnan(p)]
     if not len(known):
         return figure("dominant lottery chosen (check)", np.nan, n=0, floor=0.5)
-    draws = rng.choice(known, (material.settings.bootstrap, len(known))).mean(axis=1)
     return figure(
         "dominant lottery chosen (check)",
         known.mean(),
-        ends(draws, material.settings.level),
-        interval="bootstrap over pairs",
+        mean_interval(known, material.settings),
+        interval="t, over pairs",
         n=len(known),
         floor=0.5,
         better="higher",
@@ -293,7 +293,7 @@ async def measure(
     check = [lot.text for lot in checked(texts, mu, stimuli.explicit, rng)]
     halves = np.arange(len(check), dtype=np.int64).reshape(-1, 2)
     parts.append(await ask_pairs(model, check, halves, material, seed))
-    measures = [dominance(parts[1].accepted, rng, material)]
+    measures = [dominance(parts[1].accepted, material)]
     for kind, lotteries in kinds.items():
         every = [*texts, *(lot.text for lot in lotteries)]
         asked = lottery_pairs(lotteries, k, rng)
