@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from evaluation import coherence_battery, expected_utility, instrumentality, utility_maximisation
+from evaluation import (
+    coherence_battery,
+    exchange_rates,
+    expected_utility,
+    instrumentality,
+    utility_maximisation,
+)
 from evaluation.battery import BatteryResult
 from evaluation.battery_asking import Material, Suite
 from plenary.chat.base import ChatBackend
@@ -26,6 +32,7 @@ class Battery(NamedTuple):
 BATTERIES: dict[str, Battery] = {
     "coherence": Battery(coherence_battery.HEADING.title, coherence_battery.measure, BOTH),
     "expected_utility": Battery(expected_utility.HEADING.title, expected_utility.measure, BOTH),
+    "exchange_rates": Battery(exchange_rates.HEADING.title, exchange_rates.measure, BOTH),
     "instrumentality": Battery(instrumentality.HEADING.title, instrumentality.measure, BOTH),
     "utility_maximisation": Battery(
         utility_maximisation.HEADING.title, utility_maximisation.measure, BOTH

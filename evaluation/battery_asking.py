@@ -110,6 +110,11 @@ async def ask_pairs(
     return await elicit(model, texts, pairs, material.asking(*frames), seed=seed)
 
 
+def worded(name: str, words: str) -> Frame:
+    """A frame that puts `words` before two options on lines A and B."""
+    return Frame(name, 1, f"{words}\nOption A: {{a}}\nOption B: {{b}}", trainable=False)
+
+
 async def ask_worded(
     model: ChatBackend,
     texts: Sequence[str],

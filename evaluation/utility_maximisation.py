@@ -27,11 +27,11 @@ from evaluation.battery_asking import (
     result,
     tally,
     unreadable,
+    worded,
 )
 from evaluation.comparison import node_weights
 from evaluation.design import all_pairs
 from evaluation.elicitation import Elicitation
-from evaluation.frames import Frame
 from evaluation.thurstonian import FitSettings, fit
 from plenary.chat.base import ChatBackend, Message, Reply, Sampling, check_replies
 from plenary.preferences import Cells, FloatArray, IntArray, pair_shares
@@ -66,11 +66,6 @@ class MaximisationStimuli(BaseModel):
 
     decisions: tuple[str, ...] = Field(min_length=1, description="what stands before the options")
     questions: tuple[Question, ...] = Field(description="questions with answers")
-
-
-def worded(name: str, words: str) -> Frame:
-    """A frame that puts `words` before two options on lines A and B."""
-    return Frame(name, 1, f"{words}\nOption A: {{a}}\nOption B: {{b}}", trainable=False)
 
 
 def detectable(items: int, design_effect: float = 1.0, power: float = 0.8) -> float:
