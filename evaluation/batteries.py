@@ -10,6 +10,7 @@ from evaluation import (
     exchange_rates,
     expected_utility,
     instrumentality,
+    temporal_discounting,
     utility_maximisation,
 )
 from evaluation.battery import BatteryResult
@@ -34,6 +35,9 @@ BATTERIES: dict[str, Battery] = {
     "expected_utility": Battery(expected_utility.HEADING.title, expected_utility.measure, BOTH),
     "exchange_rates": Battery(exchange_rates.HEADING.title, exchange_rates.measure, BOTH),
     "instrumentality": Battery(instrumentality.HEADING.title, instrumentality.measure, BOTH),
+    "temporal_discounting": Battery(
+        temporal_discounting.HEADING.title, temporal_discounting.measure, BOTH
+    ),
     "utility_maximisation": Battery(
         utility_maximisation.HEADING.title, utility_maximisation.measure, BOTH
     ),
