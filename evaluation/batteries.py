@@ -9,6 +9,7 @@ from evaluation import (
     coherence_battery,
     exchange_rates,
     expected_utility,
+    framing_battery,
     instrumentality,
     temporal_discounting,
     utility_maximisation,
@@ -34,6 +35,7 @@ BATTERIES: dict[str, Battery] = {
     "coherence": Battery(coherence_battery.HEADING.title, coherence_battery.measure, BOTH),
     "expected_utility": Battery(expected_utility.HEADING.title, expected_utility.measure, BOTH),
     "exchange_rates": Battery(exchange_rates.HEADING.title, exchange_rates.measure, BOTH),
+    "framing": Battery(framing_battery.HEADING.title, framing_battery.measure, BOTH),
     "instrumentality": Battery(instrumentality.HEADING.title, instrumentality.measure, BOTH),
     "temporal_discounting": Battery(
         temporal_discounting.HEADING.title, temporal_discounting.measure, BOTH
