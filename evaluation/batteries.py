@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from evaluation import (
+    behaviour_link,
     coherence_battery,
     exchange_rates,
     expected_utility,
@@ -32,6 +33,7 @@ class Battery(NamedTuple):
 
 
 BATTERIES: dict[str, Battery] = {
+    "behaviour_link": Battery(behaviour_link.HEADING.title, behaviour_link.measure, BOTH),
     "coherence": Battery(coherence_battery.HEADING.title, coherence_battery.measure, BOTH),
     "expected_utility": Battery(expected_utility.HEADING.title, expected_utility.measure, BOTH),
     "exchange_rates": Battery(exchange_rates.HEADING.title, exchange_rates.measure, BOTH),
