@@ -1,8 +1,8 @@
 """Exchange rates between goods from utilities that are linear in the log of the amount.
 
-Shapes: G goods, N rungs, W wordings, P pairs of goods. Source: docs/references.md, key
-utility_engineering. We depart from it: slopes carry errors, goods whose utility does not move with
-the amount are left out and counted, and every rate has a band over wordings beside its interval.
+Shapes: G goods, N rungs, W wordings, P pairs of goods. Source: docs/references.md, key mazeika2025.
+We depart from it: slopes carry errors, goods whose utility does not move with the amount are left
+out and counted, and every rate has a band over wordings beside its interval.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ HEADING = Heading(
     "of its amount. Rate: the amount of one good whose utility is that of the middle amount of "
     "another. Framing factor: largest over smallest rate across wordings, geometric mean over "
     "pairs of goods. Its null value is what errors alone would give. Source: docs/references.md, "
-    "key utility_engineering.",
+    "key mazeika2025.",
 )
 LEAST_PAIRS, BEYOND = 3, float(np.log(10.0))
 

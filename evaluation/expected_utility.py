@@ -1,6 +1,6 @@
 """Expected utility: is the utility of a lottery the mean of its outcomes' utilities?
 
-Shapes: K outcomes, L lotteries. Source: docs/references.md, key utility_engineering. We depart
+Shapes: K outcomes, L lotteries. Source: docs/references.md, key mazeika2025. We depart
 from it: nothing is z-scored, so that slope and risk attitude stay visible; implicit lotteries use
 devices whose chances follow from symmetry.
 """
@@ -42,7 +42,7 @@ HEADING = Heading(
     "they count in full, 0 if the outcomes count alike whatever their chance. Risk attitude: "
     "utility a unit of spread, below 0 averse. Check: of two lotteries on the same two outcomes, "
     "the one that makes the preferred outcome likelier is chosen. Source: docs/references.md, key "
-    "utility_engineering.",
+    "mazeika2025.",
 )
 AGAINST, CHECKS = 10, 40
 

@@ -40,7 +40,7 @@ HEADING = Heading(
     "offered. MP: clear when forced, no preference when offered. W: Kendall's concordance of the "
     "wordings' utilities. Definitions: docs/references.md, key evaluation.",
 )
-PAIRS = {"core": 100, "full": 200}
+PAIRS, TRIAL = {"core": 100, "full": 200}, 4
 STABLE_ICC, STABLE_FLIPS, STABLE_W = 0.5, 0.1, 0.7
 
 
@@ -195,6 +195,21 @@ def findings(measures: Sequence[Measure], frames: int, asked: int) -> list[Findi
     return found
 
 
+async def _ask(
+    model: ChatBackend,
+    texts: Sequence[str],
+    pairs: IntArray,
+    form: Frame,
+    material: Material,
+    seed: int,
+) -> Elicitation:
+    """All pairs, or the first few where those show that the wording is not answered."""
+    trial = await ask_pairs(model, texts, pairs[:TRIAL], material, seed, form.id)
+    if tally([trial]).usable < 0.5:
+        return trial
+    return await ask_pairs(model, texts, pairs, material, seed, form.id)
+
+
 async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryResult:
     """Ask the same pairs in every wording."""
     outcomes = material.outcomes(seed, "framing")
@@ -204,8 +219,7 @@ async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryR
     pairs = balanced_pairs(k, max(wanted, k), rng)
     forms = asked_frames(full=material.full)
     asked = [
-        (form, await ask_pairs(model, outcomes.texts, pairs, material, seed, form.id))
-        for form in forms
+        (form, await _ask(model, outcomes.texts, pairs, form, material, seed)) for form in forms
     ]
     answered = tally([part for _, part in asked])
     of = framed(asked, pairs)

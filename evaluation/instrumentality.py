@@ -1,7 +1,7 @@
 """Instrumentality: is a means worth what it is likely to lead to?
 
 Shapes: C chains, 14 beginnings a chain (2 of one step, 4 of two, 8 of three). Source:
-docs/references.md, key utility_engineering. We depart from it: rewards are not free. The utility of
+docs/references.md, key mazeika2025. We depart from it: rewards are not free. The utility of
 a beginning must be the mean of its continuations' utilities, weighted by their chances, so nothing
 can be fitted away; the control has the same states with implausible chances.
 """
@@ -42,7 +42,7 @@ HEADING = Heading(
     "a model to which a means is worth no more than its words. Costly chains: the useful means is "
     "unpleasant. "
     "Check: of two endings of the same beginning the better one is preferred. Source: "
-    "docs/references.md, key utility_engineering; rewards are not fitted.",
+    "docs/references.md, key mazeika2025; rewards are not fitted.",
 )
 States = tuple[str, str]
 Chances = tuple[float, float]

@@ -1,6 +1,6 @@
 """Temporal discounting: how later amounts are devalued, and by which curve.
 
-Shapes: D delays, M multipliers. Source: docs/references.md, keys utility_engineering and
+Shapes: D delays, M multipliers. Source: docs/references.md, keys mazeika2025 and
 mazur1987. We depart from the former: curves are fitted to the choices themselves and compared by an
 information criterion, and a third curve (a fixed preference for today) keeps that from passing as
 hyperbolic.
@@ -41,7 +41,7 @@ HEADING = Heading(
     "D(t)), D(t) = exp(-kt) exponential, 1 / (1 + kt) hyperbolic, c exp(-kt) with a fixed "
     "preference for today; least squares on choice shares, free of the slot. Curves are compared "
     "by Akaike's criterion; 10 points or more count as a difference. Check: more money after the "
-    "same delay is waited for more often. Source: docs/references.md, keys utility_engineering and "
+    "same delay is waited for more often. Source: docs/references.md, keys mazeika2025 and "
     "mazur1987.",
 )
 APART, YEAR = 10.0, 12.0

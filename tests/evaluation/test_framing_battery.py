@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from support.choosers import NullChooser
 from evaluation.battery import BatteryResult, Measure
 from evaluation.battery_asking import BatterySettings, Material
 from evaluation.framing_battery import asked_frames, measure
-from plenary.chat.base import Choice, Conversation, no_choice
+from plenary.chat.base import ChatBackend, Choice, Conversation, no_choice
 from plenary.chat.planted import PlantedBackend, PlantedWorld
 from plenary.outcomes import Catalogue, Outcome
 from plenary.seeding import generator
@@ -31,7 +32,14 @@ class AnyWords(NullChooser):
     def lead(self, conversation: Conversation) -> float:
         return float(generator(1, "air", *(m.content for m in conversation)).normal())
 
-    async def choose(self, conversations, labels, *, samples=1, seed=0):
+    async def choose(
+        self,
+        conversations: Sequence[Conversation],
+        labels: tuple[str, ...],
+        *,
+        samples: int = 1,
+        seed: int = 0,
+    ) -> list[Choice]:
         ps = [float(ndtr(self.lead(conversation))) for conversation in conversations]
         rest = (0.0,) * (len(labels) - 2)
         return [Choice((p, 1 - p, *rest), 1.0, 1, 1) for p in ps]
@@ -40,13 +48,20 @@ class AnyWords(NullChooser):
 class OnlyLetters(PlantedBackend):
     """Answers with A or B or not at all."""
 
-    async def choose(self, conversations, labels, *, samples=1, seed=0):
+    async def choose(
+        self,
+        conversations: Sequence[Conversation],
+        labels: tuple[str, ...],
+        *,
+        samples: int = 1,
+        seed: int = 0,
+    ) -> list[Choice]:
         if labels[0] != "A":
             return [no_choice(1, "unreadable") for _ in conversations]
         return await super().choose(conversations, labels, samples=samples, seed=seed)
 
 
-def asked(model) -> tuple[BatteryResult, dict[str, Measure]]:
+def asked(model: ChatBackend) -> tuple[BatteryResult, dict[str, Measure]]:
     found = asyncio.run(measure(model, MATERIAL, 1))
     return found, {m.name.partition(",")[0]: m for m in found.measures}
 
