@@ -31,7 +31,7 @@ from evaluation.comparison import node_weights
 from evaluation.thurstonian import FitSettings, fit
 from evaluation.utility_maximisation import split_pairs
 from plenary.chat.base import ChatBackend
-from plenary.preferences import Cells, FloatArray, IntArray, pair_shares
+from plenary.preferences import BoolArray, Cells, FloatArray, IntArray, pair_shares
 from plenary.seeding import generator
 
 HEADING = Heading(
@@ -69,7 +69,7 @@ class Linked(NamedTuple):
     lead: FloatArray
     p: FloatArray
 
-    def only(self, kept: IntArray | FloatArray) -> Linked:
+    def only(self, kept: IntArray | BoolArray) -> Linked:
         """Some of the pairs."""
         return Linked(self.pairs[kept], self.lead[kept], self.p[kept])
 

@@ -108,7 +108,7 @@ class Curve(NamedTuple):
 
     def moves(self, level: float) -> bool:
         """Whether the slope's t interval excludes 0."""
-        return abs(self.slope) > stats.t.ppf((1 + level) / 2, self.df) * self.slope_error
+        return bool(abs(self.slope) > stats.t.ppf((1 + level) / 2, self.df) * self.slope_error)
 
 
 def curve(mu: FloatArray, logs: FloatArray) -> Curve:

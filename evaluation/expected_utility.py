@@ -40,11 +40,11 @@ HEADING = Heading(
     "slope: utility of a lottery on the mean of its outcomes' utilities, weighted by chance. "
     "Order: share of pairs of lotteries in the same order both ways. Weight of the chances: 1 if "
     "they count in full, 0 if the outcomes count alike whatever their chance. Risk attitude: "
-    "utility a unit of spread, below 0 averse. Check: of two lotteries on the same two outcomes, "
-    "the one that makes the preferred outcome likelier is chosen. Source: docs/references.md, key "
-    "mazeika2025.",
+    "utility a unit of spread, below 0 averse, within .05 neutral. Check: of two lotteries on the "
+    "same two outcomes, the one that makes the preferred outcome likelier is chosen. Source: "
+    "docs/references.md, key mazeika2025.",
 )
-AGAINST, CHECKS = 10, 40
+AGAINST, CHECKS, NEUTRAL = 10, 40, 0.05
 
 
 class Explicit(BaseModel):
@@ -136,26 +136,38 @@ def lottery_pairs(
 
 
 class Expectation(NamedTuple):
-    """Each [L], in units of the outcomes' sd; plain: the mean with the chances ignored."""
+    """Lotteries and their outcomes, in units of the outcomes' sd.
+
+    utility [L]: of the lotteries. chances [L, K], summing to 1 a row. mu, sd [K]: utilities of the
+    outcomes and their standard errors.
+    """
 
     utility: FloatArray
-    expected: FloatArray
-    plain: FloatArray
-    spread: FloatArray
+    chances: FloatArray
+    mu: FloatArray
+    sd: FloatArray
 
-    def take(self, chosen: IntArray) -> Expectation:
-        """Some of the lotteries."""
-        return Expectation(*(column[chosen] for column in self))
+    @property
+    def expected(self) -> FloatArray:
+        """Expected utility [L]."""
+        return self.chances @ self.mu
 
+    @property
+    def plain(self) -> FloatArray:
+        """Mean utility of the outcomes [L], whatever their chances."""
+        even = (self.chances > 0).astype(float)
+        return (even @ self.mu) / even.sum(axis=1)
 
-def expectation(
-    lotteries: Sequence[Lottery], of_outcomes: FloatArray, own: FloatArray
-) -> Expectation:
-    """Expected utility, its rival without chances, and the spread of every lottery."""
-    expected = np.array([lot.chances @ of_outcomes[lot.members] for lot in lotteries])
-    squared = np.array([lot.chances @ of_outcomes[lot.members] ** 2 for lot in lotteries])
-    plain = np.array([of_outcomes[lot.members].mean() for lot in lotteries])
-    return Expectation(own, expected, plain, np.sqrt((squared - expected**2).clip(0)))
+    @property
+    def spread(self) -> FloatArray:
+        """Standard deviation of the outcome's utility under the chances [L]."""
+        return np.sqrt((self.chances @ self.mu**2 - self.expected**2).clip(0))
+
+    def redrawn(self, rng: np.random.Generator) -> Expectation:
+        """Lotteries drawn with replacement, and outcomes moved by their errors."""
+        chosen = rng.integers(0, len(self.utility), len(self.utility))
+        mu = self.mu + self.sd * rng.standard_normal(len(self.mu))
+        return Expectation(self.utility[chosen], self.chances[chosen], mu, self.sd)
 
 
 class Line(NamedTuple):
@@ -168,41 +180,49 @@ class Line(NamedTuple):
     risk: float
 
 
+def _slopes(y: FloatArray, *columns: FloatArray) -> FloatArray:
+    """Least-squares slopes of y [L] on columns [L], with a free intercept."""
+    x = np.stack([np.ones(len(y)), *columns], axis=1)
+    return np.linalg.lstsq(x, y, rcond=None)[0][1:]
+
+
 def line(of: Expectation) -> Line:
     """The five figures; NaN where nothing varies."""
-    varies = min(np.ptp(of.utility), np.ptp(of.expected)) > 1e-9
-    if not varies:
+    utility, expected, plain = of.utility, of.expected, of.plain
+    if min(np.ptp(utility), np.ptp(expected)) < 1e-9:
         return Line(*[float("nan")] * 5)
-    one = np.ones(len(of.utility))
-    slope = np.linalg.lstsq(np.stack([one, of.expected], 1), of.utility, rcond=None)[0][1]
-    risk = np.linalg.lstsq(np.stack([one, of.expected, of.spread], 1), of.utility, rcond=None)[0][2]
-    parts = np.stack([one, of.expected - of.plain, of.plain], 1)
-    tilt = np.linalg.lstsq(parts, of.utility, rcond=None)[0]
-    weight = tilt[1] / tilt[2] if abs(tilt[2]) > 1e-9 else np.nan
-    i, j = np.triu_indices(len(of.utility), 1)
-    gaps = np.sign(of.expected[i] - of.expected[j]), np.sign(of.utility[i] - of.utility[j])
+    slope = _slopes(utility, expected)[0]
+    risk = _slopes(utility, expected, of.spread)[1]
+    tilt = _slopes(utility, expected - plain, plain)
+    weight = tilt[0] / tilt[1] if abs(tilt[1]) > 1e-9 else np.nan
+    i, j = np.triu_indices(len(utility), 1)
+    gaps = np.sign(expected[i] - expected[j]), np.sign(utility[i] - utility[j])
     known = gaps[0] != 0
     order = float(((gaps[0] * gaps[1])[known] + 1).mean() / 2) if known.any() else float("nan")
-    r = float(np.corrcoef(of.expected, of.utility)[0, 1])
+    r = float(np.corrcoef(expected, utility)[0, 1])
     return Line(r, float(slope), order, float(weight), float(risk))
 
 
 def figures(
     of: Expectation, kind: str, rng: np.random.Generator, material: Material
 ) -> list[Measure]:
-    """The measures of one kind of lottery, with percentile intervals over lotteries."""
+    """The measures of one kind, with intervals over lotteries and the errors of outcomes."""
     count, settings = len(of.utility), material.settings
     value = line(of)
-    draws = np.array(
-        [line(of.take(rng.integers(0, count, count))) for _ in range(settings.bootstrap)]
-    )
+    draws = np.array([line(of.redrawn(rng)) for _ in range(settings.bootstrap)])
     between = [ends(column, settings.level) for column in draws.T]
     names = ("r", "slope", "order agreement", "weight of the chances", "risk attitude")
     floors = (0.0, 0.0, 0.5, 0.0, None)
     better = ("higher", "neither", "higher", "neither", "neither")
     return [
         figure(
-            f"{kind}: {name}", v, b, interval="bootstrap over lotteries", n=count, floor=f, better=w
+            f"{kind}: {name}",
+            v,
+            b,
+            interval="bootstrap over lotteries, errors of outcomes",
+            n=count,
+            floor=f,
+            better=w,
         )
         for name, v, b, f, w in zip(names, value, between, floors, better, strict=True)
     ]
@@ -260,8 +280,8 @@ def findings(measures: Sequence[Measure], kinds: Sequence[str]) -> list[Finding]
                 else f"Utilities of {kind} lotteries were not shown to follow expected utility.",
             )
         )
-        averse = risk.high is not None and risk.high < 0
-        seeking = risk.low is not None and risk.low > 0
+        averse = risk.high is not None and risk.high < -NEUTRAL
+        seeking = risk.low is not None and risk.low > NEUTRAL
         found.append(
             gated(
                 averse or seeking,
@@ -309,7 +329,14 @@ async def measure(
 def fitted(outcomes: Cells, lotteries: Cells, asked: Sequence[Lottery], count: int) -> Expectation:
     """Utilities of `count` outcomes and, numbered after them, of the lotteries, in one fit."""
     cells = Cells.join([outcomes, lotteries])
-    mu = fit(cells, count + len(asked), FitSettings(disconnected="flag")).mu
-    own = mu[:count]
-    scale = own.std() or 1.0
-    return expectation(asked, (own - own.mean()) / scale, (mu[count:] - own.mean()) / scale)
+    found = fit(cells, count + len(asked), FitSettings(disconnected="flag"))
+    own, chances = found.mu[:count], np.zeros((len(asked), count))
+    for row, lottery in zip(chances, asked, strict=True):
+        row[lottery.members] = lottery.chances
+    scale, middle = own.std() or 1.0, own.mean()
+    return Expectation(
+        (found.mu[count:] - middle) / scale,
+        chances,
+        (own - middle) / scale,
+        found.sd[:count] / scale,
+    )

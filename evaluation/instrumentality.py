@@ -46,8 +46,11 @@ HEADING = Heading(
 )
 States = tuple[str, str]
 Chances = tuple[float, float]
-STEPS = tuple((*head,) for size in (1, 2, 3) for head in product((0, 1), repeat=size))
-PLACE = {steps: k for k, steps in enumerate(STEPS)}
+Steps = tuple[int, ...]
+STEPS: tuple[Steps, ...] = tuple(
+    steps for size in (1, 2, 3) for steps in product((0, 1), repeat=size)
+)
+PLACE: dict[Steps, int] = {steps: k for k, steps in enumerate(STEPS)}
 WITHIN, ACROSS = 45, 2
 
 

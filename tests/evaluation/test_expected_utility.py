@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.special import ndtr
 from support.choosers import Chooser, NullChooser
 
 from evaluation.battery import BatteryResult
@@ -109,9 +111,11 @@ def null_findings(replicates: int) -> np.ndarray:
         rng = generator(replicate, "test", "lotteries")
         k = 20
         mu = rng.normal(0, 1, k)
-        draw = (draw_explicit, draw_implicit)[replicate % 2]
-        words = (STIMULI.explicit, STIMULI.implicit)[replicate % 2]
-        lotteries = draw([f"T{i}" for i in range(k)], 36, words, rng)
+        texts = [f"T{i}" for i in range(k)]
+        if replicate % 2:
+            lotteries = draw_implicit(texts, 36, STIMULI.implicit, rng)
+        else:
+            lotteries = draw_explicit(texts, 36, STIMULI.explicit, rng)
         pairs = np.array([(i, j) for i in range(k) for j in range(i) if rng.random() < 0.7])
         base = both_orders(pairs)
         p = 1 / (1 + np.exp(-2 * (mu[base[:, 0]] - mu[base[:, 1]])))
@@ -128,3 +132,26 @@ def test_false_findings_stay_within_the_nominal_rate() -> None:
     rates = null_findings(120).mean(axis=0)
     assert rates[0] <= 0.05
     assert rates[1] <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 120)
+
+
+def _sampled(pairs: IntArray, mu: FloatArray, rng: np.random.Generator) -> Cells:
+    """Ten answers in each order of a chooser with utilities mu."""
+    shown = both_orders(pairs)
+    p = ndtr((mu[shown[:, 0]] - mu[shown[:, 1]]) / (0.5 * np.sqrt(2)))
+    zero = np.zeros(len(shown))
+    return Cells(*shown.T, rng.binomial(10, p).astype(float), zero + 10, zero, zero + np.nan)
+
+
+@pytest.mark.slow
+def test_a_neutral_chooser_is_rarely_said_to_have_an_attitude_to_risk() -> None:
+    shown, runs, k = 0, 40, 20
+    for run in range(runs):
+        rng = generator(run, "test", "risk")
+        mu = rng.normal(0, 1, k)
+        lotteries = draw_explicit([f"T{i}" for i in range(k)], 36, STIMULI.explicit, rng)
+        pairs = np.array([(i, j) for i in range(k) for j in range(i)])
+        every = np.concatenate([mu, [lot.chances @ mu[lot.members] for lot in lotteries]])
+        base, asked = (_sampled(p, every, rng) for p in (pairs, lottery_pairs(lotteries, k, rng)))
+        measures = figures(fitted(base, asked, lotteries, k), "explicit", rng, MATERIAL)
+        shown += findings(measures, ["explicit"])[1].shown
+    assert shown <= stats.binom.ppf(0.999, runs, 0.05)
