@@ -183,7 +183,7 @@ class Line(NamedTuple):
 def _slopes(y: FloatArray, *columns: FloatArray) -> FloatArray:
     """Least-squares slopes of y [L] on columns [L], with a free intercept."""
     x = np.stack([np.ones(len(y)), *columns], axis=1)
-    return np.linalg.lstsq(x, y, rcond=None)[0][1:]
+    return np.asarray(np.linalg.lstsq(x, y, rcond=None)[0][1:], dtype=np.float64)
 
 
 def line(of: Expectation) -> Line:

@@ -1,9 +1,9 @@
 """Temporal discounting: how later amounts are devalued, and by which curve.
 
-Shapes: D delays, M multipliers. Source: docs/references.md, keys mazeika2025, mazur1987, laibson1997
-and akaike1974. We depart from the first: curves are fitted to the choices themselves and compared
-by an information criterion, and a third curve (a fixed preference for today) keeps that from
-passing as hyperbolic.
+Shapes: D delays, M multipliers. Source: docs/references.md, keys mazeika2025, mazur1987,
+laibson1997 and akaike1974. We depart from the first: curves are fitted to the choices themselves
+and compared by an information criterion, and a third curve (a fixed preference for today) keeps
+that from passing as hyperbolic.
 """
 
 from __future__ import annotations
