@@ -82,8 +82,8 @@ class Components(NamedTuple):
 
     @property
     def shares(self) -> Components:
-        """The same as shares of the total; the outcome's share is the headline."""
-        return Components(*(part / self.total for part in self))
+        """The same as shares of the total (NaN if 0); the outcome's share is the headline."""
+        return Components(*(part / self.total if self.total > 0 else np.nan for part in self))
 
     @property
     def icc(self) -> float:

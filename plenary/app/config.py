@@ -17,6 +17,7 @@ from alignment.settings import AlignmentSettings
 from assembly.dataset_card import UNSTATED
 from assembly.settings import AssemblySettings, RuleName
 from census_data.population import PopulationSettings
+from evaluation.battery_asking import BatterySettings
 from evaluation.comparison import ComparisonSettings
 from evaluation.design import DesignSettings
 from evaluation.elicitation import ElicitationSettings
@@ -159,6 +160,7 @@ class PipelineConfig(BaseModel):
     fit: FitSettings = FitSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     hiring: HiringSettings = HiringSettings()
+    battery: BatterySettings = BatterySettings()
     chat: ChatSettings = ChatSettings()
     budget: BudgetSettings = BudgetSettings()
 

@@ -1,0 +1,77 @@
+"""Every battery by name, and asking a model several of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from evaluation import (
+    behaviour_link,
+    coherence_battery,
+    exchange_rates,
+    expected_utility,
+    framing_battery,
+    instrumentality,
+    temporal_discounting,
+    utility_maximisation,
+)
+from evaluation.battery import BatteryResult
+from evaluation.battery_asking import Material, Suite
+from plenary.chat.base import ChatBackend
+from plenary.errors import ConfigError
+from plenary.seeding import derived_seed
+
+BOTH: tuple[Suite, ...] = ("core", "full")
+
+
+class Battery(NamedTuple):
+    """One battery: title, the function that asks it with (model, material, seed), its suites."""
+
+    title: str
+    measure: Callable[[ChatBackend, Material, int], Awaitable[BatteryResult]]
+    suites: tuple[Suite, ...]
+
+
+BATTERIES: dict[str, Battery] = {
+    "behaviour_link": Battery(behaviour_link.HEADING.title, behaviour_link.measure, BOTH),
+    "coherence": Battery(coherence_battery.HEADING.title, coherence_battery.measure, BOTH),
+    "expected_utility": Battery(expected_utility.HEADING.title, expected_utility.measure, BOTH),
+    "exchange_rates": Battery(exchange_rates.HEADING.title, exchange_rates.measure, BOTH),
+    "framing": Battery(framing_battery.HEADING.title, framing_battery.measure, BOTH),
+    "instrumentality": Battery(instrumentality.HEADING.title, instrumentality.measure, BOTH),
+    "temporal_discounting": Battery(
+        temporal_discounting.HEADING.title, temporal_discounting.measure, BOTH
+    ),
+    "utility_maximisation": Battery(
+        utility_maximisation.HEADING.title, utility_maximisation.measure, BOTH
+    ),
+}
+
+
+def batteries_of(suite: Suite) -> tuple[str, ...]:
+    """Names of the batteries of a suite."""
+    return tuple(name for name, battery in BATTERIES.items() if suite in battery.suites)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """ConfigError for a battery that does not exist."""
+    for name in names:
+        if name not in BATTERIES:
+            raise ConfigError(f"unknown battery {name!r}; use one of {', '.join(BATTERIES)}")
+
+
+async def evaluate_model(
+    model: ChatBackend,
+    names: Sequence[str],
+    material: Material,
+    seed: int,
+    on_result: Callable[[BatteryResult], None] = lambda result: None,
+) -> list[BatteryResult]:
+    """Ask the named batteries one after the other; each draws from a seed of its own."""
+    check_names(names)
+    results = []
+    for name in names:
+        own = derived_seed(seed, "battery", name)
+        results.append(await BATTERIES[name].measure(model, material, own))
+        on_result(results[-1])
+    return results

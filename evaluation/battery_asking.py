@@ -1,0 +1,247 @@
+"""What batteries share: their settings and material, asking without a gate, intervals, results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeVar
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy import stats
+
+from evaluation.asking import Subject, ask
+from evaluation.battery import BatteryResult, Finding, Measure
+from evaluation.comparison import Interval
+from evaluation.elicitation import Elicitation, ElicitationSettings, both_orders, elicit
+from evaluation.frames import Frame
+from plenary.chat.base import ChatBackend
+from plenary.errors import DataError
+from plenary.outcomes import Catalogue, configs_folder
+from plenary.preferences import FloatArray, IntArray
+from plenary.seeding import generator
+
+Suite = Literal["core", "full"]
+UNREADABLE = "Uninformative: the model did not show that it reads these questions."
+Stimuli = TypeVar("Stimuli", bound=BaseModel)
+
+
+class BatterySettings(BaseModel):
+    """How the batteries of the paper are asked and judged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    outcomes: int = Field(
+        default=40, ge=8, description="outcomes of the catalogue in a core battery; full: 2.5 times"
+    )
+    bootstrap: int = Field(default=1000, ge=100, description="replicates behind an interval")
+    level: float = Field(default=0.95, gt=0, lt=1, description="coverage of every interval")
+    allow_group_worth_comparisons: bool = Field(
+        default=False,
+        description="ask for exchange rates between groups of people; only how much they depend on "
+        "the wording is then reported, never a rank",
+    )
+
+
+class Material(NamedTuple):
+    """What a battery may ask about, and how.
+
+    catalogue: outcomes that the model can read. elicitation: frames, samples and the least answer
+    mass; batteries ask in both orders and never stop on a low mass, they report it.
+    """
+
+    catalogue: Catalogue
+    suite: Suite = "core"
+    elicitation: ElicitationSettings = ElicitationSettings()
+    settings: BatterySettings = BatterySettings()
+
+    @property
+    def full(self) -> bool:
+        """Whether the long form is asked."""
+        return self.suite == "full"
+
+    def outcomes(self, seed: int, *labels: str, least: float = 1.0) -> Catalogue:
+        """A random choice of the catalogue's outcomes, of the size of the suite times `least`."""
+        wanted = round(self.settings.outcomes * (2.5 if self.full else 1.0) * least)
+        rng = generator(seed, "battery", "outcomes", *labels)
+        chosen = rng.permutation(len(self.catalogue))[:wanted]
+        return self.catalogue.select(np.sort(chosen).tolist())
+
+    def asking(self, *frames: str) -> ElicitationSettings:
+        """Both orders, no gate on whole frames; in these frames, or the first of the settings."""
+        return self.elicitation.model_copy(
+            update={
+                "orders": "both",
+                "max_unusable": 1.0,
+                "frames": frames or self.elicitation.frames[:1],
+            }
+        )
+
+
+def load_stimuli(kind: type[Stimuli], name: str) -> Stimuli:
+    """The data of a battery, configs/batteries/`name`.yaml; DataError where it does not fit."""
+    return read_stimuli(kind, configs_folder() / "batteries" / f"{name}.yaml")
+
+
+def read_stimuli(kind: type[Stimuli], path: Path) -> Stimuli:
+    """The data of a battery in a file of one's own."""
+    try:
+        return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"cannot read {str(path)!r}: {error}; mend or reinstall it") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise DataError(
+            f"{str(path)!r} has {first.get('input')!r} at {place!r}: {first['msg']}; mend the file"
+        ) from error
+
+
+async def ask_pairs(
+    model: ChatBackend,
+    texts: Sequence[str],
+    pairs: IntArray,
+    material: Material,
+    seed: int,
+    *frames: str,
+) -> Elicitation:
+    """Answers to pairs [P, 2] of `texts` [K] in both orders; low answer mass is excluded, kept."""
+    return await elicit(model, texts, pairs, material.asking(*frames), seed=seed)
+
+
+def worded(name: str, words: str) -> Frame:
+    """A frame that puts `words` before two options on lines A and B."""
+    return Frame(name, 1, f"{words}\nOption A: {{a}}\nOption B: {{b}}", trainable=False)
+
+
+async def ask_worded(
+    model: ChatBackend,
+    texts: Sequence[str],
+    pairs: IntArray,
+    form: Frame,
+    material: Material,
+    seed: int,
+) -> Elicitation:
+    """The same in wording of a battery's own."""
+    how = material.elicitation
+    subject = Subject(model, texts, None, seed)
+    answers = await ask(subject, form, both_orders(pairs), how.samples, how.reason_tokens)
+    return Elicitation(
+        answers.cells,
+        answers.mass < how.min_mass,
+        answers.asked,
+        answers.invalid,
+        answers.undecided,
+        answers.mass,
+        np.zeros(len(answers.mass), dtype=np.int64),
+        (form.id,),
+        (),
+    )
+
+
+class Tally(NamedTuple):
+    """Answers asked for and invalid; share of cells that count; mean answer mass (NaN: counts)."""
+
+    asked: int
+    invalid: int
+    usable: float
+    mass: float
+
+
+def tally(parts: Sequence[Elicitation]) -> Tally:
+    """How a battery's questions were answered."""
+    mass = np.concatenate([part.mass for part in parts])
+    trials = np.concatenate([part.accepted.trials for part in parts])
+    return Tally(
+        sum(part.asked for part in parts),
+        sum(part.invalid for part in parts),
+        float(np.mean(trials > 0)),
+        float(np.nanmean(mass)) if not np.isnan(mass).all() else float("nan"),
+    )
+
+
+def resample(
+    statistic: Callable[[IntArray], float],
+    units: int,
+    rng: np.random.Generator,
+    settings: BatterySettings,
+) -> Interval:
+    """Percentile interval of `statistic`(indices of units drawn with replacement)."""
+    draws = np.array(
+        [statistic(rng.integers(0, units, units)) for _ in range(settings.bootstrap)], dtype=float
+    )
+    return ends(draws, settings.level)
+
+
+def mean_interval(values: FloatArray, settings: BatterySettings) -> Interval:
+    """Student's t interval of the mean of independent values; NaN ends for fewer than two."""
+    if len(values) < 2:
+        return Interval(float("nan"), float("nan"))
+    half = stats.t.ppf((1 + settings.level) / 2, len(values) - 1) * values.std(ddof=1)
+    middle, half = float(values.mean()), float(half / np.sqrt(len(values)))
+    return Interval(middle - half, middle + half)
+
+
+def ends(draws: FloatArray, level: float) -> Interval:
+    """Percentile interval of the finite draws; NaN ends when there are none."""
+    known = draws[np.isfinite(draws)]
+    if not len(known):
+        return Interval(float("nan"), float("nan"))
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))
+
+
+def figure(name: str, value: float, between: Interval | None = None, **more: object) -> Measure:
+    """A measure; numbers that are not finite become None."""
+    low, high = between or (float("nan"), float("nan"))
+    return Measure.model_validate(
+        {"name": name, "value": finite(value), "low": finite(low), "high": finite(high), **more}
+    )
+
+
+def finite(value: float) -> float | None:
+    """The number, or None where there is none."""
+    return float(value) if np.isfinite(value) else None
+
+
+class Heading(NamedTuple):
+    """What stands over a battery: key in BATTERIES, title, definition."""
+
+    battery: str
+    title: str
+    definition: str
+
+
+def result(
+    heading: Heading,
+    model: ChatBackend,
+    answered: Tally,
+    measures: Sequence[Measure],
+    findings: Sequence[Finding],
+) -> BatteryResult:
+    """The result, with the answer mass before the other measures."""
+    mass = figure(
+        "answer mass",
+        answered.mass,
+        n=answered.asked,
+        better="higher",
+        note=f"{answered.usable:.0%} of questions count: their labels hold enough probability",
+    )
+    return BatteryResult(
+        battery=heading.battery,
+        title=heading.title,
+        definition=heading.definition,
+        model=model.name,
+        asked=answered.asked,
+        invalid=answered.invalid,
+        measures=(mass, *measures),
+        findings=tuple(findings),
+    )
+
+
+def unreadable(
+    heading: Heading, model: ChatBackend, answered: Tally, measures: Sequence[Measure] = ()
+) -> BatteryResult:
+    """The result where the check failed: nothing is claimed."""
+    return result(heading, model, answered, measures, [Finding(UNREADABLE, False)])
