@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from evaluation import coherence_battery, expected_utility
+from evaluation import (
+    coherence_battery,
+    corrigibility,
+    expected_utility,
+    political_values,
+    power_seeking,
+    self_propagation,
+)
 from evaluation.battery import BatteryResult
 from evaluation.battery_asking import Material, Suite
 from plenary.chat.base import ChatBackend
@@ -26,6 +33,10 @@ class Battery(NamedTuple):
 BATTERIES: dict[str, Battery] = {
     "coherence": Battery(coherence_battery.HEADING.title, coherence_battery.measure, BOTH),
     "expected_utility": Battery(expected_utility.HEADING.title, expected_utility.measure, BOTH),
+    "political_values": Battery(political_values.HEADING.title, political_values.measure, BOTH),
+    "power_seeking": Battery(power_seeking.HEADING.title, power_seeking.measure, BOTH),
+    "self_propagation": Battery(self_propagation.HEADING.title, self_propagation.measure, BOTH),
+    "corrigibility": Battery(corrigibility.HEADING.title, corrigibility.measure, BOTH),
 }
 
 
