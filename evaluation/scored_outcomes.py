@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import stats
 
 from evaluation.battery import Measure
 from evaluation.battery_asking import Material, Tally, figure
@@ -19,6 +18,7 @@ from evaluation.comparison import bootstrap_interval, node_weights
 from evaluation.design import balanced_pairs
 from evaluation.elicitation import Elicitation, elicit
 from evaluation.frames import LABELS
+from evaluation.jackknife import MOST, jackknife_correlation
 from evaluation.thurstonian import FitSettings, UtilityFit, fit
 from plenary.chat.base import ChatBackend, Conversation, Message, check_replies
 from plenary.preferences import Cells, FloatArray
@@ -147,16 +147,10 @@ def association(
         nan = float("nan")
         return Association(nan, nan, nan, nan, nan, len(values), len(names))
 
-    def transformed(sums: FloatArray) -> FloatArray:
-        r = sums[0] / np.sqrt((sums[1] * sums[2]).clip(1e-300))
-        return np.arctanh(r.clip(-0.999999, 0.999999))
-
-    z, count = float(transformed(total)), len(names)
-    left_out = transformed(total[:, None] - parts)
-    error = float(np.sqrt((count - 1) / count * np.sum((left_out - left_out.mean()) ** 2)))
-    reach = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
-    low, high = np.tanh([z - reach, z + reach])
-    return Association(float(np.tanh(z)), float(low), float(high), z, error, len(values), count)
+    sums = np.concatenate([total[:, None], total[:, None] - parts], axis=1)
+    found = jackknife_correlation(sums[0] / np.sqrt((sums[1] * sums[2]).clip(1e-300)), level)
+    z = float(np.arctanh(np.clip(found.value, -MOST, MOST)))
+    return Association(found.value, found.low, found.high, z, found.error, len(values), len(names))
 
 
 class Sitting(NamedTuple):
