@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -37,6 +38,10 @@ class _Span(NamedTuple):
 
 def _hidden(output: Tensor | tuple[Tensor, ...]) -> Tensor:
     return output[0] if isinstance(output, tuple) else output
+
+
+def _pushed(push: Tensor, hidden: Tensor) -> Tensor:
+    return hidden + push
 
 
 @contextmanager
@@ -104,27 +109,24 @@ class LocalInterior(Interior):
         marked: Sequence[Marked],
         labels: tuple[str, str],
         layer: int,
-        push: FloatArray,
+        pushes: FloatArray,
     ) -> FloatArray:
-        """Log odds [N] of the first label over the second, `push` [D] added at the marked text."""
+        """Log odds [R, N] of the first label over the second, each push [D] added in turn."""
         spans = self._spans(marked)
         answers = self._renderer.answer_prompts([m.conversation for m in marked], labels).answers
-        tokens = np.array([[label[0] for label in a.labels] for a in answers], dtype=np.int64)
-        if any(len(label) > 1 for a in answers for label in a.labels):
+        if any(len(label) > 1 for answer in answers for label in answer.labels):
             raise BackendError(f"labels {labels!r} are several tokens; use single letters")
-        result = np.empty(len(spans))
-        added = torch.tensor(push, dtype=self._model.dtype, device=self._device)
+        tokens = np.array([[label[0] for label in a.labels] for a in answers], dtype=np.int64)
+        result = np.empty((len(pushes), len(spans)))
+        added = torch.tensor(pushes, dtype=self._model.dtype, device=self._device)
         with self._lock, torch.inference_mode():
             for at, ids, mask, inside in self._batches(spans):
-
-                def pushed(hidden: Tensor, inside: Tensor = inside) -> Tensor:
-                    return hidden + inside[..., None].to(hidden.dtype) * added
-
-                with _hook(self._places[layer], pushed):
-                    logits = self._last_logits(ids, mask)
                 wanted = torch.from_numpy(tokens[at]).to(self._device)
-                chosen = logits.gather(1, wanted).double().cpu().numpy()
-                result[at] = chosen[:, 0] - chosen[:, 1]
+                place = inside[..., None].to(added.dtype)
+                for k, push in enumerate(added):
+                    with _hook(self._places[layer], partial(_pushed, place * push)):
+                        chosen = self._last_logits(ids, mask).gather(1, wanted).double()
+                    result[k, at] = (chosen[:, 0] - chosen[:, 1]).cpu().numpy()
         return result
 
     def untrained(self, seed: int) -> Interior:

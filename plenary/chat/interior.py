@@ -45,9 +45,12 @@ class Interior(Protocol):
         marked: Sequence[Marked],
         labels: tuple[str, str],
         layer: int,
-        push: FloatArray,
+        pushes: FloatArray,
     ) -> FloatArray:
-        """Log odds [N] of the first label over the second, `push` [D] added at the marked text."""
+        """Log odds [R, N] of the first label over the second.
+
+        Each row of `pushes` [R, D] in turn is added to `layer` at the tokens of the marked texts.
+        """
         ...
 
     def untrained(self, seed: int) -> Interior:
