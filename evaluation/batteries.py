@@ -11,7 +11,9 @@ from evaluation import (
     expected_utility,
     political_values,
     power_seeking,
+    probes,
     self_propagation,
+    steering_check,
 )
 from evaluation.battery import BatteryResult
 from evaluation.battery_asking import Material, Suite
@@ -20,6 +22,7 @@ from plenary.errors import ConfigError
 from plenary.seeding import derived_seed
 
 BOTH: tuple[Suite, ...] = ("core", "full")
+FULL: tuple[Suite, ...] = ("full",)
 
 
 class Battery(NamedTuple):
@@ -37,6 +40,8 @@ BATTERIES: dict[str, Battery] = {
     "power_seeking": Battery(power_seeking.HEADING.title, power_seeking.measure, BOTH),
     "self_propagation": Battery(self_propagation.HEADING.title, self_propagation.measure, BOTH),
     "corrigibility": Battery(corrigibility.HEADING.title, corrigibility.measure, BOTH),
+    "probes": Battery(probes.HEADING.title, probes.measure, FULL),
+    "steering_check": Battery(steering_check.HEADING.title, steering_check.measure, FULL),
 }
 
 

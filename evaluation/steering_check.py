@@ -30,28 +30,36 @@ HEADING = Heading(
     "it moves choices on those topics most. On pairs of the other topics, in both orders, the "
     "tokens of the option shown first are pushed by -2 to 2 standard deviations of the projection; "
     "the figure is the change of that option's log odds a standard deviation. Twenty random "
-    "directions of the same length are pushed alike: only a slope above all of theirs, whatever "
-    "their sign, is called an effect (at random at most 1 in 21).",
+    "directions of the same length go the same way, choice of layer included: only a slope above "
+    "all of theirs, whatever their sign, is called an effect (at random at most 1 in 21).",
 )
 DOSES = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+Labels = tuple[str, str]
 SPAN = DOSES[-1] - DOSES[0]
 RANDOM, OUTCOMES, HELD_TOPICS = 20, 2.0, 3
 PRACTICE, CORE_PAIRS, FULL_PAIRS = 8, 16, 40
 
 
-class Push(NamedTuple):
-    """A direction [D] whose length is one standard deviation of the projection on it, its layer."""
+class Directions(NamedTuple):
+    """Directions [L, 1 + R, D], the probe's first, and the layers [L] where they are pushed.
 
-    vector: FloatArray
-    layer: int
+    Their length is one standard deviation of the outcomes' projection on the probe.
+    """
+
+    vectors: FloatArray
+    layers: tuple[int, ...]
 
 
 class DoseResponse(NamedTuple):
-    """Change of log odds a standard deviation: along the direction, by pair, and along each random one [R]."""
+    """Change of log odds a standard deviation: along the probe, and along random directions [R].
+
+    leads: mean log odds at each dose along the probe. layer: where the probe was pushed.
+    """
 
     slope: Jackknifed
     random: FloatArray
     leads: FloatArray
+    layer: int
 
     @property
     def shown(self) -> bool:
@@ -64,48 +72,63 @@ def slopes(leads: FloatArray) -> FloatArray:
     return (leads[-1] - leads[0]) / SPAN
 
 
-def probe_push(
-    inside: Interior,
-    valued: Valued,
-    train: IntArray,
-    practice: Sequence[Marked],
-    name: str,
-    labels: tuple[str, str],
-    rng: np.random.Generator,
-) -> Push:
-    """The probe of outcomes `train` read as option A, at the block that acts most on `practice`."""
+def directions(
+    inside: Interior, valued: Valued, train: IntArray, name: str, rng: np.random.Generator
+) -> Directions:
+    """The probe of outcomes `train`, read as option A, at every layer, beside random ones."""
     target, texts = valued.target, valued.outcomes.texts
     read = inside.read_marked(as_options([texts[k] for k in train], name)).last
     y, w = target.utilities[train], target.weights[train]
     topics = [target.topics[k] for k in train]
-    found: list[tuple[float, Push]] = []
-    for layer, features in zip(inside.layers, read, strict=True):
-        slope = fit_direction(features, y, w, topics, rng).slope
-        unit = slope / max(float(np.linalg.norm(slope)), 1e-300)
-        push = Push(unit * float((features @ unit).std()), layer)
-        leads = inside.lead(practice, labels, layer, DOSES[[0, -1], None] * push.vector)
-        found.append((float(slopes(leads).mean()), push))
-    return max(found, key=lambda scored: scored[0])[1]
+    vectors = np.empty((len(read), 1 + RANDOM, read.shape[2]))
+    for at, features in enumerate(read):
+        vectors[at, 0] = fit_direction(features, y, w, topics, rng).slope
+        vectors[at, 1:] = rng.standard_normal((RANDOM, read.shape[2]))
+        vectors[at] /= np.maximum(np.linalg.norm(vectors[at], axis=1, keepdims=True), 1e-300)
+        vectors[at] *= (features @ vectors[at, 0]).std()
+    return Directions(vectors, inside.layers)
+
+
+def _by_direction(
+    inside: Interior, marked: Sequence[Marked], labels: Labels, layer: int, vectors: FloatArray
+) -> FloatArray:
+    """Slopes [R, Q] of each of `vectors` [R, D] at one layer."""
+    pushes = np.concatenate([DOSES[0] * vectors, DOSES[-1] * vectors])
+    return slopes(inside.lead(marked, labels, layer, pushes).reshape(2, len(vectors), -1))
+
+
+def best_layers(
+    inside: Interior, practice: Sequence[Marked], labels: Labels, found: Directions
+) -> IntArray:
+    """Place in `layers` [1 + R] at which each direction raises the practice options most."""
+    moved = [
+        _by_direction(inside, practice, labels, layer, vectors).mean(axis=1)
+        for layer, vectors in zip(found.layers, found.vectors, strict=True)
+    ]
+    return np.argmax(moved, axis=0)
 
 
 def dose_response(
     inside: Interior,
     marked: Sequence[Marked],
-    labels: tuple[str, str],
-    push: Push,
-    rng: np.random.Generator,
+    labels: Labels,
+    found: Directions,
+    best: IntArray,
     level: float = 0.95,
 ) -> DoseResponse:
-    """Push the marked option of questions [Q] (a pair's two orders side by side) and compare."""
-    own = inside.lead(marked, labels, push.layer, DOSES[:, None] * push.vector)
-    by_pair = slopes(own).reshape(-1, 2).mean(axis=1)
+    """Push the marked options [Q], a pair's orders side by side, each direction at its layer."""
+    moved = np.empty((1 + RANDOM, len(marked)))
+    for at in np.unique(best):
+        which = np.flatnonzero(best == at)
+        moved[which] = _by_direction(
+            inside, marked, labels, found.layers[at], found.vectors[at, which]
+        )
+    layer, probe = found.layers[best[0]], found.vectors[best[0], 0]
+    leads = inside.lead(marked, labels, layer, DOSES[:, None] * probe).mean(axis=1)
+    by_pair = moved[0].reshape(-1, 2).mean(axis=1)
     left_out = (by_pair.sum() - by_pair) / (len(by_pair) - 1)
-    others = rng.standard_normal((RANDOM, len(push.vector)))
-    others *= np.linalg.norm(push.vector) / np.linalg.norm(others, axis=1, keepdims=True)
-    pushes = np.concatenate([DOSES[0] * others, DOSES[-1] * others])
-    moved = inside.lead(marked, labels, push.layer, pushes).reshape(2, RANDOM, -1)
     slope = jackknife(float(by_pair.mean()), left_out, level)
-    return DoseResponse(slope, slopes(moved).mean(axis=1), own.mean(axis=1))
+    return DoseResponse(slope, moved[1:].mean(axis=1), leads, layer)
 
 
 def _pairs_within(members: IntArray, count: int, rng: np.random.Generator) -> IntArray:
@@ -139,14 +162,15 @@ async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryR
     held = folds_of(valued.target.topics, HELD_TOPICS, rng) == 0
     train, count = np.flatnonzero(~held), FULL_PAIRS if material.full else CORE_PAIRS
     practice = _first_marked(_pairs_within(train, PRACTICE, rng), texts, name)
-    push = probe_push(inside, valued, train, practice, name, labels, rng)
+    every = directions(inside, valued, train, name, rng)
+    best = best_layers(inside, practice, labels, every)
     pairs = _pairs_within(np.flatnonzero(held), count, rng)
     marked = _first_marked(pairs, texts, name)
-    found = dose_response(inside, marked, labels, push, rng, material.settings.level)
-    return result(HEADING, model, answered, _measures(found, push, len(pairs)), [_said(found)])
+    found = dose_response(inside, marked, labels, every, best, material.settings.level)
+    return result(HEADING, model, answered, _measures(found, len(pairs)), [_said(found)])
 
 
-def _measures(found: DoseResponse, push: Push, pairs: int) -> list[Measure]:
+def _measures(found: DoseResponse, pairs: int) -> list[Measure]:
     largest = float(np.abs(found.random).max())
     slope = figure(
         "slope along the probe",
@@ -156,7 +180,7 @@ def _measures(found: DoseResponse, push: Push, pairs: int) -> list[Measure]:
         n=pairs,
         unit="logits a standard deviation",
         floor=0.0,
-        note=f"layer {push.layer}",
+        note=f"layer {found.layer}",
     )
     random = figure("largest slope of 20 random directions", largest, n=RANDOM, floor=0.0)
     return [slope, random] + [
