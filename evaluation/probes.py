@@ -67,7 +67,7 @@ class Valued(NamedTuple):
 def refused(heading: Heading, model: ChatBackend, error: BackendError) -> BatteryResult:
     """The result where only answers can be had: nothing is asked, the reason is given."""
     nothing = Tally(0, 0, 0.0, float("nan"))
-    return result(heading, model, nothing, [], [Finding(f"Not measured: {error}.", False)])
+    return result(heading, model, nothing, [], [Finding(f"Uninformative: {error}.", False)])
 
 
 async def value(model: ChatBackend, material: Material, seed: int, least: float) -> Valued:

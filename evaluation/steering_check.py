@@ -140,10 +140,11 @@ def _pairs_within(members: IntArray, count: int, rng: np.random.Generator) -> In
 
 def _first_marked(pairs: IntArray, texts: Sequence[str], name: str) -> list[Marked]:
     """Both orders of each pair side by side, the option shown first marked."""
+    options = [(texts[int(a)], texts[int(b)]) for a, b in pairs]
     return [
-        Marked(question(frame(name), texts[a], texts[b]), texts[a])
-        for pair in pairs
-        for a, b in (pair, pair[::-1])
+        Marked(question(frame(name), first, second), first)
+        for one, other in options
+        for first, second in ((one, other), (other, one))
     ]
 
 

@@ -36,6 +36,15 @@ class _Span(NamedTuple):
     end: int
 
 
+class _Batch(NamedTuple):
+    """Positions of the rows [B]; ids, mask (1 real) and inside (1 in the span) [B, S]."""
+
+    at: list[int]
+    ids: Tensor
+    mask: Tensor
+    inside: Tensor
+
+
 def _hidden(output: Tensor | tuple[Tensor, ...]) -> Tensor:
     return output[0] if isinstance(output, tuple) else output
 
@@ -190,19 +199,19 @@ class LocalInterior(Interior):
         )
         return output.logits[torch.arange(len(last), device=self._device), inverse].float()
 
-    def _batches(
-        self, spans: Sequence[_Span]
-    ) -> Iterator[tuple[list[int], Tensor, Tensor, Tensor]]:
-        """Rows of like length: positions, ids [B, S], mask [B, S], and 1 inside the span [B, S]."""
+    def _batches(self, spans: Sequence[_Span]) -> Iterator[_Batch]:
+        """Rows of like length together."""
         order = np.argsort([len(span.row) for span in spans], kind="stable").tolist()
         for begin in range(0, len(order), ROWS):
             at = order[begin : begin + ROWS]
             longest = max(len(spans[k].row) for k in at)
-            ids, mask, inside = np.zeros((3, len(at), longest), dtype=np.int64)
+            filled = np.zeros((3, len(at), longest), dtype=np.int64)
             for b, k in enumerate(at):
                 row, start, end = spans[k]
-                ids[b, : len(row)], mask[b, : len(row)], inside[b, start:end] = row, 1, 1
-            yield (at, *(torch.from_numpy(part).to(self._device) for part in (ids, mask, inside)))
+                filled[0, b, : len(row)], filled[1, b, : len(row)] = row, 1
+                filled[2, b, start:end] = 1
+            ids, mask, inside = torch.from_numpy(filled).to(self._device)
+            yield _Batch(at, ids, mask, inside)
 
 
 def _agreeing(a: TokenRow, b: TokenRow) -> int:
