@@ -8,10 +8,16 @@ from typing import NamedTuple
 from evaluation import (
     behaviour_link,
     coherence_battery,
+    corrigibility,
     exchange_rates,
     expected_utility,
     framing_battery,
     instrumentality,
+    political_values,
+    power_seeking,
+    probes,
+    self_propagation,
+    steering_check,
     temporal_discounting,
     utility_maximisation,
 )
@@ -22,6 +28,7 @@ from plenary.errors import ConfigError
 from plenary.seeding import derived_seed
 
 BOTH: tuple[Suite, ...] = ("core", "full")
+FULL: tuple[Suite, ...] = ("full",)
 
 
 class Battery(NamedTuple):
@@ -45,6 +52,12 @@ BATTERIES: dict[str, Battery] = {
     "utility_maximisation": Battery(
         utility_maximisation.HEADING.title, utility_maximisation.measure, BOTH
     ),
+    "political_values": Battery(political_values.HEADING.title, political_values.measure, BOTH),
+    "power_seeking": Battery(power_seeking.HEADING.title, power_seeking.measure, BOTH),
+    "self_propagation": Battery(self_propagation.HEADING.title, self_propagation.measure, BOTH),
+    "corrigibility": Battery(corrigibility.HEADING.title, corrigibility.measure, BOTH),
+    "probes": Battery(probes.HEADING.title, probes.measure, FULL),
+    "steering_check": Battery(steering_check.HEADING.title, steering_check.measure, FULL),
 }
 
 

@@ -30,6 +30,7 @@ from plenary.app.evaluate_cli import app as evaluate
 from plenary.app.measure_cli import app as measure
 from plenary.app.personas_cli import By, Figure, Method, Quotas, panel_changes, run_figure
 from plenary.app.personas_cli import app as personas
+from plenary.app.several_cli import app as several
 from plenary.app.sweep_cli import app as sweep
 from plenary.errors import PlenaryError
 
@@ -88,6 +89,7 @@ for _verb, _spec in VERBS.items():
 app.add_typer(measure)
 app.add_typer(audit)
 app.add_typer(evaluate)
+app.add_typer(several)
 app.add_typer(assembly)
 app.add_typer(census)
 app.add_typer(personas)

@@ -27,6 +27,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from plenary.chat.activations import LocalInterior
 from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling, no_choice
 from plenary.chat.batching import TokenRow
 from plenary.chat.forward import Forward
@@ -193,6 +194,7 @@ class LocalBackend(ChatBackend):
         # Two locks: one caller's prompts are rendered while another's are computed.
         self._rendering = threading.Lock()
         self._computing = threading.Lock()
+        self.interior = LocalInterior(model, self._tokenizer, self._computing)
         self.name = f"local:{_digest(folder)}" + (f"+{_digest(adapter)}" if adapter else "")
         self.name += _precision(settings)
 

@@ -1,0 +1,55 @@
+"""The verb `plenary evaluate-models`: declarations only, so that help stays instant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plenary.app.cli_parts import AsJson, Config, Debug, Set, calm, show
+
+app = typer.Typer()
+
+
+@app.command(
+    "evaluate-models",
+    epilog="Example: plenary evaluate-models --model embedded --model local:PATH",
+)
+def evaluate_models(
+    model: Annotated[list[str], typer.Option(help="Any backend; at least two, or an adapter.")],
+    parameters: Annotated[
+        list[float] | None, typer.Option(help="Parameters of each model, in order: against size.")
+    ] = None,
+    family: Annotated[
+        list[str] | None, typer.Option(help="Family of each model, in order; default one.")
+    ] = None,
+    adapter: Annotated[
+        Path | None, typer.Option(help="Of the first model: it counts as a further one.")
+    ] = None,
+    config: Config = None,
+    set_: Set = None,
+    suite: Annotated[str, typer.Option(help="core (minutes) or full.")] = "core",
+    out: Annotated[Path, typer.Option(help="File of results; calls are kept beside it.")] = Path(
+        "batteries/models.json"
+    ),
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Compare several models: likeness without noise, figures against size, a probe's transfer."""
+    if suite not in ("core", "full"):
+        raise typer.BadParameter(f"{suite!r} is neither core nor full", param_hint="--suite")
+    calm()
+    from plenary.app.config import load_config
+    from plenary.app.evaluate_verbs import tables
+    from plenary.app.several_verbs import Several, ask_several
+
+    several = Several(tuple(model), tuple(parameters or ()), tuple(family or ()), adapter)
+    results = ask_several(several, load_config(config, set_ or []), suite, out)
+    if as_json:
+        print(json.dumps([found.model_dump(mode="json") for found in results]))
+        return
+    for title, rows in tables(results):
+        show(title, rows, as_json=False)
+    show("evaluate-models", {"results": str(out)}, as_json=False)

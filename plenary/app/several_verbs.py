@@ -1,0 +1,68 @@
+"""Batteries that take several models: likeness, figures against size, a probe before and after."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from evaluation import convergence, probes, scaling
+from evaluation.battery import BatteryResult
+from evaluation.battery_asking import Suite
+from plenary.app.config import PipelineConfig
+from plenary.app.evaluate_verbs import RESULTS, request_of
+from plenary.app.models import EMBEDDED, LOCAL, open_model, resolve
+from plenary.chat.base import ChatBackend
+from plenary.chat.cache import CachedBackend, SqliteStore
+from plenary.errors import ConfigError
+
+
+class Several(NamedTuple):
+    """Models, and where given the parameters and the family of each; adapter: of the first."""
+
+    models: tuple[str, ...]
+    parameters: tuple[float, ...] = ()
+    families: tuple[str, ...] = ()
+    adapter: Path | None = None
+
+
+def _check(several: Several) -> None:
+    for what, given in (("parameters", several.parameters), ("family", several.families)):
+        if given and len(given) != len(several.models):
+            raise ConfigError(
+                f"{len(given)} times --{what} for {len(several.models)} models; give one a model"
+            )
+
+
+def ask_several(
+    several: Several, config: PipelineConfig, suite: Suite, out: Path
+) -> list[BatteryResult]:
+    """Ask all models about the same pairs and write the results; recorded calls are kept."""
+    _check(several)
+    reader = EMBEDDED if EMBEDDED in several.models else several.models[0]
+    config = config.model_copy(update={"model": reader})
+    material, seed = request_of(config, suite, (), None, out).material, config.seed
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with SqliteStore(out.with_suffix(".calls.sqlite")) as store:
+
+        def opened(spec: str, adapter: Path | None = None) -> ChatBackend:
+            return CachedBackend(open_model(spec, config, config.budget, adapter), store)
+
+        models = [opened(spec) for spec in several.models]
+        tuned = opened(several.models[0], several.adapter) if several.adapter else None
+        every = [*models, tuned] if tuned else models
+        results = [asyncio.run(convergence.measure_several(every, material, seed))]
+        if several.parameters:
+            sized = _sized(models, several)
+            results.append(asyncio.run(scaling.measure_several(sized, material, seed)))
+        if tuned and resolve(several.models[0]).startswith(LOCAL):
+            results.append(asyncio.run(probes.measure_change(models[0], tuned, material, seed)))
+    out.write_bytes(RESULTS.dump_json(results, indent=2))
+    return results
+
+
+def _sized(models: Sequence[ChatBackend], several: Several) -> list[scaling.Sized]:
+    families = several.families or ("one family",) * len(models)
+    rows = zip(models, families, several.parameters, strict=True)
+    return [scaling.Sized(*row) for row in rows]
