@@ -49,6 +49,7 @@ from plenary.app.records import (
     write_record,
 )
 from plenary.app.run_directory import content_hash, staged, write_text
+from plenary.app.tasks import held_elsewhere
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
 from plenary.chat.cache import CachedBackend, CallStore, SqliteStore
@@ -182,7 +183,15 @@ def hold(
     checkpoints: Path,
     calls: CallStore | None = None,
 ) -> Votes:
-    """Hold an assembly of the run's citizens on its pairs, or carry on the one in the ledger."""
+    """Hold an assembly of the run's citizens on its pairs, or carry on the one in the ledger.
+
+    Workers hold it where the run has them, unless calls are shared with another assembly.
+    """
+    elsewhere = None
+    if calls is None:
+        elsewhere = held_elsewhere(
+            space.executor, space.config, space.citizens_models, space.persona_texts, ledger.place
+        )
     return asyncio.run(
         convene(
             space.citizens,
@@ -197,6 +206,7 @@ def hold(
             space.watcher.assembly,
             calls,
             lambda: space.citizens_cost,
+            elsewhere,
         )
     )
 

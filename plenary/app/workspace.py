@@ -20,13 +20,14 @@ from personas.export import read_panel
 from personas.persona import Panel
 from personas.prompt import describe
 from plenary.app.config import PipelineConfig
-from plenary.app.models import citizens_models, open_model
+from plenary.app.executor import Executor, Here
+from plenary.app.models import citizens_models, seat_models
 from plenary.app.plan import Plan
 from plenary.app.run_directory import RunDirectory
+from plenary.app.tasks import open_shared
 from plenary.app.watcher import Watcher
 from plenary.chat.base import ChatBackend
 from plenary.chat.budget import BudgetedBackend
-from plenary.chat.mixed import MixedBackend, shares_of_models
 from plenary.preferences import BoolArray, Cells
 
 PLAN = "plan.json"
@@ -70,8 +71,15 @@ def shift_file(side: str) -> str:
 class Workspace:
     """Settings and an open run directory, with what earlier stages made, read when first needed."""
 
-    def __init__(self, config: PipelineConfig, run: RunDirectory, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        config: PipelineConfig,
+        run: RunDirectory,
+        watcher: Watcher,
+        executor: Executor | None = None,
+    ) -> None:
         self.config, self.run, self.watcher = config, run, watcher
+        self.executor = executor or Here()
         self._models: dict[str, BudgetedBackend] = {}
 
     @property
@@ -86,31 +94,30 @@ class Workspace:
     def model(self, spec: str, adapter: Path | None = None) -> BudgetedBackend:
         """An open model; one without an adapter is opened once."""
         if adapter is not None:
-            return open_model(spec, self.config, self.config.budget, adapter)
+            return open_shared(spec, self.config, adapter, self.executor)
         if spec not in self._models:
-            self._models[spec] = open_model(spec, self.config, self.config.budget)
+            self._models[spec] = open_shared(spec, self.config, None, self.executor)
         return self._models[spec]
+
+    @property
+    def citizens_models(self) -> dict[str, BudgetedBackend]:
+        """The models that play citizens."""
+        return {spec: self.model(spec) for spec in citizens_models(self.config)}
 
     @cached_property
     def citizens(self) -> ChatBackend:
         """The model that speaks for the citizens, or the models, each for its part of them."""
-        shares = citizens_models(self.config)
-        backends = {spec: self.model(spec) for spec in shares}
-        if len(backends) == 1:
-            return next(iter(backends.values()))
-        cast = shares_of_models(len(self.panel), shares, self.seed)
-        chair = max(shares, key=lambda spec: shares[spec])
-        return MixedBackend(backends, dict(zip(self.persona_texts, cast, strict=True)), chair)
+        return seat_models(self.config, self.citizens_models, self.persona_texts)
 
     @property
     def citizens_calls(self) -> int:
         """Calls made so far for the citizens."""
-        return sum(self.model(spec).counts.calls for spec in citizens_models(self.config))
+        return sum(model.counts.calls for model in self.citizens_models.values())
 
     @property
     def citizens_cost(self) -> float | None:
         """What those calls cost; None where a price is not known."""
-        costs = [self.model(spec).cost for spec in citizens_models(self.config)]
+        costs = [model.cost for model in self.citizens_models.values()]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if len(known) == len(costs) else None
 
