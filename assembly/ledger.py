@@ -208,10 +208,12 @@ class Ledger(CallStore):
         """Record where the time of one session went."""
         self._insert("sessions", [(started, *timing)])
 
-    def votes(self) -> Votes:
-        """All votes, ordered by pair, citizen, phase and order."""
-        query = 'SELECT * FROM votes ORDER BY pair, citizen, phase, "order"'
-        return Votes.of(VoteRow(*row) for row in self._rows(query))
+    def votes(self, pairs: range | None = None) -> Votes:
+        """All votes, or those on some pairs, ordered by pair, citizen, phase and order."""
+        among = "" if pairs is None else "WHERE pair >= ? AND pair < ?"
+        query = f'SELECT * FROM votes {among} ORDER BY pair, citizen, phase, "order"'
+        asked = () if pairs is None else (pairs.start, pairs.stop)
+        return Votes.of(VoteRow(*row) for row in self._rows(query, *asked))
 
     def votes_held(self, pairs: Sequence[int], citizens: Sequence[int]) -> int:
         """Number of votes recorded of these citizens on these pairs, over phases and orders."""

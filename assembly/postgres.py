@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -23,7 +24,7 @@ def check_address(address: str) -> str:
         raise ConfigError(f"{address!r} is no ledger; write postgresql://USER@HOST/DATABASE")
     if parts.password or "password" in dict(parse_qsl(parts.query)):
         raise ConfigError(
-            f"the address of {parts.hostname!r} carries a password; set PGPASSWORD or a ~/.pgpass"
+            f"the address of {parts.hostname!r} carries a password; set PGPASSWORD instead"
         )
     return address
 
@@ -36,7 +37,7 @@ def within(address: str, schema: str) -> str:
 
 
 class PostgresDatabase(Database):
-    """A schema, named by the address's search_path and made when it is not there."""
+    """The schema that an address of `within` names, made when it is not there."""
 
     def __init__(self, place: str, schema: str, version: int) -> None:
         # Only who asks for such a ledger pays for the library.
@@ -46,14 +47,12 @@ class PostgresDatabase(Database):
             raise ConfigError(
                 f"ledger {place!r} needs psycopg; pip install 'plenary[postgres]'"
             ) from error
-        try:
-            self._db: psycopg.Connection = self._psycopg.connect(place, connect_timeout=10)
+        self._place = place
+        with self._reported():
+            self._db: psycopg.Connection = self._psycopg.connect(
+                place, connect_timeout=10, autocommit=True
+            )
             self._prepare(schema, version)
-        except self._psycopg.Error as error:
-            raise BackendError(
-                f"cannot open ledger {place!r}: {str(error).strip()}; check the server, the "
-                "database and PGPASSWORD"
-            ) from error
 
     def _prepare(self, schema: str, version: int) -> None:
         """Make schema and tables, one process at a time; refuse another version."""
@@ -72,21 +71,33 @@ class PostgresDatabase(Database):
 
     def rows(self, query: str, asked: Row = ()) -> list[tuple]:
         """What a query finds."""
-        with self._db.transaction():
+        with self._reported():
             return self._db.execute(_ours(query), asked).fetchall()
 
     def insert(self, tables: Iterable[tuple[str, Iterable[Row]]]) -> None:
         """Add rows in one transaction."""
-        with self._db.transaction(), self._db.cursor() as cursor:
+        with self._reported(), self._db.transaction(), self._db.cursor() as cursor:
             for table, rows in tables:
-                # NaN becomes NULL, as SQLite has it.
-                listed = [[None if v != v else v for v in row] for row in rows]
-                if listed:
-                    cursor.executemany(_ours(insertion(table, len(listed[0]))), listed)
+                # NaN becomes NULL, as SQLite has it. All writers take keys in one order, so that
+                # none waits for a row that waits for its own.
+                filled = [[None if v != v else v for v in row] for row in rows]
+                if filled:
+                    filled.sort(key=lambda row: [*map(str, row)])
+                    cursor.executemany(_ours(insertion(table, len(filled[0]))), filled)
 
     def close(self) -> None:
         """Leave the server."""
         self._db.close()
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except self._psycopg.Error as error:
+            raise BackendError(
+                f"ledger {self._place!r}: {str(error).strip()!r}; check the server, the database "
+                "and PGPASSWORD; what was recorded is kept"
+            ) from error
 
 
 def _ours(query: str) -> str:

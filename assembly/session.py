@@ -82,7 +82,7 @@ async def convene(
     panel_prompts [C]: persona texts; weights [C]: design weights; texts [K]: outcome sentences;
     pairs [P, 2]: outcome indices. calls: where answers are kept, by default the ledger; arms that
     share it ask their common ballots once. cost: what was spent, for the events. elsewhere: holds
-    shards in other processes; begun ones are carried on here, where their calls are. A recorded
+    shards in other processes; those begun before, and any it leaves, are held here. A recorded
     call is never asked again. Cancellation, SIGKILL and BudgetExceeded leave a ledger that the same
     call resumes; ConfigError under any other configuration. `ledger.timing()` tells afterwards
     where the time went.
@@ -138,9 +138,8 @@ async def _hold(
         )
         room = replace(room, briefing=given)
     if elsewhere is not None:
-        fresh = [shard for shard in waiting if not room.begun(shard)]
-        waiting = deque(shard for shard in waiting if room.begun(shard))
-        await _gather(room, fresh, counted, elsewhere)
+        await _gather(room, [s for s in waiting if not room.begun(s)], counted, elsewhere)
+        waiting = deque(shard for shard in waiting if not room.complete(shard))
     async with open_table(checkpoints) as table:
         await _drive(waiting, lambda shard: _run(table, room, shard), room.settings.concurrency)
 

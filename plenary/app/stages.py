@@ -169,7 +169,7 @@ def ask_model(space: Workspace, model: BudgetedBackend, when: str, *labels: str)
 
 def convene_assembly(space: Workspace) -> None:
     """Hold the assembly, or carry it on, and export what the ledger holds."""
-    with Ledger(space.file(ws.LEDGER)) as ledger:
+    with Ledger(space.ledger) as ledger:
         votes = hold(space, space.config.assembly, ledger, space.file(ws.CHECKPOINTS))
         transcript, timing = ledger.transcript(), ledger.timing()
     _export(space, votes, transcript)

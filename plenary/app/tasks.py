@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -64,21 +64,21 @@ def _config_of_worker(config: PipelineConfig, workers: int) -> str:
     return config.model_copy(update={"chat": chat}).model_dump_json()
 
 
-def share_of_budget(budget: BudgetSettings, spent: BudgetedBackend, workers: int) -> BudgetSettings:
-    """What each worker may spend: an equal part of what is left; seconds run for all alike."""
+def share_of_budget(
+    budget: BudgetSettings, spent: BudgetedBackend, workers: int
+) -> BudgetSettings | None:
+    """What each worker may spend: an equal part of what is left, None where that is nothing.
+
+    Seconds run for all alike.
+    """
+    cost = spent.cost or 0.0
     left = {
-        "calls": None if budget.calls is None else (budget.calls - spent.counts.calls) // workers,
-        "tokens": None
-        if budget.tokens is None
-        else (budget.tokens - spent.counts.tokens) // workers,
-        "money": None if budget.money is None else (budget.money - (spent.cost or 0.0)) / workers,
+        "calls": budget.calls and (budget.calls - spent.counts.calls) // workers,
+        "tokens": budget.tokens and (budget.tokens - spent.counts.tokens) // workers,
+        "money": budget.money and (budget.money - cost) / workers,
     }
-    used_up = [name for name, value in left.items() if value is not None and value <= 0]
-    if used_up:
-        raise BudgetExceeded(
-            f"what is left of budget.{used_up[0]} ({getattr(budget, used_up[0])!r}) gives nothing "
-            f"to each of {workers} workers; raise it and resume"
-        )
+    if any(value is not None and value <= 0 for value in left.values()):
+        return None
     return budget.model_copy(update=left)
 
 
@@ -96,9 +96,9 @@ def _citizens(
 
 
 class HeldBy(NamedTuple):
-    """A shard that a worker held, and what each model was asked for it."""
+    """A shard that a worker held, None if its budget did not do, and what each model was asked."""
 
-    held: Held
+    held: Held | None
     spent: dict[str, Counts]
 
 
@@ -117,7 +117,8 @@ class HoldShard:
         config, models = _citizens(self.config, self.budgets)
         counting = {spec: CountingBackend(model) for spec, model in models.items()}
         backend = seat_models(config, counting, self.persona_texts)
-        with Ledger(self.ledger or Path(":memory:")) as ledger:
+        held = None
+        with Ledger(self.ledger or Path(":memory:")) as ledger, suppress(BudgetExceeded):
             held = hold_shard(self.agenda, backend, ledger, shard)
             if self.ledger is None:
                 held = held._replace(content=ledger.content())
@@ -133,27 +134,28 @@ def held_elsewhere(
 ) -> Elsewhere | None:
     """How workers hold shards; None when this process does.
 
-    What the workers ask is counted in `models`. A ledger that is a file is shared on one machine
-    only.
+    What the workers ask is counted in `models`; shards that they cannot afford are left. A ledger
+    that is a file is shared on one machine only.
     """
     if isinstance(executor, Here):
         return None
 
     async def hold(agenda: Agenda, shards: Sequence[Shard]) -> AsyncGenerator[Held, None]:
         workers = min(executor.workers, len(shards)) or 1
-        budgets = {
-            spec: share_of_budget(config.budget, model, workers).model_dump_json()
-            for spec, model in models.items()
-        }
+        shares = {spec: share_of_budget(config.budget, m, workers) for spec, m in models.items()}
+        if None in shares.values():
+            return
+        budgets = tuple((spec, share.model_dump_json()) for spec, share in shares.items() if share)
         shared = executor.one_machine or isinstance(ledger, str)
         text = _config_of_worker(config, workers)
         place = ledger if shared else None
-        work = HoldShard(agenda, text, tuple(budgets.items()), persona_texts, place)
+        work = HoldShard(agenda, text, budgets, persona_texts, place)
         async with aclosing(executor.each(work, shards)) as every:
             async for _, (held, spent) in every:
                 for spec, counts in spent.items():
                     models[spec].counts.merge(counts)
-                yield held
+                if held is not None:
+                    yield held
 
     return hold
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from assembly.ballots import Votes
 from assembly.consensus import Consensus
 from assembly.ledger import Spoken
+from assembly.postgres import within
 from assembly.seating import Seating, seat
 from census_data.cells import columns_of
 from census_data.fidelity import positions_of
@@ -23,7 +25,7 @@ from plenary.app.config import PipelineConfig
 from plenary.app.executor import Executor, Here
 from plenary.app.models import citizens_models, seat_models
 from plenary.app.plan import Plan
-from plenary.app.run_directory import RunDirectory
+from plenary.app.run_directory import RunDirectory, write_text
 from plenary.app.tasks import open_shared
 from plenary.app.watcher import Watcher
 from plenary.chat.base import ChatBackend
@@ -37,6 +39,7 @@ PANEL_SHEET = "panel.md"
 FIDELITY = "panel_fidelity.json"
 SHARES = "panel_shares.json"
 LEDGER = "ledger.sqlite"
+LEDGER_SCHEMA = "ledger_schema.txt"
 CHECKPOINTS = "checkpoints.sqlite"
 CALLS = "calls.sqlite"
 VOTES = "votes.parquet"
@@ -90,6 +93,16 @@ class Workspace:
     def file(self, name: str) -> Path:
         """Path of a file of the run."""
         return self.run.file(name)
+
+    @property
+    def ledger(self) -> Path | str:
+        """Where the ledger is: a file of the run, or a schema of the settings' database."""
+        if self.config.ledger is None:
+            return self.file(LEDGER)
+        name = self.file(LEDGER_SCHEMA)
+        if not name.exists():
+            write_text(name, f"plenary_{uuid4().hex}\n")
+        return within(self.config.ledger, name.read_text(encoding="utf-8").strip())
 
     def model(self, spec: str, adapter: Path | None = None) -> BudgetedBackend:
         """An open model; one without an adapter is opened once."""

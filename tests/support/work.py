@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+import signal
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from assembly.seating import Shard
 from assembly.session import convene
 from assembly.settings import AssemblySettings
 from assembly.shards import Agenda, Elsewhere, Held, hold_shard
+from plenary.app.executor import Executor
 from plenary.chat.base import Choice, Conversation, Reply, Sampling
 from plenary.chat.planted import PlantedBackend, PlantedWorld
 from plenary.preferences import FloatArray, IntArray
@@ -69,13 +72,13 @@ class SlowCitizens(PlantedBackend):
 SETTINGS = AssemblySettings(table_size=4, block=4, rounds=2, plenary=True, briefing="generated")
 
 
-def hold(folder: Path, elsewhere: Elsewhere | None, name: str = "ledger") -> Content:
-    """Hold the assembly and return what its ledger holds."""
-    with Ledger(folder / f"{name}.sqlite") as ledger:
+def hold(folder: Path, elsewhere: Elsewhere | None, place: str = "ledger.sqlite") -> Content:
+    """Hold the assembly, in a file of the folder or at an address; what its ledger holds."""
+    with Ledger(place if ":" in place else folder / place) as ledger:
         asyncio.run(
             convene(
                 SlowCitizens(0.0), SYSTEMS, WEIGHTS, TEXTS, PAIRS, SETTINGS, ledger,
-                folder / f"{name}_checkpoints.sqlite", 3, elsewhere=elsewhere,
+                folder / f"{len(place)}_checkpoints.sqlite", 3, elsewhere=elsewhere,
             )
         )  # fmt: skip
         return ledger.content()
@@ -88,9 +91,32 @@ class HoldSlowly:
     agenda: Agenda
     delay: float
     log: Path
-    ledger: Path | None
+    ledger: Path | str | None
 
     def __call__(self, shard: Shard) -> Held:
         with Ledger(self.ledger or Path(":memory:")) as ledger:
             held = hold_shard(self.agenda, SlowCitizens(self.delay, self.log), ledger, shard)
             return held if self.ledger else held._replace(content=ledger.content())
+
+
+def by(executor: Executor, log: Path, ledger: Path | str | None, kill_after: int = 0) -> Elsewhere:
+    """Shards held by an executor; the first worker to have called `kill_after` times is killed."""
+
+    async def kill() -> None:
+        while True:
+            await asyncio.sleep(0.005)
+            calls = log.read_text().split() if log.exists() else []
+            if len(calls) >= kill_after and int(calls[-1]) != os.getpid():
+                os.kill(int(calls[-1]), signal.SIGKILL)
+                return
+
+    async def elsewhere(agenda: Agenda, shards: Sequence) -> AsyncGenerator[Held, None]:
+        work = HoldSlowly(agenda, 0.02 if kill_after else 0.0, log, ledger)
+        killer = asyncio.create_task(kill()) if kill_after else None
+        async with aclosing(executor.each(work, shards)) as every:
+            async for _, held in every:
+                yield held
+        if killer is not None:
+            await killer
+
+    return elsewhere

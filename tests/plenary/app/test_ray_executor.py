@@ -49,7 +49,7 @@ def test_tasks_on_ray_are_those_of_one_process(cluster) -> None:
 
 
 def test_the_ledger_is_that_of_one_process_with_a_node_and_a_worker_lost(cluster, tmp_path) -> None:
-    alone = hold(tmp_path, None, "alone")
+    alone = hold(tmp_path, None, "alone.sqlite")
     log = tmp_path / "log"
 
     async def disturb() -> None:
@@ -71,6 +71,6 @@ def test_the_ledger_is_that_of_one_process_with_a_node_and_a_worker_lost(cluster
         return every
 
     started = time.monotonic()
-    assert hold(tmp_path, elsewhere(), "spread") == alone
+    assert hold(tmp_path, elsewhere(), "spread.sqlite") == alone
     assert len(set(log.read_text().split())) >= 2
     assert time.monotonic() - started < 250

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.work import TEXTS, HoldSlowly, hold
+from support.work import TEXTS, by, hold
 
 from assembly.ledger import Content, Ledger
-from assembly.shards import Agenda, Elsewhere, Held
 from evaluation.edge_bootstrap import edge_bootstrap
 from evaluation.thurstonian import fit
 from plenary.app import workspace as ws
@@ -25,6 +20,7 @@ from plenary.app.lease_queue import Processes
 from plenary.app.models import open_model, open_plain
 from plenary.app.pipeline import run_stages
 from plenary.app.records import AssemblyRecord, read_record
+from plenary.app.run_directory import new_manifest, open_run
 from plenary.app.stages import ASSEMBLY_STAGES
 from plenary.app.tasks import (
     AskBlock,
@@ -38,29 +34,6 @@ from plenary.app.workspace import Workspace
 from plenary.chat.base import Message, Sampling
 from plenary.errors import BudgetExceeded, ConfigError
 from plenary.preferences import Cells
-
-
-def by(executor: Executor, log: Path, ledger: Path | None, kill_after: int = 0) -> Elsewhere:
-    """Shards held by an executor; the first worker to have called `kill_after` times is killed."""
-
-    async def kill() -> None:
-        while True:
-            await asyncio.sleep(0.005)
-            calls = log.read_text().split() if log.exists() else []
-            if len(calls) >= kill_after and int(calls[-1]) != os.getpid():
-                os.kill(int(calls[-1]), signal.SIGKILL)
-                return
-
-    async def elsewhere(agenda: Agenda, shards: Sequence) -> AsyncGenerator[Held, None]:
-        work = HoldSlowly(agenda, 0.02 if kill_after else 0.0, log, ledger)
-        killer = asyncio.create_task(kill()) if kill_after else None
-        async with aclosing(executor.each(work, shards)) as every:
-            async for _, held in every:
-                yield held
-        if killer is not None:
-            await killer
-
-    return elsewhere
 
 
 @pytest.fixture(scope="module")
@@ -154,8 +127,7 @@ def test_each_worker_gets_an_equal_part_of_what_is_left(tmp_path: Path) -> None:
     model.counts.calls = 10
     budget = BudgetSettings(calls=31, tokens=9, seconds=5.0)
     assert share_of_budget(budget, model, 3) == BudgetSettings(calls=7, tokens=3, seconds=5.0)
-    with pytest.raises(BudgetExceeded, match=r"budget.tokens \(9\) gives nothing to each of 10"):
-        share_of_budget(budget, model, 10)
+    assert share_of_budget(budget, model, 10) is None
     slow = planted_config(tmp_path, "chat.endpoint.calls_per_second=6")
     of_worker = PipelineConfig.model_validate_json(_config_of_worker(slow, 3))
     assert of_worker.chat.endpoint.calls_per_second == 2
@@ -204,3 +176,16 @@ def test_bootstrap_fits_by_workers_are_those_of_one_process() -> None:
     )
     for mine, theirs in zip(one, two, strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_ledger_on_a_server_is_a_setting(tmp_path: Path) -> None:
+    """Each run directory has a schema of its own, kept over resumption."""
+    address = "postgresql://me@db/plenary"
+    config = planted_config(tmp_path, f"ledger={address}")
+    run = open_run(tmp_path, new_manifest("a", "0", 0, deterministic=True, reason=""), "error")
+    one, two = (Workspace(config, run, Silent()).ledger for _ in range(2))
+    run.close()
+    assert one == two
+    assert one.startswith(f"{address}?options=-csearch_path%3Dplenary_")
+    with pytest.raises(ConfigError, match="PGPASSWORD"):
+        planted_config(tmp_path, "ledger=postgresql://me:secret@db/plenary")
