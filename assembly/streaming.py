@@ -1,8 +1,8 @@
 """Votes that do not fit into memory: exported, merged and counted a slice of pairs at a time.
 
 The door to DuckDB, which finds a slice in Parquet files; a slice is then counted as any assembly
-is, so nothing is counted in two ways. Files whose votes stand in the order of the pairs, as those of
-`export` and `merge` do, are read once; of others the column of pairs is read once a slice.
+is, so nothing is counted in two ways. Files in the order of the pairs, as those of `export` and
+`merge` are, are read once; of others the column of pairs is read once a slice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Do votes that fit no memory count in bounded memory? Shares, intervals and strata, slice by slice.
+"""Do votes that fit no memory count in bounded memory? Shares, intervals, strata, slice by slice.
 
-Baseline on fewer votes: the same counted in memory. The whole form counts 100 million votes of 5,000
-citizens on 10,000 pairs, which takes some minutes and a gigabyte in the temporary folder.
+Baseline on fewer votes: the same counted in memory. The whole form counts 100 million votes of
+5,000 citizens on 10,000 pairs: some minutes, and two gigabytes in the temporary folder.
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ pytestmark = [
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[cluster_utils.Cluster]:
     """A head without cores and two nodes with one core each, so that every task is on a node."""
     root = Path(__file__).parents[3]
+    # At Ray's niceness of 15 a busy machine starves the workers.
+    monkeypatch.setenv("RAY_worker_niceness", "0")
     monkeypatch.setenv("PYTHONPATH", f"{root}{os.pathsep}{root / 'tests'}")
     small = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
     made = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
