@@ -5,7 +5,8 @@ Shapes: C citizens, P pairs, G clusters.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,6 +60,16 @@ class Consensus:
     def unusable_share(self) -> float:
         """Share of citizens x pairs without a valid ballot in both orders, unweighted."""
         return float(self.counts[:, 3:].sum() / self.counts.sum())
+
+    @classmethod
+    def join(cls, parts: Sequence[Consensus]) -> Consensus:
+        """The pairs of several parts of one assembly, in order."""
+        columns = [f.name for f in fields(cls) if f.name not in ("phase", "level")]
+        return cls(
+            phase=parts[0].phase,
+            level=parts[0].level,
+            **{name: np.concatenate([getattr(p, name) for p in parts]) for name in columns},
+        )
 
     def write(self, path: Path) -> None:
         """Write as Parquet: outcomes first and second, one column a field and a count."""

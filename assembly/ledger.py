@@ -1,24 +1,24 @@
-"""The record of an assembly in one SQLite file: calls, votes and statements, the source of truth.
+"""The record of an assembly, the source of truth: calls, votes and statements, by default one file.
 
-Every table has a primary key and every write is INSERT OR IGNORE, so a step that runs twice after a
-crash records once. WAL with synchronous=NORMAL survives any death of the process; after a power cut
-the last transactions may be missing, never torn, and are asked again.
+Every table has a primary key and a row that is there stays, so a step that runs twice after a crash
+records once. WAL with synchronous=NORMAL survives any death of the process; after a power cut the
+last transactions may be missing, never torn, and are asked again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from assembly.ballots import VALID, VoteRow, Votes
+from assembly.database import Row, SqliteDatabase
+from assembly.postgres import PostgresDatabase
 from assembly.progress import Clock, Timing
 from plenary.chat.cache import CallStore
-from plenary.errors import ConfigError, DataError
+from plenary.errors import ConfigError
 
 SCHEMA_VERSION = 3
 _SCHEMA = """
@@ -125,6 +125,12 @@ class GroupText(NamedTuple):
     text: str
 
 
+# What was asked and answered; facts and sessions are of one ledger alone.
+RECORDS = ("calls", "votes", "declarations", "statements", "gists", "arguments", "plenary")
+_KEYS_A_QUERY = 500
+Content = dict[str, list[tuple]]
+
+
 class BallotCalls(NamedTuple):
     """Keys of the calls behind a pair's ballots, sorted; `Ledger.get_many` has their answers."""
 
@@ -137,25 +143,19 @@ class BallotCalls(NamedTuple):
 
 
 class Ledger(CallStore):
-    """An open ledger file; use it as a context manager. `clock` books the time it takes."""
+    """An open ledger at `place`; a context manager. `clock` books the time it takes."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create `path`; DataError when it is no ledger of this version."""
-        self.clock = Clock()
-        try:
-            self._db = sqlite3.connect(path, timeout=30.0, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            found = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if found not in (0, SCHEMA_VERSION):
-                raise DataError(
-                    f"{str(path)!r} has ledger version {found!r}; use a new run directory"
-                )
-            self._db.executescript(f"{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};")
-        except sqlite3.Error as error:
-            raise DataError(
-                f"cannot open ledger {str(path)!r}: {error}; use a new run directory"
-            ) from error
+    def __init__(self, place: Path | str) -> None:
+        """Open or create a file, or a schema of PostgreSQL by its address.
+
+        DataError when it is no ledger of this version.
+        """
+        self.clock, self.place = Clock(), place
+        self._db = (
+            PostgresDatabase(place, _SCHEMA, SCHEMA_VERSION)
+            if isinstance(place, str)
+            else SqliteDatabase(place, _SCHEMA, SCHEMA_VERSION)
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -169,16 +169,13 @@ class Ledger(CallStore):
         self.close()
 
     def close(self) -> None:
-        """Close the file; what was recorded stays."""
+        """Let go of it; what was recorded stays."""
         self._db.close()
 
     def claim(self, fingerprint: str) -> None:
         """Bind the ledger to a configuration, or refuse to go on under another one."""
-        with self._db:
-            self._db.execute(
-                "INSERT OR IGNORE INTO facts VALUES ('fingerprint', ?)", (fingerprint,)
-            )
-        held = self._db.execute("SELECT value FROM facts WHERE name = 'fingerprint'").fetchone()[0]
+        self._insert("facts", [("fingerprint", fingerprint)])
+        held = self._rows("SELECT value FROM facts WHERE name = 'fingerprint'")[0][0]
         if held != fingerprint:
             raise ConfigError(
                 f"this ledger belongs to configuration {held!r}, not {fingerprint!r}; "
@@ -187,46 +184,52 @@ class Ledger(CallStore):
 
     def get_many(self, keys: Sequence[str]) -> dict[str, str]:
         """Recorded answers among `keys`, as JSON text."""
-        query = "SELECT key, reply FROM calls WHERE key IN (SELECT value FROM json_each(?))"
-        return dict(self._rows(query, json.dumps(list(keys))))
+        found: dict[str, str] = {}
+        for start in range(0, len(keys), _KEYS_A_QUERY):
+            part = keys[start : start + _KEYS_A_QUERY]
+            query = f"SELECT key, reply FROM calls WHERE key IN ({_places(part)})"
+            found.update(self._rows(query, *part))
+        return found
 
     def put_many(self, answers: Mapping[str, str]) -> None:
         """Record answers in one transaction; an answer already there stays."""
-        self._insert("calls", 2, answers.items())
+        self._insert("calls", answers.items())
 
     def add_votes(self, rows: Iterable[VoteRow], calls: Iterable[str]) -> None:
         """Record votes with the key of each one's call; a vote already there stays."""
         keyed = ((*row, bytes.fromhex(call)) for row, call in zip(rows, calls, strict=True))
-        self._insert("votes", 8, keyed)
+        self._insert("votes", keyed)
 
     def add_declarations(self, rows: Iterable[Declaration]) -> None:
         """Record the sides that speakers declared."""
-        self._insert("declarations", 8, rows)
+        self._insert("declarations", rows)
 
     def add_statements(self, rows: Iterable[Spoken]) -> None:
         """Record statements, failed ones included."""
-        self._insert("statements", 8, rows)
+        self._insert("statements", rows)
 
     def add_gists(self, rows: Iterable[Gist]) -> None:
         """Record summaries with the statements they rest on."""
-        self._insert("gists", 6, rows)
+        self._insert("gists", rows)
 
     def add_arguments(self, rows: Iterable[Argument]) -> None:
         """Record generated arguments, rejected ones included."""
-        self._insert("arguments", 4, rows)
+        self._insert("arguments", rows)
 
     def add_group_texts(self, rows: Iterable[GroupText]) -> None:
         """Record texts of a plenary, failed ones included."""
-        self._insert("plenary", 7, rows)
+        self._insert("plenary", rows)
 
     def add_session(self, started: str, timing: Timing) -> None:
         """Record where the time of one session went."""
-        self._insert("sessions", 5, [(started, *timing)])
+        self._insert("sessions", [(started, *timing)])
 
-    def votes(self) -> Votes:
-        """All votes, ordered by pair, citizen, phase and order."""
-        query = f'SELECT {_VOTE} FROM votes ORDER BY pair, citizen, phase, "order"'
-        return Votes.of(VoteRow(*row) for row in self._rows(query))
+    def votes(self, pairs: range | None = None) -> Votes:
+        """All votes, or those on some pairs, ordered by pair, citizen, phase and order."""
+        among = "" if pairs is None else "WHERE pair >= ? AND pair < ?"
+        query = f'SELECT {_VOTE} FROM votes {among} ORDER BY pair, citizen, phase, "order"'
+        asked = () if pairs is None else (pairs.start, pairs.stop)
+        return Votes.of(VoteRow(*row) for row in self._rows(query, *asked))
 
     def ballot_calls(self, pairs: int) -> list[BallotCalls]:
         """The calls behind the ballots of each pair 0..pairs-1, over citizens, phases and orders.
@@ -241,20 +244,14 @@ class Ledger(CallStore):
 
     def votes_held(self, pairs: Sequence[int], citizens: Sequence[int]) -> int:
         """Number of votes recorded of these citizens on these pairs, over phases and orders."""
-        query = (
-            "SELECT count(*) FROM json_each(?) AS p CROSS JOIN json_each(?) AS c "
-            "CROSS JOIN votes ON votes.pair = p.value AND votes.citizen = c.value"
-        )
-        return self._rows(query, json.dumps(list(pairs)), json.dumps(list(citizens)))[0][0]
+        among = f"pair IN ({_places(pairs)}) AND citizen IN ({_places(citizens)})"
+        return self._rows(f"SELECT count(*) FROM votes WHERE {among}", *pairs, *citizens)[0][0]
 
     def ballots(self, pairs: range, citizens: Sequence[int], phase: int) -> list[VoteRow]:
         """Votes of these citizens on a block of pairs in one phase."""
-        query = (
-            f"SELECT {_VOTE} FROM json_each(?) AS c CROSS JOIN votes ON votes.citizen = c.value "
-            "AND votes.pair >= ? AND votes.pair < ? AND votes.phase = ?"
-        )
-        rows = self._rows(query, json.dumps(list(citizens)), pairs.start, pairs.stop, phase)
-        return [VoteRow(*row) for row in rows]
+        among = f"pair IN ({_places(pairs)}) AND citizen IN ({_places(citizens)})"
+        query = f"SELECT {_VOTE} FROM votes WHERE {among} AND phase = ? ORDER BY pair, citizen"
+        return [VoteRow(*row) for row in self._rows(query, *pairs, *citizens, phase)]
 
     def declarations(self, tables: range, turn: int, pairs: range) -> list[Declaration]:
         """Declared sides of some tables in one round on a block of pairs."""
@@ -291,28 +288,39 @@ class Ledger(CallStore):
         """Texts of one hall's plenary on a block, or all, ordered by pair, hall, step and table."""
         query, asked = "SELECT * FROM plenary", ()
         if hall is not None and pairs is not None:
-            query, asked = (
-                f"{query} WHERE pair >= ? AND pair < ? AND hall = ?",
-                (
-                    pairs.start,
-                    pairs.stop,
-                    hall,
-                ),
-            )
+            query = f"{query} WHERE pair >= ? AND pair < ? AND hall = ?"
+            asked = (pairs.start, pairs.stop, hall)
         rows = self._rows(f'{query} ORDER BY pair, hall, step, "table"', *asked)
         return [GroupText(*row) for row in rows]
 
     def timing(self) -> Timing:
         """Where the time of all ended sessions went."""
-        query = "SELECT total(turns), total(model), total(framework), total(ledger) FROM sessions"
-        turns, *seconds = self._rows(query)[0]
+        rows = self._rows("SELECT turns, model, framework, ledger FROM sessions")
+        turns, *seconds = map(sum, zip(*rows, strict=True)) if rows else (0, 0.0, 0.0, 0.0)
         return Timing(int(turns), *seconds)
+
+    def content(self) -> Content:
+        """Every row of what was asked and answered, by table, in the order of the keys."""
+        return {table: sorted(self._rows(f"SELECT * FROM {table}"), key=_key) for table in RECORDS}
+
+    def merge(self, content: Content) -> None:
+        """Take over another ledger's content in one transaction; rows that are here stay."""
+        with self.clock.at("ledger"):
+            self._db.insert(content.items())
 
     def _rows(self, query: str, *asked: str | int) -> list[tuple]:
         with self.clock.at("ledger"):
-            return self._db.execute(query, asked).fetchall()
+            return self._db.rows(query, asked)
 
-    def _insert(self, table: str, columns: int, rows: Iterable[tuple[object, ...]]) -> None:
-        places = ", ".join("?" * columns)
-        with self.clock.at("ledger"), self._db:
-            self._db.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({places})", rows)
+    def _insert(self, table: str, rows: Iterable[Row]) -> None:
+        with self.clock.at("ledger"):
+            self._db.insert([(table, rows)])
+
+
+def _places(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _key(row: tuple) -> tuple[tuple[bool, Row], ...]:
+    """Order of rows in which None comes first."""
+    return tuple((value is not None, value or 0) for value in row)

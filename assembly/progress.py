@@ -40,7 +40,7 @@ class Timing(NamedTuple):
     """Seconds of wall time, split so that the parts add up, and the turns they were spent on.
 
     model: a model call was under way. ledger: none was, and the ledger read or wrote. framework:
-    the rest (LangGraph, checkpoints, prompts).
+    the rest (LangGraph, checkpoints, prompts). The seconds of several workers are added.
     """
 
     turns: int
@@ -84,6 +84,12 @@ class Clock:
         """Forget what was booked."""
         self._since = time.perf_counter()
         self._spent = dict.fromkeys(self._spent, 0.0)
+
+    def take(self, spent: Timing) -> None:
+        """Add what a worker's clock booked; the time since the last booking went by waiting."""
+        self._since = time.perf_counter()
+        for holder in self._spent:
+            self._spent[holder] += getattr(spent, holder)
 
     def timing(self, turns: int) -> Timing:
         """What was booked since `start`."""

@@ -61,8 +61,14 @@ class Room:
         first, second = self.pairs[pair]
         return Shown(self.texts[first], self.texts[second], order)
 
+    def begun(self, shard: Shard) -> bool:
+        """Whether the ledger holds any vote of the shard."""
+        return self._held(shard) > 0
+
     def complete(self, shard: Shard) -> bool:
         """Whether the ledger holds every vote of the shard: two a ballot, citizen and pair."""
         members, positions = self.seating.members(shard), self.seating.positions(shard)
-        whole = 2 * len(self.phases) * len(members) * len(positions)
-        return self.ledger.votes_held(positions, members) == whole
+        return self._held(shard) == 2 * len(self.phases) * len(members) * len(positions)
+
+    def _held(self, shard: Shard) -> int:
+        return self.ledger.votes_held(self.seating.positions(shard), self.seating.members(shard))

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from assembly.recorded import RecordedBackend
 from assembly.room import Room
 from assembly.seating import Shard, seat
 from assembly.settings import FREE, AssemblySettings
+from assembly.shards import Agenda, Elsewhere
 from plenary.chat.base import ChatBackend
 from plenary.chat.budget import CountingBackend
 from plenary.chat.cache import CallStore
@@ -74,15 +76,17 @@ async def convene(
     on_event: Callable[[Event], None] | None = None,
     calls: CallStore | None = None,
     cost: Callable[[], float | None] = lambda: None,
+    elsewhere: Elsewhere | None = None,
 ) -> Votes:
     """Hold the assembly of C citizens on P pairs, or carry on the one that the ledger holds.
 
     panel_prompts [C]: persona texts; weights [C]: design weights; texts [K]: outcome sentences;
     pairs [P, 2]: outcome indices. calls: where answers are kept, by default the ledger; arms that
-    share it ask their common ballots once. cost: what was spent, for the events. A
-    recorded call is never asked again. Cancellation, SIGKILL and BudgetExceeded leave a ledger that
-    the same call resumes; ConfigError under any other configuration. `ledger.timing()` tells
-    afterwards where the time went.
+    share it ask their common ballots once. cost: what was spent, for the events. elsewhere: holds
+    shards in other processes; those begun before, and any it leaves, are held here. A recorded
+    call is never asked again. Cancellation, SIGKILL and BudgetExceeded leave a ledger that the same
+    call resumes; ConfigError under any other configuration. `ledger.timing()` tells afterwards
+    where the time went.
     """
     _check(panel_prompts, weights, texts, pairs)
     check_prompts(settings, panel_prompts, texts)
@@ -110,13 +114,19 @@ async def convene(
     started = datetime.now(UTC).isoformat()
     ledger.clock.start()
     try:
-        await _hold(room, progress, checkpoints)
+        await _hold(room, progress, checkpoints, counted, elsewhere)
     finally:
         ledger.add_session(started, ledger.clock.timing(progress.turns))
     return ledger.votes()
 
 
-async def _hold(room: Room, progress: Progress, checkpoints: Path) -> None:
+async def _hold(
+    room: Room,
+    progress: Progress,
+    checkpoints: Path,
+    counted: CountingBackend,
+    elsewhere: Elsewhere | None,
+) -> None:
     """Carry every shard that the ledger does not hold whole to its end."""
     shards = room.seating.shards()
     waiting = deque(shard for shard in shards if not room.complete(shard))
@@ -128,8 +138,28 @@ async def _hold(room: Room, progress: Progress, checkpoints: Path) -> None:
             room.backend, room.ledger, room.texts, room.pairs, room.settings, room.seed
         )
         room = replace(room, briefing=given)
+    if elsewhere is not None:
+        await _gather(room, [s for s in waiting if not room.begun(s)], counted, elsewhere)
+        waiting = deque(shard for shard in waiting if not room.complete(shard))
     async with open_table(checkpoints) as table:
         await _drive(waiting, lambda shard: _run(table, room, shard), room.settings.concurrency)
+
+
+async def _gather(
+    room: Room, shards: Sequence[Shard], counted: CountingBackend, elsewhere: Elsewhere
+) -> None:
+    """Note what workers held, shard by shard, and take over the records they bring."""
+    async with aclosing(elsewhere(Agenda.of(room), shards)) as every:
+        async for held in every:
+            if held.content:
+                room.ledger.merge(held.content)
+            if not room.complete(held.shard):
+                raise DataError(f"{held.shard!r} ended without all its votes; report this as a bug")
+            room.ledger.clock.take(held.timing)
+            counted.counts.merge(held.counts)
+            for noted in held.recorded:
+                room.notify(*noted)
+            room.notify("shard", 1, 0)
 
 
 def _check(

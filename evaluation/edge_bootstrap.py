@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -23,12 +25,34 @@ class Bootstrapped(NamedTuple):
     high: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """Fits utilities to reweighted answers, from `start`, to `tolerance`."""
+
+    base: Objective
+    pattern: Pattern
+    start: FloatArray
+    tolerance: float
+    max_iterations: int
+
+    def __call__(self, weight: FloatArray) -> FloatArray:
+        """Standardised utilities [K] under weights [N] of the answers."""
+        base, k = self.base, self.base.outcomes
+        drawn = Objective(base.answers.weighted(weight), k, base.prior, base.link, self.pattern)
+        theta = maximise(drawn, self.start, self.tolerance, self.max_iterations).theta
+        return standardise(theta[:k], np.ones(k, dtype=bool)).values
+
+
+Each = Callable[[Callable[[FloatArray], FloatArray], Iterable[FloatArray]], Iterable[FloatArray]]
+
+
 def edge_bootstrap(
     cells: Cells,
     fitted: UtilityFit,
     rng: np.random.Generator,
     replicates: int = 100,
     level: float = 0.9,
+    each: Each = map,
 ) -> Bootstrapped:
     """Refit `replicates` times on pairs weighted at random (mean 1, exponential).
 
@@ -36,17 +60,15 @@ def edge_bootstrap(
     instead of draws keep the graph connected. Priors stay as fitted: re-estimated, they would take
     the unequal weights for pair noise. What is estimated is the spread over repeated asking of
     other pairs; where priors carry much of the weight the Laplace errors are wider, and rightly.
+    each: maps the fits; workers may.
     """
     settings, k = fitted.settings, len(fitted.mu)
     answers = weighted_answers(cells, settings.exact_weight)
     pattern = Pattern(answers.first, answers.second, k)
     hyper = Hyper(fitted.tau, fitted.omega, fitted.intraclass)
     base = objective_given(answers, pattern, k, hyper, settings)
-    start, everyone, found = first_guess(base), np.ones(k, dtype=bool), []
-    for _ in range(replicates):
-        weight = rng.exponential(size=pattern.pairs)[pattern.pair]
-        drawn = Objective(base.answers.weighted(weight), k, base.prior, base.link, pattern)
-        theta = maximise(drawn, start, settings.tolerance * k, settings.max_iterations).theta
-        found.append(standardise(theta[:k], everyone).values)
+    refit = Refit(base, pattern, first_guess(base), settings.tolerance * k, settings.max_iterations)
+    weights = [rng.exponential(size=pattern.pairs)[pattern.pair] for _ in range(replicates)]
+    found = list(each(refit, weights))
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return Bootstrapped(np.std(found, axis=0, ddof=1), low, high)

@@ -18,7 +18,6 @@ from assembly.persona_effect import vote_gap
 from assembly.probes import PROBES, claimed_sides
 from assembly.rules import weighted_mean
 from assembly.settings import ArmName, AssemblySettings, ProbeName
-from plenary.app import workspace as ws
 from plenary.app.diagnostics_record import (
     ConformityRecord,
     SwayRecord,
@@ -139,7 +138,7 @@ def _held(space: Workspace, arm: ArmName, probe: ProbeName) -> Votes:
         {**space.config.assembly.model_dump(), "arm": arm, "probe": probe}
     )
     with (
-        Ledger(space.file(ws.LEDGER)) as calls,
+        Ledger(space.ledger) as calls,
         Ledger(space.file(f"ledger_{name}.sqlite")) as own,
     ):
         return hold(space, settings, own, space.file(f"checkpoints_{name}.sqlite"), calls)

@@ -17,10 +17,12 @@ from plenary.app.cli_parts import (
     AsJson,
     Config,
     Debug,
+    ExecutorOption,
     ExistsOption,
     Name,
     Out,
     Set,
+    Workers,
     add_verb,
     calm,
     show_file,
@@ -69,6 +71,8 @@ def run(
     name: Name = None,
     out: Out = Path("runs"),
     exists: ExistsOption = "error",
+    executor: ExecutorOption = "local",
+    workers: Workers = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -76,7 +80,7 @@ def run(
     from plenary.app.console import print_summary
     from plenary.app.records import Summary, read_record
 
-    space = through("report", config, set_ or [], name, out, exists, as_json)
+    space = through("report", config, set_ or [], name, out, exists, as_json, executor, workers)
     summary = read_record(Summary, space.file("summary.json"))
     if as_json:
         print(json.dumps(summary.model_dump(mode="json")))

@@ -38,6 +38,12 @@ Outcomes = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the number of calls and tokens; ask nothing.")
 ]
+ExecutorOption = Annotated[
+    str, typer.Option("--executor", help="Who works: local (this process), processes or ray.")
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Number of processes, or of Ray tasks at once; one a core.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -59,6 +65,8 @@ def through(
     out: Path,
     exists: str,
     quiet: bool,
+    executor: str = "local",
+    workers: int | None = None,
 ) -> Workspace:
     """Run the stages up to `last` under the settings of the command line."""
     calm()
@@ -72,14 +80,16 @@ def through(
     if last not in {stage.name for stage in stages}:
         from plenary.app.chain import CHAIN as stages
     from plenary.app.pipeline import run_stages
+    from plenary.app.tasks import make_executor
 
     if not quiet:
         print_settings(config)
     place = [stage.name for stage in stages].index(last)
+    crew = make_executor(executor, workers, config)
     chosen: Exists = exists  # pyright: ignore[reportAssignmentType]
     try:
         with watching(quiet=quiet) as watcher:
-            return run_stages(config, out, chosen, stages[: place + 1], watcher)
+            return run_stages(config, out, chosen, stages[: place + 1], watcher, crew)
     except KeyboardInterrupt as stop:
         print("interrupted; what was recorded is kept, go on with --exists resume", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from stop
@@ -127,8 +137,10 @@ def add_verb(group: typer.Typer, verb: str, stage: str, shown: str, text: str) -
         name: Name = None,
         out: Out = Path("runs"),
         exists: ExistsOption = "resume",
+        executor: ExecutorOption = "local",
+        workers: Workers = None,
         as_json: AsJson = False,
         debug: Debug = False,
     ) -> None:
-        space = through(stage, config, set_ or [], name, out, exists, as_json)
+        space = through(stage, config, set_ or [], name, out, exists, as_json, executor, workers)
         show_file(space.file(shown), as_json)

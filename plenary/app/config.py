@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from alignment.settings import AlignmentSettings
 from assembly.dataset_card import UNSTATED
+from assembly.postgres import check_address
 from assembly.settings import AssemblySettings, RuleName
 from census_data.population import PopulationSettings
 from evaluation.battery_asking import BatterySettings
@@ -148,6 +149,11 @@ class PipelineConfig(BaseModel):
     base_url: str | None = Field(
         default=None, description="address of an OpenAI-compatible endpoint for langchain: specs"
     )
+    ledger: str | None = Field(
+        default=None,
+        description="PostgreSQL database of the assembly's ledger, postgresql://USER@HOST/DB, "
+        "its password in PGPASSWORD; none is a file in the run directory",
+    )
     outcomes: OutcomeSettings = OutcomeSettings()
     population: PopulationSettings = PopulationSettings()
     panel: PanelSettings = PanelSettings()
@@ -183,6 +189,11 @@ class PipelineConfig(BaseModel):
                 "recruit more"
             )
         return self
+
+    @field_validator("ledger")
+    @classmethod
+    def _database(cls, value: str | None) -> str | None:
+        return value if value is None else check_address(value)
 
     @field_validator("base_url")
     @classmethod

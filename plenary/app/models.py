@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 import plenary.embedded as embedded
 from plenary.app.config import BudgetSettings, PipelineConfig
 from plenary.app.run_directory import content_hash
+from plenary.chat.base import ChatBackend
 from plenary.chat.budget import BudgetedBackend
+from plenary.chat.mixed import MixedBackend, shares_of_models
 from plenary.chat.prices import Price, price_of, read_prices
 from plenary.chat.registry import BACKENDS, open_backend
 from plenary.errors import BackendError, ConfigError
@@ -72,13 +75,17 @@ def _list_prices() -> dict[str, Price]:
     return read_prices(configs_folder() / "models" / "prices.yaml")
 
 
-def open_model(
-    spec: str, config: PipelineConfig, budget: BudgetSettings, adapter: Path | None = None
-) -> BudgetedBackend:
-    """Open a model under the budget; it counts what it is asked."""
-    backend = open_backend(
+def open_plain(spec: str, config: PipelineConfig, adapter: Path | None = None) -> ChatBackend:
+    """Open a model."""
+    return open_backend(
         resolve(spec), adapter=adapter, base_url=config.base_url, settings=config.chat
     )
+
+
+def budgeted(
+    backend: ChatBackend, spec: str, config: PipelineConfig, budget: BudgetSettings
+) -> BudgetedBackend:
+    """A model under a budget, at its price; it counts what it is asked."""
     return BudgetedBackend(
         backend,
         calls=budget.calls,
@@ -87,6 +94,33 @@ def open_model(
         seconds=budget.seconds,
         price=price_of(resolve(spec), {**_list_prices(), **budget.prices}, config.base_url),
     )
+
+
+def open_model(
+    spec: str, config: PipelineConfig, budget: BudgetSettings, adapter: Path | None = None
+) -> BudgetedBackend:
+    """Open a model under a budget."""
+    return budgeted(open_plain(spec, config, adapter), spec, config, budget)
+
+
+def cast_models(config: PipelineConfig, citizens: int) -> list[str]:
+    """The model that plays each citizen [C]."""
+    return shares_of_models(citizens, citizens_models(config), config.seed)
+
+
+def seat_models(
+    config: PipelineConfig, backends: Mapping[str, ChatBackend], worded: Sequence[Sequence[str]]
+) -> ChatBackend:
+    """The model that speaks for the citizens, or the models, each for its part of them.
+
+    worded: the texts of all citizens, in each wording that is in use.
+    """
+    shares = citizens_models(config)
+    if len(shares) == 1:
+        return backends[next(iter(shares))]
+    cast = cast_models(config, len(worded[0]))
+    played = {text: model for texts in worded for text, model in zip(texts, cast, strict=True)}
+    return MixedBackend(backends, played, max(shares, key=lambda spec: shares[spec]))
 
 
 def takes_part(config: PipelineConfig) -> bool:

@@ -19,6 +19,7 @@ import plenary
 from census_data.cells import columns_of
 from census_data.population import load_population
 from plenary.app.config import PipelineConfig, config_hash, resolved_yaml
+from plenary.app.executor import Executor
 from plenary.app.models import check_models, checkpoint_path, deterministic, takes_part
 from plenary.app.plan import chosen_outcomes, make_plan
 from plenary.app.run_directory import (
@@ -47,7 +48,12 @@ class Marks(NamedTuple):
 
 
 def run_stages(
-    config: PipelineConfig, root: Path, exists: Exists, stages: Sequence[Stage], watcher: Watcher
+    config: PipelineConfig,
+    root: Path,
+    exists: Exists,
+    stages: Sequence[Stage],
+    watcher: Watcher,
+    executor: Executor | None = None,
 ) -> Workspace:
     """Run `stages` in order in the run directory `root/config.name` and return the workspace.
 
@@ -62,7 +68,7 @@ def run_stages(
     )
     run = open_run(root, manifest, exists)
     try:
-        space = Workspace(config, run, watcher)
+        space = Workspace(config, run, watcher, executor)
         _refuse_mixture(space, stages)
         write_text(run.file(CONFIG), resolved_yaml(config))
         run.record_inputs({})

@@ -47,6 +47,7 @@ from plenary.app.records import (
 )
 from plenary.app.rewording import reword
 from plenary.app.run_directory import content_hash, staged, write_text
+from plenary.app.tasks import held_elsewhere
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
 from plenary.chat.cache import CachedBackend, CallStore, SqliteStore
@@ -166,7 +167,7 @@ def ask_model(space: Workspace, model: BudgetedBackend, when: str, *labels: str)
 
 def convene_assembly(space: Workspace) -> None:
     """Hold the assembly, or carry it on, and export what the ledger holds."""
-    with Ledger(space.file(ws.LEDGER)) as ledger:
+    with Ledger(space.ledger) as ledger:
         votes = hold(space, space.config.assembly, ledger, space.file(ws.CHECKPOINTS))
         transcript, timing = ledger.transcript(), ledger.timing()
     _export(space, votes, transcript)
@@ -180,7 +181,15 @@ def hold(
     checkpoints: Path,
     calls: CallStore | None = None,
 ) -> Votes:
-    """Hold an assembly of the run's citizens on its pairs, or carry on the one in the ledger."""
+    """Hold an assembly of the run's citizens on its pairs, or carry on the one in the ledger.
+
+    Workers hold it where the run has them, unless calls are shared with another assembly.
+    """
+    elsewhere = None
+    if calls is None:
+        elsewhere = held_elsewhere(
+            space.executor, space.config, space.citizens_models, space.persona_texts, ledger.place
+        )
     return asyncio.run(
         convene(
             space.citizens,
@@ -195,6 +204,7 @@ def hold(
             space.watcher.assembly,
             calls,
             lambda: space.citizens_cost,
+            elsewhere,
         )
     )
 

@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from plenary.app.cli_parts import AsJson, Config, Debug, Name, Out, Set, show, through
+from plenary.app.cli_parts import (
+    AsJson,
+    Config,
+    Debug,
+    ExecutorOption,
+    Name,
+    Out,
+    Set,
+    Workers,
+    show,
+    through,
+)
 
 app = typer.Typer()
 
@@ -33,11 +44,15 @@ def sweep(
     retention: Annotated[
         str | None, typer.Option(help="Retention set: general, embedded or a YAML file.")
     ] = None,
+    executor: ExecutorOption = "local",
+    workers: Workers = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Run control arms and doses on the ballots of a run; cells that are done are kept."""
-    space = through("consensus", config, set_ or [], name, out, "resume", as_json)
+    space = through(
+        "consensus", config, set_ or [], name, out, "resume", as_json, executor, workers
+    )
     from plenary.app import workspace as ws
     from plenary.app.report import write_report
     from plenary.app.sweep_report import table_rows

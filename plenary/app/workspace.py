@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,6 +14,7 @@ from assembly.ballots import Votes, citizen_shares
 from assembly.consensus import Consensus
 from assembly.electorate import Electorate
 from assembly.ledger import Spoken
+from assembly.postgres import within
 from assembly.seating import Seating, seat
 from census_data.cells import columns_of
 from census_data.fidelity import positions_of
@@ -21,13 +23,14 @@ from personas.export import read_panel
 from personas.persona import Panel
 from personas.prompt import RENDERINGS, RenderingName, describe
 from plenary.app.config import PipelineConfig
-from plenary.app.models import citizens_models, open_model
+from plenary.app.executor import Executor, Here
+from plenary.app.models import cast_models, citizens_models, seat_models
 from plenary.app.plan import Plan
-from plenary.app.run_directory import RunDirectory
+from plenary.app.run_directory import RunDirectory, write_text
+from plenary.app.tasks import open_shared
 from plenary.app.watcher import Watcher
 from plenary.chat.base import ChatBackend
 from plenary.chat.budget import BudgetedBackend
-from plenary.chat.mixed import MixedBackend, shares_of_models
 from plenary.preferences import BoolArray, Cells
 
 PLAN = "plan.json"
@@ -37,6 +40,7 @@ PANEL_SHEET = "panel.md"
 FIDELITY = "panel_fidelity.json"
 SHARES = "panel_shares.json"
 LEDGER = "ledger.sqlite"
+LEDGER_SCHEMA = "ledger_schema.txt"
 CHECKPOINTS = "checkpoints.sqlite"
 CALLS = "calls.sqlite"
 VOTES = "votes.parquet"
@@ -72,8 +76,15 @@ def shift_file(side: str) -> str:
 class Workspace:
     """Settings and an open run directory, with what earlier stages made, read when first needed."""
 
-    def __init__(self, config: PipelineConfig, run: RunDirectory, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        config: PipelineConfig,
+        run: RunDirectory,
+        watcher: Watcher,
+        executor: Executor | None = None,
+    ) -> None:
         self.config, self.run, self.watcher = config, run, watcher
+        self.executor = executor or Here()
         self._models: dict[str, BudgetedBackend] = {}
 
     @property
@@ -85,43 +96,49 @@ class Workspace:
         """Path of a file of the run."""
         return self.run.file(name)
 
+    @property
+    def ledger(self) -> Path | str:
+        """Where the ledger is: a file of the run, or a schema of the settings' database."""
+        if self.config.ledger is None:
+            return self.file(LEDGER)
+        name = self.file(LEDGER_SCHEMA)
+        if not name.exists():
+            write_text(name, f"plenary_{uuid4().hex}\n")
+        return within(self.config.ledger, name.read_text(encoding="utf-8").strip())
+
     def model(self, spec: str, adapter: Path | None = None) -> BudgetedBackend:
         """An open model; one without an adapter is opened once."""
         if adapter is not None:
-            return open_model(spec, self.config, self.config.budget, adapter)
+            return open_shared(spec, self.config, adapter, self.executor)
         if spec not in self._models:
-            self._models[spec] = open_model(spec, self.config, self.config.budget)
+            self._models[spec] = open_shared(spec, self.config, None, self.executor)
         return self._models[spec]
+
+    @property
+    def citizens_models(self) -> dict[str, BudgetedBackend]:
+        """The models that play citizens."""
+        return {spec: self.model(spec) for spec in citizens_models(self.config)}
 
     @cached_property
     def citizens(self) -> ChatBackend:
         """The model that speaks for the citizens, or the models, each for its part of them."""
-        shares = citizens_models(self.config)
-        backends = {spec: self.model(spec) for spec in shares}
-        if len(backends) == 1:
-            return next(iter(backends.values()))
-        chair = max(shares, key=lambda spec: shares[spec])
-        played = {
-            text: model
-            for name in RENDERINGS
-            for text, model in zip(self.worded(name), self.cast, strict=True)
-        }
-        return MixedBackend(backends, played, chair)
+        worded = [self.worded(name) for name in RENDERINGS]
+        return seat_models(self.config, self.citizens_models, worded)
 
     @property
     def cast(self) -> list[str]:
         """The model that plays each citizen [C]."""
-        return shares_of_models(len(self.panel), citizens_models(self.config), self.seed)
+        return cast_models(self.config, len(self.panel))
 
     @property
     def citizens_calls(self) -> int:
         """Calls made so far for the citizens."""
-        return sum(self.model(spec).counts.calls for spec in citizens_models(self.config))
+        return sum(model.counts.calls for model in self.citizens_models.values())
 
     @property
     def citizens_cost(self) -> float | None:
         """What those calls cost; None where a price is not known."""
-        costs = [self.model(spec).cost for spec in citizens_models(self.config)]
+        costs = [model.cost for model in self.citizens_models.values()]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if len(known) == len(costs) else None
 

@@ -32,6 +32,11 @@ class Counts:
         """Share of answers that were refused, failed or unreadable; 0 before the first answer."""
         return self.invalid / self.answers if self.answers else 0.0
 
+    def merge(self, more: Counts) -> None:
+        """Add what was counted elsewhere."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(more, name))
+
     def add(self, answer: Reply | Choice) -> None:
         """Count one answered conversation."""
         self.calls += 1

@@ -1,0 +1,76 @@
+"""Where a ledger keeps its rows: one SQLite file, or a schema of a PostgreSQL server.
+
+The SQL is written for both: `?` stands for a value and ON CONFLICT DO NOTHING leaves a row that is
+there as it is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from plenary.errors import DataError
+
+Value = str | int | float | bytes | None
+Row = Sequence[Value]
+
+
+class Database(Protocol):
+    """Rows of a ledger; a write is one transaction."""
+
+    def rows(self, query: str, asked: Row = ()) -> list[tuple]:
+        """What a query finds."""
+        ...
+
+    def insert(self, tables: Iterable[tuple[str, Iterable[Row]]]) -> None:
+        """Add rows to tables, all or none; a row whose key is there already is left out."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it; what was committed stays."""
+        ...
+
+
+def insertion(table: str, columns: int) -> str:
+    """The statement that adds a row unless its key is there."""
+    places = ", ".join("?" * columns)
+    return f"INSERT INTO {table} VALUES ({places}) ON CONFLICT DO NOTHING"
+
+
+class SqliteDatabase(Database):
+    """One file in WAL mode, which processes of one machine may share, or `:memory:`."""
+
+    def __init__(self, path: Path, schema: str, version: int) -> None:
+        try:
+            self._db = sqlite3.connect(path, timeout=30.0, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            found = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if found not in (0, version):
+                raise DataError(
+                    f"{str(path)!r} has ledger version {found!r}; use a new run directory"
+                )
+            if not found:
+                self._db.executescript(f"{schema}PRAGMA user_version={version};")
+        except sqlite3.Error as error:
+            raise DataError(
+                f"cannot open ledger {str(path)!r}: {error}; use a new run directory"
+            ) from error
+
+    def rows(self, query: str, asked: Row = ()) -> list[tuple]:
+        """What a query finds."""
+        return self._db.execute(query, asked).fetchall()
+
+    def insert(self, tables: Iterable[tuple[str, Iterable[Row]]]) -> None:
+        """Add rows in one transaction."""
+        with self._db:
+            for table, rows in tables:
+                listed = list(rows)
+                if listed:
+                    self._db.executemany(insertion(table, len(listed[0])), listed)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()

@@ -1,0 +1,89 @@
+"""One shard held by a worker, in another process or on another machine.
+
+A worker keeps no checkpoint: a shard that is taken over is walked again from its beginning, and
+whatever calls the ledger holds are answered from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple, Self
+
+from assembly.graph import build, opening
+from assembly.ledger import Content, Ledger
+from assembly.progress import ClockedBackend, EventKind, Timing
+from assembly.prompts import Statement
+from assembly.room import Room
+from assembly.seating import Seating, Shard
+from assembly.settings import AssemblySettings
+from plenary.chat.base import ChatBackend
+from plenary.chat.budget import CountingBackend, Counts
+from plenary.chat.cache import CachedBackend
+from plenary.preferences import IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Agenda:
+    """What of a Room travels: all but the model and the ledger, which each worker opens itself."""
+
+    settings: AssemblySettings
+    seating: Seating
+    systems: tuple[str, ...]
+    texts: tuple[str, ...]
+    pairs: IntArray
+    seed: int
+    fingerprint: str
+    briefing: Mapping[int, tuple[Statement, ...]]
+
+    @classmethod
+    def of(cls, room: Room) -> Self:
+        """The agenda of a room."""
+        return cls(**{field.name: getattr(room, field.name) for field in fields(cls)})
+
+    def room(
+        self, backend: ChatBackend, ledger: Ledger, notify: Callable[[EventKind, int, int], None]
+    ) -> Room:
+        """A room with this agenda."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Room(backend=backend, ledger=ledger, notify=notify, **own)
+
+
+class Held(NamedTuple):
+    """A shard that was held.
+
+    recorded: kind, number and invalid among them, of what was recorded. counts: fresh model calls.
+    content: the records, where they were kept in a ledger of the worker's own, else empty.
+    """
+
+    shard: Shard
+    recorded: tuple[tuple[EventKind, int, int], ...]
+    timing: Timing
+    counts: Counts
+    content: Content
+
+
+Elsewhere = Callable[[Agenda, Sequence[Shard]], AsyncGenerator[Held, None]]
+
+
+def hold_shard(agenda: Agenda, backend: ChatBackend, ledger: Ledger, shard: Shard) -> Held:
+    """Hold one shard and record it in `ledger`."""
+    counted = CountingBackend(ClockedBackend(backend, ledger.clock))
+    made, invalid = Counter[EventKind](), Counter[EventKind]()
+
+    def note(kind: EventKind, count: int, bad: int) -> None:
+        made[kind] += count
+        invalid[kind] += bad
+
+    room = agenda.room(CachedBackend(counted, ledger), ledger, note)
+    ledger.clock.start()
+    asyncio.run(build().ainvoke(opening(room, shard), context=room))
+    return Held(
+        shard,
+        tuple((kind, count, invalid[kind]) for kind, count in made.items()),
+        ledger.clock.timing(made.total()),
+        counted.counts,
+        {},
+    )

@@ -1,0 +1,77 @@
+"""The port to whatever works off tasks: the same plain functions, here or elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from plenary.errors import PlenaryError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class Executor(Protocol):
+    """Works off tasks in `workers` places.
+
+    one_machine: all of them see this machine's files. A task whose worker dies is worked at again
+    by another, so what it records must be keyed. Functions, tasks and results are pickled.
+    """
+
+    one_machine: bool
+    workers: int
+
+    def each(
+        self, work: Callable[[Task], Result], tasks: Sequence[Task]
+    ) -> AsyncGenerator[tuple[int, Result], None]:
+        """Results with the positions of their tasks, as they come; a failed task's error."""
+        ...
+
+
+class Outcome(NamedTuple):
+    """What came out of a task: a result, or an error of ours."""
+
+    result: Any
+    error: PlenaryError | None
+
+
+def attempt(work: Callable[[Task], Result], task: Task) -> Outcome:
+    """Work at a task; only errors of ours travel, anything else is a bug and ends the worker."""
+    try:
+        return Outcome(work(task), None)
+    except PlenaryError as error:
+        return Outcome(None, error)
+
+
+class Here:
+    """Works off tasks one after another in this process."""
+
+    one_machine = True
+    workers = 1
+
+    async def each(
+        self, work: Callable[[Task], Result], tasks: Sequence[Task]
+    ) -> AsyncGenerator[tuple[int, Result], None]:
+        """Results in order."""
+        for number, task in enumerate(tasks):
+            yield number, await asyncio.to_thread(work, task)
+
+
+async def in_order(
+    executor: Executor, work: Callable[[Task], Result], tasks: Sequence[Task]
+) -> list[Result]:
+    """All results, in the order of the tasks."""
+    found: dict[int, Result] = {}
+    async with aclosing(executor.each(work, tasks)) as every:
+        async for number, result in every:
+            found[number] = result
+    return [found[number] for number in range(len(tasks))]
+
+
+def mapped(
+    executor: Executor, work: Callable[[Task], Result], tasks: Sequence[Task]
+) -> list[Result]:
+    """`map` over an executor, for functions that take one."""
+    return asyncio.run(in_order(executor, work, tasks))

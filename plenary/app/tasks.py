@@ -1,0 +1,261 @@
+"""What is worked off in parallel: shards of an assembly and blocks of questions.
+
+Each worker opens its own models, once. Limits a second and budgets are shared out equally, so that
+all workers together keep to them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from assembly.ledger import Ledger
+from assembly.seating import Shard
+from assembly.shards import Agenda, Elsewhere, Held, hold_shard
+from plenary.app.config import BudgetSettings, PipelineConfig
+from plenary.app.executor import Executor, Here, in_order
+from plenary.app.lease_queue import Processes
+from plenary.app.models import budgeted, open_model, open_plain, seat_models
+from plenary.app.ray_executor import OnRay
+from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
+from plenary.chat.budget import BudgetedBackend, CountingBackend, Counts
+from plenary.errors import BudgetExceeded, ConfigError
+
+Answer = TypeVar("Answer", Reply, Choice)
+EXECUTORS: dict[str, Callable[[int], Executor]] = {
+    "local": lambda workers: Here(),
+    "processes": Processes,
+    "ray": OnRay,
+}
+LEAST_SPREAD = 1024
+BLOCK = range(64, 2001)
+BLOCKS_A_WORKER = 4
+
+
+def make_executor(name: str, workers: int | None, config: PipelineConfig) -> Executor:
+    """The executor of a name with `workers` places, by default the cores of this machine."""
+    if name not in EXECUTORS:
+        raise ConfigError(f"unknown --executor {name!r}; use one of {', '.join(EXECUTORS)}")
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers is {workers!r}; give 1 or more")
+    executor = EXECUTORS[name](workers or len(os.sched_getaffinity(0)))
+    limits = config.budget.model_dump(exclude={"prices"}, exclude_none=True)
+    if limits and not executor.one_machine:
+        raise ConfigError(
+            f"budget.{next(iter(limits))} cannot be kept over several machines; use --executor "
+            "processes or take the budget out"
+        )
+    return executor
+
+
+def _config_of_worker(config: PipelineConfig, workers: int) -> str:
+    """The settings as text, calls a second shared out."""
+    endpoint = config.chat.endpoint
+    if endpoint.calls_per_second is not None:
+        share = endpoint.calls_per_second / workers
+        endpoint = endpoint.model_copy(update={"calls_per_second": share})
+    chat = config.chat.model_copy(update={"endpoint": endpoint})
+    return config.model_copy(update={"chat": chat}).model_dump_json()
+
+
+def share_of_budget(
+    budget: BudgetSettings, spent: BudgetedBackend, workers: int
+) -> BudgetSettings | None:
+    """What each worker may spend: an equal part of what is left, None where that is nothing.
+
+    Seconds run for all alike.
+    """
+    cost = spent.cost or 0.0
+    left = {
+        "calls": budget.calls and (budget.calls - spent.counts.calls) // workers,
+        "tokens": budget.tokens and (budget.tokens - spent.counts.tokens) // workers,
+        "money": budget.money and (budget.money - cost) / workers,
+    }
+    if any(value is not None and value <= 0 for value in left.values()):
+        return None
+    return budget.model_copy(update=left)
+
+
+@lru_cache(maxsize=1)
+def _citizens(
+    config: str, budgets: tuple[tuple[str, str], ...]
+) -> tuple[PipelineConfig, dict[str, BudgetedBackend]]:
+    """The models of a worker process, open for as long as it lives."""
+    settings = PipelineConfig.model_validate_json(config)
+    models = {
+        spec: open_model(spec, settings, BudgetSettings.model_validate_json(budget))
+        for spec, budget in budgets
+    }
+    return settings, models
+
+
+class HeldBy(NamedTuple):
+    """A shard that a worker held, None if its budget did not do, and what each model was asked."""
+
+    held: Held | None
+    spent: dict[str, Counts]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldShard:
+    """Holds shards in a worker, in the ledger that all share or, without one, in its own."""
+
+    agenda: Agenda
+    config: str
+    budgets: tuple[tuple[str, str], ...]
+    persona_texts: tuple[str, ...]
+    ledger: Path | str | None
+
+    def __call__(self, shard: Shard) -> HeldBy:
+        """Hold one shard."""
+        config, models = _citizens(self.config, self.budgets)
+        counting = {spec: CountingBackend(model) for spec, model in models.items()}
+        backend = seat_models(config, counting, [self.persona_texts])
+        held = None
+        with Ledger(self.ledger or Path(":memory:")) as ledger, suppress(BudgetExceeded):
+            held = hold_shard(self.agenda, backend, ledger, shard)
+            if self.ledger is None:
+                held = held._replace(content=ledger.content())
+        return HeldBy(held, {spec: model.counts for spec, model in counting.items()})
+
+
+def held_elsewhere(
+    executor: Executor,
+    config: PipelineConfig,
+    models: Mapping[str, BudgetedBackend],
+    persona_texts: tuple[str, ...],
+    ledger: Path | str,
+) -> Elsewhere | None:
+    """How workers hold shards; None when this process does.
+
+    What the workers ask is counted in `models`; shards that they cannot afford are left. A ledger
+    that is a file is shared on one machine only.
+    """
+    if isinstance(executor, Here):
+        return None
+
+    async def hold(agenda: Agenda, shards: Sequence[Shard]) -> AsyncGenerator[Held, None]:
+        workers = min(executor.workers, len(shards)) or 1
+        shares = {spec: share_of_budget(config.budget, m, workers) for spec, m in models.items()}
+        if None in shares.values():
+            return
+        budgets = tuple((spec, share.model_dump_json()) for spec, share in shares.items() if share)
+        shared = executor.one_machine or isinstance(ledger, str)
+        text = _config_of_worker(config, workers)
+        place = ledger if shared else None
+        work = HoldShard(agenda, text, budgets, persona_texts, place)
+        async with aclosing(executor.each(work, shards)) as every:
+            async for _, (held, spent) in every:
+                for spec, counts in spent.items():
+                    models[spec].counts.merge(counts)
+                if held is not None:
+                    yield held
+
+    return hold
+
+
+@lru_cache(maxsize=2)
+def _plain(spec: str, config: str, adapter: Path | None) -> ChatBackend:
+    return open_plain(spec, PipelineConfig.model_validate_json(config), adapter)
+
+
+class Replies(NamedTuple):
+    """Free text that is asked for."""
+
+    conversations: Sequence[Conversation]
+    sampling: Sampling
+
+    async def of(self, backend: ChatBackend) -> list[Reply]:
+        """Put it to a model."""
+        return await backend.generate(self.conversations, self.sampling)
+
+
+class Choices(NamedTuple):
+    """Choices that are asked for."""
+
+    conversations: Sequence[Conversation]
+    labels: tuple[str, ...]
+    samples: int
+    seed: int
+
+    async def of(self, backend: ChatBackend) -> list[Choice]:
+        """Put it to a model."""
+        return await backend.choose(
+            self.conversations, self.labels, samples=self.samples, seed=self.seed
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AskBlock:
+    """Puts blocks of questions to a model in a worker."""
+
+    spec: str
+    config: str
+    adapter: Path | None
+
+    def __call__(self, block: Replies | Choices) -> list[Reply] | list[Choice]:
+        """Ask one block."""
+        return asyncio.run(block.of(_plain(self.spec, self.config, self.adapter)))
+
+
+class SpreadBackend(ChatBackend):
+    """A model whose batches of `least` questions and more are answered by workers, in blocks."""
+
+    def __init__(
+        self, backend: ChatBackend, executor: Executor, work: AskBlock, least: int = LEAST_SPREAD
+    ) -> None:
+        self._backend, self._executor, self._work, self._least = backend, executor, work, least
+        self.name = backend.name
+        self.supports_seed = backend.supports_seed
+        self.exact_choice = backend.exact_choice
+
+    async def generate(
+        self, conversations: Sequence[Conversation], sampling: Sampling
+    ) -> list[Reply]:
+        """Replies, in order."""
+        return await self._answers(Replies(conversations, sampling))
+
+    async def choose(
+        self,
+        conversations: Sequence[Conversation],
+        labels: tuple[str, ...],
+        *,
+        samples: int = 1,
+        seed: int = 0,
+    ) -> list[Choice]:
+        """Choices, in order."""
+        return await self._answers(Choices(conversations, labels, samples, seed))
+
+    async def _answers(self, asked: Replies | Choices) -> list:
+        count = len(asked.conversations)
+        if count < self._least:
+            return await asked.of(self._backend)
+        size = -(-count // (BLOCKS_A_WORKER * self._executor.workers))
+        size = min(max(size, BLOCK.start), BLOCK.stop - 1)
+        blocks = [
+            asked._replace(conversations=asked.conversations[start : start + size])
+            for start in range(0, count, size)
+        ]
+        parts = await in_order(self._executor, self._work, blocks)
+        return [answer for part in parts for answer in part]
+
+
+def open_shared(
+    spec: str, config: PipelineConfig, adapter: Path | None, executor: Executor
+) -> BudgetedBackend:
+    """An open model under the budget, whose large batches workers answer unless this process does.
+
+    An exact local model reads other questions beside a question there, so the last bits of a
+    probability may differ from one block size to another.
+    """
+    backend = open_plain(spec, config, adapter)
+    if not isinstance(executor, Here):
+        text = _config_of_worker(config, executor.workers)
+        backend = SpreadBackend(backend, executor, AskBlock(spec, text, adapter))
+    return budgeted(backend, spec, config, config.budget)
