@@ -131,6 +131,10 @@ class Ledger(CallStore):
             self._db = sqlite3.connect(path, timeout=30.0, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
+            # A damaged page would otherwise be found when it is read, or never.
+            state = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if state != "ok":
+                raise DataError(f"ledger {str(path)!r} is damaged: {state!r}; put its copy back")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             if found not in (0, SCHEMA_VERSION):
                 raise DataError(

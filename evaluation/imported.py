@@ -8,7 +8,6 @@ trials, or a probability. Optional: votes (how many the row stands for).
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from evaluation.preference_graph import load_graph
 from plenary.errors import DataError
 from plenary.outcomes import Catalogue, Outcome
 from plenary.preferences import Cells, FloatArray
+from plenary.untrusted import json_tree
 
 Row = Mapping[str, object]
 
@@ -227,7 +227,7 @@ def _jsonl(path: Path) -> list[Row]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json_tree(line)
         except ValueError as error:
             raise DataError(f"line {number} of {path.name} is no JSON: {error}; mend it") from error
         if not isinstance(row, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ import plenary
 from plenary.app.assembly_cli import app as assembly
 from plenary.app.audit_cli import app as audit
 from plenary.app.census_cli import app as census
+from plenary.app.clean import visible
 from plenary.app.cli_parts import (
     AsJson,
     Config,
@@ -30,7 +32,7 @@ from plenary.app.measure_cli import app as measure
 from plenary.app.personas_cli import By, Figure, Method, Quotas, panel_changes, run_figure
 from plenary.app.personas_cli import app as personas
 from plenary.app.sweep_cli import app as sweep
-from plenary.errors import PlenaryError
+from plenary.errors import DataError, PlenaryError
 
 app = typer.Typer(
     name="plenary",
@@ -178,8 +180,13 @@ def main() -> None:
     except PlenaryError as error:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(str(error), 2000)}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except (OSError, sqlite3.Error) as error:
+        if debug:
+            raise
+        print(f"error: {error}; make room, give access or mend the file", file=sys.stderr)
+        sys.exit(DataError.exit_code)
 
 
 def _one_line(kind: type[BaseException], value: BaseException, trace: object) -> None:

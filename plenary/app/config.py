@@ -28,6 +28,7 @@ from plenary.chat.prices import Price
 from plenary.chat.settings import ChatSettings
 from plenary.errors import ConfigError
 from plenary.outcomes import configs_folder
+from plenary.untrusted import yaml_tree
 
 Tree = dict[str, object]
 FILES = (("outcomes", "path"), ("assembly", "briefing"))
@@ -244,7 +245,7 @@ def _found(source: str | Path) -> Path:
 
 def _read(path: Path) -> Tree:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml_tree(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot read config {str(path)!r}: {error}; mend the file") from error
     if data is None:
@@ -277,7 +278,7 @@ def _apply(tree: Tree, override: str) -> None:
             )
         here = cast("Tree", inner)
     try:
-        here[last] = yaml.safe_load(text)
+        here[last] = yaml_tree(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"cannot read the value in {override!r}; quote it as in YAML") from error
 

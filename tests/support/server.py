@@ -32,6 +32,10 @@ Mood = Literal[
     "chatty",  # text that names no label
     "odd",  # fails with 500 for prompts that hold "odd", else as plain
     "locked",  # 401
+    "telltale",  # 401 with the caller's key in its text
+    "absent",  # 404: no such model
+    "truncated",  # 200 with the first half of an answer
+    "cut",  # the connection ends before the answer does
 ]
 
 
@@ -50,6 +54,8 @@ class ChatServer:
         """One chat completion."""
         body = await request.json()
         self.requests.append(body)
+        if self.mood == "telltale":
+            return _error(401, f"wrong key {request.headers.get('authorization')}")
         fault = await self._fault(body)
         if fault is not None:
             return fault
@@ -80,6 +86,12 @@ class ChatServer:
             await asyncio.sleep(5)
         if self.mood == "locked":
             return _error(401, "wrong key")
+        if self.mood == "absent":
+            return _error(404, "no such model")
+        if self.mood in ("truncated", "cut"):
+            whole = bytes(_completion("A").body)
+            length = {"content-length": str(len(whole))} if self.mood == "cut" else None
+            return Response(whole[: len(whole) // 2], 200, length, "application/json")
         if self.mood == "odd" and "odd" in prompt:
             return _error(500, "out of memory")
         if self.mood == "jammed" or (self.mood == "limited" and prompt not in self._seen):
