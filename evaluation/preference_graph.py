@@ -16,7 +16,7 @@ import numpy as np
 
 from evaluation.answers import AnswerTable, Origin, file_hash
 from plenary.errors import DataError
-from plenary.outcomes import Outcome
+from plenary.outcomes import Outcome, imported_outcome
 from plenary.preferences import Cells
 from plenary.untrusted import json_tree
 
@@ -99,9 +99,7 @@ def _options(value: object, path: Path) -> dict[str, Outcome]:
         identity, text = _option(option, place)
         if identity in found:
             raise DataError(f"option {identity!r} of {path.name!r} comes twice; keep it once")
-        found[identity] = Outcome(
-            id=identity, text=text, topic="imported", ladder=None, quantity=None, direction=None
-        )
+        found[identity] = imported_outcome(identity, text, path.name)
     return found
 
 

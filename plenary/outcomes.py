@@ -36,6 +36,19 @@ class Outcome(BaseModel):
     )
 
 
+def imported_outcome(identity: str, text: str, where: str) -> Outcome:
+    """An outcome that a table of votes names; DataError when it is no sentence."""
+    try:
+        return Outcome(
+            id=identity, text=text, topic="imported", ladder=None, quantity=None, direction=None
+        )
+    except ValidationError as error:
+        raise DataError(
+            f"outcome {identity!r} in {where} has the text {text!r}: {error.errors()[0]['msg']}; "
+            "mend the file"
+        ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """Ordered outcomes; an outcome's index here is its integer code everywhere."""

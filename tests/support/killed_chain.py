@@ -1,7 +1,7 @@
 """Run by test_faults.py: the chain, killed once in each stage by a signal nobody can catch.
 
 Libraries are imported once; every run is a child of this process. A child dies in the moment in
-which the first file of its stage would take its place, with everything before that written.
+which the first file of its stage would take its place or be opened, with all before that written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ def die_in(stage: Stage) -> None:
     """Kill this process when a file of the stage is about to be put in place."""
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
-        if event == "os.rename" and Path(str(arguments[1])).name in stage.outputs:
+        moved = event == "os.rename" and Path(str(arguments[1])).name in stage.outputs
+        opened = event == "open" and Path(str(arguments[0])).name in stage.outputs
+        if moved or (opened and "w" in str(arguments[1])):
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
