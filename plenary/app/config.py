@@ -25,6 +25,7 @@ from evaluation.thurstonian import FitSettings
 from personas.prompt import ProfileSettings
 from personas.sampling import PanelSettings
 from plenary.chat.prices import Price
+from plenary.chat.secrets import redacted
 from plenary.chat.settings import ChatSettings
 from plenary.errors import ConfigError
 from plenary.outcomes import configs_folder
@@ -291,7 +292,8 @@ def _message(error: ValidationError) -> str:
     reason = first["msg"].removeprefix("Value error, ")
     if not name:
         return f"settings do not fit together: {reason}"
-    return f"setting {name!r} has {first.get('input')!r}: {reason}; change the value"
+    value = redacted(repr(first.get("input")))
+    return f"setting {name!r} has {value}: {reason}; change the value"
 
 
 def _nearest(name: str) -> str:

@@ -84,7 +84,11 @@ def load_model(
     transformers.utils.logging.disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, **_placement(settings)
+            folder,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            **_placement(settings),
         )
     except _LOAD_ERRORS as error:
         raise BackendError(
@@ -137,7 +141,7 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer beside a model."""
     folder = _checkpoint(path, "model")
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except _LOAD_ERRORS as error:
         raise BackendError(
             f"cannot load the tokenizer of {str(path)!r}: {error}; check the checkpoint"

@@ -34,6 +34,7 @@ Mood = Literal[
     "odd",  # fails with 500 for prompts that hold "odd", else as plain
     "locked",  # 401
     "telltale",  # 401 with the caller's key in its text
+    "gossip",  # answers with the caller's key
     "absent",  # 404: no such model
     "truncated",  # 200 with the first half of an answer
     "cut",  # the connection ends before the answer does
@@ -49,6 +50,7 @@ class ChatServer:
     scores: Mapping[str, float] = field(default_factory=dict)
     url: str = ""
     requests: list[dict[str, object]] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
     _seen: set[str] = field(default_factory=set)
 
     async def answer(self, request: Request) -> Response:
@@ -56,8 +58,12 @@ class ChatServer:
         dialect, body = DIALECTS[request.url.path], await request.json()
         self.requests.append(body)
         prompt = dialect.prompt(body)
+        key = request.headers.get("authorization", "")
+        self.keys.add(key)
         if self.mood == "telltale":
-            return _error(dialect, 401, f"wrong key {dict(request.headers)}")
+            return _error(dialect, 401, f"wrong key {key}")
+        if self.mood == "gossip":
+            return JSONResponse(dialect.answer(f"I was given {key}", None, None))
         fault = await self._fault(dialect, body, prompt)
         if fault is not None:
             return fault
