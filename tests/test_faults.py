@@ -143,7 +143,7 @@ def elicit_at(bench: Bench, url: str, *more: str):
     return bench.here(
         "elicit", "small.yaml", "--set", "model=langchain:openai:tiny", "--set",
         f"citizens_model={bench.world}", "--set", f"base_url={url}", "--set",
-        "elicitation.samples=1", *more,
+        "elicitation.samples=1", "--set", "chat.endpoint.concurrency=64", *more,
     )  # fmt: skip
 
 
@@ -165,8 +165,7 @@ def test_an_endpoint_that_fails_gives_an_error_and_no_answers(
     bench: Bench, mood: Mood, words: str
 ) -> None:
     hasty = ("--set", "chat.endpoint.retries=0", "--set",
-             f"chat.endpoint.timeout={0.2 if mood == 'slow' else 20}",
-             "--set", "chat.endpoint.concurrency=64")  # fmt: skip
+             f"chat.endpoint.timeout={0.2 if mood == 'slow' else 20}")  # fmt: skip
     with serve(mood) as server:
         answer = elicit_at(bench, server.url, *hasty)
     assert answer.code == 4, answer.err
@@ -199,6 +198,27 @@ def test_an_endpoint_that_is_down_is_an_error(bench: Bench) -> None:
     answer = elicit_at(bench, url, "--set", "chat.endpoint.retries=0")
     assert answer.code == 4
     assert "no answer from" in answer.err
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        "budget.calls=1",
+        "budget.tokens=1",
+        'budget={money: 1.0e-9, prices: {"openai:tiny@URL": {prompt: 1, completion: 1}}}',
+        "budget.seconds=1.0e-6",
+    ],
+)
+def test_each_budget_stops_an_elicitation(bench: Bench, budget: str) -> None:
+    with serve("plain") as server:
+        answer = elicit_at(bench, server.url, "--set", budget.replace("URL", server.url),
+                           "--set", "elicitation.frames=[plain, pb-01]")  # fmt: skip
+        asked = len(server.requests)
+        assert answer.code == 4, answer.err
+        assert "is used up" in answer.err
+        assert not (bench.folder / "runs/small/before.parquet").exists()
+        assert elicit_at(bench, server.url, "--set", "elicitation.frames=[plain, pb-01]").code == 0
+        assert len(server.requests) <= 2 * 2 * 38 + 2 + (asked > 0)
 
 
 class Backwards(datetime):

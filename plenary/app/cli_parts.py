@@ -46,7 +46,7 @@ def refuse_dry_run(dry_run: bool) -> None:
     """Say that whole runs have none."""
     if dry_run:
         raise typer.BadParameter(
-            "a run has no dry run; use it with plenary elicit, or with files of votes",
+            "a run is estimated by plenary run --dry-run; here it goes with files of votes",
             param_hint="--dry-run",
         )
 

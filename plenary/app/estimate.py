@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,9 +31,10 @@ from plenary.app.plan import Plan, chosen_outcomes, make_plan
 from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
 from plenary.preferences import IntArray
 
-SAMPLE_PAIRS = 2
-PROBED = 48
-PROBED_REPLIES = 12
+SAMPLE_PAIRS = 8
+PROBED = 512
+# Seconds after which a probe tells enough.
+ENOUGH = 1.0
 
 
 class StandIn(ChatBackend):
@@ -174,7 +175,7 @@ def _seconds(
         return None
     spent = 0.0
     for spec, share in shares.items():
-        pace = _pace(config, spec, stand_in.chosen[:PROBED], stand_in.spoken[:PROBED_REPLIES])
+        pace = _pace(config, spec, stand_in.chosen[:PROBED], stand_in.spoken[:PROBED])
         spent += share * (stand_in.choices * pace.choice + stand_in.replies * pace.reply)
     return times * spent / sum(shares.values())
 
@@ -182,19 +183,26 @@ def _seconds(
 def _pace(
     config: PipelineConfig,
     spec: str,
-    chosen: list[Conversation],
+    chosen: Sequence[Conversation],
     spoken: Sequence[tuple[Conversation, Sampling]],
 ) -> _Pace:
+    """A model tried on the conversations of its stage, more at once while that takes no time."""
     model = open_model(spec, config, config.budget)
 
-    async def ask() -> _Pace:
-        await model.choose(chosen[:1], ("A", "B"))
-        began = time.perf_counter()
-        await model.choose(chosen, ("A", "B"))
-        between = time.perf_counter()
-        if spoken:
-            await model.generate([conversation for conversation, _ in spoken], spoken[0][1])
-        ended = time.perf_counter()
-        return _Pace((between - began) / len(chosen), (ended - between) / max(len(spoken), 1))
+    async def choose(count: int) -> None:
+        await model.choose(chosen[:count], ("A", "B"))
 
-    return asyncio.run(ask())
+    async def speak(count: int) -> None:
+        await model.generate([conversation for conversation, _ in spoken[:count]], spoken[0][1])
+
+    return _Pace(_seconds_each(choose, len(chosen)), _seconds_each(speak, len(spoken)))
+
+
+def _seconds_each(ask: Callable[[int], Coroutine[None, None, None]], most: int) -> float:
+    count, spent = 0, 0.0
+    while spent < ENOUGH and count < most:
+        count = min(most, max(8, 4 * count))
+        began = time.perf_counter()
+        asyncio.run(ask(count))
+        spent = time.perf_counter() - began
+    return spent / max(count, 1)
