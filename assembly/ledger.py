@@ -143,7 +143,8 @@ class Ledger(CallStore):
             self._db.executescript(f"{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};")
         except sqlite3.Error as error:
             raise DataError(
-                f"cannot open ledger {str(path)!r}: {error}; use a new run directory"
+                f"cannot open ledger {str(path)!r}: {error}; make room or give access, or use a "
+                "new run directory"
             ) from error
 
     def __enter__(self) -> Self:

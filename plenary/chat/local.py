@@ -20,6 +20,7 @@ import transformers
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTuner
 from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
@@ -178,11 +179,13 @@ class _Swap:
     def under(self, adapter: str | None) -> Iterator[None]:
         """Hold the model with the layers of one adapter at work, or of none."""
         with self._lock:
-            if self._wrapped is not None and adapter is not None:
-                self._wrapped.base_model.set_adapter(adapter)
-                self._wrapped.base_model.enable_adapter_layers()
-            elif self._wrapped is not None:
-                self._wrapped.base_model.disable_adapter_layers()
+            if self._wrapped is not None:
+                layers = cast("BaseTuner", self._wrapped.base_model)
+                if adapter is None:
+                    layers.disable_adapter_layers()
+                else:
+                    layers.set_adapter(adapter)
+                    layers.enable_adapter_layers()
             yield
 
 
