@@ -22,7 +22,7 @@ from alignment.neutral import neutral_finetune
 from alignment.retention import Margins, Retention, Speakers, drift, incoherence, retention
 from alignment.retention_sets import RetentionSet
 from alignment.settings import AlignmentSettings
-from alignment.train import align, open_aligned
+from alignment.train import align, before_and_after
 from evaluation.asking import Subject, ask
 from evaluation.comparison import Comparison, ComparisonSettings, compare
 from evaluation.elicitation import both_orders
@@ -203,7 +203,7 @@ def adapter_folder(lab: Laboratory, name: str, seed: int) -> Path:
 
 def measured(lab: Laboratory, adapter: Path, seed: int) -> tuple[Answered, Retention]:
     """Answers and retention of a trained model."""
-    speakers = Speakers(LocalBackend(lab.model_path), open_aligned(lab.model_path, adapter))
+    speakers = Speakers(*before_and_after(lab.model_path, adapter))
     after = answered(speakers.after, lab, None, seed)
     live = LiveModel(lab.model_path, adapter)
     return after, retention(live, speakers, lab.kept, lab.prompts(), lab.margins, seed)

@@ -57,7 +57,7 @@ def chosen_rank(path: Path, settings: AlignmentSettings) -> int:
 
 def _sizes(path: Path, settings: AlignmentSettings, rank: int) -> tuple[int, int]:
     """Trained parameters and all parameters, the adapter's included, at one rank."""
-    config = AutoConfig.from_pretrained(path, local_files_only=True)
+    config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     adapter = lora_config(settings, rank)
     with torch.device("meta"), naming_layers(adapter):
         adapted = get_peft_model(AutoModelForCausalLM.from_config(config), adapter)
@@ -86,6 +86,7 @@ def load_base(path: Path, settings: AlignmentSettings, *, bf16: bool) -> PreTrai
             dtype=torch.bfloat16 if bf16 else torch.float32,
             quantization_config=four_bits,
             use_safetensors=True,
+            trust_remote_code=False,
             local_files_only=True,
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:

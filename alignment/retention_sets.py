@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from plenary.chat.base import Conversation, Message
 from plenary.errors import DataError
 from plenary.outcomes import configs_folder
+from plenary.untrusted import yaml_tree
 
 
 class Item(BaseModel):
@@ -70,14 +71,14 @@ def load_retention_set(source: str | Path) -> RetentionSet:
     if not path.is_file() and path.parent == Path():
         path = shipped
     try:
-        return RetentionSet.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return RetentionSet.model_validate(yaml_tree(path.read_text(encoding="utf-8")))
     except OSError as error:
         names = ", ".join(sorted(p.stem for p in shipped.parent.glob("*.yaml")))
         raise DataError(
             f"cannot read retention set {str(source)!r}: {error.strerror}; give a YAML file or "
             f"one of {names}"
         ) from error
-    except (ValidationError, yaml.YAMLError) as error:
+    except (ValidationError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(
             f"{str(path)!r} is no retention set: {str(error)[:200]!r}; mend the file"
         ) from error

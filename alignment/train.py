@@ -192,6 +192,14 @@ def open_aligned(model_path: Path, adapter: Path) -> LocalBackend:
         return LocalBackend(model_path, adapter=adapter)
 
 
+def before_and_after(model_path: Path, adapter: Path) -> tuple[LocalBackend, LocalBackend]:
+    """The model without and with an adapter of its own, on one set of weights."""
+    check_adapter(adapter, model_path)
+    with without_library_warnings():
+        before = LocalBackend(model_path)
+        return before, before.with_adapter(adapter)
+
+
 def _material(
     texts: Sequence[str],
     targets: Targets,

@@ -24,6 +24,7 @@ from plenary.chat.base import ChatBackend, Choice, Sampling, check_replies
 from plenary.errors import ConfigError
 from plenary.preferences import IntArray
 from plenary.seeding import derived_seed
+from plenary.untrusted import yaml_tree
 
 Given = Mapping[int, tuple[Statement, ...]]
 
@@ -81,7 +82,7 @@ class Briefing(BaseModel):
 def read_briefing(path: Path) -> Briefing:
     """Read a YAML or JSON file; ConfigError names what is wrong in it."""
     try:
-        return Briefing.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Briefing.model_validate(yaml_tree(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot read briefing {str(path)!r}: {error}; check the path") from error
     except ValidationError as error:

@@ -42,11 +42,15 @@ def insertion(table: str, columns: int) -> str:
 class SqliteDatabase(Database):
     """One file in WAL mode, which processes of one machine may share, or `:memory:`."""
 
-    def __init__(self, path: Path, schema: str, version: int) -> None:
+    def __init__(self, path: Path, schema: str, version: int, *, check: bool = True) -> None:
         try:
             self._db = sqlite3.connect(path, timeout=30.0, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
+            # A damaged page would otherwise be found when it is read, or never.
+            state = self._db.execute("PRAGMA quick_check(1)").fetchone()[0] if check else "ok"
+            if state != "ok":
+                raise DataError(f"ledger {str(path)!r} is damaged: {state!r}; put its copy back")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             if found not in (0, version):
                 raise DataError(
@@ -56,7 +60,8 @@ class SqliteDatabase(Database):
                 self._db.executescript(f"{schema}PRAGMA user_version={version};")
         except sqlite3.Error as error:
             raise DataError(
-                f"cannot open ledger {str(path)!r}: {error}; use a new run directory"
+                f"cannot open ledger {str(path)!r}: {error}; make room or give access, or use a "
+                "new run directory"
             ) from error
 
     def rows(self, query: str, asked: Row = ()) -> list[tuple]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple, Protocol, TypedDict
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -240,6 +241,8 @@ class Table(NamedTuple):
 async def open_table(checkpoints: Path) -> AsyncIterator[Table]:
     """The graph over a checkpoint file; deleting the file between runs costs time only."""
     async with AsyncSqliteSaver.from_conn_string(str(checkpoints)) as saver:
+        # A checkpoint holds numbers; a file that names a class to load is not obeyed.
+        saver.serde = JsonPlusSerializer(allowed_msgpack_modules=None)
         await saver.setup()
         # The saver commits after every task; with the default FULL each commit waits for the disk.
         await saver.conn.execute("PRAGMA synchronous=NORMAL")

@@ -145,16 +145,17 @@ class BallotCalls(NamedTuple):
 class Ledger(CallStore):
     """An open ledger at `place`; a context manager. `clock` books the time it takes."""
 
-    def __init__(self, place: Path | str) -> None:
+    def __init__(self, place: Path | str, *, check: bool = True) -> None:
         """Open or create a file, or a schema of PostgreSQL by its address.
 
-        DataError when it is no ledger of this version.
+        check: read a file through for damage, once a run. DataError when it is damaged or no
+        ledger of this version.
         """
         self.clock, self.place = Clock(), place
         self._db = (
             PostgresDatabase(place, _SCHEMA, SCHEMA_VERSION)
             if isinstance(place, str)
-            else SqliteDatabase(place, _SCHEMA, SCHEMA_VERSION)
+            else SqliteDatabase(place, _SCHEMA, SCHEMA_VERSION, check=check)
         )
 
     def __enter__(self) -> Self:

@@ -1,24 +1,43 @@
 """How fast are one-token ballots, against sampling answers and against one prompt at a time?
 
 Ballots a second with the shipped model on this machine, and ratios in one run: our path (shared
-prefix, batched, label logits only) against one prompt at a time and against 10 sampled answers.
+prefix, batched, label logits only) against one prompt at a time, against the same without shared
+prefixes and against 10 sampled answers a prompt (a pair takes two prompts, so the ratio is that of
+a pair too); and replies to 64 callers at once against one batch of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from benchmarks.targets import Target, main
 from evaluation.frames import FRAMES, LABELS, question
-from plenary.chat.base import Conversation, Sampling
+from plenary.chat import forward
+from plenary.chat.base import ChatBackend, Conversation, Sampling
+from plenary.chat.batching import one_run
 from plenary.chat.local import LocalBackend
+from plenary.chat.micro_batching import MicroBatchingBackend
 from plenary.embedded import citizens, model_path
 from plenary.outcomes import default_outcomes
 from plenary.seeding import generator
 
 SAMPLES = 10
+CALLERS, TURNS = 64, 5
+
+
+@contextmanager
+def unshared() -> Iterator[None]:
+    """Prompts in batches by length, every one computed from its first token."""
+    kept = forward.plan_runs
+    forward.plan_runs = lambda rows: [one_run(rows)]
+    try:
+        yield
+    finally:
+        forward.plan_runs = kept
 
 
 def ballots(people: int, pairs: int) -> list[Conversation]:
@@ -50,6 +69,35 @@ def seconds_a_sampled_ballot(backend: LocalBackend, asked: Sequence[Conversation
     return (time.perf_counter() - began) / len(asked)
 
 
+def seconds_a_reply(texts: Sequence[Conversation], backend: ChatBackend) -> float:
+    """Mean seconds of a reply when every conversation comes from a caller of its own."""
+
+    async def ask() -> None:
+        await asyncio.gather(*(backend.generate([one], Sampling(max_tokens=8)) for one in texts))
+
+    began = time.perf_counter()
+    asyncio.run(ask())
+    return (time.perf_counter() - began) / len(texts)
+
+
+def seconds_a_raw_reply(texts: Sequence[Conversation], backend: LocalBackend) -> float:
+    """Mean seconds of a reply in one batched call."""
+    began = time.perf_counter()
+    asyncio.run(backend.generate(texts, Sampling(max_tokens=8)))
+    return (time.perf_counter() - began) / len(texts)
+
+
+def chat(asked: Sequence[Conversation], backend: LocalBackend) -> float:
+    """Time of micro-batched replies over that of one batch: median of turns taken in pairs."""
+    shared = MicroBatchingBackend(backend)
+    ratios = []
+    for turn in range(TURNS):
+        part = asked[turn * CALLERS : (turn + 1) * CALLERS]
+        ratios.append(seconds_a_reply(part, shared) / seconds_a_raw_reply(part, backend))
+    shared.close()
+    return statistics.median(ratios)
+
+
 def speed(quick: bool) -> Iterator[Target]:
     """Ratios of our path against the plain ones."""
     asked = ballots(12 if quick else 40, 30 if quick else 60)
@@ -59,9 +107,16 @@ def speed(quick: bool) -> Iterator[Target]:
     scattered = asked[:: len(asked) // (12 if quick else 40)]
     alone = seconds_a_ballot(backend, scattered, 1)
     sampled = seconds_a_sampled_ballot(backend, asked[:120])
+    with unshared():
+        apart = seconds_a_ballot(backend, asked[:400], 400)
+    together = seconds_a_ballot(backend, asked[:400], 400)
     yield Target("ballots a second", 1 / ours, 1000)
     yield Target("speed against one prompt at a time", alone / ours, 2)
+    yield Target("speed against prefixes computed each time", apart / together, 1.2)
     yield Target("speed against 10 sampled answers", sampled / ours, 10)
+    yield Target(
+        "micro-batched replies, time over one batch", chat(asked, backend), 1.5, at_least=False
+    )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from census_data.store import Facts, assembled
 from census_data.tables import CsvForm, read_blocks
 from plenary.errors import DataError
 from plenary.preferences import FloatArray, IntArray
+from plenary.untrusted import yaml_tree
 
 
 class MappedColumn(BaseModel):
@@ -137,7 +138,7 @@ class _Coder:
 def read_mapping(path: Path) -> PopulationMapping:
     """A mapping file; DataError says which entry does not fit."""
     try:
-        return PopulationMapping.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return PopulationMapping.model_validate(yaml_tree(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise DataError(
             f"cannot read mapping {str(path)!r}: {error.strerror}; check the path"

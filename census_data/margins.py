@@ -23,6 +23,7 @@ from census_data.population import Population
 from census_data.raking import OUTSIDE, Margin
 from plenary.errors import DataError
 from plenary.preferences import FloatArray, IntArray
+from plenary.untrusted import yaml_tree
 
 JOIN = " | "
 COUNT = "count"
@@ -172,7 +173,7 @@ def _line(target: Target, cells: Sequence[str | float]) -> CellTarget:
 
 def _from_yaml(text: str, path: Path) -> tuple[Target, ...]:
     try:
-        return MarginFile.model_validate(yaml.safe_load(text)).margins
+        return MarginFile.model_validate(yaml_tree(text)).margins
     except yaml.YAMLError as error:
         raise DataError(f"margins {str(path)!r} are not YAML: {error}; mend the file") from error
     except ValidationError as error:
@@ -185,7 +186,10 @@ def _from_yaml(text: str, path: Path) -> tuple[Target, ...]:
 
 
 def _from_csv(text: str, path: Path) -> Target:
-    rows = list(csv.reader(text.splitlines()))
+    try:
+        rows = list(csv.reader(text.splitlines()))
+    except csv.Error as error:
+        raise DataError(f"margins {str(path)!r} are no CSV: {error}; mend the file") from error
     if len(rows) < 2 or rows[0][-1:] != [COUNT] or len(rows[0]) < 2:
         raise DataError(
             f"margins {str(path)!r} have no header of columns and {COUNT!r}, or no line below it; "

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from plenary.errors import DataError
 from plenary.outcomes import configs_folder
 from plenary.preferences import IntArray
+from plenary.untrusted import yaml_tree
 
 Gender = Literal["she", "he"]
 Channel = Literal["name", "language", "association", "hobby"]
@@ -212,7 +213,7 @@ def _content(text: str) -> set[str]:
 
 def _read(path: Path) -> object:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml_tree(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"cannot read {str(path)!r}: {error.strerror}; check the path") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:

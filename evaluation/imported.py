@@ -8,7 +8,6 @@ trials, or a probability. Optional: votes (how many the row stands for).
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from evaluation.answers import AnswerTable, Origin, file_hash
 from evaluation.preference_graph import load_graph
 from plenary.errors import DataError
-from plenary.outcomes import Catalogue, Outcome
+from plenary.outcomes import Catalogue, Outcome, imported_outcome
 from plenary.preferences import Cells, FloatArray
+from plenary.untrusted import csv_rows, json_tree
 
 Row = Mapping[str, object]
 
@@ -94,7 +94,7 @@ class _Names:
             raise DataError(f"empty outcome in {where}; fill the cell or drop the row")
         if key not in self.index:
             if self.closed:
-                at = int(key) if key.isdecimal() else len(self.outcomes)
+                at = int(key) if key.isdecimal() and len(key) < 10 else len(self.outcomes)
                 if at < len(self.outcomes):
                     return at
                 raise DataError(
@@ -103,11 +103,8 @@ class _Names:
                 )
             self.index[key] = len(self.outcomes)
             text = str(name).strip()
-            self.outcomes.append(Outcome(id=text, text=text, topic="imported", **_NO_LADDER))
+            self.outcomes.append(imported_outcome(text, text, where))
         return self.index[key]
-
-
-_NO_LADDER = {"ladder": None, "quantity": None, "direction": None}
 
 
 def _key(name: object) -> str:
@@ -218,7 +215,7 @@ def _rows(path: Path) -> list[Row]:
 
 def _csv(path: Path) -> list[Row]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+        return list(csv_rows(file))
 
 
 def _jsonl(path: Path) -> list[Row]:
@@ -227,7 +224,7 @@ def _jsonl(path: Path) -> list[Row]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json_tree(line)
         except ValueError as error:
             raise DataError(f"line {number} of {path.name} is no JSON: {error}; mend it") from error
         if not isinstance(row, dict):

@@ -8,7 +8,6 @@ else counts over both orders; else the probability alone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -17,8 +16,9 @@ import numpy as np
 
 from evaluation.answers import AnswerTable, Origin, file_hash
 from plenary.errors import DataError
-from plenary.outcomes import Outcome
+from plenary.outcomes import Outcome, imported_outcome
 from plenary.preferences import Cells
+from plenary.untrusted import json_tree
 
 Tree = Mapping[str, object]
 
@@ -72,7 +72,7 @@ def load_graph(path: Path, edges: str = "all", probability_votes: float = 10.0) 
 
 def _tree(path: Path) -> Tree:
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = json_tree(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise DataError(
             f"cannot read a preference graph from {str(path)!r}: {error}; check the file"
@@ -99,9 +99,7 @@ def _options(value: object, path: Path) -> dict[str, Outcome]:
         identity, text = _option(option, place)
         if identity in found:
             raise DataError(f"option {identity!r} of {path.name!r} comes twice; keep it once")
-        found[identity] = Outcome(
-            id=identity, text=text, topic="imported", ladder=None, quantity=None, direction=None
-        )
+        found[identity] = imported_outcome(identity, text, path.name)
     return found
 
 

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator
 from personas.persona import Panel, Persona
 from plenary.errors import DataError
 from plenary.spreadsheet import neutral, original
+from plenary.untrusted import csv_rows, json_tree
 
 F = TypeVar("F")
 
@@ -29,8 +30,8 @@ class PanelRecord(Persona):
         if not isinstance(value, str):
             return value
         try:
-            return json.loads(value or "[]")
-        except json.JSONDecodeError as error:
+            return json_tree(value or "[]")
+        except ValueError as error:
             raise ValueError(f"attitudes are no JSON: {error}") from error
 
     panel_weight: float = Field(gt=0, description="weight inside the panel, mean 1")
@@ -65,8 +66,8 @@ def read_panel(path: Path) -> Panel:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         raise DataError(
-            f"panel field {field!r} has {first.get('input')!r} in {str(path)!r}: {first['msg']}; "
-            "mend the file"
+            f"panel field {field!r} has {first.get('input')!r} in {str(path)!r}: "
+            f"{first['msg']}; mend the file"
         ) from error
     except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
         raise DataError(
@@ -148,7 +149,7 @@ def _write_csv(records: Sequence[PanelRecord], path: Path) -> None:
 def _read_csv(path: Path) -> list[PanelRecord]:
     """Empty cells are None where the field may be; pydantic reads numbers and flags from text."""
     with path.open(encoding="utf-8-sig", newline="") as handle:
-        rows = list(csv.DictReader(handle))
+        rows = csv_rows(handle)
     nullable = {name for name, f in PanelRecord.model_fields.items() if "None" in str(f.annotation)}
     return [
         PanelRecord.model_validate(

@@ -21,6 +21,7 @@ from scipy.sparse import csr_array, hstack, identity, vstack
 from census_data.cells import Cells
 from plenary.errors import ConfigError, ConvergenceError, DataError
 from plenary.preferences import FloatArray, IntArray
+from plenary.untrusted import csv_rows, yaml_tree
 
 # Types that a quick panel leaves to the exact solver, besides one a quota; its relative gap.
 UNSETTLED, NEARLY = 10, 0.3
@@ -251,7 +252,7 @@ def read_quotas(path: Path) -> tuple[Quota, ...]:
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{str(path)!r} is not UTF-8: {error.reason}; save it as UTF-8") from error
-    rows = _csv_rows(text) if path.suffix.lower() == ".csv" else _tree_rows(text, path)
+    rows = _csv_rows(text, path) if path.suffix.lower() == ".csv" else _tree_rows(text, path)
     if not rows:
         raise DataError(f"{str(path)!r} holds no quota; give at least one")
     try:
@@ -273,13 +274,16 @@ def _rows_between(rows: csr_array, lower: FloatArray, upper: FloatArray) -> Line
     return LinearConstraint(rows, lower, upper)  # pyright: ignore[reportArgumentType]
 
 
-def _csv_rows(text: str) -> list[dict[str, str]]:
-    return [dict(row) for row in csv.DictReader(io.StringIO(text))]
+def _csv_rows(text: str, path: Path) -> list[dict[str, str]]:
+    try:
+        return csv_rows(io.StringIO(text))
+    except csv.Error as error:
+        raise DataError(f"{str(path)!r} is no CSV table: {error}; mend it") from error
 
 
 def _tree_rows(text: str, path: Path) -> list[dict[str, object]]:
     try:
-        tree = yaml.safe_load(text)
+        tree = yaml_tree(text)
     except yaml.YAMLError as error:
         raise DataError(f"{str(path)!r} is neither YAML nor JSON: {error}; mend it") from error
     if not isinstance(tree, Mapping):

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+_LONGEST = 2000
+
 
 class PlenaryError(Exception):
     """Base of every error raised on purpose; `exit_code` is the command line's answer."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """The message, its middle cut out where a quoted value is long."""
+        text = super().__str__()
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 500]} ... {text[-450:]}"
 
 
 class ConfigError(PlenaryError, ValueError):

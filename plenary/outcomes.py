@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from plenary.errors import DataError
+from plenary.untrusted import csv_rows, json_tree, yaml_tree
 
 DEFAULT_CATALOGUE = "default.yaml"
 
@@ -34,6 +34,19 @@ class Outcome(BaseModel):
     direction: Literal["left", "right"] | None = Field(
         None, description="political direction of a policy as US party platforms have it"
     )
+
+
+def imported_outcome(identity: str, text: str, where: str) -> Outcome:
+    """An outcome that a table of votes names; DataError when it is no sentence."""
+    try:
+        return Outcome(
+            id=identity, text=text, topic="imported", ladder=None, quantity=None, direction=None
+        )
+    except ValidationError as error:
+        raise DataError(
+            f"outcome {identity!r} in {where} has the text {text!r}: {error.errors()[0]['msg']}; "
+            "mend the file"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +155,8 @@ def load_outcomes(path: Path) -> Catalogue:
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{str(path)!r} is not UTF-8: {error.reason}; save it as UTF-8") from error
+    except csv.Error as error:
+        raise DataError(f"{str(path)!r} is no CSV table: {error}; mend the file") from error
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(
@@ -163,7 +178,7 @@ def _parsed(text: str, parse: Callable[[str], object], kind: str) -> object:
 
 
 def _yaml(text: str) -> list[object]:
-    data = _parsed(text, yaml.safe_load, "YAML")
+    data = _parsed(text, yaml_tree, "YAML")
     if not isinstance(data, dict) or not isinstance(data.get("outcomes"), list):
         raise DataError(
             f"outcome file starts with {text[:40]!r}; "
@@ -173,7 +188,7 @@ def _yaml(text: str) -> list[object]:
 
 
 def _options_json(text: str) -> list[object]:
-    data = _parsed(text, json.loads, "JSON")
+    data = _parsed(text, json_tree, "JSON")
     if not isinstance(data, Mapping) or not all(isinstance(v, list) for v in data.values()):
         raise DataError(
             f"outcome file starts with {text[:40]!r}; give an object of topic -> list of sentences"
@@ -202,11 +217,11 @@ def _with_defaults(rows: Iterable[Mapping[str, object]]) -> list[object]:
 
 
 def _csv(text: str) -> list[object]:
-    return _with_defaults(csv.DictReader(io.StringIO(text)))
+    return _with_defaults(csv_rows(io.StringIO(text)))
 
 
 def _jsonl(text: str) -> list[object]:
-    rows = [_parsed(line, json.loads, "JSONL") for line in text.splitlines() if line.strip()]
+    rows = [_parsed(line, json_tree, "JSONL") for line in text.splitlines() if line.strip()]
     return _with_defaults(_as_row(row) for row in rows)
 
 

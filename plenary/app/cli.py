@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
+import traceback
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -13,10 +16,12 @@ import plenary
 from plenary.app.assembly_cli import app as assembly
 from plenary.app.audit_cli import app as audit
 from plenary.app.census_cli import app as census
+from plenary.app.clean import visible
 from plenary.app.cli_parts import (
     AsJson,
     Config,
     Debug,
+    DryRun,
     ExecutorOption,
     ExistsOption,
     Name,
@@ -25,6 +30,7 @@ from plenary.app.cli_parts import (
     Workers,
     add_verb,
     calm,
+    named,
     show_file,
     through,
 )
@@ -34,7 +40,8 @@ from plenary.app.personas_cli import By, Figure, Method, Quotas, panel_changes, 
 from plenary.app.personas_cli import app as personas
 from plenary.app.several_cli import app as several
 from plenary.app.sweep_cli import app as sweep
-from plenary.errors import PlenaryError
+from plenary.chat.secrets import redacted
+from plenary.errors import DataError, PlenaryError
 
 app = typer.Typer(
     name="plenary",
@@ -73,10 +80,14 @@ def run(
     exists: ExistsOption = "error",
     executor: ExecutorOption = "local",
     workers: Workers = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Run the whole chain and print the table of before and after."""
+    if dry_run:
+        _show_estimate(config, named(name, set_), as_json)
+        return
     from plenary.app.console import print_summary
     from plenary.app.records import Summary, read_record
 
@@ -86,6 +97,19 @@ def run(
         print(json.dumps(summary.model_dump(mode="json")))
     else:
         print_summary(summary)
+
+
+def _show_estimate(source: str | None, changes: list[str], as_json: bool) -> None:
+    calm()
+    from plenary.app.config import load_config
+    from plenary.app.console import cost_lines, print_rows
+    from plenary.app.estimate import estimate
+
+    costs = estimate(load_config(source, changes))
+    if as_json:
+        print(json.dumps([cost._asdict() for cost in costs]))
+    else:
+        print_rows("what a run would ask (tokens estimated, training not in it)", cost_lines(costs))
 
 
 for _verb, _spec in VERBS.items():
@@ -178,20 +202,25 @@ def doctor(out: Out = Path("runs"), as_json: AsJson = False, debug: Debug = Fals
 def main() -> None:
     """Entry point: one plain line for every error that is ours, and its exit code."""
     debug = "--debug" in sys.argv
-    if not debug:
-        sys.excepthook = _one_line
+    sys.excepthook = _traceback if debug else _one_line
     try:
         # Not app(): that would put typer's own traceback printer in place.
         typer.main.get_command(app)()
-    except PlenaryError as error:
+    except (PlenaryError, OSError, sqlite3.Error) as error:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        ours = isinstance(error, PlenaryError)
+        remedy = "" if ours else "; make room, give access or mend the file"
+        print(f"error: {visible(redacted(f'{error}{remedy}'), 2000)}", file=sys.stderr)
+        sys.exit(error.exit_code if ours else DataError.exit_code)
 
 
 def _one_line(kind: type[BaseException], value: BaseException, trace: object) -> None:
-    print(
-        f"error: {kind.__name__}: {value}; this is a bug, run again with --debug and report it",
-        file=sys.stderr,
-    )
+    what = visible(redacted(f"{kind.__name__}: {value}"), 2000)
+    print(f"error: {what}; this is a bug, run again with --debug and report it", file=sys.stderr)
+
+
+def _traceback(
+    kind: type[BaseException], value: BaseException, trace: TracebackType | None
+) -> None:
+    print(redacted("".join(traceback.format_exception(kind, value, trace))), file=sys.stderr)

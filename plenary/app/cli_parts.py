@@ -52,7 +52,7 @@ def refuse_dry_run(dry_run: bool) -> None:
     """Say that whole runs have none."""
     if dry_run:
         raise typer.BadParameter(
-            "a run has no dry run; use it with plenary elicit, or with files of votes",
+            "a run is estimated by plenary run --dry-run; here it goes with files of votes",
             param_hint="--dry-run",
         )
 
@@ -73,7 +73,7 @@ def through(
     from plenary.app.config import load_config
     from plenary.app.console import print_settings, watching
 
-    config: PipelineConfig = load_config(source, [*overrides, *([f"name={name}"] if name else [])])
+    config: PipelineConfig = load_config(source, named(name, overrides))
     # Training libraries take seconds to import; the early stages do without.
     from plenary.app.stages import ASSEMBLY_STAGES as stages
 
@@ -93,6 +93,11 @@ def through(
     except KeyboardInterrupt as stop:
         print("interrupted; what was recorded is kept, go on with --exists resume", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from stop
+
+
+def named(name: str | None, changes: list[str] | None) -> list[str]:
+    """The changes of the command line, --name as one of them, so that it is checked as a name."""
+    return [*(changes or []), *([f"name={json.dumps(name)}"] if name else [])]
 
 
 def show_file(path: Path, as_json: bool) -> None:

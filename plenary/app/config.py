@@ -27,9 +27,11 @@ from evaluation.thurstonian import FitSettings
 from personas.prompt import ProfileSettings
 from personas.sampling import PanelSettings
 from plenary.chat.prices import Price
+from plenary.chat.secrets import redacted
 from plenary.chat.settings import ChatSettings
 from plenary.errors import ConfigError
 from plenary.outcomes import configs_folder
+from plenary.untrusted import yaml_tree
 
 Tree = dict[str, object]
 FILES = (("outcomes", "path"), ("assembly", "briefing"))
@@ -270,7 +272,7 @@ def _found(source: str | Path) -> Path:
 
 def _read(path: Path) -> Tree:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml_tree(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot read config {str(path)!r}: {error}; mend the file") from error
     if data is None:
@@ -303,7 +305,7 @@ def _apply(tree: Tree, override: str) -> None:
             )
         here = cast("Tree", inner)
     try:
-        here[last] = yaml.safe_load(text)
+        here[last] = yaml_tree(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"cannot read the value in {override!r}; quote it as in YAML") from error
 
@@ -316,7 +318,8 @@ def _message(error: ValidationError) -> str:
     reason = first["msg"].removeprefix("Value error, ")
     if not name:
         return f"settings do not fit together: {reason}"
-    return f"setting {name!r} has {first.get('input')!r}: {reason}; change the value"
+    value = redacted(repr(first.get("input")))
+    return f"setting {name!r} has {value}: {reason}; change the value"
 
 
 def _nearest(name: str) -> str:

@@ -62,7 +62,7 @@ def make_dataset(space: Workspace) -> None:
 
 def held(space: Workspace, found: Diagnosis) -> Held:
     """The run's assembly as the dataset takes it."""
-    with Ledger(space.file(ws.LEDGER)) as ledger:
+    with Ledger(space.ledger) as ledger:
         calls = ledger.ballot_calls(len(space.plan.pairs))
     return Held(
         votes=space.votes,

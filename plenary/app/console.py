@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -20,6 +20,7 @@ from rich.text import Text
 from assembly.progress import Event
 from plenary.app.clean import visible
 from plenary.app.config import PipelineConfig, flat_settings
+from plenary.app.costs import StageCost, total_cost
 from plenary.app.records import Summary
 from plenary.app.watcher import Silent, TrainingProgress, Watcher
 
@@ -121,6 +122,19 @@ def print_summary(summary: Summary) -> None:
         f"{summary.name}: agreement with the assembly on held-out outcomes", before_after(summary)
     )
     print(f"report: {summary.report}")
+
+
+def cost_lines(costs: Sequence[StageCost]) -> tuple[tuple[str, str], ...]:
+    """A line a stage and their sum; what is not known for one is not known for all."""
+    return tuple((cost.stage, _cost_line(cost)) for cost in (*costs, total_cost(costs)))
+
+
+def _cost_line(cost: StageCost) -> str:
+    asked = f"{cost.calls:,} calls, {cost.prompt_tokens + cost.completion_tokens:,} tokens"
+    money = "price not known" if cost.money is None else f"{cost.money:,.2f} to pay"
+    return f"{asked}, {money}, " + (
+        "time not known" if cost.seconds is None else f"about {cost.seconds:,.0f} s"
+    )
 
 
 def print_settings(config: PipelineConfig) -> None:

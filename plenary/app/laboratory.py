@@ -13,7 +13,7 @@ from alignment.experiment import (
 from alignment.live import LiveModel
 from alignment.retention import Margins, Retention, Speakers, retention
 from alignment.retention_sets import load_retention_set
-from alignment.train import open_aligned
+from alignment.train import before_and_after
 from assembly.ballots import AFTER, citizen_shares
 from assembly.consensus import Consensus
 from evaluation.elicitation import elicit
@@ -23,7 +23,6 @@ from plenary.app.models import EMBEDDED, checkpoint_path, citizens_models
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
 from plenary.chat.cache import CachedBackend, SqliteStore
-from plenary.chat.local import LocalBackend
 from plenary.embedded.dialogue import CHOOSE
 from plenary.embedded.replay import replay_conversations
 from plenary.outcomes import Outcome, default_outcomes, load_outcomes
@@ -132,5 +131,5 @@ def reference_retention(space: Workspace) -> Retention:
     lab = laboratory(space)
     adapter = space.file(ws.ADAPTER)
     live = LiveModel(lab.model_path, adapter)
-    speakers = Speakers(LocalBackend(lab.model_path), open_aligned(lab.model_path, adapter))
+    speakers = Speakers(*before_and_after(lab.model_path, adapter))
     return retention(live, speakers, lab.kept, lab.prompts(), lab.margins, space.seed)

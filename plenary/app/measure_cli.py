@@ -19,6 +19,7 @@ from plenary.app.cli_parts import (
     Outcomes,
     Set,
     calm,
+    named,
     refuse_dry_run,
     show,
     show_file,
@@ -112,7 +113,7 @@ def fit(
         return
     from plenary.app.config import load_config
 
-    settings = load_config(None, set_ or [])
+    settings = load_config(None, named(name, set_))
     table = read_votes(Path(config), outcomes, edges, order)
     stem = out / f"{name or Path(config).stem}_utilities"
     record = votes_record([table]) if dry_run else fit_votes(table, settings.fit, stem)
@@ -147,7 +148,7 @@ def compare(
         return
     from plenary.app.config import load_config
 
-    settings = load_config(None, set_ or [])
+    settings = load_config(None, named(name, set_))
     before, later = (read_votes(Path(path), outcomes) for path in (config, after))
     again, goal = (None if path is None else read_votes(path, outcomes) for path in (null, target))
     sides = Sides(before, later, again, goal)

@@ -92,8 +92,13 @@ def budgeted(
         tokens=budget.tokens,
         money=budget.money,
         seconds=budget.seconds,
-        price=price_of(resolve(spec), {**_list_prices(), **budget.prices}, config.base_url),
+        price=price_for(spec, config),
     )
+
+
+def price_for(spec: str, config: PipelineConfig) -> Price | None:
+    """Price of a model's tokens by the config's table, else the one that ships."""
+    return price_of(resolve(spec), {**_list_prices(), **config.budget.prices}, config.base_url)
 
 
 def open_model(

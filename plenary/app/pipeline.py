@@ -32,6 +32,7 @@ from plenary.app.run_directory import (
     write_text,
 )
 from plenary.app.stages import Stage
+from plenary.app.storage import disk_faults_named
 from plenary.app.watcher import Watcher
 from plenary.app.workspace import Workspace
 from plenary.errors import ConfigError
@@ -74,7 +75,8 @@ def run_stages(
         run.record_inputs({})
         for place, stage in enumerate(stages, 1):
             watcher.begin(stage.name, place, len(stages))
-            seconds = _run_stage(space, stage)
+            with disk_faults_named(str(run.path)):
+                seconds = _run_stage(space, stage)
             watcher.end(stage.name, seconds or 0.0, skipped=seconds is None)
         return space
     finally:

@@ -57,7 +57,7 @@ class Plan(BaseModel):
         """Read the plan of a run; DataError when it is missing or malformed."""
         try:
             return cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValidationError) as error:
+        except (OSError, UnicodeDecodeError, ValidationError) as error:
             raise DataError(f"cannot read plan {str(path)!r}: {error}; run again") from error
 
 

@@ -37,7 +37,7 @@ def reword(space: Workspace) -> None:
     answers = np.empty((len(RENDERINGS), 0, 0, 2))
     if len(citizens):
         wordings = [[space.worded(name)[c] for c in citizens] for name in RENDERINGS]
-        with Ledger(space.file(ws.LEDGER)) as calls:
+        with Ledger(space.ledger) as calls:
             answers = asyncio.run(
                 ask_reworded(
                     space.citizens,

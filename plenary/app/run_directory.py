@@ -134,9 +134,9 @@ def read_manifest(path: Path) -> RunManifest:
         raise DataError(
             f"{str(path)!r} is no run directory: no {MANIFEST}; check the path"
         ) from error
-    except ValidationError as error:
+    except (ValidationError, UnicodeDecodeError) as error:
         raise DataError(
-            f"{MANIFEST} in {str(path)!r} is malformed: {error.errors()[0]['msg']!r}; "
+            f"{MANIFEST} in {str(path)!r} is malformed: {str(error)[:200]!r}; "
             "start again with --exists replace"
         ) from error
 
@@ -224,7 +224,13 @@ def _make_folder(path: Path) -> None:
 
 
 def _locked(path: Path) -> IO[str]:
-    lock = (path / ".lock").open("w", encoding="utf-8")
+    try:
+        lock = (path / ".lock").open("w", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write in run directory {str(path)!r}: {error.strerror}; give access or "
+            "choose another --out"
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -236,6 +242,12 @@ def _locked(path: Path) -> IO[str]:
 
 
 def _refuse_foreign(path: Path) -> None:
+    links = sorted(child.name for child in path.rglob("*") if child.is_symlink())
+    if links:
+        raise ConfigError(
+            f"{links[0]!r} in run directory {str(path)!r} is a link, which would lead writes out "
+            "of it; remove the link"
+        )
     content = {child.name for child in path.iterdir()} - {".lock"}
     if content and MANIFEST not in content:
         raise ConfigError(

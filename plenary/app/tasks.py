@@ -118,7 +118,10 @@ class HoldShard:
         counting = {spec: CountingBackend(model) for spec, model in models.items()}
         backend = seat_models(config, counting, [self.persona_texts])
         held = None
-        with Ledger(self.ledger or Path(":memory:")) as ledger, suppress(BudgetExceeded):
+        with (
+            Ledger(self.ledger or Path(":memory:"), check=False) as ledger,
+            suppress(BudgetExceeded),
+        ):
             held = hold_shard(self.agenda, backend, ledger, shard)
             if self.ledger is None:
                 held = held._replace(content=ledger.content())

@@ -6,9 +6,8 @@ attention no real token sees padding.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -78,15 +77,18 @@ def _chosen(blocks: int) -> tuple[int, ...]:
 
 
 class LocalInterior(Interior):
-    """The inside of one loaded model; calls of several threads run one after the other."""
+    """The inside of one loaded model; `held` keeps other threads out while it is computed."""
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, lock: threading.Lock
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        held: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self._renderer = ChatRenderer(tokenizer)
-        self._lock = lock
+        self._held = held
         self._device = next(model.parameters()).device
         blocks = int(model.config.get_text_config().num_hidden_layers)
         lists = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == blocks]
@@ -128,7 +130,7 @@ class LocalInterior(Interior):
         tokens = np.array([[label[0] for label in a.labels] for a in answers], dtype=np.int64)
         result = np.empty((len(pushes), len(spans)))
         added = torch.tensor(pushes, dtype=self._model.dtype, device=self._device)
-        with self._lock, torch.inference_mode():
+        with self._held(), torch.inference_mode():
             for at, ids, mask, inside in self._batches(spans):
                 wanted = torch.from_numpy(tokens[at]).to(self._device)
                 place = inside[..., None].to(added.dtype)
@@ -144,7 +146,7 @@ class LocalInterior(Interior):
             torch.manual_seed(seed)
             fresh = AutoModelForCausalLM.from_config(self._model.config, dtype=torch.float32)
         fresh = cast("PreTrainedModel", fresh.to(self._device).eval())
-        return LocalInterior(fresh, self._tokenizer, self._lock)
+        return LocalInterior(fresh, self._tokenizer, self._held)
 
     def _plain(self, text: str) -> list[int]:
         return cast("list[int]", self._tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -168,7 +170,7 @@ class LocalInterior(Interior):
     def _read(self, spans: Sequence[_Span]) -> Activations:
         width = int(self._model.config.get_text_config().hidden_size)
         last, mean = np.empty((2, len(self.layers), len(spans), width))
-        with self._lock, torch.inference_mode():
+        with self._held(), torch.inference_mode():
             for at, ids, mask, inside in self._batches(spans):
                 ends = [spans[k].end - 1 for k in at]
                 for level, hidden in enumerate(self._forward(ids, mask)):

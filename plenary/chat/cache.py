@@ -77,7 +77,7 @@ class SqliteStore(CallStore):
                 )
         except sqlite3.Error as error:
             raise DataError(
-                f"cannot open the call store {str(path)!r}: {error}; remove it or give another"
+                f"cannot open the call store {str(path)!r}: {error}; make room, or remove it"
             ) from error
 
     def __enter__(self) -> Self:

@@ -2,59 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-import os
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 import openai
 from langchain.chat_models import init_chat_model
-from langchain_core.exceptions import (
-    ModelAuthenticationError,
-    ModelConnectionError,
-    ModelInvalidRequestError,
-    ModelNotFoundError,
-    ModelPermissionDeniedError,
-    ModelRateLimitError,
-    ModelRefusalError,
-    ModelTimeoutError,
-)
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage
 from langchain_core.rate_limiters import InMemoryRateLimiter
+from langchain_core.runnables import Runnable
 
 from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling, no_choice
 from plenary.chat.parse_label import parse_label
+from plenary.chat.providers import (
+    OTHER,
+    PROVIDERS,
+    Fault,
+    Parameters,
+    fault_of,
+    refusal_of,
+    retry_after,
+    top_tokens,
+)
+from plenary.chat.secrets import redacted
 from plenary.chat.settings import DEFAULTS, ChatSettings, EndpointSettings
 from plenary.errors import BackendError, ConfigError
 from plenary.seeding import derived_seed
 
-_TOP = 20
 _ANSWER_TOKENS = 32
 _BATCH = 1024
-_HOPELESS = (
-    ModelConnectionError,
-    ModelAuthenticationError,
-    ModelNotFoundError,
-    ModelPermissionDeniedError,
-)
-_REASONS: tuple[tuple[type[Exception], str], ...] = (
-    (ModelRefusalError, "refused: the endpoint's filter"),
-    (ModelTimeoutError, "failed: timeout"),
-    (ModelRateLimitError, "failed: rate limit"),
-    (ModelConnectionError, "failed: no connection"),
-)
+_REASONS: dict[Fault, str] = {
+    "refused": "refused: the endpoint's filter",
+    "timeout": "failed: timeout",
+    "rate limit": "failed: rate limit",
+}
+_PASSING: tuple[Fault, ...] = ("timeout", "rate limit")
+_FIRST_WAIT = 0.5
 
 Outcome = AIMessage | Exception
-
-
-class _TopToken(TypedDict):
-    token: str
-    logprob: float
 
 
 class LangchainBackend(ChatBackend):
@@ -81,6 +72,7 @@ class LangchainBackend(ChatBackend):
         if not found or not provider or not model:
             raise ConfigError(f"langchain model {spec!r} names no provider; write PROVIDER:MODEL")
         self._provider, self._model = provider, model
+        self._words = PROVIDERS.get(provider, OTHER)
         self._base_url = base_url
         self._settings = settings
         self._limiter = _limiter(settings.calls_per_second)
@@ -93,11 +85,8 @@ class LangchainBackend(ChatBackend):
         self, conversations: Sequence[Conversation], sampling: Sampling
     ) -> list[Reply]:
         """One reply a conversation."""
-        bound = {
-            "temperature": sampling.temperature,
-            "max_tokens": sampling.max_tokens,
-            **self._seed(sampling.seed, sampling.sample),
-        }
+        seed = derived_seed(sampling.seed, "langchain", sampling.sample)
+        bound = self._words.sampling(sampling.temperature, sampling.max_tokens, seed)
         async with self._open() as model:
             outcomes = await self._ask(model, conversations, bound)
         return [_reply(outcome) for outcome in outcomes]
@@ -115,12 +104,12 @@ class LangchainBackend(ChatBackend):
             return []
         async with self._open() as model:
             if await self._has_logprobs(model, conversations[0]):
-                outcomes = await self._ask(model, conversations, _LOGPROBS)
+                outcomes = await self._ask(model, conversations, self._words.scoring())
                 return [_exact(outcome, labels) for outcome in outcomes]
-            drawn = {"temperature": 1.0, "max_tokens": _ANSWER_TOKENS}
+            seeds = [derived_seed(seed, "langchain", k) for k in range(samples)]
             repeated = [
-                await self._ask(model, conversations, {**drawn, **self._seed(seed, k)})
-                for k in range(samples)
+                await self._ask(model, conversations, self._words.sampling(1.0, _ANSWER_TOKENS, s))
+                for s in seeds
             ]
         return [_counted(outcomes, labels) for outcomes in zip(*repeated, strict=True)]
 
@@ -129,39 +118,55 @@ class LangchainBackend(ChatBackend):
 
         A probe that fails on the way is not remembered: counting serves until one gets through.
         """
+        if self._gives_logprobs is None and not self._words.logprobs:
+            self._gives_logprobs = False
         if self._gives_logprobs is None:
-            outcome = (await self._ask(model, [conversation], _LOGPROBS))[0]
+            outcome = (await self._ask(model, [conversation], self._words.scoring()))[0]
             if isinstance(outcome, AIMessage):
-                self._gives_logprobs = bool(_top_tokens(outcome))
-            elif isinstance(outcome, ModelInvalidRequestError):
+                self._gives_logprobs = bool(top_tokens(outcome))
+            elif isinstance(outcome, TypeError) or fault_of(outcome) == "invalid":
                 self._gives_logprobs = False
         return bool(self._gives_logprobs)
 
-    def _seed(self, seed: int, sample: int) -> dict[str, int]:
-        return (
-            {"seed": derived_seed(seed, "langchain", sample)} if self._provider == "openai" else {}
-        )
-
     async def _ask(
-        self,
-        model: BaseChatModel,
-        conversations: Sequence[Conversation],
-        bound: dict[str, float | int | bool],
+        self, model: BaseChatModel, conversations: Sequence[Conversation], bound: Parameters
     ) -> list[Outcome]:
         """A message or an exception a conversation; BackendError when none gets through."""
         outcomes: list[Outcome] = []
         asking = model.bind(**bound)
         for start in range(0, len(conversations), _BATCH):
             part = [_messages(c) for c in conversations[start : start + _BATCH]]
-            answers = await asking.abatch(
-                part, {"max_concurrency": self._settings.concurrency}, return_exceptions=True
-            )
-            outcomes.extend(cast("list[Outcome]", answers))
+            outcomes.extend(await self._patiently(asking, part))
             self._check_reached(outcomes)
         return outcomes
 
+    async def _patiently(
+        self, asking: Runnable[LanguageModelInput, AIMessage], part: list[LanguageModelInput]
+    ) -> list[Outcome]:
+        """Answers, asked for again after a wait where the client of a provider does not do so."""
+        outcomes = await self._once(asking, part)
+        for attempt in range(0 if self._words.patient else self._settings.retries):
+            failed = {k: o for k, o in enumerate(outcomes) if isinstance(o, Exception)}
+            again = [k for k, error in failed.items() if fault_of(error) in _PASSING]
+            if not again:
+                break
+            asked = [retry_after(failed[k]) or _FIRST_WAIT * 2**attempt for k in again]
+            await asyncio.sleep(min(max(asked), self._settings.timeout))
+            for k, outcome in zip(
+                again, await self._once(asking, [part[k] for k in again]), strict=True
+            ):
+                outcomes[k] = outcome
+        return outcomes
+
+    async def _once(
+        self, asking: Runnable[LanguageModelInput, AIMessage], part: list[LanguageModelInput]
+    ) -> list[Outcome]:
+        limit = {"max_concurrency": self._settings.concurrency}
+        answers = await asking.abatch(part, limit, return_exceptions=True)  # type: ignore[arg-type]
+        return cast("list[Outcome]", answers)
+
     def _check_reached(self, outcomes: Sequence[Outcome]) -> None:
-        if all(isinstance(outcome, _HOPELESS) for outcome in outcomes):
+        if all(isinstance(o, Exception) and fault_of(o) == "unreached" for o in outcomes):
             raise BackendError(
                 f"no answer from {self._address!r} (model {self._model!r}): {_short(outcomes[0])}; "
                 "check the address, the key and that the server runs"
@@ -174,37 +179,22 @@ class LangchainBackend(ChatBackend):
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[BaseChatModel]:
         """The chat model for one batch: its connections belong to the running event loop."""
-        chosen = self._settings
-        settings: dict[str, object] = {
-            "timeout": chosen.timeout,
-            "max_retries": chosen.retries,
-            "rate_limiter": self._limiter,
-        }
-        if self._base_url:
-            settings["base_url"] = self._base_url
+        settings = self._words.opening(self._base_url, self._settings)
+        settings["rate_limiter"] = self._limiter
         if self._provider != "openai":
             yield self._chat_model(settings)
             return
-        if self._base_url and not os.environ.get("OPENAI_API_KEY"):
-            settings["api_key"] = "none"
-        async with openai.DefaultAsyncHttpxClient(timeout=chosen.timeout) as client:
+        async with openai.DefaultAsyncHttpxClient(timeout=self._settings.timeout) as client:
             yield self._chat_model({**settings, "http_async_client": client})
 
-    def _chat_model(self, settings: dict[str, object]) -> BaseChatModel:
+    def _chat_model(self, settings: Parameters) -> BaseChatModel:
         try:
             return init_chat_model(self._model, model_provider=self._provider, **settings)  # type: ignore[arg-type]
         except (ValueError, ImportError, openai.OpenAIError) as error:
             raise BackendError(
-                f"cannot open langchain model {self._model!r}: {_short(error)}; mend the spec"
+                f"cannot open langchain model {self._model!r}: {_short(error)}; mend the spec, "
+                "set the key or install the provider (pip install 'plenary[providers]')"
             ) from error
-
-
-_LOGPROBS: dict[str, float | int | bool] = {
-    "temperature": 1.0,
-    "max_tokens": 1,
-    "logprobs": True,
-    "top_logprobs": _TOP,
-}
 
 
 def _limiter(calls_per_second: float | None) -> InMemoryRateLimiter | None:
@@ -229,17 +219,15 @@ def _without_user(url: str) -> str:
 
 
 def _short(error: object) -> str:
-    return f"{type(error).__name__}: {str(error)[:200]}"
+    return redacted(f"{type(error).__name__}: {str(error)[:200]}")
 
 
 def _failure(outcome: Outcome) -> str | None:
     """Why there is no answer; None for one that can be read."""
     if isinstance(outcome, AIMessage):
-        refusal = outcome.additional_kwargs.get("refusal")
-        filtered = outcome.response_metadata.get("finish_reason") == "content_filter"
-        return f"refused: {refusal or 'content filter'}" if refusal or filtered else None
-    known = (reason for kind, reason in _REASONS if isinstance(outcome, kind))
-    return next(known, f"failed: {_short(outcome)}")
+        refusal = refusal_of(outcome)
+        return f"refused: {redacted(refusal)}" if refusal else None
+    return _REASONS.get(fault_of(outcome), f"failed: {_short(outcome)}")
 
 
 def _tokens(outcome: Outcome) -> tuple[int, int]:
@@ -248,7 +236,7 @@ def _tokens(outcome: Outcome) -> tuple[int, int]:
 
 
 def _text(outcome: Outcome) -> str:
-    return str(outcome.text).strip() if isinstance(outcome, AIMessage) else ""
+    return redacted(str(outcome.text).strip()) if isinstance(outcome, AIMessage) else ""
 
 
 def _reply(outcome: Outcome) -> Reply:
@@ -258,23 +246,17 @@ def _reply(outcome: Outcome) -> Reply:
     return Reply(None if failure else text, failure, *_tokens(outcome))
 
 
-def _top_tokens(message: AIMessage) -> list[_TopToken]:
-    """The most probable first tokens; empty when the endpoint gave none."""
-    content = (message.response_metadata.get("logprobs") or {}).get("content") or []
-    return content[0].get("top_logprobs") or [] if content else []
-
-
 def _exact(outcome: Outcome, labels: tuple[str, ...]) -> Choice:
     """Label probabilities, pooled over spellings of the first token (case, space, mark-up)."""
     failure = _failure(outcome)
-    top = _top_tokens(outcome) if isinstance(outcome, AIMessage) else []
+    top = top_tokens(outcome) if isinstance(outcome, AIMessage) else []
     if failure is not None or not top:
         return no_choice(1, failure or "unreadable: an answer without log-probabilities")
     pooled = dict.fromkeys(map(str.casefold, labels), 0.0)
     for entry in top:
-        spelling = entry["token"].strip(" \t\n\u2581\u0120*_\"'`().:[]").casefold()
+        spelling = str(entry["token"]).strip(" \t\n\u2581\u0120*_\"'`().:[]").casefold()
         if spelling in pooled:
-            pooled[spelling] += math.exp(entry["logprob"])
+            pooled[spelling] += math.exp(float(str(entry["logprob"])))
     mass = sum(pooled.values())
     if mass <= 0.0:
         return no_choice(1, f"unreadable: no label among the top tokens, first {top[0]['token']!r}")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import threading
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
@@ -18,6 +21,7 @@ import transformers
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTuner
 from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
@@ -85,7 +89,11 @@ def load_model(
     transformers.utils.logging.disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, **_placement(settings)
+            folder,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            **_placement(settings),
         )
     except _LOAD_ERRORS as error:
         raise BackendError(
@@ -121,24 +129,73 @@ def _placement(settings: LocalSettings) -> dict[str, object]:
     return placed
 
 
+@contextmanager
+def _naming_kept() -> Iterator[None]:
+    """Peft 0.21 still asks transformers 5.24 for a property under its old name."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        yield
+
+
+def _no_adapter(adapter: Path, error: Exception) -> BackendError:
+    return BackendError(
+        f"cannot load adapter {str(adapter)!r}: {error}; was it made for this model?"
+    )
+
+
 def _adapted(model: PreTrainedModel, adapter: Path, *, merge: bool) -> PreTrainedModel:
     try:
-        with warnings.catch_warnings():
-            # peft 0.21 still asks transformers 5.24 for a property under its old name.
-            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        with _naming_kept():
             wrapped = PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
             return cast("PreTrainedModel", wrapped.merge_and_unload() if merge else wrapped.model)
     except _LOAD_ERRORS as error:
-        raise BackendError(
-            f"cannot load adapter {str(adapter)!r}: {error}; was it made for this model?"
-        ) from error
+        raise _no_adapter(adapter, error) from error
+
+
+class _Swap:
+    """One model, with or without one of its adapters: who computes holds it."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = model
+        self._wrapped: PeftModel | None = None
+        self._lock = threading.Lock()
+
+    def add(self, adapter: Path) -> str:
+        """Put an adapter's layers beside the weights; its name."""
+        with self._lock, _naming_kept():
+            name = _digest(adapter)
+            arguments = {"adapter_name": name, "local_files_only": True}
+            try:
+                if self._wrapped is None:
+                    self._wrapped = PeftModel.from_pretrained(
+                        self._model, str(adapter), **arguments
+                    )
+                elif name not in self._wrapped.peft_config:
+                    self._wrapped.load_adapter(str(adapter), **arguments)
+            except _LOAD_ERRORS as error:
+                raise _no_adapter(adapter, error) from error
+            self._wrapped.eval()
+            return name
+
+    @contextmanager
+    def under(self, adapter: str | None) -> Iterator[None]:
+        """Hold the model with the layers of one adapter at work, or of none."""
+        with self._lock:
+            if self._wrapped is not None:
+                layers = cast("BaseTuner", self._wrapped.base_model)
+                if adapter is None:
+                    layers.disable_adapter_layers()
+                else:
+                    layers.set_adapter(adapter)
+                    layers.enable_adapter_layers()
+            yield
 
 
 def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer beside a model."""
     folder = _checkpoint(path, "model")
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except _LOAD_ERRORS as error:
         raise BackendError(
             f"cannot load the tokenizer of {str(path)!r}: {error}; check the checkpoint"
@@ -193,10 +250,33 @@ class LocalBackend(ChatBackend):
         )
         # Two locks: one caller's prompts are rendered while another's are computed.
         self._rendering = threading.Lock()
-        self._computing = threading.Lock()
-        self.interior = LocalInterior(model, self._tokenizer, self._computing)
-        self.name = f"local:{_digest(folder)}" + (f"+{_digest(adapter)}" if adapter else "")
-        self.name += _precision(settings)
+        self._model, self._swap = model, _Swap(model)
+        self._adapter: str | None = None
+        self._merged = adapter
+        self._weights, self._precision = f"local:{_digest(folder)}", _precision(settings)
+        self.name = self._named(adapter)
+
+    def with_adapter(self, adapter: Path) -> LocalBackend:
+        """The same weights under an adapter: both may be asked in turn, nothing is loaded twice.
+
+        Its layers stay beside the weights, so answers differ from those of merged weights in the
+        last bits; those without it do not change at all.
+        """
+        if self._merged is not None or self._adapter is not None:
+            raise BackendError(f"{self.name!r} is already under an adapter; open the plain model")
+        other = copy.copy(self)
+        other._adapter = self._swap.add(_checkpoint(adapter, "adapter"))
+        other.name = self._named(adapter)
+        return other
+
+    @property
+    def interior(self) -> LocalInterior:
+        """Activations of the model, under the same adapter."""
+        held = partial(self._swap.under, self._adapter)
+        return LocalInterior(self._model, self._tokenizer, held)
+
+    def _named(self, adapter: Path | None) -> str:
+        return self._weights + (f"+{_digest(adapter)}" if adapter else "") + self._precision
 
     async def choose(
         self,
@@ -220,7 +300,7 @@ class LocalBackend(ChatBackend):
     ) -> list[Choice]:
         with self._rendering:
             prompts = self._renderer.answer_prompts(conversations, labels)
-        with self._computing:
+        with self._swap.under(self._adapter):
             log_probs = self._label_log_probs(prompts.rows, prompts.answers, len(labels))
         return [
             self._choice(row, logs, answer)
@@ -274,7 +354,7 @@ class LocalBackend(ChatBackend):
         ends = self._ends | {answer.end for answer in prompts.answers if answer.end is not None}
         uniforms = [self._uniforms(rows[k], sampling) for k in fits]
         drawn = np.stack(uniforms) if uniforms else np.empty((0, sampling.max_tokens))
-        with self._computing:
+        with self._swap.under(self._adapter):
             tokens = self._forward.replies(
                 [rows[k] for k in fits], drawn, sampling.temperature, sorted(ends)
             )

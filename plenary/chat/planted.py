@@ -194,10 +194,8 @@ def open_spec(
         return PlantedBackend(
             PlantedWorld.model_validate_json(Path(rest).read_text(encoding="utf-8"))
         )
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read planted world {rest!r}: {error.strerror}; check the path"
-        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read planted world {rest!r}: {error}; check the path") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from plenary.errors import ConfigError
+from plenary.untrusted import yaml_tree
 
 
 class Price(BaseModel):
@@ -31,7 +32,7 @@ _TABLE = TypeAdapter(dict[str, Price])
 def read_prices(path: Path) -> dict[str, Price]:
     """A price table, PROVIDER:MODEL -> price; ConfigError for any other file."""
     try:
-        return _TABLE.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return _TABLE.validate_python(yaml_tree(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
         raise ConfigError(
             f"cannot read prices from {str(path)!r}: {error}; write PROVIDER:MODEL: "

@@ -29,3 +29,10 @@ def test_every_error_has_its_exit_code(
     assert error.exit_code == code
     assert isinstance(error, PlenaryError)
     assert isinstance(error, standard)
+
+
+def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
+    text = str(DataError(f"value {'x' * 10_000!r}; mend the file"))
+    assert len(text) < 2100
+    assert text.startswith("value 'xxx")
+    assert text.endswith("; mend the file")

@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible chat server on loopback, well or badly behaved on request."""
+"""A small chat server on loopback in several dialects, well or badly behaved on request."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from support.dialects import DIALECTS, Dialect
 
 Mood = Literal[
     "logprobs",  # gives log-probabilities when asked
@@ -32,6 +33,11 @@ Mood = Literal[
     "chatty",  # text that names no label
     "odd",  # fails with 500 for prompts that hold "odd", else as plain
     "locked",  # 401
+    "telltale",  # 401 with the caller's key in its text
+    "gossip",  # answers with the caller's key
+    "absent",  # 404: no such model
+    "truncated",  # 200 with the first half of an answer
+    "cut",  # the connection ends before the answer does
 ]
 
 
@@ -44,25 +50,32 @@ class ChatServer:
     scores: Mapping[str, float] = field(default_factory=dict)
     url: str = ""
     requests: list[dict[str, object]] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
     _seen: set[str] = field(default_factory=set)
 
     async def answer(self, request: Request) -> Response:
-        """One chat completion."""
-        body = await request.json()
+        """One answer, in the dialect of the path."""
+        dialect, body = DIALECTS[request.url.path], await request.json()
         self.requests.append(body)
-        fault = await self._fault(body)
+        prompt = dialect.prompt(body)
+        key = request.headers.get("authorization", "")
+        self.keys.add(key)
+        if self.mood == "telltale":
+            return _error(dialect, 401, f"wrong key {key}")
+        if self.mood == "gossip":
+            return JSONResponse(dialect.answer(f"I was given {key}", None, None))
+        fault = await self._fault(dialect, body, prompt)
         if fault is not None:
             return fault
-        prompt = str(body["messages"][-1]["content"])
         p = self._first(prompt)
         if self.mood == "logprobs" and body.get("logprobs"):
-            return _completion("A", logprobs=_top(p))
+            return JSONResponse(dialect.answer("A", _top(p), None))
         if self.mood == "refusing":
-            return _completion(None, refusal="I cannot take sides")
+            return JSONResponse(dialect.answer(None, None, "I cannot take sides"))
         if self.mood == "chatty":
-            return _completion("What a difficult question.")
+            return JSONResponse(dialect.answer("What a difficult question.", None, None))
         first = random.Random(f"{body.get('seed')}{prompt if self.scores else ''}").random() < p
-        return _completion(f"Option **{'A' if first else 'B'}**.")
+        return JSONResponse(dialect.answer(f"Option **{'A' if first else 'B'}**.", None, None))
 
     def _first(self, prompt: str) -> float:
         shown = re.findall(r"Option [AB]: (.+)", prompt)
@@ -70,26 +83,36 @@ class ChatServer:
             return self.p
         return 1 / (1 + math.exp(self.scores[shown[1]] - self.scores[shown[0]]))
 
-    async def _fault(self, body: dict[str, object]) -> Response | None:
-        prompt = json.dumps(body["messages"])
+    async def _fault(
+        self, dialect: Dialect, body: dict[str, object], prompt: str
+    ) -> Response | None:
         if self.mood == "strict" and body.get("logprobs"):
-            return _error(400, "logprobs are not supported")
+            return _error(dialect, 400, "logprobs are not supported")
         if self.mood == "malformed":
             return Response("<html>gateway</html>", media_type="text/html")
         if self.mood == "slow":
             await asyncio.sleep(5)
-        if self.mood == "locked":
-            return _error(401, "wrong key")
+        if self.mood in STATUS:
+            return _error(dialect, *STATUS[self.mood])
+        if self.mood in ("truncated", "cut"):
+            whole = json.dumps(dialect.answer("A", None, None)).encode()
+            length = {"content-length": str(len(whole))} if self.mood == "cut" else None
+            return Response(whole[: len(whole) // 2], 200, length, "application/json")
         if self.mood == "odd" and "odd" in prompt:
-            return _error(500, "out of memory")
+            return _error(dialect, 500, "out of memory")
         if self.mood == "jammed" or (self.mood == "limited" and prompt not in self._seen):
             self._seen.add(prompt)
-            return _error(429, "too many requests", {"retry-after": "0.1"})
+            return _error(dialect, 429, "too many requests", {"retry-after": "0.1"})
         return None
 
 
-def _error(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"error": {"message": text, "type": "error"}}, status, headers)
+STATUS = {"locked": (401, "wrong key"), "absent": (404, "no such model")}
+
+
+def _error(
+    dialect: Dialect, status: int, text: str, headers: dict[str, str] | None = None
+) -> Response:
+    return JSONResponse(dialect.error(status, text), status, headers)
 
 
 def _top(p: float) -> list[dict[str, object]]:
@@ -99,32 +122,13 @@ def _top(p: float) -> list[dict[str, object]]:
     return [{"token": token, "logprob": math.log(share)} for token, share in tokens.items()]
 
 
-def _completion(
-    text: str | None, *, logprobs: list[dict[str, object]] | None = None, refusal: str | None = None
-) -> Response:
-    content = logprobs and {"content": [{**logprobs[0], "bytes": None, "top_logprobs": logprobs}]}
-    message = {"role": "assistant", "content": text, "refusal": refusal}
-    return JSONResponse(
-        {
-            "id": "x",
-            "object": "chat.completion",
-            "created": 0,
-            "model": "tiny",
-            "choices": [
-                {"index": 0, "message": message, "finish_reason": "stop", "logprobs": content}
-            ],
-            "usage": {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14},
-        }
-    )
-
-
 @contextmanager
 def serve(
     mood: Mood, p: float = 0.75, scores: Mapping[str, float] | None = None
 ) -> Iterator[ChatServer]:
     """A running server; its address is `url`."""
     chat = ChatServer(mood, p, scores or {})
-    routes = [Route("/v1/chat/completions", chat.answer, methods=["POST"])]
+    routes = [Route(path, chat.answer, methods=["POST"]) for path in DIALECTS]
     config = uvicorn.Config(
         Starlette(routes=routes),
         host="127.0.0.1",

@@ -371,3 +371,39 @@ def test_a_place_that_is_not_there_is_an_error(
 ) -> None:
     with pytest.raises(BackendError, match=message):
         LocalBackend(checkpoint("llama"), settings=settings)
+
+
+def test_an_adapter_is_swapped_on_one_base(
+    checkpoint: CheckpointMaker, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, asked = checkpoint("llama"), conversations(4)
+    alone = {
+        "before": LocalBackend(path),
+        "after": LocalBackend(path, adapter=adapter),
+    }
+    truth = {when: choose(backend, asked) for when, backend in alone.items()}
+    loaded = []
+    load = AutoModelForCausalLM.from_pretrained
+    monkeypatch.setattr(
+        AutoModelForCausalLM, "from_pretrained", lambda *a, **k: loaded.append(1) or load(*a, **k)
+    )
+    before = LocalBackend(path)
+    after = before.with_adapter(adapter)
+    for _ in range(2):
+        np.testing.assert_array_equal(choose(before, asked), truth["before"])
+        np.testing.assert_allclose(choose(after, asked), truth["after"], atol=1e-5)
+    assert loaded == [1]
+    assert (before.name, after.name) == (alone["before"].name, alone["after"].name)
+
+    async def at_once() -> list[object]:
+        turns = [b.choose(asked, LABELS) for b in (before, after) * 3]
+        return list(await asyncio.gather(*turns))
+
+    answers = asyncio.run(at_once())
+    assert answers[0] == answers[2] == answers[4]
+    assert answers[1] == answers[3] == answers[5] != answers[0]
+    sampling = Sampling(max_tokens=5, seed=1)
+    replies = [asyncio.run(b.generate(asked, sampling)) for b in (after, alone["after"], before)]
+    assert replies[0] == replies[1] != replies[2]
+    with pytest.raises(BackendError, match="already under an adapter"):
+        after.with_adapter(adapter)

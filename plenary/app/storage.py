@@ -1,0 +1,28 @@
+"""Faults of the disk as errors of our family: full, read-only, damaged."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from safetensors import SafetensorError
+
+from plenary.errors import DataError
+
+
+@contextmanager
+def disk_faults_named(place: str) -> Iterator[None]:
+    """Raise DataError, with the place and what to do, for what a disk or a damaged file raises."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError, SafetensorError) as error:
+        raise DataError(
+            f"cannot read or write in {place!r}: {error}; make room or give access, then go on "
+            "with --exists resume (what was recorded is kept)"
+        ) from error
+    except sqlite3.Error as error:
+        raise DataError(
+            f"a file in {place!r} is damaged: {error}; put its copy back, or start again with "
+            "--exists replace (a checkpoints.sqlite may be deleted, nothing is lost with it)"
+        ) from error

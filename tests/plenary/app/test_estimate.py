@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from support.bench import Bench
+
+
+@pytest.fixture
+def bench(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Bench:
+    return Bench(tmp_path, monkeypatch, capsys)
+
+
+def dry(bench: Bench, *more: str) -> dict[str, dict[str, float]]:
+    answer = bench.planted("run", "--dry-run", "--json", *more)
+    assert answer.code == 0, answer.err
+    return {row["stage"]: row for row in json.loads(answer.out)}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (),
+        ("assembly.rounds=2", "assembly.hall=2", "assembly.table_size=3", "assembly.plenary=true"),
+        ("assembly.follow_up=true", "assembly.arm=reflection"),
+    ],
+)
+def test_calls_are_those_of_the_run(bench: Bench, changes: tuple[str, ...]) -> None:
+    more = tuple(word for change in changes for word in ("--set", change))
+    expected = dry(bench, *more)
+    assert not (bench.folder / "runs").exists()
+    assert bench.planted("convene", *more).code == 0
+    with sqlite3.connect(bench.folder / "runs/small/ledger.sqlite") as db:
+        calls = db.execute("SELECT count(*) FROM calls").fetchone()[0]
+    db.close()
+    # Prompts that come out the same twice are asked once.
+    assert 0.99 * expected["convene"]["calls"] <= calls <= expected["convene"]["calls"]
+    assert expected["convene"]["money"] == 0
+    assert expected["convene"]["seconds"] > 0
+    before = json.loads((bench.folder / "runs/small/before.json").read_text())
+    assert expected["elicit before"]["calls"] == before["asked"] == 2 * 38
+    assert expected["elicit again"]["calls"] == 0
+
+
+def test_an_endpoint_is_not_asked_and_its_price_is_taken_from_the_table(bench: Bench) -> None:
+    spec = "langchain:openai:dear"
+    more = ("--set", f"citizens_model={spec}", "--set", "assembly.samples=3")
+    assert dry(bench, *more)["convene"]["money"] is None
+    price = '{"openai:dear": {"prompt": 2.0, "completion": 4.0}}'
+    row = dry(bench, *more, "--set", f"budget.prices={price}")["convene"]
+    paid = (2 * row["prompt_tokens"] + 4 * row["completion_tokens"]) / 1e6
+    assert row["money"] == pytest.approx(paid)
+    assert row["seconds"] is None
+    ballots = 14 * 38 * 2 * 2
+    assert row["calls"] >= 3 * ballots
+    shown = bench.planted("run", "--dry-run", *more)
+    words = " ".join(shown.out.replace("│", " ").split())
+    assert "price not known" in words
+    assert "time not known" in words
