@@ -9,7 +9,7 @@ import pytest
 
 from evaluation.elicitation import ElicitationSettings
 from evaluation.frame_design import plackett_burman
-from evaluation.frames import FRAMES, Frame
+from evaluation.frames import FRAMES
 from evaluation.framing_budget import (
     FramedAnswers,
     FramingBudget,
@@ -83,13 +83,13 @@ def test_outcomes_that_rose_did_so_in_every_wording() -> None:
 
 
 def test_wordings_that_are_not_answered_are_listed_and_left_out() -> None:
-    strange = Frame("strange", 1, "Say which: {a} / {b}")
-    forms = (*FORMS[:3], strange)
-    sides = {name: answers(OLD, forms) for name in ("before", "after")}
-    found = framing_budget(sides, PAIRS, target(NEW), 3)
-    row = found.wordings["before"][-1]
-    assert row.name == "strange"
-    assert row.excluded
+    whole = answers(OLD, FORMS[:3])
+    silent = answers(OLD, FORMS[:4], invalid=0.999, exact=False)
+    assert [bool(row.excluded) for row in silent.rows] == [True] * 4
+    lost = silent.rows[3]
+    part = whole._replace(rows=(*whole.rows, lost), invalid=silent.invalid)
+    found = framing_budget({"before": part, "after": part}, PAIRS, target(NEW), 3)
+    assert found.wordings["before"][-1].excluded
     assert found.used == ("plain", "pb-01", "pb-02")
     assert found.sides["before"].factors == ()
     assert found.invalid > 0
