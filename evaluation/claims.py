@@ -302,7 +302,8 @@ ANCHOR: Claim[on.Anchored] = Claim(
     (
         (
             lambda e: not e.informative,
-            "Uninformative: the model hardly gives any of the survey's answers.",
+            "Uninformative: the model hardly gives the survey's answers, or chooses them by their "
+            "letter.",
         ),
         (
             lambda e: e.simulated_low is not None and e.simulated_low > 0,

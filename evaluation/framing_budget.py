@@ -115,18 +115,18 @@ async def ask_wordings(
 ) -> FramedAnswers:
     """Ask pairs [P, 2] in both orders in every wording.
 
-    The first pairs are a trial: a wording that is not answered there is not asked further.
+    The first pairs are a trial: a wording that is not answered there is not asked any further.
     """
     subject = Subject(backend, texts, None, seed)
     kept: dict[str, Answers] = {}
     rows, asked, invalid = [], 0, 0
-    how = (settings.samples, settings.reason_tokens)
     for form in forms:
-        answers = await ask(subject, form, both_orders(pairs[:TRIAL]), *how)
+        trial = both_orders(pairs[:TRIAL])
+        answers = await ask(subject, form, trial, 1, settings.reason_tokens)
         excluded = _unanswered(answers, settings)
-        if not excluded and len(pairs) > TRIAL:
-            rest = await ask(subject, form, both_orders(pairs[TRIAL:]), *how)
-            answers = Answers.join([answers, rest])
+        if not excluded:
+            how = (settings.samples, settings.reason_tokens)
+            answers = await ask(subject, form, both_orders(pairs), *how)
             excluded = _unanswered(answers, settings)
         if not excluded:
             kept[form.id] = answers
@@ -200,7 +200,9 @@ def _too_little(kept: _Kept) -> str:
             "prefers in other wordings is not known"
         )
     if len(np.unique(kept.pairs)) < 4 or len(kept.pairs) < 3:
-        return f"{len(kept.pairs)} pairs are answered in every wording; ask more (measures.framing_pairs)"
+        return (
+            f"{len(kept.pairs)} pairs are answered in every wording; raise measures.framing_pairs"
+        )
     return ""
 
 

@@ -300,7 +300,8 @@ def subject(config: PipelineConfig) -> Settings:
     return (config.model, spec_hash(config.model), config.base_url, config.chat.local)
 
 
-def _citizens(config: PipelineConfig) -> Settings:
+def citizens_of(config: PipelineConfig) -> Settings:
+    """What identifies the models that speak for the citizens."""
     models = citizens_models(config)
     hashes = (f"{spec} {share} {spec_hash(spec)}" for spec, share in models.items())
     return (*hashes, config.base_url, config.chat.local)
@@ -353,7 +354,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "convene",
         convene_assembly,
-        lambda c: (*_citizens(c), *_held(c), c.profile, c.seed),
+        lambda c: (*citizens_of(c), *_held(c), c.profile, c.seed),
         ("plan", "recruit"),
         (ws.VOTES, ws.STATEMENTS, ws.ASSEMBLY),
         (),
