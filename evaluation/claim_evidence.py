@@ -65,6 +65,15 @@ class Frames(NamedTuple):
 
     wordings: int
 
+    @property
+    def listed(self) -> str:
+        """The wordings in words."""
+        return (
+            "the one wording listed"
+            if self.wordings == 1
+            else f"the {self.wordings} listed wordings"
+        )
+
 
 class GroupWorth(NamedTuple):
     """How often a comparison of groups of people changes sign between wordings."""

@@ -204,5 +204,6 @@ CHAIN: tuple[Stage, ...] = (
         (*(s.name for s in (*ASSEMBLY_STAGES, *MEASURES)), *CHANGED, "fit", "compare"),
         (ws.REPORT, ws.SUMMARY),
         ("plenary",),
+        always=True,
     ),
 )

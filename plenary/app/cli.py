@@ -29,6 +29,7 @@ from plenary.app.cli_parts import (
 from plenary.app.measure_cli import app as measure
 from plenary.app.personas_cli import By, Figure, Method, Quotas, panel_changes, run_figure
 from plenary.app.personas_cli import app as personas
+from plenary.app.plan_cli import app as plan
 from plenary.app.sweep_cli import app as sweep
 from plenary.errors import PlenaryError
 
@@ -86,6 +87,7 @@ for _verb, _spec in VERBS.items():
     add_verb(app, _verb, *_spec)
 app.add_typer(measure)
 app.add_typer(audit)
+app.add_typer(plan)
 app.add_typer(assembly)
 app.add_typer(census)
 app.add_typer(personas)

@@ -65,7 +65,7 @@ class Stage(NamedTuple):
     settings: what of the config it depends on. needs: stages whose files it reads.
     outputs: files it leaves. code: packages whose source is part of its fingerprint.
     continues: begun work is carried on, so other settings are refused instead of starting again.
-    trains: needs the weights of the model.
+    trains: needs the weights of the model. always: cheap, and shows what may have come since.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Stage(NamedTuple):
     code: tuple[str, ...]
     continues: bool = False
     trains: bool = False
+    always: bool = False
 
 
 def plan(space: Workspace) -> None:

@@ -128,7 +128,7 @@ ROWS = {
         (
             ({"people_low": 0.0}, "toward those of the simulated citizens, not"),
             ({"people_low": 0.0, "simulated_low": None}, "did not detectably"),
-            ({"informative": False}, "Uninformative"),
+            ({"informative": False}, "uninformative"),
         ),
     ),
 }  # fmt: skip
