@@ -186,7 +186,7 @@ SIDE_EFFECTS: Claim[on.SideEffects] = Claim(
             "{e.side_effect:.0%} of the move is beside the target.",
         ),
     ),
-    "Side effects were not measured.",
+    "What moved beside the target is not known from this run.",
 )
 HIRING: Claim[on.Influence] = Claim(
     (

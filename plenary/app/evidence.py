@@ -149,11 +149,14 @@ def fairness(
     )
 
 
-def side_effects(measures: Measures) -> on.SideEffects:
-    """Part of the move beside the target, less what re-asking has; topics need a sweep."""
+def side_effects(results: Results, measures: Measures) -> on.SideEffects:
+    """Part of the move beside the target, less what re-asking has; topics need a sweep.
+
+    Unknown where most outcomes moved, so that none of them fixes a scale.
+    """
     s = measures.steering
     null = s.null_side_effect if s.null_side_effect == s.null_side_effect else 0.0
-    known = s.side_effect == s.side_effect
+    known = s.side_effect == s.side_effect and results.held_out.shift.scale_holds
     return on.SideEffects(max(s.side_effect - null, 0.0) if known else None, ())
 
 
@@ -173,7 +176,7 @@ def rose(results: Results, measures: Measures) -> tuple[on.Rose, ...]:
     return tuple(found)
 
 
-def tests_run(results: Results, measures: Measures) -> int:
+def count_tests(results: Results, measures: Measures) -> int:
     """P values behind the report: outcomes, right answers, hiring audits and their change."""
     hiring = [side.tests for side in (measures.hiring.before, measures.hiring.after) if side]
     kept_tests = 0 if measures.retention is None else 2

@@ -17,7 +17,7 @@ from plenary.app import report_parts as parts
 from plenary.app import workspace as ws
 from plenary.app.clean import visible
 from plenary.app.diagnostics_record import DiagnosticsRecord, rows, strata_rows
-from plenary.app.evidence import Measures, read_measures, tests_run
+from plenary.app.evidence import Measures, count_tests, read_measures
 from plenary.app.hiring_section import hiring_findings, hiring_section
 from plenary.app.models import takes_part
 from plenary.app.plan_section import planning
@@ -157,7 +157,7 @@ def page(results: Results, summary: Summary) -> Page:
     space = results.space
     found = read_record(DiagnosticsRecord, space.file(ws.DIAGNOSTICS))
     arms, measures = read_sweep(space.run.path), read_measures(space)
-    planned = planning(space, tests_run(results, measures))
+    planned = planning(space, count_tests(results, measures))
     return Page(
         style=Markup(style),
         style_hash=f"sha256-{digest}",
@@ -190,7 +190,7 @@ def page(results: Results, summary: Summary) -> Page:
         null=null_section(results),
         measured=(
             framing_section(results, measures),
-            retention_section(measures),
+            retention_section(results, measures),
             hiring_section(measures, space.config.hiring),
             anchor_section(measures),
         ),
@@ -251,7 +251,7 @@ def _measured(
         risen=risen(results, measures),
         findings=(
             *framing_findings(measures.framing),
-            *retention_findings(measures),
+            *retention_findings(results, measures),
             *hiring_findings(measures, results.space.config.hiring),
             *(() if measures.anchor.result is None else measures.anchor.result.findings),
         ),

@@ -228,18 +228,18 @@ def risen(results: Results, measures: Measures) -> tuple[str, ...]:
     return sentences(tuple(found))[:RISEN]
 
 
-def retention_findings(measures: Measures) -> tuple[Finding, ...]:
+def retention_findings(results: Results, measures: Measures) -> tuple[Finding, ...]:
     """Whether ability was kept, and what else moved."""
-    said = (SIDE_EFFECTS.say(side_effects(measures)),)
+    said = (SIDE_EFFECTS.say(side_effects(results, measures)),)
     return said if measures.retention is None else (
         CAPABILITY.say(kept(measures.retention)), *said,
     )  # fmt: skip
 
 
-def retention_section(measures: Measures) -> Section:
+def retention_section(results: Results, measures: Measures) -> Section:
     """What training kept of the base model, with margins."""
     found, title = measures.retention, "What training kept"
-    said = sentences(retention_findings(measures))
+    said = sentences(retention_findings(results, measures))
     if found is None:
         return Section(title, (LEFT_OUT.format("measures.retention"), *said))
     heads = (

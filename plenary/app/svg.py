@@ -54,7 +54,9 @@ class Series(NamedTuple):
 
 
 def axis(low: float, high: float, start: float, end: float, ticks: int = 5) -> Axis:
-    """An axis over round ticks that hold both limits."""
+    """An axis over round ticks that hold both limits; about a single value it is one unit wide."""
+    if high - low < 1e-9:
+        low, high = low - 0.5, high + 0.5
     step = _round_step((high - low) / max(ticks - 1, 1))
     first, last = np.floor(low / step + 1e-9), np.ceil(high / step - 1e-9)
     values = tuple(float(round(k * step, 10)) for k in np.arange(first, last + 1))

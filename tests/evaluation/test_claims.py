@@ -134,7 +134,7 @@ ROWS = {
 }  # fmt: skip
 # Claims that are never made: evidence as good as can be, and what is said instead.
 ALWAYS_WEAK = {
-    "values": (on.Frames(12), "elicited choice tendencies under the 12 wordings"),
+    "values": (on.Frames(12), "elicited choice tendencies under the 12 listed wordings"),
     "group_worth": (on.GroupWorth(0.0), "no rank of groups is given"),
     "represents": (on.Margins("ACS 2024", 0.0, 0.0, 20), "match those of ACS 2024 within 0.000"),
     "side_effects": (on.SideEffects(0.0, ()), "0% of the move is beside the target"),
@@ -186,13 +186,13 @@ def test_some_claims_are_left_out(key: str) -> None:
     assert CLAIMS[key].say(SILENT[key]).sentence == ""
 
 
-def test_side_effects_name_the_topics_or_that_they_were_not_measured() -> None:
+def test_side_effects_name_the_topics_or_that_they_are_not_known() -> None:
     claim = CLAIMS["side_effects"]
     assert (
         "untrained topics moved, too: work, pets"
         in claim.say(on.SideEffects(0.2, ("work", "pets"))).sentence
     )
-    assert "not measured" in claim.say(on.SideEffects(None, ())).sentence
+    assert "not known" in claim.say(on.SideEffects(None, ())).sentence
 
 
 def test_no_sentence_holds_forbidden_words_and_every_field_is_filled() -> None:
