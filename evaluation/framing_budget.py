@@ -251,7 +251,7 @@ def _parts(odds: budget.LogOdds) -> tuple[FloatArray, FloatArray]:
 
 
 def concordance(h: FloatArray) -> float:
-    """Kendall's W of F wordings as judges who rank P pairs: 1 all agree, 0 no agreement."""
+    """Kendall's W [kendall1939] of F wordings as judges who rank P pairs: 1 agree, 0 do not."""
     p, f = h.shape
     ranks = stats.rankdata(h, axis=0).sum(axis=1)
     return float(12 * ((ranks - ranks.mean()) ** 2).sum() / (f**2 * (p**3 - p)))

@@ -109,7 +109,8 @@ async def survey_answers(
         found |= {question.key: both[:, k] for k, question in enumerate(some)}
         asked += sum(choice.asked for choice in choices)
         invalid += sum(choice.invalid for choice in choices)
-    return Given(model.name, found, *(_known_mean(gap) for gap in gaps), asked, invalid)
+    by_answer, by_letter = (_known_mean(gap) for gap in gaps)
+    return Given(model.name, found, by_answer, by_letter, asked, invalid)
 
 
 def _known_mean(parts: Sequence[FloatArray]) -> float:
