@@ -17,6 +17,8 @@ import plenary
 from census_data.cells import columns_of
 from census_data.population import load_population
 from evaluation.analysis_plan import check_names, read_plan
+from evaluation.hiring_audit import audit_plan
+from evaluation.hiring_stimuli import default_stimuli
 from plenary.app.config import PipelineConfig, config_hash, flat_settings, resolved_yaml
 from plenary.app.models import check_models, checkpoint_path, deterministic, takes_part
 from plenary.app.plan import chosen_outcomes, make_plan
@@ -81,6 +83,8 @@ def preflight(config: PipelineConfig) -> None:
     make_plan(catalogue, config.outcomes, config.design, config.seed)
     if config.analysis_plan is not None:
         check_names(read_plan(config.analysis_plan), flat_settings(config))
+    if config.measures.hiring:
+        audit_plan(default_stimuli(), config.hiring, config.seed)
     population = load_population(config.population)
     for names in (config.dataset.strata, (config.dataset.rule_strata,)):
         columns_of(population, names)

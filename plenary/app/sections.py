@@ -278,7 +278,10 @@ def _health(found: Retention) -> Table:
             ("words", "words a reply"),
         )
     )
+    ratio = found.kl_task / max(found.finding("kl_neutral").loss, 1e-9)
     rows += (
+        ("length of a reply, after over before", "", _over(sides[1].words, sides[0].words)),
+        ("KL at preference questions over KL on neutral text", "", f"{ratio:.1f}"),
         ("KL on neutral text, 95th percentile, nats", "0", f"{found.kl_neutral_p95:.3f}"),
         ("KL at the answer of preference questions, nats", "0", f"{found.kl_task:.3f}"),
     )
@@ -297,6 +300,10 @@ def read_batteries(space: Workspace) -> tuple[BatteryResult, ...]:
     """What was asked of a model beside the run, by the names of the files."""
     folder = space.file(ws.BATTERIES)
     return tuple(read_record(BatteryResult, path) for path in sorted(folder.glob("*.json")))
+
+
+def _over(after: float, before: float) -> str:
+    return f"{after / before:.2f}" if before else "not known"
 
 
 def battery_section(result: BatteryResult) -> Section:
