@@ -26,7 +26,7 @@ from plenary.errors import DataError
 from plenary.preferences import BoolArray, FloatArray, IntArray, Targets
 from plenary.seeding import generator
 
-TRIAL = 4
+TRIAL, REASONED = 4, 5
 REPLICATES = 2000
 
 
@@ -115,18 +115,20 @@ async def ask_wordings(
 ) -> FramedAnswers:
     """Ask pairs [P, 2] in both orders in every wording.
 
-    The first pairs are a trial: a wording that is not answered there is not asked any further.
+    The first pairs are a trial: a wording that is not answered there is not asked any further. A
+    backend with exact answers samples only where it reasons first, and there a few samples do.
     """
     subject = Subject(backend, texts, None, seed)
     kept: dict[str, Answers] = {}
     rows, asked, invalid = [], 0, 0
+    samples = min(settings.samples, REASONED) if backend.exact_choice else settings.samples
     for form in forms:
         trial = both_orders(pairs[:TRIAL])
         answers = await ask(subject, form, trial, 1, settings.reason_tokens)
         excluded = _unanswered(answers, settings)
         if not excluded:
-            how = (settings.samples, settings.reason_tokens)
-            answers = await ask(subject, form, both_orders(pairs), *how)
+            everything = both_orders(pairs)
+            answers = await ask(subject, form, everything, samples, settings.reason_tokens)
             excluded = _unanswered(answers, settings)
         if not excluded:
             kept[form.id] = answers
