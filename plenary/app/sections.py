@@ -26,7 +26,7 @@ from plenary.app.workspace import Workspace
 NAMED, RISEN = 3, 3
 SOURCES = {
     "outcome": "outcome",
-    "wording": "wording by outcome",
+    "wording": "wording by pair",
     "frame": "wording alone",
     "position": "slot",
     "sampling": "sampling",
