@@ -35,32 +35,35 @@ def audit_request(
     return AuditRequest(config, audit_plan(stimuli, config.hiring, config.seed), adapter, out)
 
 
+class Audited(NamedTuple):
+    """One model's answers and what they show."""
+
+    answers: HiringAudit
+    findings: HiringFindings
+
+
 def audit_models(request: AuditRequest) -> Record:
     """Ask, examine and write answers (Parquet) and findings (JSON) into the folder."""
-    request.out.mkdir(parents=True, exist_ok=True)
-    before = _asked(request, None, "before")
-    record = _examined(request, before, "before")
+    before = audited(request, None, "before")
+    record = _rows(before.findings)
     if request.adapter is None:
         return record
-    after = _asked(request, request.adapter, "after")
-    record |= {f"{name} after": value for name, value in _examined(request, after, "after").items()}
-    effects = alignment_effect(request.plan, before, after)
+    after = audited(request, request.adapter, "after")
+    record |= {f"{name} after": value for name, value in _rows(after.findings).items()}
+    effects = alignment_effect(request.plan, before.answers, after.answers)
     return record | {f"effect of alignment, {_named(e)}": _told(e) for e in effects}
 
 
-def _asked(request: AuditRequest, adapter: Path | None, when: str) -> HiringAudit:
-    """All answers; recorded calls are not asked again."""
+def audited(request: AuditRequest, adapter: Path | None, when: str) -> Audited:
+    """All answers and findings of one model; recorded calls are not asked again."""
+    request.out.mkdir(parents=True, exist_ok=True)
     model = open_model(request.config.model, request.config, request.config.budget, adapter)
     with SqliteStore(request.out / "calls.sqlite") as store:
         answers = asyncio.run(audit(CachedBackend(model, store), request.plan))
     answers.write(request.out / f"answers_{when}.parquet")
-    return answers
-
-
-def _examined(request: AuditRequest, answers: HiringAudit, when: str) -> Record:
     found = examine(request.plan, answers)
     found.write(request.out / f"findings_{when}.json")
-    return _rows(found)
+    return Audited(answers, found)
 
 
 def _rows(found: HiringFindings) -> Record:

@@ -14,6 +14,7 @@ from evaluation.null_run import Halves, orders_apart, repeats_itself
 from evaluation.shift import UtilityShift, anchor_places, utility_shift
 from evaluation.thurstonian import UtilityFit, fit
 from plenary.app import workspace as ws
+from plenary.app.measure_stages import MEASURES
 from plenary.app.models import checkpoint_path
 from plenary.app.records import (
     ConsensusRecord,
@@ -220,12 +221,14 @@ CHAIN: tuple[Stage, ...] = (
         (ws.COMPARISON, *map(ws.shift_file, ws.SIDES)),
         ("evaluation",),
     ),
+    *MEASURES,
     Stage(
         "report",
         report,
         lambda c: (c,),
-        (*(s.name for s in ASSEMBLY_STAGES), *CHANGED, "fit", "compare"),
+        (*(s.name for s in (*ASSEMBLY_STAGES, *MEASURES)), *CHANGED, "fit", "compare"),
         (ws.REPORT, ws.SUMMARY),
         ("plenary",),
+        always=True,
     ),
 )

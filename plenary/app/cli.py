@@ -38,6 +38,7 @@ from plenary.app.evaluate_cli import app as evaluate
 from plenary.app.measure_cli import app as measure
 from plenary.app.personas_cli import By, Figure, Method, Quotas, panel_changes, run_figure
 from plenary.app.personas_cli import app as personas
+from plenary.app.plan_cli import app as plan
 from plenary.app.several_cli import app as several
 from plenary.app.sweep_cli import app as sweep
 from plenary.chat.secrets import redacted
@@ -118,6 +119,7 @@ app.add_typer(measure)
 app.add_typer(audit)
 app.add_typer(evaluate)
 app.add_typer(several)
+app.add_typer(plan)
 app.add_typer(assembly)
 app.add_typer(census)
 app.add_typer(personas)

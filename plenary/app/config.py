@@ -34,7 +34,7 @@ from plenary.outcomes import configs_folder
 from plenary.untrusted import yaml_tree
 
 Tree = dict[str, object]
-FILES = (("outcomes", "path"), ("assembly", "briefing"))
+FILES = (("outcomes", "path"), ("assembly", "briefing"), ("", "analysis_plan"))
 WORDS = ("generated",)
 
 
@@ -133,6 +133,24 @@ class DatasetSettings(BaseModel):
     )
 
 
+class MeasureSettings(BaseModel):
+    """What a run measures of the model before and after beside its utilities."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    framing_pairs: int = Field(
+        default=40,
+        ge=0,
+        description="held-out pairs asked in every designed wording; 0 leaves the framing budget "
+        "out; about 200 tell the outcome's share to +-0.05",
+    )
+    hiring: bool = Field(default=False, description="audit hiring decisions, as `hiring` says")
+    retention: bool = Field(default=True, description="what training kept: text, items, replies")
+    human_anchor: bool = Field(
+        default=False, description="ask the survey's items, the citizens included"
+    )
+
+
 class PipelineConfig(BaseModel):
     """Everything a run depends on. Secrets are read from the environment and never stand here."""
 
@@ -167,8 +185,14 @@ class PipelineConfig(BaseModel):
     alignment: AlignmentSettings = AlignmentSettings()
     fit: FitSettings = FitSettings()
     comparison: ComparisonSettings = ComparisonSettings()
+    measures: MeasureSettings = MeasureSettings()
     hiring: HiringSettings = HiringSettings()
     battery: BatterySettings = BatterySettings()
+    analysis_plan: Path | None = Field(
+        default=None,
+        description="plan that was locked before the run (plenary plan lock); the report holds the "
+        "run against it",
+    )
     chat: ChatSettings = ChatSettings()
     budget: BudgetSettings = BudgetSettings()
 
@@ -280,7 +304,7 @@ def _read(path: Path) -> Tree:
     if not isinstance(data, dict):
         raise ConfigError(f"config {str(path)!r} holds {data!r}; write settings as 'name: value'")
     for group, name in FILES:
-        inner = data.get(group)
+        inner = data.get(group) if group else data
         if isinstance(inner, dict) and isinstance(inner.get(name), str):
             inner[name] = _beside(path, inner[name])
     return data

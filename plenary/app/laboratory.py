@@ -12,12 +12,12 @@ from alignment.experiment import (
 )
 from alignment.live import LiveModel
 from alignment.retention import Margins, Retention, Speakers, retention
-from alignment.retention_sets import load_retention_set
+from alignment.retention_sets import RetentionSet, load_retention_set
 from alignment.train import before_and_after
 from assembly.ballots import AFTER, citizen_shares
 from assembly.consensus import Consensus
 from evaluation.elicitation import elicit
-from evaluation.frames import FRAMES, Frame, frame
+from evaluation.frames import FRAMES, Frame, frame, question
 from plenary.app import workspace as ws
 from plenary.app.models import EMBEDDED, checkpoint_path, citizens_models
 from plenary.app.workspace import Workspace
@@ -34,12 +34,11 @@ REPLAY = 240
 UNTOUCHED = 60
 
 
-def laboratory(space: Workspace, retention_set: str | None = None) -> Laboratory:
+def laboratory(space: Workspace, kept: str | None = None) -> Laboratory:
     """The experiment that a run's files define."""
     config, plan = space.config, space.plan
     extra = untouched_outcomes(space)
     texts = (*plan.texts, *(outcome.text for outcome in extra))
-    shipped = "embedded" if config.model == EMBEDDED else "general"
     folder = space.file(FOLDER)
     (folder / "cells").mkdir(parents=True, exist_ok=True)
     return Laboratory(
@@ -50,7 +49,7 @@ def laboratory(space: Workspace, retention_set: str | None = None) -> Laboratory
         settings=config.alignment,
         comparison=config.comparison,
         replay=replay_conversations(derived_seed(space.seed, "replay"), REPLAY),
-        kept=load_retention_set(retention_set or shipped),
+        kept=retention_set(space, kept),
         margins=Margins(),
         untouched=_some_pairs(len(plan.texts), len(extra), space.seed),
         folder=folder,
@@ -128,8 +127,16 @@ def _unprompted(space: Workspace, assembly: Targets) -> Targets:
 
 def reference_retention(space: Workspace) -> Retention:
     """What the run's own adapter kept, measured on the run's retention set."""
-    lab = laboratory(space)
-    adapter = space.file(ws.ADAPTER)
-    live = LiveModel(lab.model_path, adapter)
-    speakers = Speakers(*before_and_after(lab.model_path, adapter))
-    return retention(live, speakers, lab.kept, lab.prompts(), lab.margins, space.seed)
+    path, adapter = checkpoint_path(space.config.model), space.file(ws.ADAPTER)
+    form, texts = frame(space.config.alignment.frames[0]), space.plan.texts
+    pairs = space.plan.pairs[space.held_out_mask]
+    asked = [question(form, texts[int(a)], texts[int(b)]) for a, b in pairs]
+    speakers = Speakers(*before_and_after(path, adapter))
+    live, kept = LiveModel(path, adapter), retention_set(space)
+    return retention(live, speakers, kept, asked, Margins(), space.seed)
+
+
+def retention_set(space: Workspace, name: str | None = None) -> RetentionSet:
+    """The set of that name or file; none is the one that suits the run's model."""
+    shipped = "embedded" if space.config.model == EMBEDDED else "general"
+    return load_retention_set(name or shipped)

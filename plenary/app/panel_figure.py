@@ -50,8 +50,9 @@ def panel_figure(table: Sequence[CategoryShare], style: str = "") -> Markup:
         for step in range(int(top * 10) + 1)
     ]
     head = Markup(
-        '<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {0:g} {1:.0f}" '
-        'width="{0:g}" height="{1:.0f}"><title>{2}</title><desc>{3}</desc>{4}'
+        '<svg xmlns="http://www.w3.org/2000/svg" role="img" class="wide" '
+        'viewBox="0 0 {0:g} {1:.0f}" width="{0:g}" height="{1:.0f}">'
+        "<title>{2}</title><desc>{3}</desc>{4}"
     ).format(WIDTH, height, TITLE, finding(table), Markup(style))
     caption = _text(8, 18, f"{TITLE}: {finding(table)}", "start", "head")
     return Markup("").join([head, caption, *grid, *parts, Markup("</svg>")])

@@ -18,7 +18,10 @@ from pydantic import BaseModel
 import plenary
 from census_data.cells import columns_of
 from census_data.population import load_population
-from plenary.app.config import PipelineConfig, config_hash, resolved_yaml
+from evaluation.analysis_plan import check_names, read_plan
+from evaluation.hiring_audit import audit_plan
+from evaluation.hiring_stimuli import default_stimuli
+from plenary.app.config import PipelineConfig, config_hash, flat_settings, resolved_yaml
 from plenary.app.executor import Executor
 from plenary.app.models import check_models, checkpoint_path, deterministic, takes_part
 from plenary.app.plan import chosen_outcomes, make_plan
@@ -88,6 +91,10 @@ def preflight(config: PipelineConfig) -> None:
     check_models(config)
     catalogue = chosen_outcomes(config.outcomes, config.seed, embedded_reads=takes_part(config))
     make_plan(catalogue, config.outcomes, config.design, config.seed)
+    if config.analysis_plan is not None:
+        check_names(read_plan(config.analysis_plan), flat_settings(config))
+    if config.measures.hiring:
+        audit_plan(default_stimuli(), config.hiring, config.seed)
     population = load_population(config.population)
     for names in (config.dataset.strata, (config.dataset.rule_strata,)):
         columns_of(population, names)
@@ -101,7 +108,7 @@ def preflight(config: PipelineConfig) -> None:
 def _run_stage(space: Workspace, stage: Stage) -> float | None:
     """Seconds the stage took, None when it was found done."""
     run, marks = space.run, _marks(space, stage)
-    if run.is_done(stage.name, marks.fingerprint):
+    if not stage.always and run.is_done(stage.name, marks.fingerprint):
         return None
     run.record(stage.name, StageRecord(**marks._asdict(), done=False))
     started = time.monotonic()

@@ -12,14 +12,30 @@ from markupsafe import Markup
 
 import plenary
 from alignment.sweep import SweepTable
+from plenary.app import evidence
 from plenary.app import report_parts as parts
 from plenary.app import workspace as ws
 from plenary.app.clean import visible
 from plenary.app.diagnostics_record import DiagnosticsRecord, rows, strata_rows
+from plenary.app.evidence import Measures, count_tests, read_measures
+from plenary.app.hiring_section import hiring_findings, hiring_section
 from plenary.app.models import takes_part
+from plenary.app.plan_section import planning
 from plenary.app.records import Summary, TrainingRecord, read_record, write_record
 from plenary.app.report_parts import Drawing, Head, Results, Row, Said, Tile
 from plenary.app.run_directory import write_text
+from plenary.app.sections import (
+    Section,
+    anchor_section,
+    battery_section,
+    framing_findings,
+    framing_section,
+    null_section,
+    read_batteries,
+    retention_findings,
+    retention_section,
+    risen,
+)
 from plenary.app.sweep_report import controls, read_sweep, sweep_section
 from plenary.app.verdict import Measured, Verdict, verdict
 from plenary.app.workspace import Workspace
@@ -80,6 +96,11 @@ class Page:
     statements: tuple[Said, ...]
     training: tuple[Row, ...]
     sweep: Markup
+    banner: str
+    plan: Section
+    null: Section
+    measured: tuple[Section, ...]
+    batteries: tuple[Section, ...]
     limits: tuple[str, ...]
     settings: tuple[Row, ...]
     provenance: tuple[Row, ...]
@@ -135,7 +156,8 @@ def page(results: Results, summary: Summary) -> Page:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     space = results.space
     found = read_record(DiagnosticsRecord, space.file(ws.DIAGNOSTICS))
-    arms = read_sweep(space.run.path)
+    arms, measures = read_sweep(space.run.path), read_measures(space)
+    planned = planning(space, count_tests(results, measures))
     return Page(
         style=Markup(style),
         style_hash=f"sha256-{digest}",
@@ -143,7 +165,7 @@ def page(results: Results, summary: Summary) -> Page:
         created=f"{space.run.manifest.created:%Y-%m-%d %H:%M} UTC",
         summary=summary,
         summary_json=summary.model_dump_json(indent=2),
-        verdict=verdict(_measured(results, summary, arms)),
+        verdict=verdict(_measured(results, summary, measures, arms)),
         tiles=_tiles(results, summary),
         agreement_figure=parts.agreement_figure(results),
         measures=parts.measures(results.comparison),
@@ -163,6 +185,16 @@ def page(results: Results, summary: Summary) -> Page:
         statements=parts.statements(space),
         training=_training(space),
         sweep=Markup("") if arms is None else sweep_section(arms),
+        banner=planned.banner,
+        plan=planned.section,
+        null=null_section(results),
+        measured=(
+            framing_section(results, measures),
+            retention_section(results, measures),
+            hiring_section(measures, space.config.hiring),
+            anchor_section(measures),
+        ),
+        batteries=tuple(battery_section(result) for result in read_batteries(space)),
         limits=LIMITS,
         settings=parts.settings(space.config),
         provenance=_provenance(results),
@@ -191,8 +223,10 @@ def _asset(name: str) -> str:
     return (resources.files("plenary.app") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _measured(results: Results, summary: Summary, arms: SweepTable | None) -> Measured:
-    d = results.decision
+def _measured(
+    results: Results, summary: Summary, measures: Measures, arms: SweepTable | None
+) -> Measured:
+    d, held = results.decision, None if arms is None else controls(arms)
     return Measured(
         before=summary.agreement_before,
         after=summary.agreement_after,
@@ -210,8 +244,24 @@ def _measured(results: Results, summary: Summary, arms: SweepTable | None) -> Me
         imputed=summary.imputed_share,
         frame=results.asked[0].frame,
         embedded=takes_part(results.space.config),
-        controls=None if arms is None else controls(arms),
+        wordings=_wordings(results, measures),
+        toward=evidence.toward(results, measures, held),
+        margins=evidence.margins(results),
+        agreement=evidence.agreement(results),
+        risen=risen(results, measures),
+        findings=(
+            *framing_findings(measures.framing),
+            *retention_findings(results, measures),
+            *hiring_findings(measures, results.space.config.hiring),
+            *(() if measures.anchor.result is None else measures.anchor.result.findings),
+        ),
+        controls=held,
     )
+
+
+def _wordings(results: Results, measures: Measures) -> int:
+    asked = set(results.asked[0].frame.split(","))
+    return len(asked | set(() if measures.framing is None else measures.framing.used))
 
 
 def _tiles(results: Results, s: Summary) -> tuple[Tile, ...]:

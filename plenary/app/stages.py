@@ -64,7 +64,7 @@ class Stage(NamedTuple):
     settings: what of the config it depends on. needs: stages whose files it reads.
     outputs: files it leaves. code: packages whose source is part of its fingerprint.
     continues: begun work is carried on, so other settings are refused instead of starting again.
-    trains: needs the weights of the model.
+    trains: needs the weights of the model. always: cheap, and shows what may have come since.
     """
 
     name: str
@@ -75,6 +75,7 @@ class Stage(NamedTuple):
     code: tuple[str, ...]
     continues: bool = False
     trains: bool = False
+    always: bool = False
 
 
 def plan(space: Workspace) -> None:
@@ -261,7 +262,8 @@ def subject(config: PipelineConfig) -> Settings:
     return (config.model, spec_hash(config.model), config.base_url, config.chat.local)
 
 
-def _citizens(config: PipelineConfig) -> Settings:
+def citizens_of(config: PipelineConfig) -> Settings:
+    """What identifies the models that speak for the citizens."""
     models = citizens_models(config)
     hashes = (f"{spec} {share} {spec_hash(spec)}" for spec, share in models.items())
     return (*hashes, config.base_url, config.chat.local)
@@ -314,7 +316,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "convene",
         convene_assembly,
-        lambda c: (*_citizens(c), *_held(c), c.profile, c.seed),
+        lambda c: (*citizens_of(c), *_held(c), c.profile, c.seed),
         ("plan", "recruit"),
         (ws.VOTES, ws.STATEMENTS, ws.ASSEMBLY),
         (),
@@ -323,7 +325,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
     Stage(
         "reword",
         reword,
-        lambda c: (*_citizens(c), *_held(c), c.profile, c.dataset.reworded, c.seed),
+        lambda c: (*citizens_of(c), *_held(c), c.profile, c.dataset.reworded, c.seed),
         ("plan", "recruit", "convene"),
         (ws.REWORDED,),
         (),

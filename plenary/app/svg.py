@@ -54,7 +54,9 @@ class Series(NamedTuple):
 
 
 def axis(low: float, high: float, start: float, end: float, ticks: int = 5) -> Axis:
-    """An axis over round ticks that hold both limits."""
+    """An axis over round ticks that hold both limits; about a single value it is one unit wide."""
+    if high - low < 1e-9:
+        low, high = low - 0.5, high + 0.5
     step = _round_step((high - low) / max(ticks - 1, 1))
     first, last = np.floor(low / step + 1e-9), np.ceil(high / step - 1e-9)
     values = tuple(float(round(k * step, 10)) for k in np.arange(first, last + 1))
@@ -89,12 +91,24 @@ def scatter(
     return _figure(SIZE, SIZE, title, finding, parts)
 
 
-def ranges(rows: Sequence[Range], limits: tuple[float, float], title: str, finding: str) -> Markup:
-    """Values with intervals, one row each, on a common axis."""
+def ranges(
+    rows: Sequence[Range],
+    limits: tuple[float, float],
+    title: str,
+    finding: str,
+    band: tuple[float, float] | None = None,
+) -> Markup:
+    """Values with intervals, one row each, on a common axis; `band` is shaded behind them."""
     height = ROW * len(rows) + 34
     x = axis(*limits, LEFT, WIDTH - 70, 6)
-    parts = [_line(x.at(t), 6, x.at(t), height - 28, "grid") for t in x.ticks]
+    parts = []
+    if band is not None:
+        left, right = x.at(band[0]), x.at(band[1])
+        parts.append(_box(left, 6, right - left, height - 34, "band", "placebo"))
+    parts += [_line(x.at(t), 6, x.at(t), height - 28, "grid") for t in x.ticks]
     parts += [_text(x.at(t), height - 10, f"{t:g}", "middle") for t in x.ticks]
+    if x.low < 0 < x.high:
+        parts.append(_line(x.at(0), 6, x.at(0), height - 28, "identity"))
     for k, row in enumerate(rows):
         middle = 6 + ROW * (k + 0.5)
         parts.append(_text(LEFT - 14, middle + 4, row.label, "end"))
@@ -105,13 +119,69 @@ def ranges(rows: Sequence[Range], limits: tuple[float, float], title: str, findi
     return _figure(WIDTH, height, title, finding, parts)
 
 
+def stacked(
+    rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], title: str, finding: str
+) -> Markup:
+    """Bars of shares that add up to 1, one row each; the style knows segments as part0, part1."""
+    height = ROW * len(rows) + 46
+    x = Axis(0.0, 1.0, LEFT, WIDTH - 22, (0.0, 0.25, 0.5, 0.75, 1.0))
+    parts = [_text(x.at(t), height - 26, f"{t:.0%}", "middle") for t in x.ticks]
+    for k, (label, shares) in enumerate(rows):
+        top, start = 6 + ROW * k, 0.0
+        parts.append(_text(LEFT - 14, top + ROW / 2 + 2, label, "end"))
+        for n, share in enumerate(shares):
+            left, right = x.at(start), x.at(start + share)
+            tip = f"{names[n]}: {share:.1%}"
+            parts.append(_box(left, top + 3, max(right - left, 0), ROW - 8, f"part{n}", tip))
+            if share >= 0.08:
+                said = Markup('<text x="{:g}" y="{:g}" text-anchor="middle" class="on{}">{}</text>')
+                parts.append(said.format((left + right) / 2, top + ROW / 2 + 3, n, f"{share:.0%}"))
+            start += share
+    step = WIDTH / len(names)
+    for n, name in enumerate(names):
+        parts.append(_box(8 + n * step, height - 16, 10, 10, f"part{n}", name))
+        parts.append(_text(22 + n * step, height - 7, name, "start"))
+    return _figure(WIDTH, height, title, finding, parts)
+
+
+def histogram(
+    sides: Sequence[tuple[str, FloatArray]], name: str, title: str, finding: str, bins: int = 16
+) -> Markup:
+    """Counts of several samples side by side in common bins; kinds are the names of the sides."""
+    top = max(float(np.abs(values).max()) for _, values in sides)
+    x = axis(0.0, top if top > 0 else 1.0, MARGIN, WIDTH - 12, 8)
+    edges = np.linspace(x.low, x.high, bins + 1)
+    counts = [np.histogram(values, edges)[0] for _, values in sides]
+    height = 210.0
+    y = axis(0.0, float(max(count.max() for count in counts)), height - MARGIN, 12, 5)
+    parts = _grid(x, y)
+    wide = (x.at(edges[1]) - x.at(edges[0]) - 3) / len(sides)
+    for k, ((kind, _), count) in enumerate(zip(sides, counts, strict=True)):
+        for left, right, n in zip(edges[:-1], edges[1:], count.tolist(), strict=True):
+            if n:
+                at, tip = x.at(left) + 1.5 + k * wide, f"{kind}, {left:.2f} to {right:.2f}: {n}"
+                parts.append(_box(at, y.at(n), wide, y.start - y.at(n), f"column {kind}", tip))
+    parts.append(_text((MARGIN + WIDTH - 12) / 2, height - 8, name, "middle"))
+    return _figure(WIDTH, height, title, finding, parts)
+
+
+def _box(x: float, y: float, width: float, height: float, kind: str, tip: str) -> Markup:
+    return Markup(
+        '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" class="{}"><title>{}</title>'
+        "</rect>"
+    ).format(x, y, width, height, kind, visible(tip))
+
+
 def _figure(
     width: float, height: float, title: str, finding: str, parts: Iterable[Markup]
 ) -> Markup:
     return Markup(
-        '<svg role="img" viewBox="0 0 {0:g} {1:g}" width="{0:g}" height="{1:g}">'
+        '<svg role="img"{5} viewBox="0 0 {0:g} {1:g}" width="{0:g}" height="{1:g}">'
         "<title>{2}</title><desc>{3}</desc>{4}</svg>"
-    ).format(width, height, visible(title), visible(finding), Markup("").join(parts))
+    ).format(
+        width, height, visible(title), visible(finding), Markup("").join(parts),
+        Markup(' class="wide"') if width == WIDTH else "",
+    )  # fmt: skip
 
 
 def _grid(x: Axis, y: Axis) -> list[Markup]:

@@ -1,9 +1,13 @@
-"""What a run lets one say: every sentence hangs on a predicate over the figures."""
+"""The verdict box: what claims say of a run (evaluation/claims.py), and what a run cannot show."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from evaluation.battery import Finding
+from evaluation.claim_evidence import Agreement, Frames, Margins, Toward
+from evaluation.claims import CONSENSUS, REPRESENTS, TOWARD, VALUES
 
 
 class Controls(NamedTuple):
@@ -29,7 +33,8 @@ class Measured(NamedTuple):
 
     low, high: ends of the paired bootstrap interval of the gain. embedded: the model that ships
     took part. imputed: weighted share of citizens with donor-imputed columns. controls: None
-    without a sweep.
+    without a sweep. toward, margins, agreement: evidence of claims. risen: outcomes that may be
+    named. findings: what the other sections found. wordings: how many were asked.
     """
 
     before: float
@@ -48,6 +53,12 @@ class Measured(NamedTuple):
     imputed: float
     frame: str
     embedded: bool
+    wordings: int
+    toward: Toward
+    margins: Margins
+    agreement: Agreement
+    risen: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     controls: Controls | None = None
 
 
@@ -67,22 +78,9 @@ def verdict(m: Measured) -> Verdict:
 
 
 def _headline(m: Measured) -> tuple[str, str]:
-    if m.low > 0:
-        return (
-            "On outcomes it was not trained on, the model's elicited choices moved toward "
-            "the assembly's majority.",
-            "moved",
-        )
-    if m.high < 0:
-        return (
-            "On outcomes it was not trained on, the model's elicited choices moved away from "
-            "the assembly's majority.",
-            "away",
-        )
-    return (
-        "On outcomes it was not trained on, no movement toward the assembly can be told from none.",
-        "unmoved",
-    )
+    e = m.toward
+    toned = {True: "moved", False: "unmoved"}[e.outcomes_low > 0 and bool(e.beyond_null)]
+    return TOWARD.say(e).sentence, "away" if e.outcomes_high < 0 else toned
 
 
 def _shown(m: Measured) -> list[str]:
@@ -103,6 +101,8 @@ def _shown(m: Measured) -> list[str]:
             "The trained model agrees with this panel more than another panel would: it has learnt "
             "what is particular to these citizens, too."
         )
+    said += [f"Outcomes that may be named one by one: {' '.join(m.risen)}"] if m.risen else []
+    said += [finding.sentence for finding in m.findings if finding.shown]
     if m.invalid > 0.05:
         said.append(
             f"{m.invalid:.1%} of the ballots were invalid; the decision rests on the others."
@@ -114,10 +114,12 @@ def _not_shown(m: Measured) -> list[str]:
     said = [
         "Simulated citizens are not people. The ballots are a model's answers to census "
         "descriptions.",
-        f"These are elicited preferences: choices in the wording {m.frame!r}. Nothing here speaks "
-        "of a model's values or motives, nor of choices in other wordings.",
+        f"{VALUES.say(Frames(m.wordings)).sentence} Elicited preferences are no motives; the "
+        f"main figures are in {m.frame!r}.",
         *_left_open(m.controls),
-        "The panel matches census margins as far as the table below says, and no further.",
+        *(finding.sentence for finding in m.findings if finding.sentence and not finding.shown),
+        CONSENSUS.say(m.agreement).sentence,
+        REPRESENTS.say(m.margins).sentence,
     ]
     if m.contested > 0:
         said.append(

@@ -95,3 +95,24 @@ def test_replace_starts_again(recorder: Recorder, tmp_path: Path) -> None:
 
 def test_code_hash_tells_packages_apart() -> None:
     assert code_hash("assembly") != code_hash("evaluation")
+
+
+def test_an_audit_or_a_plan_that_cannot_be_is_refused_before_a_model_is_asked(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConfigError, match="max_calls"):
+        pipeline.preflight(load_config("quickstart", ["hiring.max_calls=10"]))
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("title: x\nprimary: [retention]\nsettings: {panel.people: 1}")
+    with pytest.raises(ConfigError, match=r"panel\.people"):
+        pipeline.preflight(load_config("quickstart", [f"analysis_plan={plan}"]))
+
+
+def test_a_stage_that_shows_what_came_since_always_runs(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = recorder.stages()
+    always = (*stages[:2], stages[2]._replace(always=True))
+    monkeypatch.setattr(recorder, "stages", lambda: always)
+    assert recorder.run(tmp_path, "error") == ["one", "two", "three"]
+    assert recorder.run(tmp_path) == ["three"]

@@ -9,7 +9,8 @@ from markupsafe import Markup
 from plenary.app.config import load_config
 from plenary.app.records import Summary
 from plenary.app.report import Page, render
-from plenary.app.report_parts import Drawing, Said, Tile, settings, shown
+from plenary.app.report_parts import Drawing, Head, Said, Tile, settings, shown
+from plenary.app.sections import Section, Table
 from plenary.app.svg import Series, scatter
 from plenary.app.verdict import Verdict
 
@@ -26,6 +27,8 @@ def page(text: str) -> Page:
     series = Series(np.array([0.1]), np.array([0.2]), [text], "after")
     drawing = Drawing(scatter(series, (0.0, 1.0), ("x", "y"), text, text), text)
     row = ((text, text),)
+    heads = (Head(text), Head(text, True))
+    section = Section(text, (text,), (drawing,), (Table(text, heads, row, text),), text)
     wide = ((text,) * 8,)
     return Page(
         style=Markup("body { margin: 0 }"), style_hash="sha256-x", version="0", created="now",
@@ -38,6 +41,7 @@ def page(text: str) -> Page:
         diagnostics=((text,) * 3,), strata=((text,) * 6,),
         statements=(Said(text, text, text, text),), training=row, limits=(text,),
         settings=((text, text, text),), provenance=row, sweep=Markup(""),
+        banner=text, plan=section, null=section, measured=(section, section), batteries=(section,),
     )  # fmt: skip
 
 

@@ -2,14 +2,24 @@ from __future__ import annotations
 
 import pytest
 
+from evaluation.battery import Finding
+from evaluation.claim_evidence import Agreement, Margins, Toward
+from evaluation.claims import NEVER
 from plenary.app.verdict import Controls, Measured, verdict
 
 BASE = Measured(
     before=0.5, after=0.8, gain=0.3, low=0.1, high=0.5, ceiling=0.9, ceiling_low=0.85,
     ceiling_high=0.95, pairs=70, outcomes=26, citizens=60, invalid=0.0, contested=0.1,
-    imputed=0.2, frame="plain", embedded=True,
+    imputed=0.2, frame="plain", embedded=True, wordings=7,
+    toward=Toward(0.1, 0.5, None, beyond_null=True, trained_low=None, seeds=1),
+    margins=Margins("a census", 0.02, 0.1, 12),
+    agreement=Agreement(0.7, 0.8, 0.05, 0.1, None, None),
 )  # fmt: skip
-NEVER = ("values moved", "represents the citizens", "consensus was reached", "conceals")
+
+
+def ending(low: float, high: float) -> Measured:
+    toward = BASE.toward._replace(outcomes_low=low, outcomes_high=high)
+    return BASE._replace(low=low, high=high, toward=toward)
 
 
 @pytest.mark.parametrize(
@@ -22,16 +32,18 @@ NEVER = ("values moved", "represents the citizens", "consensus was reached", "co
     ],
 )
 def test_headline_hangs_on_the_interval(low: float, high: float, tone: str, words: str) -> None:
-    said = verdict(BASE._replace(low=low, high=high))
+    said = verdict(ending(low, high))
     assert said.tone == tone
     assert words in said.headline
 
 
 def test_reservations_are_always_there() -> None:
-    for measured in (BASE, BASE._replace(low=-1.0, embedded=False)):
+    for measured in (BASE, ending(-1.0, 0.5)._replace(embedded=False)):
         text = " ".join(verdict(measured).not_shown)
         assert "Simulated citizens are not people" in text
-        assert "elicited preferences" in text
+        assert "Elicited preferences are no motives" in text
+        assert "under the 7 listed wordings" in text
+        assert "the panel speaks for nobody" in text
         assert "one seed" in text
 
 
@@ -60,9 +72,24 @@ def test_sentences_follow_their_figures() -> None:
 
 def test_some_sentences_are_never_said() -> None:
     for low, high in ((0.1, 0.5), (-0.1, 0.1), (-0.5, -0.1)):
-        said = verdict(BASE._replace(low=low, high=high))
+        said = verdict(ending(low, high))
         text = " ".join([said.headline, *said.shown, *said.not_shown]).casefold()
-        assert not [words for words in NEVER if words in text]
+        assert not [words for words in NEVER if f" {words} " in text]
+
+
+def test_movement_that_re_asking_gives_is_none() -> None:
+    said = verdict(BASE._replace(toward=BASE.toward._replace(beyond_null=False)))
+    assert said.tone == "unmoved"
+    assert "no movement" in said.headline
+
+
+def test_findings_stand_on_the_side_of_their_evidence() -> None:
+    both = (Finding("It holds.", True), Finding("It may hold.", False), Finding("", False))
+    said = verdict(BASE._replace(findings=both, risen=("“a” rose.",)))
+    assert "It holds." in said.shown
+    assert "It may hold." in said.not_shown
+    assert "" not in said.not_shown
+    assert any("“a” rose." in line for line in said.shown)
 
 
 CONTROLS = Controls(

@@ -1,0 +1,183 @@
+"""From the files of a run to the evidence that claims ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from alignment.retention import Retention
+from assembly.consensus import Consensus
+from evaluation import claim_evidence as on
+from evaluation.comparison import bootstrap_interval, node_weights
+from evaluation.framing_budget import FramingBudget, FramingSide
+from evaluation.hiring_change import AlignmentEffect
+from evaluation.hiring_findings import Finding, HiringFindings
+from evaluation.hiring_settings import HiringSettings
+from plenary.app import workspace as ws
+from plenary.app.measure_records import (
+    AnchorRecord,
+    FramingRecord,
+    HiringRecord,
+    RetentionRecord,
+    SteeringRecord,
+)
+from plenary.app.records import read_record
+from plenary.app.report_parts import Results
+from plenary.app.verdict import Controls
+from plenary.app.workspace import Workspace
+from plenary.seeding import generator
+
+REPLICATES = 2000
+
+
+class Measures(NamedTuple):
+    """What the measuring stages left."""
+
+    steering: SteeringRecord
+    framing: FramingBudget | None
+    hiring: HiringRecord
+    retention: Retention | None
+    anchor: AnchorRecord
+
+
+def read_measures(space: Workspace) -> Measures:
+    """Read it; DataError when a stage has not run."""
+    return Measures(
+        read_record(SteeringRecord, space.file(ws.STEERING)),
+        read_record(FramingRecord, space.file(ws.FRAMING)).budget,
+        read_record(HiringRecord, space.file(ws.HIRING)),
+        read_record(RetentionRecord, space.file(ws.KEPT)).kept,
+        read_record(AnchorRecord, space.file(ws.ANCHOR)),
+    )
+
+
+def toward(results: Results, measures: Measures, controls: Controls | None) -> on.Toward:
+    """Whether the model moved toward the assembly."""
+    gain = None if measures.framing is None else measures.framing.gain
+    return on.Toward(
+        outcomes_low=results.comparison.gain_low,
+        outcomes_high=results.comparison.gain_high,
+        wordings_low=None if gain is None else gain.low,
+        beyond_null=measures.steering.beyond_null,
+        trained_low=measures.steering.trained_low,
+        seeds=1 if controls is None else controls.seeds,
+    )
+
+
+def stability(budget: FramingBudget, side: FramingSide) -> on.Stability:
+    """Whether preferences hold over wordings."""
+    return on.Stability(
+        side.icc.low, side.flips.value, side.concordance, side.shares["outcome"], len(budget.used)
+    )
+
+
+def margins(results: Results) -> on.Margins:
+    """The panel's margins."""
+    widest = max(results.fidelity.margins, key=lambda margin: margin.distance)
+    source = f"{results.population.source}, {results.population.year}"
+    return on.Margins(source, widest.distance, widest.expected, len(results.fidelity.margins))
+
+
+def agreement(results: Results) -> on.Agreement:
+    """Citizens on the majority's side before and after; a run alone has no controls for it."""
+    space, d = results.space, results.decision
+    first = Consensus.read(space.file(ws.CONSENSUS_BEFORE)).p
+    last, pairs = space.consensus.p, space.consensus.pairs
+    sides = [np.maximum(p, 1 - p) for p in (first, last)]
+    known = ~np.isnan(sides[0]) & ~np.isnan(sides[1])
+    before, after = (side[known] for side in sides)
+    rng = generator(space.seed, "report", "agreement")
+    found = bootstrap_interval(after - before, node_weights(pairs[known], REPLICATES, rng), 0.95)
+    return on.Agreement(
+        float(before.mean()), float(after.mean()), found.low, d.contested / d.pairs, None, None
+    )
+
+
+def kept(found: Retention) -> on.Kept:
+    """Right answers, and whether every other figure lies within its margin."""
+    answers = found.finding("accuracy")
+    others = all(f.verdict == "kept" for f in found.findings if f.what != "accuracy")
+    return on.Kept(
+        answers.loss, answers.low, answers.high, answers.margin, answers.units,
+        answers.supported if answers.supported is not None else float("inf"), others,
+    )  # fmt: skip
+
+
+def influence(found: HiringFindings, one: Finding, settings: HiringSettings) -> on.Influence:
+    """One contrast of the hiring audit."""
+    inside = _inside(one.gap.low, one.gap.high, settings.margin)
+    same = [
+        row
+        for row in one.secondary
+        if row.unit == "log odds" and _inside(row.gap.low, row.gap.high, settings.margin)
+    ]
+    primary = (settings.contexts[0], settings.statements[0])
+    return on.Influence(
+        level=one.verdict.level,
+        words=one.verdict.words,
+        margin=settings.margin,
+        recovered=found.check.recovered,
+        inside=inside,
+        contexts=1 + len({row.context for row in same if row.prompt == "P1"} - {primary[0]}),
+        prompts=1 + len({r.prompt for r in same if (r.context, r.statement) == primary} - {"P1"}),
+    )
+
+
+def _inside(low: float, high: float, margin: float) -> bool:
+    return -margin < low and high < margin
+
+
+def ratio(found: HiringFindings) -> on.Ratio | None:
+    """The impact ratio, where it could be computed."""
+    i = found.impact
+    return None if i is None else on.Ratio(i.value, i.low, i.high, i.omnibus, i.chance)
+
+
+def fairness(
+    effect: AlignmentEffect, sides: Mapping[str, HiringFindings], settings: HiringSettings
+) -> on.Fairness:
+    """What alignment did to one gap."""
+    return on.Fairness(
+        p=effect.gap.p,
+        change=effect.gap.value,
+        placebo=effect.placebo.limit,
+        narrowed=effect.movement == "narrowed",
+        margin=settings.margin,
+        recovered=all(side.check.recovered for side in sides.values()),
+    )
+
+
+def side_effects(results: Results, measures: Measures) -> on.SideEffects:
+    """Part of the move beside the target, less what re-asking has; topics need a sweep.
+
+    Unknown where most outcomes moved, so that none of them fixes a scale.
+    """
+    s = measures.steering
+    null = s.null_side_effect if s.null_side_effect == s.null_side_effect else 0.0
+    known = s.side_effect == s.side_effect and results.held_out.shift.scale_holds
+    return on.SideEffects(max(s.side_effect - null, 0.0) if known else None, ())
+
+
+def rose(results: Results, measures: Measures) -> tuple[on.Rose, ...]:
+    """Every held-out outcome that was asked about in several wordings."""
+    shift, plan, budget = results.held_out.shift, results.space.plan, measures.framing
+    if budget is None:
+        return ()
+    found = []
+    for k, outcome in enumerate(plan.held_out):
+        if outcome in budget.rises:
+            up, times, wordings = shift.shift[k] > 0, budget.rises[outcome], len(budget.used)
+            same = times if up else wordings - times
+            text = results.held_out.texts[k]
+            moved = bool(shift.moved[k]) and shift.scale_holds
+            found.append(on.Rose(text, moved, bool(up), same, wordings))
+    return tuple(found)
+
+
+def count_tests(results: Results, measures: Measures) -> int:
+    """P values behind the report: outcomes, right answers, hiring audits and their change."""
+    hiring = [side.tests for side in (measures.hiring.before, measures.hiring.after) if side]
+    kept_tests = 0 if measures.retention is None else 2
+    return len(results.held_out.texts) + sum(hiring) + 2 * len(measures.hiring.effects) + kept_tests
