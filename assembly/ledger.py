@@ -322,6 +322,6 @@ def _places(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _key(row: tuple) -> tuple[tuple[bool, Row], ...]:
+def _key(row: tuple) -> tuple:
     """Order of rows in which None comes first."""
     return tuple((value is not None, value or 0) for value in row)

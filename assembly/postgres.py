@@ -63,8 +63,8 @@ class PostgresDatabase(Database):
         with self._db.transaction():
             self._db.execute("SELECT pg_advisory_xact_lock(hashtext('plenary ledger'))")
             path = self._db.execute("SHOW search_path").fetchall()[0][0]
-            self._db.execute(f"CREATE SCHEMA IF NOT EXISTS {path}")
-            self._db.execute(columns)
+            self._db.execute(f"CREATE SCHEMA IF NOT EXISTS {path}".encode())
+            self._db.execute(columns.encode())
             self._db.execute(_ours(insertion("facts", 2)), ("version", str(version)))
         found = self.rows("SELECT value FROM facts WHERE name = 'version'")[0][0]
         if found != str(version):
@@ -103,5 +103,5 @@ class PostgresDatabase(Database):
             ) from error
 
 
-def _ours(query: str) -> str:
-    return query.replace("?", "%s")
+def _ours(query: str) -> bytes:
+    return query.replace("?", "%s").encode()

@@ -20,7 +20,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from plenary.app.executor import Outcome, Result, Task, attempt
 from plenary.errors import BackendError
@@ -171,7 +171,7 @@ class Processes:
                     worker.join()
                 queue.close()
 
-    def _crew(self, path: Path, work: bytes, tasks: int) -> list[BaseProcess]:
+    def _crew(self, path: Path, work: bytes, tasks: int) -> Sequence[BaseProcess]:
         # Forking a process that runs threads (torch, the model's batching) may lock up.
         context = multiprocessing.get_context("spawn")
         arguments = (path, work, os.getpid(), self._lease)
@@ -187,7 +187,7 @@ class Processes:
 
 async def _outcomes(
     queue: LeaseQueue, crew: Sequence[BaseProcess]
-) -> AsyncGenerator[tuple[int, Result], None]:
+) -> AsyncGenerator[tuple[int, Any], None]:
     """Results as they are finished; after a failure those at work end and it is raised."""
     failed: Outcome | None = None
     going = True
