@@ -16,12 +16,12 @@ from assembly.graph import build, opening
 from assembly.ledger import Content, Ledger
 from assembly.progress import ClockedBackend, EventKind, Timing
 from assembly.prompts import Statement
+from assembly.recorded import RecordedBackend
 from assembly.room import Room
 from assembly.seating import Seating, Shard
 from assembly.settings import AssemblySettings
 from plenary.chat.base import ChatBackend
 from plenary.chat.budget import CountingBackend, Counts
-from plenary.chat.cache import CachedBackend
 from plenary.preferences import IntArray
 
 
@@ -44,7 +44,7 @@ class Agenda:
         return cls(**{field.name: getattr(room, field.name) for field in fields(cls)})
 
     def room(
-        self, backend: ChatBackend, ledger: Ledger, notify: Callable[[EventKind, int, int], None]
+        self, backend: RecordedBackend, ledger: Ledger, notify: Callable[[EventKind, int, int], None]
     ) -> Room:
         """A room with this agenda."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -77,7 +77,7 @@ def hold_shard(agenda: Agenda, backend: ChatBackend, ledger: Ledger, shard: Shar
         made[kind] += count
         invalid[kind] += bad
 
-    room = agenda.room(CachedBackend(counted, ledger), ledger, note)
+    room = agenda.room(RecordedBackend(counted, ledger), ledger, note)
     ledger.clock.start()
     asyncio.run(build().ainvoke(opening(room, shard), context=room))
     return Held(
