@@ -181,7 +181,7 @@ def run_condition(
     started = time.monotonic()
     if made.targets is None:
         after = answered(LocalBackend(lab.model_path), lab, made.system, seed)
-        return _result(name, seed, lab, base, after, None, (0, 0, 0), started)
+        return arm_result(name, seed, lab, base, after, None, (0, 0, 0), started)
     adapter = adapter_folder(lab, name, seed)
     trained = align(
         lab.model_path, lab.texts, made.targets, settings, adapter, derived_seed(seed, "align"),
@@ -189,7 +189,7 @@ def run_condition(
     )  # fmt: skip
     after, kept = measured(lab, adapter, seed)
     work = (trained.steps, trained.rows, trained.parameters)
-    return _result(name, seed, lab, base, after, kept, work, started)
+    return arm_result(name, seed, lab, base, after, kept, work, started)
 
 
 def finetuned(
@@ -206,7 +206,7 @@ def finetuned(
     output = adapter_folder(lab, name, seed)
     neutral_finetune(lab.model_path, adapter, texts, output, seed, steps=steps)
     after, kept = measured(lab, output, seed)
-    return _result(name, seed, lab, base, after, kept, (steps, len(texts), 0), started)
+    return arm_result(name, seed, lab, base, after, kept, (steps, len(texts), 0), started)
 
 
 def adapter_folder(lab: Laboratory, name: str, seed: int) -> Path:
@@ -223,7 +223,7 @@ def measured(lab: Laboratory, adapter: Path, seed: int) -> tuple[Answered, Reten
     return after, retention(live, speakers, lab.kept, lab.prompts(), lab.margins, seed)
 
 
-def _result(
+def arm_result(
     name: str,
     seed: int,
     lab: Laboratory,
@@ -233,6 +233,7 @@ def _result(
     work: tuple[int, int, int],
     started: float,
 ) -> ArmResult:
+    """The figures of an arm from answers before and after; work: steps, rows, parameters."""
     first = lab.wordings[0].id
     pairs = lab.held_out.pairs
     sides = _sides(base.cells[first], after.cells[first], pairs)

@@ -43,11 +43,11 @@ CAPTION = (
     "this arm's on the same pairs; an interval above zero says that the arm does less than the "
     "assembly's content. In points it counts majorities: an arm whose own target has the same ones "
     "cannot fall far behind. KL (nats) and overlap (1 - total variation distance) count the shares "
-    "themselves. Where own target differs: agreement with the assembly's majority on those held-out "
-    "pairs alone on which the arm's own target has the other one, the assembly arm's minus this "
-    "arm's; their mean number in brackets. Side effect: 0 straight to the target, 1 all of the move "
-    "beside it. Untrained wordings: the gain there over the gain in the trained wording, mean and "
-    "worst wording; at least half: the interval of the mean says so."
+    "themselves. Where own target differs: agreement with the assembly's majority on those "
+    "held-out pairs alone on which the arm's own target has the other one, the assembly arm's "
+    "minus this arm's; their mean number in brackets. Side effect: 0 straight to the target, 1 all "
+    "of the move beside it. Untrained wordings: the gain there over the gain in the trained one, "
+    "mean and worst wording; at least half: the interval of the mean says so."
 )
 
 
