@@ -48,7 +48,7 @@ from plenary.app.config import PipelineConfig
 from plenary.app.laboratory import FOLDER, REPLAY, evidence, laboratory, side_of
 from plenary.app.pipeline import code_hash
 from plenary.app.records import ConsensusRecord, Record, read_record, write_record
-from plenary.app.run_directory import content_hash, staged, write_text
+from plenary.app.run_directory import alone_in, content_hash, staged, write_text
 from plenary.app.workspace import Workspace
 from plenary.chat.local import LocalBackend
 from plenary.embedded.replay import replay_conversations
@@ -122,6 +122,11 @@ def check_request(request: SweepRequest) -> None:
 def sweep(space: Workspace, request: SweepRequest, tell: Tell) -> SweepTable:
     """Run the cells that are missing, and write the table of all that were asked for."""
     check_request(request)
+    with alone_in(space.run.path):
+        return _sweep(space, request, tell)
+
+
+def _sweep(space: Workspace, request: SweepRequest, tell: Tell) -> SweepTable:
     lab = laboratory(space, request.retention)
     strata = strata_of(space, request.by) if request.by else {}
     base = answered(LocalBackend(lab.model_path), lab, None, space.seed)

@@ -78,7 +78,7 @@ def test_one_citizen_speaks_for_himself(evidence: Evidence) -> None:
 def test_the_same_citizen_and_stranger_speak_of_other_pairs(evidence: Evidence) -> None:
     """The elsewhere is here, and citizens that are silent there do not change who is drawn."""
     silent = evidence.citizens.copy()
-    silent[3] = np.nan
+    silent[1] = np.nan
     elsewhere = Evidence(
         evidence.texts, evidence.assembly, evidence.undiscussed, evidence.unprompted, silent,
         evidence.weight,

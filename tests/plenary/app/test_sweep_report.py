@@ -13,6 +13,7 @@ def row(arm: str, **changes: object) -> ArmRow:
         "kl": 0.1, "kl_gain": SOME, "kl_behind": None, "directional_gain": 0.8, "side_effect": None,
         "incoherence": 0.0, "drift_untouched": None, "kl_neutral": 0.01, "bits": None,
         "accuracy": None, "empty": None, "repeated": None, "verdicts": {}, "seconds": 1.0,
+        "likeness": None,
     }  # fmt: skip
     return ArmRow.model_validate({**fields, **changes})
 
