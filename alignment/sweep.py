@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from alignment.arms import ARMS
+from alignment.composition import Composition
 from alignment.estimates import (
     Compared,
     Contrast,
@@ -123,6 +124,9 @@ class SweepTable(BaseModel):
     pairs: int = Field(description="held-out pairs with a majority")
     rows: tuple[ArmRow, ...] = Field(description="one an arm")
     doses: tuple[DoseSummary, ...] = Field(default=(), description="one a dose axis")
+    strata: dict[str, Composition] = Field(
+        default={}, description="by arm: agreement with each stratum's own majority"
+    )
 
     def row(self, arm: str) -> ArmRow:
         """The row of an arm."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from alignment.arms import EMPTY_ARMS
+from alignment.composition import Composition
 from alignment.estimates import Estimate
 from alignment.sweep import REFERENCE, ArmRow, SweepTable
 from plenary.app.config import load_config
@@ -80,7 +81,7 @@ def controls(table: SweepTable) -> Controls | None:
 
 
 def table_rows(table: SweepTable) -> Iterator[tuple[str, str]]:
-    """One line an arm, one a dose axis."""
+    """One line an arm, one a dose axis, one an arm on the strata of the panel."""
     yield (
         "before training",
         f"agreement {table.agreement_before:.3f}, ceiling {table.ceiling:.3f}; "
@@ -95,6 +96,20 @@ def table_rows(table: SweepTable) -> Iterator[tuple[str, str]]:
             if dose.left is None
             else f"share of the move left {dose.left:.2f}",
         )
+    for arm, found in table.strata.items():
+        yield f"strata under {arm}", _of_strata(found)
+
+
+def _of_strata(found: Composition) -> str:
+    level = Estimate(
+        value=found.worst_level, low=found.worst_level_low, high=found.worst_level_high
+    )
+    least = next(row for row in found.strata if row.stratum == found.least_gaining)
+    change = Estimate(value=least.change, low=least.low, high=least.high)
+    return (
+        f"worst of {len(found.strata)} strata {found.worst_before:.3f} -> {found.worst_after:.3f}, "
+        f"{_interval(level)}; least gain {_interval(change)} in {found.least_gaining}"
+    )
 
 
 def _told(row: ArmRow) -> Iterator[str]:
@@ -112,7 +127,7 @@ def _told(row: ArmRow) -> Iterator[str]:
 
 
 def sweep_section(table: SweepTable) -> Markup:
-    """The section of the report: the caption, one row an arm, and the dose lines."""
+    """The section of the report: the caption, one row an arm, and lines of doses and strata."""
     heads = Markup("").join(
         Markup('<th scope="col"{}>{}</th>').format(Markup(' class="n"') if k else "", head)
         for k, head in enumerate(HEADS)

@@ -140,12 +140,12 @@ def _sweep(space: Workspace, request: SweepRequest, tell: Tell) -> SweepTable:
     table = sweep_table(
         results, lab.held_out, ceiling, space.config.comparison, space.seed, own, held
     )
-    table = table.model_copy(update={"doses": dose_summaries(results)})
+    found = compositions(space, lab, results, strata) if strata else {}
+    table = table.model_copy(update={"doses": dose_summaries(results), "strata": found})
     made_from = origin(space.run.path, space.config)
     write_record(SweepRecord(origin=made_from, table=table), space.file(FOLDER) / TABLE)
     _write_cells(results, space.file(FOLDER) / CELLS)
     if strata:
-        found = compositions(space, lab, results, strata)
         text = json.dumps({arm: made.model_dump() for arm, made in found.items()}, indent=2)
         write_text(space.file(FOLDER) / COMPOSITION, text + "\n")
     return table

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from alignment.composition import Composition, StratumChange
 from alignment.estimates import Contrast, Estimate, WordingGain
 from alignment.sweep import ArmRow, SweepTable
 from plenary.app.sweep_report import HEADS, sweep_section, table_rows
@@ -48,6 +49,28 @@ def test_half_of_the_gain_in_other_wordings_is_told_or_denied() -> None:
     assert "0.90 (worst 0.70; at least half)" in page
     assert "0.60 (worst 0.10; half not shown)" in page
     assert "untrained wordings 0.90" in lines
+
+
+def test_the_worst_stratum_is_told() -> None:
+    old, young = (
+        StratumChange(
+            stratum=name, pairs=80, before=0.6, after=after, change=after - 0.6, low=0.0, high=0.4
+        )
+        for name, after in (("age=old", 0.9), ("age=young", 0.7))
+    )
+    found = Composition(
+        strata=(old, young), worst_before=0.6, worst_after=0.7, worst_level=0.1,
+        worst_level_low=0.02, worst_level_high=0.2, worst_change=0.1, least_gaining="age=young",
+    )  # fmt: skip
+    table = SweepTable(
+        agreement_before=0.6, kl_before=0.7, ceiling=0.97, pairs=80, rows=(row("assembly"),),
+        strata={"assembly": found},
+    )  # fmt: skip
+    (*_, (name, text)) = table_rows(table)
+    assert name == "strata under assembly"
+    assert "worst of 2 strata 0.600 -> 0.700, +0.100 (+0.020 to +0.200)" in text
+    assert "least gain +0.100 (+0.000 to +0.400) in age=young" in text
+    assert "strata under assembly" in str(sweep_section(table))
 
 
 def test_a_table_of_earlier_days_is_read() -> None:
