@@ -176,7 +176,7 @@ def wording_gain(
 
     Pairs that any wording left unanswered (NaN) are left out.
     """
-    whole = ~np.isnan([trained, *untrained]).any(axis=(0, 1))
+    whole = np.asarray(~np.isnan([trained, *untrained]).any(axis=(0, 1)))
     if not untrained or not whole.any() or trained[:, whole].mean() <= 0:
         return None
     gain = trained[:, whole]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 
@@ -114,21 +115,20 @@ def wide(lab: Laboratory) -> Laboratory:
     utility = np.linspace(-1, 1, len(texts))
     pairs = np.array([(a, b) for a in range(len(texts)) for b in range(a)])
     p = 1 / (1 + np.exp(-3 * (utility[pairs[:, 0]] - utility[pairs[:, 1]])))
-    changes = {
-        "evidence": lab.evidence.__class__(texts, *([lab.evidence.assembly] * 3), p[None], p[:1]),
-        "held_out": Targets(pairs, p, np.ones(len(p))),
-        "wordings": (FRAMES["plain"], *WORDINGS),
-        "untouched": np.empty((0, 2), dtype=np.int64),
-        "comparison": ComparisonSettings(bootstrap=300),
-    }
-    fields = {name: getattr(lab, name) for name in lab.__slots__}
-    return Laboratory(**{**fields, **changes})
+    return dataclasses.replace(
+        lab,
+        evidence=dataclasses.replace(lab.evidence, texts=texts),
+        held_out=Targets(pairs, p, np.ones(len(p))),
+        wordings=(FRAMES["plain"], *WORDINGS),
+        untouched=np.empty((0, 2), dtype=np.int64),
+        comparison=ComparisonSettings(bootstrap=300),
+    )
 
 
 def planted(lab: Laboratory, sign: float, invalid: float = 0.0) -> PlantedBackend:
     values = sign * np.linspace(-1, 1, len(lab.texts))
-    world = PlantedWorld(utilities=dict(zip(lab.texts, values, strict=True)), invalid=invalid)
-    return PlantedBackend(world)
+    utilities = dict(zip(lab.texts, values.tolist(), strict=True))
+    return PlantedBackend(PlantedWorld.model_validate({"utilities": utilities, "invalid": invalid}))
 
 
 def told(lab: Laboratory, wordings: int) -> set[Conversation]:
