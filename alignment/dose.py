@@ -35,9 +35,9 @@ def data(
     count = max(1, round(value * len(targets.pairs)))
     picked = np.sort(rng.permutation(len(targets.pairs))[:count])
     fewer = Targets(targets.pairs[picked], targets.p[picked], targets.weight[picked])
-    steps = [_steps_of_a_pass(each, settings) for each in (targets, fewer)]
+    whole, part = (_steps_of_a_pass(each, settings) for each in (targets, fewer))
     # The trainer rounds up: an epoch must not come out longer by the last bit of a division.
-    epochs = settings.epochs * steps[0] / steps[1] * (1 - 1e-12)
+    epochs = settings.epochs * whole / part * (1 - 1e-12)
     return Dosed(fewer, settings.model_copy(update={"epochs": epochs}))
 
 

@@ -15,6 +15,8 @@ from evaluation.comparison import pair_kl
 from plenary.preferences import BoolArray, FloatArray
 from plenary.seeding import generator
 
+# Share of the replicates that must draw a pair for an interval to mean something
+LEAST_DRAWN = 0.95
 # Probabilities and targets [P] -> a score of each pair, higher is better
 Score = Callable[[FloatArray, FloatArray], FloatArray]
 
@@ -122,9 +124,6 @@ class Contrast(BaseModel):
         description="agreement with the assembly's majority, its arm's minus this one's; none "
         "without such pairs, or where they are too few for an interval"
     )
-
-
-LEAST_DRAWN = 0.95
 
 
 def contrast(
