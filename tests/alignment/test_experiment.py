@@ -99,7 +99,7 @@ def test_an_unreadable_wording_is_left_out(lab: Laboratory) -> None:
     found = answered(LocalBackend(lab.model_path), lab, None, 0)
     # Random weights put hardly any probability on the second wording's labels.
     assert list(found.cells) == ["plain", "pb-03"]
-    assert found.readable() == ["plain"]
+    assert "pb-03" not in found.readable()
     assert len(found.untouched) == 2
 
 
