@@ -24,7 +24,7 @@ TOLD = (
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the arms are made from, all on training pairs.
+    """What the arms are made from, all on the same pairs: those trained on.
 
     texts [K]: the outcomes. assembly, undiscussed, unprompted: shares after the discussion, before
     it, and of the citizens' model asked without any persona. citizens [C, P]: each citizen's share
@@ -76,12 +76,7 @@ def random_utilities(evidence: Evidence, rng: np.random.Generator) -> Condition:
 
 def single_citizen(evidence: Evidence, rng: np.random.Generator) -> Condition:
     """One citizen's shares, the citizen drawn by weight; pairs without his ballot are left out."""
-    voted = (~np.isnan(evidence.citizens)).any(axis=1) * evidence.weight
-    if not voted.sum() > 0:
-        raise DataError(f"none of {len(voted)!r} citizens has a valid ballot; convene again")
-    shares = evidence.citizens[rng.choice(len(voted), p=voted / voted.sum())]
-    kept = ~np.isnan(shares)
-    return Condition(_even(evidence.assembly.pairs[kept], shares[kept]))
+    return Condition(_shares_of(evidence, _speaker(evidence, rng)))
 
 
 def no_persona(evidence: Evidence, rng: np.random.Generator) -> Condition:
@@ -119,6 +114,8 @@ ARMS: dict[str, Arm] = {
     "format_only": format_only,
     "prompt_only": prompt_only,
 }
+# Arms whose targets speak of other pairs than those trained on, too.
+SPEAKING_ARMS = ("pre_deliberation", "no_persona", "single_citizen", "random")
 # Arms that hold none of what the assembly decided; the others share part of it by design.
 EMPTY_ARMS = ("no_persona", "shuffled", "random", "format_only")
 
@@ -128,6 +125,35 @@ def condition(name: str, evidence: Evidence, rng: np.random.Generator) -> Condit
     if name not in ARMS:
         raise ConfigError(f"unknown arm {name!r}; use one of {', '.join(ARMS)}")
     return ARMS[name](evidence, rng)
+
+
+def own_target(
+    name: str, evidence: Evidence, elsewhere: Evidence, rng: np.random.Generator
+) -> Targets | None:
+    """What the target of an arm says elsewhere; None for an arm whose target says nothing there.
+
+    evidence: what the arm trained on; elsewhere: the same of other pairs; rng: in the state in
+    which `condition` was given it, so that the same citizen or the same stranger speaks.
+    """
+    if name not in SPEAKING_ARMS:
+        return None
+    if name == "single_citizen":
+        return _shares_of(elsewhere, _speaker(evidence, rng))
+    return condition(name, elsewhere, rng).targets
+
+
+def _speaker(evidence: Evidence, rng: np.random.Generator) -> int:
+    """One of the citizens with a valid ballot, drawn by weight."""
+    voted = (~np.isnan(evidence.citizens)).any(axis=1) * evidence.weight
+    if not voted.sum() > 0:
+        raise DataError(f"none of {len(voted)!r} citizens has a valid ballot; convene again")
+    return int(rng.choice(len(voted), p=voted / voted.sum()))
+
+
+def _shares_of(evidence: Evidence, citizen: int) -> Targets:
+    shares = evidence.citizens[citizen]
+    kept = ~np.isnan(shares)
+    return _even(evidence.assembly.pairs[kept], shares[kept])
 
 
 def _even(pairs: np.ndarray, p: FloatArray) -> Targets:

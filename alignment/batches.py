@@ -8,6 +8,7 @@ token.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -101,5 +102,7 @@ def rest_kl(reference: Tensor, logits: Tensor, batch: dict[str, Tensor]) -> Tens
     kept = [each[sequence, each.shape[1] - 1 - back] for each in (reference, logits)]
     before, after = (each.float().log_softmax(-1) for each in kept)
     words = (before.exp() * (before - after)).scatter(1, labels, 0.0).sum(-1)
-    was, now = (each.gather(1, labels).logsumexp(-1) for each in (before, after))
+    # Labels that begin alike are one word: its mass counts once.
+    twice = torch.where(labels[:, 0] == labels[:, 1], math.log(2), 0.0)
+    was, now = (each.gather(1, labels).logsumexp(-1) - twice for each in (before, after))
     return (words + was.exp() * (was - now)).mean()

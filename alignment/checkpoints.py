@@ -20,6 +20,7 @@ from alignment.trainer import TrainingStep
 RUN = "run.json"
 WHOLE = "plenary_steps.json"
 LOGS = "runs"
+WORK = ".training"
 
 
 class _Run(BaseModel):
@@ -43,12 +44,12 @@ class Resumable(NamedTuple):
 
 def work_folder(output: Path) -> Path:
     """Where the training of the adapter `output` keeps its checkpoints and logs."""
-    return output.with_name(output.name + ".training")
+    return output.with_name(output.name + WORK)
 
 
 def open_work(folder: Path, fingerprint: str) -> Resumable:
     """The last whole checkpoint of the same run; anything else in the folder is deleted."""
-    kept = _whole(folder) if _fingerprint(folder) == fingerprint else None
+    kept = last_whole(folder) if _fingerprint(folder) == fingerprint else None
     if kept is None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -67,7 +68,8 @@ def _fingerprint(folder: Path) -> str | None:
         return None
 
 
-def _whole(folder: Path) -> Resumable | None:
+def last_whole(folder: Path) -> Resumable | None:
+    """The last checkpoint that was written to its end; None when there is none."""
     marks = sorted(folder.glob(f"checkpoint-*/{WHOLE}"), key=_step, reverse=True)
     for mark in marks:
         try:

@@ -35,8 +35,15 @@ def data(
     count = max(1, round(value * len(targets.pairs)))
     picked = np.sort(rng.permutation(len(targets.pairs))[:count])
     fewer = Targets(targets.pairs[picked], targets.p[picked], targets.weight[picked])
-    epochs = settings.epochs * len(targets.pairs) / count
+    whole, part = (_steps_of_a_pass(each, settings) for each in (targets, fewer))
+    # The trainer rounds up: an epoch must not come out longer by the last bit of a division.
+    epochs = settings.epochs * whole / part * (1 - 1e-12)
     return Dosed(fewer, settings.model_copy(update={"epochs": epochs}))
+
+
+def _steps_of_a_pass(targets: Targets, settings: AlignmentSettings) -> int:
+    rows = 2 * len(settings.frames) * int((targets.weight > 0).sum())
+    return max(1, -(-rows // settings.batch))
 
 
 def steps(

@@ -76,6 +76,17 @@ class Answered(NamedTuple):
     cells: dict[str, Cells]
     untouched: FloatArray
 
+    def readable(self) -> list[str]:
+        """Wordings whose labels hold most of the probability; in others the model is lost."""
+        return [w for w, cells in self.cells.items() if _mass(cells) >= LEAST_MASS]
+
+
+class Sides(NamedTuple):
+    """Probabilities [P] of the first outcome of each held-out pair, before and after."""
+
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+
 
 class ArmResult(BaseModel):
     """What one arm did with one seed. Agreement is with the assembly's majority on held-out pairs.
@@ -93,7 +104,9 @@ class ArmResult(BaseModel):
     side_effect: float | None = Field(
         description="|s - gain t| / |s|; 0 straight to the target, 1 none of it; None: no move"
     )
-    wording_gains: dict[str, float] = Field(description="agreement gain in untrained wordings")
+    wordings: dict[str, Sides] = Field(
+        description="answers in wordings that were not trained on, by wording"
+    )
     incoherence_before: float = Field(description="disagreement between wordings, nats, before")
     incoherence: float = Field(description="the same after; lower is better")
     drift_held_out: float = Field(description="mean |change of probability| on held-out pairs")
@@ -120,21 +133,22 @@ class ArmResult(BaseModel):
 
 
 def answered(backend: ChatBackend, lab: Laboratory, system: str | None, seed: int) -> Answered:
-    """Ask every held-out pair in every wording, and the untouched pairs in the first.
-
-    Wordings whose labels hold too little probability are left out: the model cannot read them.
-    """
-    cells = {}
-    for wording in lab.wordings:
-        found = _ask(backend, lab.texts, wording, lab.held_out.pairs, system, seed)
-        usable = found.mass[~np.isnan(found.mass)]
-        if wording is lab.wordings[0] or not len(usable) or np.median(usable) >= LEAST_MASS:
-            cells[wording.id] = found
+    """Ask every held-out pair in every wording, and the untouched pairs in the first."""
+    cells = {
+        wording.id: _ask(backend, lab.texts, wording, lab.held_out.pairs, system, seed)
+        for wording in lab.wordings
+    }
     untouched = np.empty(0)
     if len(lab.untouched):
         asked = _ask(backend, lab.texts, lab.wordings[0], lab.untouched, system, seed)
         untouched = pair_shares(asked, lab.untouched).p
     return Answered(cells, untouched)
+
+
+def _mass(cells: Cells) -> float:
+    """Median answer mass; 1 for mere counts, which have none."""
+    known = cells.mass[~np.isnan(cells.mass)]
+    return float(np.median(known)) if len(known) else 1.0
 
 
 def _ask(
@@ -167,7 +181,7 @@ def run_condition(
     started = time.monotonic()
     if made.targets is None:
         after = answered(LocalBackend(lab.model_path), lab, made.system, seed)
-        return _result(name, seed, lab, base, after, None, (0, 0, 0), started)
+        return arm_result(name, seed, lab, base, after, None, (0, 0, 0), started)
     adapter = adapter_folder(lab, name, seed)
     trained = align(
         lab.model_path, lab.texts, made.targets, settings, adapter, derived_seed(seed, "align"),
@@ -175,7 +189,7 @@ def run_condition(
     )  # fmt: skip
     after, kept = measured(lab, adapter, seed)
     work = (trained.steps, trained.rows, trained.parameters)
-    return _result(name, seed, lab, base, after, kept, work, started)
+    return arm_result(name, seed, lab, base, after, kept, work, started)
 
 
 def finetuned(
@@ -192,7 +206,7 @@ def finetuned(
     output = adapter_folder(lab, name, seed)
     neutral_finetune(lab.model_path, adapter, texts, output, seed, steps=steps)
     after, kept = measured(lab, output, seed)
-    return _result(name, seed, lab, base, after, kept, (steps, len(texts), 0), started)
+    return arm_result(name, seed, lab, base, after, kept, (steps, len(texts), 0), started)
 
 
 def adapter_folder(lab: Laboratory, name: str, seed: int) -> Path:
@@ -209,7 +223,7 @@ def measured(lab: Laboratory, adapter: Path, seed: int) -> tuple[Answered, Reten
     return after, retention(live, speakers, lab.kept, lab.prompts(), lab.margins, seed)
 
 
-def _result(
+def arm_result(
     name: str,
     seed: int,
     lab: Laboratory,
@@ -219,28 +233,32 @@ def _result(
     work: tuple[int, int, int],
     started: float,
 ) -> ArmResult:
+    """The figures of an arm from answers before and after; work: steps, rows, parameters."""
     first = lab.wordings[0].id
     pairs = lab.held_out.pairs
-    old, new = (pair_shares(side.cells[first], pairs).p for side in (base, after))
+    sides = _sides(base.cells[first], after.cells[first], pairs)
+    old, new = np.array(sides.before), np.array(sides.after)
     moved = move(old, new, lab.held_out.p)
-    common = [wording for wording in base.cells if wording in after.cells]
-    gains = {w: _gain(lab, base.cells[w], after.cells[w], seed) for w in common if w != first}
+    # What the base could read is judged even where the trained model has lost it.
+    usable = list(dict.fromkeys((first, *base.readable())))
+    wordings = {w: _sides(base.cells[w], after.cells[w], pairs) for w in usable[1:]}
     comparison = compare(
         base.cells[first], after.cells[first], lab.held_out, None, lab.comparison, seed
     )
     return ArmResult(
         arm=name, seed=seed, comparison=comparison, directional_gain=moved.gain,
-        side_effect=moved.side_effect, wording_gains=gains,
-        incoherence_before=_wording_entropy(base, common, pairs),
-        incoherence=_wording_entropy(after, common, pairs), drift_held_out=drift(old, new),
+        side_effect=moved.side_effect, wordings=wordings,
+        incoherence_before=_wording_entropy(base, usable, pairs),
+        incoherence=_wording_entropy(after, usable, pairs), drift_held_out=drift(old, new),
         drift_untouched=drift(base.untouched, after.untouched) if len(lab.untouched) else None,
         retention=kept, steps=work[0], rows=work[1], parameters=work[2],
-        seconds=time.monotonic() - started, before=tuple(old.tolist()), after=tuple(new.tolist()),
+        seconds=time.monotonic() - started, before=sides.before, after=sides.after,
     )  # fmt: skip
 
 
-def _gain(lab: Laboratory, before: Cells, after: Cells, seed: int) -> float:
-    return compare(before, after, lab.held_out, None, lab.comparison, seed).gain
+def _sides(before: Cells, after: Cells, pairs: IntArray) -> Sides:
+    old, new = (pair_shares(cells, pairs).p for cells in (before, after))
+    return Sides(tuple(old.tolist()), tuple(new.tolist()))
 
 
 def _wording_entropy(side: Answered, wordings: Sequence[str], pairs: IntArray) -> float:

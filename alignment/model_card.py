@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from alignment.adapter import AdapterManifest
 from alignment.retention import Retention
-from alignment.sweep import SweepTable
+from alignment.sweep import ArmRow, SweepTable
 from evaluation.comparison import Comparison
 
 INTENDED = (
@@ -149,8 +149,8 @@ def _arms(arms: SweepTable | None) -> list[str]:
     head = [
         "",
         "| Arm | Seeds | Gain, points | Behind the assembly, points | Behind in KL, nats "
-        "| KL neutral |",
-        "|---|---|---|---|---|---|",
+        "| Untrained wordings, share of the gain | KL neutral |",
+        "|---|---|---|---|---|---|---|",
     ]
     rows = []
     for row in arms.rows:
@@ -163,9 +163,16 @@ def _arms(arms: SweepTable | None) -> list[str]:
             else f"{shares.value:+.3f} ({shares.low:+.3f} to {shares.high:+.3f})"
         )
         rows.append(
-            f"| {row.arm} | {row.seeds} | {gain} | {behind} | {told} | {row.kl_neutral:.3f} |"
+            f"| {row.arm} | {row.seeds} | {gain} | {behind} | {told} | {_wordings(row)} "
+            f"| {row.kl_neutral:.3f} |"
         )
     return head + rows
+
+
+def _wordings(row: ArmRow) -> str:
+    if row.wordings is None:
+        return "not measured"
+    return f"{row.wordings.share:.2f}" + ("" if row.wordings.kept else " (half is not shown)")
 
 
 def _points(value: float, low: float, high: float) -> str:

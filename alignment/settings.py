@@ -102,7 +102,8 @@ class AlignmentSettings(BaseModel):
         default=0.15,
         gt=0,
         lt=1,
-        description="share of the pairs kept for validation when patience is above 0",
+        description="share of the pairs kept for validation when patience is above 0; their "
+        "outcomes stand in training pairs, too, so this agreement is no held-out figure",
     )
     report_to: Literal["none", "tensorboard"] = Field(
         default="none", description="where each step's measurements go beside the result"

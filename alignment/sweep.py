@@ -2,18 +2,33 @@
 
 A cell is one arm with one seed. S seeds, P held-out pairs, B bootstrap replicates. Agreement counts
 sides only, so arms whose own targets have nearly the assembly's majorities cannot be far behind in
-it; KL to the assembly's shares tells them apart.
+it; the distance to the assembly's shares tells them apart, and so do the pairs on which an arm's
+own target has the other majority.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from alignment.arms import ARMS
+from alignment.composition import Composition
+from alignment.estimates import (
+    Compared,
+    Contrast,
+    Estimate,
+    Resampling,
+    WordingGain,
+    agreement_scores,
+    closeness,
+    compared,
+    contrast,
+    overlap,
+    wording_gain,
+)
 from alignment.experiment import ArmResult
 from evaluation.comparison import ComparisonSettings, node_weights, pair_kl
 from plenary.errors import DataError
@@ -21,18 +36,8 @@ from plenary.preferences import BoolArray, FloatArray, Targets
 from plenary.seeding import generator
 
 REFERENCE = "assembly"
-# Probabilities and targets [P] -> a score of each pair, higher is better
-Score = Callable[[FloatArray, FloatArray], FloatArray]
-
-
-class Estimate(BaseModel):
-    """A figure with its 95 % interval over held-out outcomes and seeds together."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    value: float = Field(description="mean over seeds")
-    low: float = Field(description="lower end")
-    high: float = Field(description="upper end")
+# By arm and seed: what the arm's own target says on held-out pairs
+HeldTargets = Mapping[tuple[str, int], Targets]
 
 
 class Likeness(BaseModel):
@@ -62,14 +67,24 @@ class ArmRow(BaseModel):
     kl_behind: Estimate | None = Field(
         description="the assembly arm's kl_gain minus this one's; None for that arm itself"
     )
+    overlap: Estimate | None = Field(
+        default=None, description="1 - total variation distance to the assembly's shares"
+    )
+    overlap_behind: Estimate | None = Field(
+        default=None, description="the assembly arm's overlap minus this one's, same pairs"
+    )
+    contrast: Contrast | None = Field(
+        default=None,
+        description="the assembly's lead where this arm's own target has the other majority; None "
+        "for an arm whose target says nothing on held-out pairs",
+    )
     likeness: Likeness | None = Field(
         description="this arm's own training target against the assembly's; None: nothing trained"
     )
     directional_gain: float = Field(description="1 is the full move to the assembly's shares")
     side_effect: float | None = Field(description="0 straight to the target; 1 all of it beside")
-    wording_share: float | None = Field(
-        description="gain in untrained wordings over gain in the trained one; None where either "
-        "is missing or nothing was gained"
+    wordings: WordingGain | None = Field(
+        default=None, description="untrained wordings; None where nothing was gained, or asked"
     )
     incoherence: float = Field(description="change of disagreement between wordings, nats")
     drift_untouched: float | None = Field(description="mean |change| on topics never trained on")
@@ -102,10 +117,16 @@ class SweepTable(BaseModel):
 
     agreement_before: float = Field(description="agreement of the untrained model")
     kl_before: float = Field(description="KL(assembly || untrained model), nats")
+    overlap_before: float | None = Field(
+        default=None, description="1 - total variation distance of the untrained model's shares"
+    )
     ceiling: float = Field(description="agreement of two independent panels")
     pairs: int = Field(description="held-out pairs with a majority")
     rows: tuple[ArmRow, ...] = Field(description="one an arm")
     doses: tuple[DoseSummary, ...] = Field(default=(), description="one a dose axis")
+    strata: dict[str, Composition] = Field(
+        default={}, description="by arm: agreement with each stratum's own majority"
+    )
 
     def row(self, arm: str) -> ArmRow:
         """The row of an arm."""
@@ -117,18 +138,12 @@ class SweepTable(BaseModel):
         return tuple(row for row in self.rows if row.arm in ARMS and row.arm != REFERENCE)
 
 
-class _Compared(NamedTuple):
-    """One score over all arms: mean after training, gain, and the assembly's lead, by arm."""
+class _Scores(NamedTuple):
+    """All arms by each score."""
 
-    after: dict[str, Estimate]
-    gain: dict[str, Estimate]
-    behind: dict[str, Estimate]
-    before: float
-
-
-def agreement_scores(p: FloatArray, target: FloatArray) -> FloatArray:
-    """1 where p is on the target's side of one half, 0 on the other, one half for an even p."""
-    return (1 + np.sign(p - 0.5) * np.sign(target - 0.5)) / 2
+    sides: Compared
+    shares: Compared
+    overlap: Compared
 
 
 def likeness(made: Sequence[Targets], assembly: Targets) -> Likeness:
@@ -150,62 +165,72 @@ def sweep_table(
     settings: ComparisonSettings,
     seed: int,
     own: Mapping[str, Likeness] | None = None,
+    held_targets: HeldTargets | None = None,
 ) -> SweepTable:
     """Summarise the cells; DataError when arms have no seed, or pairs, in common.
 
-    own: by arm, its own target against the assembly's.
+    own: by arm, its own training target against the assembly's; held_targets: what the arms' own
+    targets say on held-out pairs, for the arms whose targets say something there.
     """
     groups = {name: [r for r in results if r.arm == name] for name in {r.arm: 0 for r in results}}
     kept = _judged(results, held_out)
-    weights = node_weights(
-        held_out.pairs[kept], settings.bootstrap, generator(seed, "sweep", "bootstrap")
+    judged = Targets(held_out.pairs[kept], held_out.p[kept], held_out.weight[kept])
+    weights = node_weights(judged.pairs, settings.bootstrap, generator(seed, "sweep", "bootstrap"))
+    resampling = Resampling(weights, settings.level, seed)
+    before = np.array(results[0].before)[kept]
+    after = {name: np.array([r.after for r in group])[:, kept] for name, group in groups.items()}
+    scores = _Scores(
+        *(
+            compared(before, after, judged.p, score, resampling, REFERENCE)
+            for score in (agreement_scores, closeness, overlap)
+        )
     )
-    sides, shares = (
-        _compared(groups, kept, held_out.p[kept], score, weights, settings.level, seed)
-        for score in (agreement_scores, _closeness)
-    )
+    contrasts = _contrasts(after, groups, judged, held_targets or {}, resampling)
     return SweepTable(
-        agreement_before=sides.before,
-        kl_before=-shares.before,
+        agreement_before=scores.sides.before,
+        kl_before=-scores.shares.before,
+        overlap_before=scores.overlap.before,
         ceiling=ceiling,
         pairs=int(kept.sum()),
         rows=tuple(
-            _row(group, ceiling, sides, shares, (own or {}).get(name))
+            _row(group, ceiling, scores).model_copy(
+                update={
+                    "likeness": (own or {}).get(name),
+                    "contrast": contrasts.get(name),
+                    "wordings": _wordings(group, kept, judged.p, resampling),
+                }
+            )
             for name, group in groups.items()
         ),
     )
 
 
-def _closeness(p: FloatArray, target: FloatArray) -> FloatArray:
-    return -pair_kl(p, target)
-
-
-def _compared(
+def _contrasts(
+    after: Mapping[str, FloatArray],
     groups: Mapping[str, Sequence[ArmResult]],
-    kept: BoolArray,
-    target: FloatArray,
-    score: Score,
-    weights: FloatArray,
-    level: float,
-    seed: int,
-) -> _Compared:
-    """One score of every arm; the assembly's lead is paired by outcome, seeds are drawn apart."""
-    first = next(iter(groups.values()))[0]
-    before = score(np.array(first.before)[kept], target)
-    base = weights @ before / weights.sum(axis=1)
-    found = _Compared({}, {}, {}, float(before.mean()))
-    draws = {}
+    judged: Targets,
+    held_targets: HeldTargets,
+    resampling: Resampling,
+) -> dict[str, Contrast]:
+    """By arm whose own target speaks on held-out pairs: the assembly's lead where they differ."""
+    scores = {name: agreement_scores(answers, judged.p) for name, answers in after.items()}
+    found = {}
     for name, group in groups.items():
-        gains = np.array([score(np.array(r.after)[kept], target) for r in group]) - before
-        draws[name] = _draws(gains, weights, generator(seed, "sweep", name))
-        found.gain[name] = _estimate(float(gains.mean()), draws[name], level)
-        after = float(gains.mean()) + found.before
-        found.after[name] = _estimate(after, draws[name] + base, level)
-    for name in groups:
-        if REFERENCE in groups and name != REFERENCE:
-            lead = found.gain[REFERENCE].value - found.gain[name].value
-            found.behind[name] = _estimate(lead, draws[REFERENCE] - draws[name], level)
+        targets = [held_targets.get((name, result.seed)) for result in group]
+        known = [target for target in targets if target is not None]
+        if name != REFERENCE and REFERENCE in scores and len(known) == len(group):
+            apart = np.array([_apart(target, judged) for target in known])
+            found[name] = contrast(
+                name, apart, scores[name], REFERENCE, scores[REFERENCE], resampling
+            )
     return found
+
+
+def _apart(target: Targets, judged: Targets) -> BoolArray:
+    """Mask [P] of the judged pairs on which a target has the other majority."""
+    p = {(int(a), int(b)): float(p) for (a, b), p in zip(target.pairs, target.p, strict=True)}
+    said = np.array([p.get((int(a), int(b)), 0.5) for a, b in judged.pairs])
+    return (said - 0.5) * (judged.p - 0.5) < 0
 
 
 def _judged(results: Sequence[ArmResult], held_out: Targets) -> np.ndarray:
@@ -219,41 +244,24 @@ def _judged(results: Sequence[ArmResult], held_out: Targets) -> np.ndarray:
     return np.asarray(~np.isnan(everything).any(axis=0) & (held_out.p != 0.5))
 
 
-def _draws(gains: FloatArray, weights: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Bootstrap means [B] of gains [S, P]: outcomes by `weights` [B, P], seeds with replacement."""
-    seeds = len(gains)
-    times = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=len(weights)) / seeds
-    return np.einsum("bs,sp,bp->b", times, gains, weights) / weights.sum(axis=1)
-
-
-def _estimate(value: float, draws: FloatArray, level: float) -> Estimate:
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(value=value, low=float(low), high=float(high))
-
-
-def _row(
-    group: Sequence[ArmResult],
-    ceiling: float,
-    sides: _Compared,
-    shares: _Compared,
-    own: Likeness | None,
-) -> ArmRow:
+def _row(group: Sequence[ArmResult], ceiling: float, scores: _Scores) -> ArmRow:
     arm = group[0].arm
     kept = [result.retention for result in group if result.retention is not None]
     return ArmRow(
         arm=arm,
         seeds=len(group),
-        agreement=sides.after[arm],
-        gain=sides.gain[arm],
-        behind=sides.behind.get(arm),
-        of_ceiling=sides.after[arm].value / ceiling,
-        kl=-shares.after[arm].value,
-        kl_gain=shares.gain[arm],
-        kl_behind=shares.behind.get(arm),
-        likeness=own,
+        agreement=scores.sides.after[arm],
+        gain=scores.sides.gain[arm],
+        behind=scores.sides.behind.get(arm),
+        of_ceiling=scores.sides.after[arm].value / ceiling,
+        kl=-scores.shares.after[arm].value,
+        kl_gain=scores.shares.gain[arm],
+        kl_behind=scores.shares.behind.get(arm),
+        overlap=scores.overlap.after[arm],
+        overlap_behind=scores.overlap.behind.get(arm),
+        likeness=None,
         directional_gain=_mean([r.directional_gain for r in group]),
         side_effect=_mean_known([r.side_effect for r in group]),
-        wording_share=wording_share(group),
         incoherence=_mean([r.incoherence - r.incoherence_before for r in group]),
         drift_untouched=_mean_known([r.drift_untouched for r in group]),
         kl_neutral=_mean([r.kl_neutral for r in group]),
@@ -273,11 +281,19 @@ def _row(
     )
 
 
-def wording_share(group: Sequence[ArmResult]) -> float | None:
-    """Mean gain in untrained wordings over mean gain in the trained one, both over seeds."""
-    held = [gain for result in group for gain in result.wording_gains.values()]
-    trained = _mean([result.gain for result in group])
-    return _mean(held) / trained if held and trained > 0 else None
+def _wordings(
+    group: Sequence[ArmResult], kept: BoolArray, target: FloatArray, resampling: Resampling
+) -> WordingGain | None:
+    """Gains in the wordings that every seed of an arm was asked in."""
+    common = [w for w in group[0].wordings if all(w in result.wordings for result in group)]
+
+    def gains(sides: Sequence[tuple[Sequence[float], Sequence[float]]]) -> FloatArray:
+        old, new = (np.array([side[k] for side in sides])[:, kept] for k in range(2))
+        return agreement_scores(new, target) - agreement_scores(old, target)
+
+    trained = gains([(result.before, result.after) for result in group])
+    untrained = [gains([result.wordings[w] for result in group]) for w in common]
+    return wording_gain(group[0].arm, trained, untrained, resampling)
 
 
 def _mean(values: Sequence[float]) -> float:

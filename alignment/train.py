@@ -53,6 +53,7 @@ from plenary.errors import ConfigError, ConvergenceError, DataError
 from plenary.preferences import BoolArray, Targets
 from plenary.seeding import generator
 
+PARTIAL = ".partial"  # of a folder that is being written
 EDGE = 10  # loss_first and loss_last average a tenth of the steps each: one batch alone is noise
 
 
@@ -335,7 +336,7 @@ def _staged(output: Path) -> Iterator[Path]:
     """A folder beside `output` that takes its place when the block ends well, else vanishes."""
     if output.exists() and not _replaceable(output):
         raise DataError(f"{str(output)!r} exists and is no adapter; choose another output folder")
-    folder = output.with_name(output.name + ".partial")
+    folder = output.with_name(output.name + PARTIAL)
     if not _is_first_process():
         yield folder
         return

@@ -185,6 +185,33 @@ def show_run(
             print_rows("control arms, held-out outcomes", table_rows(table))
 
 
+@app.command(epilog="Example: plenary clean runs/quickstart --dry-run")
+def clean(
+    path: Annotated[Path, typer.Argument(help="A run directory.")],
+    checkpoints: Annotated[
+        bool, typer.Option(help="Also those that a killed training would go on from.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Remove what killed processes left half-written; results, ballots and logs stay."""
+    calm()
+    from plenary.app.console import print_rows
+    from plenary.app.leftovers import leftovers, remove_leftovers
+
+    if dry_run:
+        found = [left for left in leftovers(path) if checkpoints or not left.resumable]
+    else:
+        found = remove_leftovers(path, checkpoints=checkpoints)
+    names = {str(left.path.relative_to(path)): left.size for left in found}
+    if as_json:
+        print(json.dumps(names))
+        return
+    head = "would be removed from" if dry_run else "removed from"
+    print_rows(f"{head} {path}", [(name, f"{size} bytes") for name, size in names.items()])
+
+
 @app.command(epilog="Example: plenary doctor --json")
 def doctor(out: Out = Path("runs"), as_json: AsJson = False, debug: Debug = False) -> None:
     """Check that this installation can run: data, model, versions, folders."""

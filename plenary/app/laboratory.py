@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -82,9 +83,12 @@ def _some_pairs(first: int, count: int, seed: int) -> IntArray:
     return everything[np.sort(rng.permutation(len(everything))[:UNTOUCHED])]
 
 
-def evidence(space: Workspace, texts: tuple[str, ...]) -> Evidence:
-    """What the arms are made from, the citizens' model asked without persona included."""
-    assembly = side_of(space, space.consensus, held=False)
+def evidence(space: Workspace, texts: Sequence[str], *, held: bool = False) -> Evidence:
+    """What the arms are made from, the citizens' model asked without persona included.
+
+    On the training pairs, or (held) what they would have been on held-out pairs.
+    """
+    assembly = side_of(space, space.consensus, held=held)
     before = Consensus.read(space.file(ws.CONSENSUS_BEFORE))
     shares = citizen_shares(space.votes, AFTER, len(space.panel), len(space.plan.pairs))
     at = {(int(a), int(b)): k for k, (a, b) in enumerate(space.plan.pairs)}
@@ -92,7 +96,7 @@ def evidence(space: Workspace, texts: tuple[str, ...]) -> Evidence:
     return Evidence(
         texts=texts,
         assembly=assembly,
-        undiscussed=side_of(space, before, held=False),
+        undiscussed=side_of(space, before, held=held),
         unprompted=_unprompted(space, assembly),
         citizens=shares[:, columns],
         weight=space.panel.weight,
@@ -107,7 +111,7 @@ def side_of(space: Workspace, decided: Consensus, *, held: bool) -> Targets:
 
 
 def _unprompted(space: Workspace, assembly: Targets) -> Targets:
-    """The citizens' model without a persona on the training pairs; recorded calls are reused."""
+    """The citizens' model without a persona on the assembly's pairs; recorded calls are reused."""
     models = citizens_models(space.config)
     model: BudgetedBackend = space.model(max(models, key=lambda spec: models[spec]))
     with SqliteStore(space.file(ws.CALLS)) as store:

@@ -214,6 +214,16 @@ def staged(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def alone_in(path: Path) -> Iterator[None]:
+    """Keep other processes out of a run directory; ConfigError when one is in it."""
+    lock = _locked(path)
+    try:
+        yield
+    finally:
+        lock.close()
+
+
 def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)

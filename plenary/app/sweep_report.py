@@ -8,7 +8,9 @@ from pathlib import Path
 from markupsafe import Markup
 
 from alignment.arms import EMPTY_ARMS
-from alignment.sweep import REFERENCE, ArmRow, Estimate, SweepTable
+from alignment.composition import Composition
+from alignment.estimates import Estimate
+from alignment.sweep import REFERENCE, ArmRow, SweepTable
 from plenary.app.config import load_config
 from plenary.app.laboratory import FOLDER
 from plenary.app.records import read_record
@@ -26,6 +28,8 @@ HEADS = (
     "Behind the assembly, points",
     "KL to the assembly",
     "Behind the assembly, KL",
+    "Behind the assembly, overlap, points",
+    "Behind where own target differs, points",
     "Side effect",
     "Untrained wordings",
     "KL neutral",
@@ -39,8 +43,12 @@ CAPTION = (
     "(share of equal majorities; KL in nats, 0 is the same). Behind: the assembly arm's gain minus "
     "this arm's on the same pairs; an interval above zero says that the arm does less than the "
     "assembly's content. In points it counts majorities: an arm whose own target has the same ones "
-    "cannot fall far behind. In KL (nats) it counts the shares themselves. Side effect: 0 straight "
-    "to the target, 1 all of the move beside it. Untrained wordings: share of the gain seen there."
+    "cannot fall far behind. KL (nats) and overlap (1 - total variation distance) count the shares "
+    "themselves. Where own target differs: agreement with the assembly's majority on those "
+    "held-out pairs alone on which the arm's own target has the other one, the assembly arm's "
+    "minus this arm's; their mean number in brackets. Side effect: 0 straight to the target, 1 all "
+    "of the move beside it. Untrained wordings: the gain there over the gain in the trained one, "
+    "mean and worst wording; at least half: the interval of the mean says so."
 )
 
 
@@ -73,7 +81,7 @@ def controls(table: SweepTable) -> Controls | None:
 
 
 def table_rows(table: SweepTable) -> Iterator[tuple[str, str]]:
-    """One line an arm, one a dose axis."""
+    """One line an arm, one a dose axis, one an arm on the strata of the panel."""
     yield (
         "before training",
         f"agreement {table.agreement_before:.3f}, ceiling {table.ceiling:.3f}; "
@@ -88,18 +96,38 @@ def table_rows(table: SweepTable) -> Iterator[tuple[str, str]]:
             if dose.left is None
             else f"share of the move left {dose.left:.2f}",
         )
+    for arm, found in table.strata.items():
+        yield f"strata under {arm}", _of_strata(found)
+
+
+def _of_strata(found: Composition) -> str:
+    level = Estimate(
+        value=found.worst_level, low=found.worst_level_low, high=found.worst_level_high
+    )
+    least = next(row for row in found.strata if row.stratum == found.least_gaining)
+    change = Estimate(value=least.change, low=least.low, high=least.high)
+    return (
+        f"worst of {len(found.strata)} strata {found.worst_before:.3f} -> {found.worst_after:.3f}, "
+        f"{_interval(level)}; least gain {_interval(change)} in {found.least_gaining}"
+    )
 
 
 def _told(row: ArmRow) -> Iterator[str]:
     yield f"gain {_interval(row.gain)}, KL {row.kl:.3f}, KL neutral {row.kl_neutral:.3f}"
     if row.behind is not None and row.kl_behind is not None:
         yield f"behind the assembly {_interval(row.behind)}, in KL {_interval(row.kl_behind)}"
+    if row.overlap_behind is not None:
+        yield f"in overlap of shares {_interval(row.overlap_behind)}"
+    if row.contrast is not None:
+        yield f"where its own target differs {_contrast(row)}"
+    if row.wordings is not None:
+        yield f"untrained wordings {_wordings(row)}"
     if row.likeness is not None:
         yield f"own target has {row.likeness.agreement:.0%} of the assembly's majorities"
 
 
 def sweep_section(table: SweepTable) -> Markup:
-    """The section of the report: the caption, one row an arm, and the dose lines."""
+    """The section of the report: the caption, one row an arm, and lines of doses and strata."""
     heads = Markup("").join(
         Markup('<th scope="col"{}>{}</th>').format(Markup(' class="n"') if k else "", head)
         for k, head in enumerate(HEADS)
@@ -141,8 +169,10 @@ def _cells(row: ArmRow) -> tuple[str, ...]:
         "" if row.behind is None else _interval(row.behind, 100),
         f"{row.kl:.3f}",
         "" if row.kl_behind is None else _interval(row.kl_behind),
+        "" if row.overlap_behind is None else _interval(row.overlap_behind, 100),
+        "" if row.contrast is None else _contrast(row, 100),
         _some(row.side_effect),
-        _some(row.wording_share),
+        _wordings(row),
         f"{row.kl_neutral:.3f}",
         _some(row.bits),
         "" if row.accuracy is None else f"{100 * row.accuracy:+.1f}",
@@ -150,6 +180,20 @@ def _cells(row: ArmRow) -> tuple[str, ...]:
         if row.empty is None or row.repeated is None
         else f"{100 * row.empty:+.1f}, {100 * row.repeated:+.1f}",
     )
+
+
+def _contrast(row: ArmRow, scale: float = 1.0) -> str:
+    if row.contrast is None:
+        return ""
+    lead, pairs = row.contrast.lead, f"({row.contrast.pairs:.1f} pairs)"
+    return f"too few {pairs}" if lead is None else f"{_interval(lead, scale)} {pairs}"
+
+
+def _wordings(row: ArmRow) -> str:
+    if row.wordings is None:
+        return "none"
+    kept = "at least half" if row.wordings.kept else "half not shown"
+    return f"{row.wordings.share:.2f} (worst {row.wordings.worst:.2f}; {kept})"
 
 
 def _interval(found: Estimate, scale: float = 1.0) -> str:

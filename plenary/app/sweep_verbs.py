@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, Field
 
-from alignment.arms import ARMS, Condition, condition
+from alignment.adapter import base_fingerprint, read_manifest
+from alignment.arms import ARMS, Condition, condition, own_target
 from alignment.composition import Composition, composition
 from alignment.dose import DOSES, half_gain, parse_dose, rebound
 from alignment.experiment import (
@@ -43,10 +45,10 @@ from assembly.consensus import consensus
 from census_data.cells import cells_of
 from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig
-from plenary.app.laboratory import FOLDER, REPLAY, laboratory, side_of
+from plenary.app.laboratory import FOLDER, REPLAY, evidence, laboratory, side_of
 from plenary.app.pipeline import code_hash
 from plenary.app.records import ConsensusRecord, Record, read_record, write_record
-from plenary.app.run_directory import content_hash, staged, write_text
+from plenary.app.run_directory import alone_in, content_hash, staged, write_text
 from plenary.app.workspace import Workspace
 from plenary.chat.local import LocalBackend
 from plenary.embedded.replay import replay_conversations
@@ -120,6 +122,11 @@ def check_request(request: SweepRequest) -> None:
 def sweep(space: Workspace, request: SweepRequest, tell: Tell) -> SweepTable:
     """Run the cells that are missing, and write the table of all that were asked for."""
     check_request(request)
+    with alone_in(space.run.path):
+        return _sweep(space, request, tell)
+
+
+def _sweep(space: Workspace, request: SweepRequest, tell: Tell) -> SweepTable:
     lab = laboratory(space, request.retention)
     strata = strata_of(space, request.by) if request.by else {}
     base = answered(LocalBackend(lab.model_path), lab, None, space.seed)
@@ -129,13 +136,16 @@ def sweep(space: Workspace, request: SweepRequest, tell: Tell) -> SweepTable:
         results += _rebounds(space, lab, base, results, request, tell)
     ceiling = read_record(ConsensusRecord, space.file("consensus.json")).ceiling
     own = _own_targets(jobs, lab.evidence.assembly)
-    table = sweep_table(results, lab.held_out, ceiling, space.config.comparison, space.seed, own)
-    table = table.model_copy(update={"doses": dose_summaries(results)})
+    held = _held_targets(space, lab, jobs)
+    table = sweep_table(
+        results, lab.held_out, ceiling, space.config.comparison, space.seed, own, held
+    )
+    found = compositions(space, lab, results, strata) if strata else {}
+    table = table.model_copy(update={"doses": dose_summaries(results), "strata": found})
     made_from = origin(space.run.path, space.config)
     write_record(SweepRecord(origin=made_from, table=table), space.file(FOLDER) / TABLE)
     _write_cells(results, space.file(FOLDER) / CELLS)
     if strata:
-        found = compositions(space, lab, results, strata)
         text = json.dumps({arm: made.model_dump() for arm, made in found.items()}, indent=2)
         write_text(space.file(FOLDER) / COMPOSITION, text + "\n")
     return table
@@ -192,6 +202,20 @@ def _own_targets(jobs: Sequence[_Job], assembly: Targets) -> dict[str, Likeness]
     return {arm: likeness(targets, assembly) for arm, targets in made.items()}
 
 
+def _held_targets(
+    space: Workspace, lab: Laboratory, jobs: Sequence[_Job]
+) -> dict[tuple[str, int], Targets]:
+    """By arm and seed: what the arm's own target says on held-out pairs, if anything."""
+    elsewhere = evidence(space, lab.texts, held=True)
+    said = {
+        (job.arm, job.seed): own_target(
+            job.arm, lab.evidence, elsewhere, generator(job.seed, "arm", job.arm)
+        )
+        for job in jobs
+    }
+    return {key: target for key, target in said.items() if target is not None}
+
+
 def _panels(space: Workspace, strata: Mapping[str, BoolArray]) -> dict[str, Targets]:
     """Training targets of other panels: each stratum alone, and everyone with equal weight."""
     weight = space.panel.weight
@@ -217,7 +241,7 @@ def _cell_path(lab: Laboratory, job: _Job) -> Path:
     arrays: list[np.ndarray] = [lab.held_out.pairs, lab.held_out.p, lab.untouched]
     arrays += [] if made is None else [made.pairs, made.p, made.weight]
     texts: list[str] = [
-        job.arm, str(job.seed), job.made.system or "", *lab.texts, str(lab.model_path),
+        job.arm, str(job.seed), job.made.system or "", *lab.texts, _weights(lab.model_path),
         *(wording.text_hash for wording in lab.wordings), code_hash("alignment"),
     ]  # fmt: skip
     models: list[BaseModel] = [job.settings, lab.comparison, lab.kept, lab.margins]
@@ -227,6 +251,12 @@ def _cell_path(lab: Laboratory, job: _Job) -> Path:
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes() + b"\x1f")
     return lab.folder / "cells" / f"{_plain(job.arm)}-{job.seed}-{digest.hexdigest()}.json"
+
+
+@lru_cache
+def _weights(path: Path) -> str:
+    """Hash of the base's weights: the same in every checkout, and read once."""
+    return base_fingerprint(path)
 
 
 def _plain(name: str) -> str:
@@ -253,13 +283,23 @@ def _rebounds(
         if path.is_file():
             found.append(read_record(ArmResult, path))
             continue
-        adapter = adapter_folder(lab, REFERENCE, result.seed)
+        adapter = _adapter_of(result, lab, base)
         later = finetuned(name, adapter, texts, request.rebound, lab, base, result.seed)
         write_record(later, path)
         left = rebound(result, later)
         tell(f"{name}, seed {result.seed}: share of the gain left {left!r}")
         found.append(later)
     return found
+
+
+def _adapter_of(result: ArmResult, lab: Laboratory, base: Answered) -> Path:
+    """The adapter of the assembly's cell, trained again where that of other settings lies now."""
+    adapter = adapter_folder(lab, REFERENCE, result.seed)
+    if not adapter.is_dir() or read_manifest(adapter).settings != lab.settings:
+        run_condition(
+            REFERENCE, Condition(lab.evidence.assembly), lab.settings, lab, base, result.seed
+        )
+    return adapter
 
 
 def dose_summaries(results: Sequence[ArmResult]) -> tuple[DoseSummary, ...]:

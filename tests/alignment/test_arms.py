@@ -3,7 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from alignment.arms import ARMS, EMPTY_ARMS, Condition, Evidence, condition
+from alignment.arms import (
+    ARMS,
+    EMPTY_ARMS,
+    SPEAKING_ARMS,
+    Condition,
+    Evidence,
+    condition,
+    own_target,
+)
 from plenary.errors import ConfigError, DataError
 from plenary.preferences import Targets
 from plenary.seeding import generator
@@ -65,6 +73,30 @@ def test_one_citizen_speaks_for_himself(evidence: Evidence) -> None:
     for found in drawn:
         rows = evidence.citizens[:, -len(found.p) :]
         assert any(np.array_equal(found.p, row) for row in rows)
+
+
+def test_the_same_citizen_and_stranger_speak_of_other_pairs(evidence: Evidence) -> None:
+    """The elsewhere is here, and citizens that are silent there do not change who is drawn."""
+    silent = evidence.citizens.copy()
+    silent[1] = np.nan
+    elsewhere = Evidence(
+        evidence.texts, evidence.assembly, evidence.undiscussed, evidence.unprompted, silent,
+        evidence.weight,
+    )  # fmt: skip
+    lost = 0
+    for arm in ARMS:
+        for seed in range(12):
+            rng = generator(seed, "arm", arm)
+            said = own_target(arm, evidence, elsewhere, rng)
+            if arm not in SPEAKING_ARMS:
+                assert said is None
+                continue
+            assert said is not None
+            if arm == "single_citizen" and not len(said.p):
+                lost += 1
+                continue
+            assert np.array_equal(said.p, trained(evidence, arm, seed).p)
+    assert 0 < lost < 12
 
 
 def test_format_alone_prefers_nothing(evidence: Evidence) -> None:

@@ -169,6 +169,16 @@ def test_the_rest_is_held_and_the_preference_is_free() -> None:
     assert rest_kl(p.log(), leaking.log(), batch).item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_labels_that_begin_alike_hold_their_mass_once() -> None:
+    """A tokenizer with a token for the space before the letter: "_" "A" against "_" "B"."""
+    batch = collate([AnswerRow(input_ids=[3], label_ids=[[2, 0], [2, 1]], target_p=0.5, weight=1)])
+    p, q = torch.tensor([0.1, 0.1, 0.6, 0.2]), torch.tensor([0.2, 0.1, 0.5, 0.2])
+    shown = [each.log().expand(2, 2, 4) for each in (p, q)]
+    assert rest_kl(shown[0], shown[1], batch).item() == pytest.approx(
+        float((p * (p / q).log()).sum()), rel=1e-4
+    )
+
+
 def test_holding_the_rest_keeps_the_answer_mass(
     checkpoint: Maker, make_trainer: Callable[..., object]
 ) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -16,10 +18,22 @@ def test_less_data_is_a_subset_seen_more_often(targets: Targets) -> None:
     found = DOSES["data"](0.2, targets, SETTINGS, generator(0, "dose"))
     assert len(found.targets.p) == 3
     assert {tuple(pair) for pair in found.targets.pairs} < {tuple(pair) for pair in targets.pairs}
-    rows = len(found.targets.p) * found.settings.epochs
-    assert rows == pytest.approx(len(targets.p) * SETTINGS.epochs)
     whole = DOSES["data"](1.0, targets, SETTINGS, generator(0, "dose"))
     assert np.array_equal(whole.targets.pairs, targets.pairs)
+
+
+@pytest.mark.parametrize("batch", [4, 8, 32])
+@pytest.mark.parametrize("share", [0.07, 0.2, 0.34, 0.5, 0.9, 1.0])
+def test_less_data_takes_as_many_steps(targets: Targets, batch: int, share: float) -> None:
+    """The last batch of a pass is short, and the trainer rounds up."""
+
+    def steps(rows: int, epochs: float) -> int:
+        return math.ceil(epochs * math.ceil(rows / batch))
+
+    settings = SETTINGS.model_copy(update={"batch": batch})
+    found = DOSES["data"](share, targets, settings, generator(0, "dose"))
+    taken = steps(2 * len(found.targets.p), found.settings.epochs)
+    assert taken == steps(2 * len(targets.p), SETTINGS.epochs)
 
 
 def test_data_doses_are_nested(targets: Targets) -> None:

@@ -98,7 +98,8 @@ def test_telling_trains_nothing(lab: Laboratory) -> None:
 def test_an_unreadable_wording_is_left_out(lab: Laboratory) -> None:
     found = answered(LocalBackend(lab.model_path), lab, None, 0)
     # Random weights put hardly any probability on the second wording's labels.
-    assert list(found.cells) == ["plain"]
+    assert list(found.cells) == ["plain", "pb-03"]
+    assert "pb-03" not in found.readable()
     assert len(found.untouched) == 2
 
 

@@ -8,9 +8,11 @@ import pytest
 import yaml
 
 from alignment.adapter import AdapterManifest
+from alignment.estimates import Estimate, WordingGain
 from alignment.model_card import NOT_INTENDED, Provenance, model_card
 from alignment.publish import FILES, hub_folder, push_to_hub
 from alignment.settings import AlignmentSettings
+from alignment.sweep import ArmRow, SweepTable
 from alignment.train import align, open_aligned
 from evaluation.comparison import Comparison, ComparisonSettings, compare, target_cells
 from plenary.errors import BackendError, DataError
@@ -58,6 +60,29 @@ def test_the_card_says_what_was_and_was_not_shown(adapter: Path, comparison: Com
         manifest_of(adapter), ORIGIN._replace(embedded=False), comparison, None, None
     )
     assert "model organism" not in other
+
+
+def test_the_card_states_the_transfer_to_other_wordings(
+    adapter: Path, comparison: Comparison
+) -> None:
+    some = Estimate(value=0.2, low=0.1, high=0.3)
+    fields = {
+        "arm": "assembly", "seeds": 5, "agreement": some, "gain": some, "behind": None, "kl": 0.1,
+        "of_ceiling": 0.9, "kl_gain": some, "kl_behind": None, "likeness": None, "bits": None,
+        "directional_gain": 0.8, "side_effect": None, "incoherence": 0.0, "drift_untouched": None,
+        "kl_neutral": 0.01, "accuracy": None, "empty": None, "repeated": None, "verdicts": {},
+        "seconds": 1.0, "wordings": WordingGain(share=0.7, worst=0.1, above_half=some),
+    }  # fmt: skip
+    unsure = WordingGain(share=0.6, worst=0.1, above_half=Estimate(value=0.02, low=-0.1, high=0.1))
+    rows = tuple(
+        ArmRow.model_validate({**fields, **changes})
+        for changes in ({}, {"wordings": unsure}, {"wordings": None})
+    )
+    arms = SweepTable(agreement_before=0.6, kl_before=0.7, ceiling=0.97, pairs=80, rows=rows)
+    card = model_card(manifest_of(adapter), ORIGIN, comparison, None, arms)
+    assert "| 0.70 | 0.010 |" in card
+    assert "| 0.60 (half is not shown) | 0.010 |" in card
+    assert "| not measured | 0.010 |" in card
 
 
 def test_the_card_does_not_claim_a_gain_that_is_none(adapter: Path, comparison: Comparison) -> None:

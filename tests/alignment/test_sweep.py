@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from alignment.dose import half_gain, rebound
+from alignment.estimates import agreement_scores
 from alignment.experiment import ArmResult, move
-from alignment.sweep import SweepTable, agreement_scores, likeness, sweep_table
+from alignment.sweep import SweepTable, likeness, sweep_table
 from evaluation.comparison import ComparisonSettings, compare, target_cells
 from plenary.errors import DataError
 from plenary.preferences import Targets
@@ -41,7 +42,7 @@ def cell(held_out: Targets, base: np.ndarray) -> Cell:
         moved = move(base, after, held_out.p)
         fields: dict[str, object] = {
             "arm": arm, "seed": seed, "comparison": comparison, "directional_gain": moved.gain,
-            "side_effect": moved.side_effect, "wording_gains": {"other": comparison.gain / 2},
+            "side_effect": moved.side_effect, "wordings": {},
             "incoherence_before": 0.1, "incoherence": 0.15, "drift_held_out": 0.2,
             "drift_untouched": None, "retention": None, "steps": 10, "rows": 100,
             "parameters": 5, "seconds": 1.0, "before": tuple(base), "after": tuple(after),
@@ -90,7 +91,6 @@ def test_figures_are_means_over_seeds(table: SweepTable, held_out: Targets, base
         np.mean(scores) - agreement_scores(base, held_out.p).mean()
     )
     assert row.of_ceiling == pytest.approx(np.mean(scores) / 0.96)
-    assert row.wording_share == pytest.approx(0.5)
     assert row.incoherence == pytest.approx(0.05)
     assert row.bits is None
 

@@ -10,6 +10,7 @@ from plenary.app.run_directory import (
     Exists,
     RunManifest,
     StageRecord,
+    alone_in,
     content_hash,
     git_revision,
     new_manifest,
@@ -50,6 +51,17 @@ def test_replace_starts_with_an_empty_directory(tmp_path: Path) -> None:
     run = open_run(tmp_path, manifest(), "replace")
     run.close()
     assert {path.name for path in run.path.iterdir()} == {".lock", MANIFEST}
+
+
+def test_work_after_the_stages_keeps_others_out(tmp_path: Path) -> None:
+    run = open_run(tmp_path, manifest(), "error")
+    run.close()
+    with (
+        alone_in(run.path),
+        pytest.raises(ConfigError, match="in use by another process"),
+    ):
+        open_run(tmp_path, manifest(), "resume")
+    open_run(tmp_path, manifest(), "resume").close()
 
 
 def test_resume_keeps_stages_and_creation(tmp_path: Path) -> None:

@@ -12,11 +12,14 @@ import pytest
 from support.checkpoints import CheckpointName
 from typer.testing import CliRunner
 
+from alignment.adapter import read_manifest
+from alignment.settings import AlignmentSettings
 from alignment.sweep import Likeness
 from plenary.app.cli import app, main
 from plenary.app.sweep_report import read_sweep, sweep_section
 from plenary.app.sweep_verbs import SweepRequest, check_request
 from plenary.errors import ConfigError
+from plenary.seeding import derived_seed
 
 FEW = ("assembly", "single_citizen", "shuffled", "prompt_only")
 OUTCOMES = [
@@ -119,6 +122,13 @@ def test_a_sweep_is_made_resumed_shown_and_published(
     call("sweep", *place, "--seeds", "1", "--arms", "assembly,format_only", "--retention",
          "kept.yaml")  # fmt: skip
     assert "format_only" in call("show", str(run)).partition("control arms")[2]
+    # The adapter of another setting took the place of the assembly's; rebound is not of it.
+    one = ("sweep", *place, "--seeds", "1", "--arms", "assembly", "--retention", "kept.yaml")
+    call(*one, "--set", "alignment.rank=4")
+    (adapter,) = (run / "sweep" / "adapters").glob(f"assembly-{derived_seed(0, 'sweep', 0)}")
+    assert read_manifest(adapter).settings.rank == 4
+    call(*one, "--rebound", "2")
+    assert read_manifest(adapter).settings.rank == AlignmentSettings().rank
 
 
 @pytest.mark.slow
