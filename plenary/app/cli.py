@@ -30,6 +30,7 @@ from plenary.app.measure_cli import app as measure
 from plenary.app.personas_cli import By, Figure, Method, Quotas, panel_changes, run_figure
 from plenary.app.personas_cli import app as personas
 from plenary.app.sweep_cli import app as sweep
+from plenary.app.view_cli import app as view
 from plenary.errors import PlenaryError
 
 app = typer.Typer(
@@ -90,6 +91,7 @@ app.add_typer(assembly)
 app.add_typer(census)
 app.add_typer(personas)
 app.add_typer(sweep)
+app.add_typer(view)
 
 
 @app.command(epilog="Example: plenary recruit --by age,sex --quota quotas.yaml --method lottery")

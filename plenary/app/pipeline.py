@@ -19,6 +19,7 @@ from census_data.population import load_population
 from plenary.app.config import PipelineConfig, config_hash, resolved_yaml
 from plenary.app.models import check_models, checkpoint_path, deterministic, takes_part
 from plenary.app.plan import chosen_outcomes, make_plan
+from plenary.app.progress_record import PROGRESS, noting
 from plenary.app.run_directory import (
     CONFIG,
     Exists,
@@ -60,14 +61,15 @@ def run_stages(
     )
     run = open_run(root, manifest, exists)
     try:
-        space = Workspace(config, run, watcher)
-        _refuse_mixture(space, stages)
-        write_text(run.file(CONFIG), resolved_yaml(config))
-        run.record_inputs({})
-        for place, stage in enumerate(stages, 1):
-            watcher.begin(stage.name, place, len(stages))
-            seconds = _run_stage(space, stage)
-            watcher.end(stage.name, seconds or 0.0, skipped=seconds is None)
+        with noting(watcher, run.file(PROGRESS)) as noted:
+            space = Workspace(config, run, noted)
+            _refuse_mixture(space, stages)
+            write_text(run.file(CONFIG), resolved_yaml(config))
+            run.record_inputs({})
+            for place, stage in enumerate(stages, 1):
+                noted.begin(stage.name, place, len(stages))
+                seconds = _run_stage(space, stage)
+                noted.end(stage.name, seconds or 0.0, skipped=seconds is None)
         return space
     finally:
         run.close()
