@@ -38,6 +38,9 @@ DOORS = {
     "sentence_transformers": ("personas/diversity.py", "plenary/embedded/"),
     "rich": ("plenary/app/",),
     "typer": ("plenary/app/",),
+    "duckdb": ("plenary/app/viewer/",),
+    "starlette": ("plenary/app/viewer/",),
+    "uvicorn": ("plenary/app/viewer/",),
     "jinja2": ("plenary/app/", "plenary/chat/rendering.py"),
 }
 HEAVY = (*DOORS, "numpy", "scipy", "pyarrow", "pandas", "pydantic")

@@ -46,6 +46,13 @@ class Figure(NamedTuple):
     kind: str = "figure"
 
 
+class Figures(NamedTuple):
+    """Figures side by side where there is room."""
+
+    figures: tuple[Figure, ...]
+    kind: str = "figures"
+
+
 class Tile(NamedTuple):
     """One number in large type; the keys name value and note in the live record."""
 
@@ -136,7 +143,7 @@ class Links(NamedTuple):
     kind: str = "links"
 
 
-Block = Table | Figure | Tiles | Bar | Form | Pager | Speech | Text | Heading | Links
+Block = Table | Figure | Figures | Tiles | Bar | Form | Pager | Speech | Text | Heading | Links
 
 
 class Page(NamedTuple):

@@ -33,6 +33,7 @@ PAIRS = (
     Head("Changed sides", True), Head("Moved by", True), Head("Invalid", True), Head("Decision"),
 )  # fmt: skip
 SPLIT = {"train": "training", "held_out": "held out"}
+_SIDES = ("first", "second")
 DECISION = {None: "not counted yet", 0: "decided", 1: "contested"}
 
 
@@ -46,8 +47,9 @@ def pairs(viewed: Viewed, query: Query) -> Page:
     parts = around(queries.PAIRS, asked, found, "/pairs", "pairs", "words of the outcomes")
     rows = tuple(
         (
-            Link(f"{first} / {second}", f"/pairs/{number}"), topic, SPLIT[side], percent(before),
-            percent(after), percent(turned), percent(moved), percent(invalid), DECISION[contested],
+            Link(f"{first} / {second}", f"/pairs/{number}"), plain(topic), SPLIT[side],
+            percent(before), percent(after), percent(turned), percent(moved), percent(invalid),
+            DECISION[contested],
         )
         for number, first, second, topic, side, contested, before, after, turned, moved, invalid, _
         in found.rows
@@ -190,8 +192,8 @@ def _tables(room: Room, number: int) -> Table:
     rows = []
     for place, members in enumerate(room.seating.tables):
         moves = queries.moves_on(room.store, number, members)
-        both = [m for m in moves if m.before is not None and m.after is not None]
-        turned = sum((m.before > 0.5) != (m.after > 0.5) for m in both)
+        both = [move for move in moves if move.turned is not None]
+        turned = sum(move.turned == 1 for move in both)
         mean = [float(np.mean([getattr(m, k) for m in both])) for k in ("before", "after") if both]
         shares = [percent(value) for value in mean] or ["none", "none"]
         link = Link(f"Table {place + 1}", f"/pairs/{number}/tables/{place}")
@@ -217,13 +219,12 @@ def _moved(
     if not moves:
         return (Text("No ballot of this table is recorded on this pair yet."),)
     sides = [one.side for one in heard]
-    pattern = [Move(_short(room, m.citizen), _point(m.before), _point(m.after)) for m in moves]
+    pattern = [
+        Move(room.panel.personas[m.citizen].name, _point(m.before), _point(m.after)) for m in moves
+    ]
     spoken = f"{sides.count(0)} statements for the first outcome, {sides.count(1)} for the second"
-    turned = [
-        m for m in moves
-        if m.before is not None and m.after is not None and (m.before > 0.5) != (m.after > 0.5)
-    ]  # fmt: skip
-    finding = f"After {spoken}, {len(turned)} of {len(moves)} citizens changed sides."
+    turned = sum(move.turned == 1 for move in moves)
+    finding = f"After {spoken}, {turned} of {len(moves)} citizens changed sides."
     rows = tuple(
         (
             _person(room, m.citizen), percent(m.before), percent(m.after), _toward(m),
@@ -242,18 +243,13 @@ def _moved(
     return (Figure(changes(pattern, "Who moved", finding), caption, table),)
 
 
-def _short(room: Room, citizen: int) -> str:
-    return room.panel.personas[citizen].name
-
-
 def _point(value: float | None) -> Interval | None:
     return None if value is None else Interval(value, value, value)
 
 
 def _toward(move: queries.Move) -> str:
-    if move.before is None or move.after is None:
+    if move.change is None:
         return "no valid ballot in both"
-    change = 100 * (move.after - move.before)
-    if abs(change) < 0.05:
+    if abs(move.change) < 0.0005:
         return "not at all"
-    return f"{abs(change):.1f} points toward the {'first' if change > 0 else 'second'}"
+    return f"{abs(100 * move.change):.1f} points toward the {_SIDES[move.change < 0]}"

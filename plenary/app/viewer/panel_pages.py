@@ -6,7 +6,6 @@ from collections import Counter
 from itertools import groupby
 
 import numpy as np
-from markupsafe import Markup
 
 from personas.representativeness import CategoryShare
 from plenary.app import workspace as ws
@@ -18,6 +17,7 @@ from plenary.app.viewer import queries
 from plenary.app.viewer.blocks import (
     Block,
     Figure,
+    Figures,
     Head,
     Heading,
     Link,
@@ -79,8 +79,8 @@ def panel(viewed: Viewed) -> Page:
             soft=True,
         )
     )
-    for attribute, rows in groupby(shares, lambda share: share.attribute):
-        blocks.append(_attribute(plain(attribute), tuple(rows)))
+    grouped = groupby(shares, lambda share: share.attribute)
+    blocks.append(Figures(tuple(_attribute(plain(name), tuple(rows)) for name, rows in grouped)))
     return Page("Panel", "/panel", tuple(blocks))
 
 
@@ -118,7 +118,8 @@ def citizen(viewed: Viewed, number: int, query: Query) -> Page | None:
     if number >= len(room.panel):
         return None
     person = room.panel.personas[number]
-    moves, found = queries.journey(room.store, number, page_of(query))
+    moves = queries.journey(room.store, number)
+    found = queries.paged(moves, page_of(query))
     blocks: list[Block] = [_tiles(room, number, moves)]
     facts = tuple(
         (plain(name), "does not apply" if value is None else visible(str(value)))
@@ -187,8 +188,8 @@ def _attribute(name: str, rows: tuple[CategoryShare, ...]) -> Figure:
 
 
 def _tiles(room: Room, number: int, moves: list[queries.Move]) -> Tiles:
-    both = [m for m in moves if m.before is not None and m.after is not None]
-    turned = sum((m.before > 0.5) != (m.after > 0.5) for m in both)
+    both = [move for move in moves if move.turned is not None]
+    turned = sum(move.turned == 1 for move in both)
     table = int(room.seating.table_of()[number])
     invalid = sum(move.invalid for move in moves)
     return Tiles(
@@ -202,7 +203,7 @@ def _tiles(room: Room, number: int, moves: list[queries.Move]) -> Tiles:
 
 
 def _ballots(room: Room, number: int, moves: list[queries.Move]) -> tuple[Block, ...]:
-    both = [m for m in moves if m.before is not None and m.after is not None]
+    both = [move for move in moves if move.turned is not None]
     if not both:
         return (Text("No pair has a valid ballot before and after yet."),)
     before = np.array([move.before for move in both])
@@ -219,14 +220,14 @@ def _ballots(room: Room, number: int, moves: list[queries.Move]) -> tuple[Block,
         "ballots, mean of both orders. On the dashed line nothing moved. The table below has the "
         "numbers."
     )
-    return (Figure(Markup(drawing), caption),)
+    return (Figure(drawing, caption),)
 
 
 def _journey(room: Room, number: int, found: queries.Found) -> Table:
     table = int(room.seating.table_of()[number])
     rows = []
     for move in (queries.Move(*row) for row in found.rows):
-        change = None if move.before is None or move.after is None else move.after - move.before
+        change = move.change
         rows.append(
             (
                 Link(_names(room, move.pair), f"/pairs/{move.pair}"), percent(move.before),
@@ -239,13 +240,14 @@ def _journey(room: Room, number: int, found: queries.Found) -> Table:
 
 
 def _statements(room: Room, number: int) -> tuple[Block, ...]:
-    said = queries.said_by(room.store, number, 1)
-    if not said.total:
+    said = queries.said_by(room.store, number)
+    if not said:
         return (Text("This citizen made no statement."),)
-    blocks: list[Block] = []
-    if said.total > len(said.rows):
-        blocks.append(Text(f"The first {len(said.rows)} of {said.total} statements.", soft=True))
-    return (*blocks, *(_speech(room, queries.Heard(*row)) for row in said.rows))
+    shown = said[: queries.PAGE]
+    count = f"{len(said)} statements" + (
+        f", the first {len(shown)}" if len(shown) < len(said) else ""
+    )
+    return (Text(f"{count}, pair by pair.", soft=True), *(_speech(room, one) for one in shown))
 
 
 def _speech(room: Room, heard: queries.Heard) -> Speech:

@@ -133,8 +133,7 @@ def find(store: Store, listing: Listing, asked: Asked, size: int = PAGE) -> Foun
     """One page of a list."""
     where, values = _where(listing, asked)
     total = store.rows(f"SELECT count(*) FROM {listing.source} WHERE {where}", *values)[0][0]
-    pages = max(1, -(-total // size))
-    page = min(max(asked.page, 1), pages)
+    page, pages = _within(asked.page, total, size)
     usual = next(iter(listing.sorts))
     order = listing.sorts.get(asked.sort, listing.sorts[usual])[1]
     query = (
@@ -142,6 +141,18 @@ def find(store: Store, listing: Listing, asked: Asked, size: int = PAGE) -> Foun
         f"ORDER BY {order} LIMIT {size} OFFSET {(page - 1) * size}"
     )
     return Found(store.rows(query, *values), total, page, pages)
+
+
+def paged(rows: Sequence[tuple], page: int, size: int = PAGE) -> Found:
+    """One page of rows that are at hand."""
+    page, pages = _within(page, len(rows), size)
+    return Found(list(rows[(page - 1) * size : page * size]), len(rows), page, pages)
+
+
+def _within(page: int, total: int, size: int) -> tuple[int, int]:
+    """The page asked for, or the nearest there is, and how many there are."""
+    pages = max(1, -(-total // size))
+    return min(max(page, 1), pages), pages
 
 
 def marks(store: Store, listing: Listing, asked: Asked) -> Found:
@@ -217,7 +228,8 @@ def _share(room: Room, votes: Votes, members: BoolArray, phase: int, level: floa
         clusters=clusters,
     )
     counts = tuple(decided.counts[0].tolist())
-    return Share(*(float(getattr(decided, n)[0]) for n in ("p", "low", "high")), counts)
+    p, low, high = (float(getattr(decided, name)[0]) for name in ("p", "low", "high"))
+    return Share(p, low, high, counts)
 
 
 def counted(share: Share) -> str:
@@ -248,29 +260,34 @@ def heard_at(store: Store, pair: int, table: int) -> list[Heard]:
     return [Heard(*row) for row in store.rows(query, pair, table)]
 
 
-def said_by(store: Store, citizen: int, page: int) -> Found:
+def said_by(store: Store, citizen: int) -> list[Heard]:
     """What a citizen said, pair by pair."""
-    total = store.rows("SELECT count(*) FROM statements WHERE citizen = ?", citizen)[0][0]
-    pages = max(1, -(-total // PAGE))
-    page = min(max(page, 1), pages)
-    query = (
-        f"SELECT {_SAID} FROM statements WHERE citizen = ? ORDER BY pair, round "
-        f"LIMIT {PAGE} OFFSET {(page - 1) * PAGE}"
-    )
-    return Found([tuple(Heard(*r)) for r in store.rows(query, citizen)], total, page, pages)
+    query = f"SELECT {_SAID} FROM statements WHERE citizen = ? ORDER BY pair, round, seat"
+    return [Heard(*row) for row in store.rows(query, citizen)]
 
 
 class Move(NamedTuple):
-    """A citizen's probability for a pair's first outcome, before and after; None if not valid."""
+    """A citizen's probability for a pair's first outcome, before and after; None if not valid.
+
+    turned: 1 where the side changed, from or to a tie included; None without both ballots.
+    """
 
     pair: int
     citizen: int
     before: float | None
     after: float | None
+    turned: float | None
     invalid: int
 
+    @property
+    def change(self) -> float | None:
+        """After minus before."""
+        if self.before is None or self.after is None:
+            return None
+        return self.after - self.before
 
-_MOVE = "pair, citizen, p_before, p_after, invalid"
+
+_MOVE = "pair, citizen, p_before, p_after, turned, invalid"
 
 
 def moves_on(store: Store, pair: int, citizens: Sequence[int]) -> list[Move]:
@@ -283,14 +300,10 @@ def moves_on(store: Store, pair: int, citizens: Sequence[int]) -> list[Move]:
     return [Move(*row) for row in store.rows(query, pair, *citizens)]
 
 
-def journey(store: Store, citizen: int, page: int, size: int = PAGE) -> tuple[list[Move], Found]:
-    """A citizen's moves on every pair, the furthest first, and the page of them asked for."""
+def journey(store: Store, citizen: int) -> list[Move]:
+    """A citizen's moves on every pair, the furthest first."""
     query = (
         f"SELECT {_MOVE} FROM moves WHERE citizen = ? "
         "ORDER BY abs(p_after - p_before) DESC NULLS LAST, pair"
     )
-    moves = [Move(*row) for row in store.rows(query, citizen)]
-    pages = max(1, -(-len(moves) // size))
-    page = min(max(page, 1), pages)
-    shown = moves[(page - 1) * size : page * size]
-    return moves, Found([tuple(move) for move in shown], len(moves), page, pages)
+    return [Move(*row) for row in store.rows(query, citizen)]

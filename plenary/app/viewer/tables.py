@@ -101,7 +101,10 @@ def pairs(plan: Plan, run: Path) -> Columns:
 
 
 def outcomes(plan: Plan, run: Path) -> Columns:
-    """One row an outcome [K]; utilities are NULL until they are fitted."""
+    """One row an outcome [K]; utilities are NULL until they are fitted.
+
+    `has_moved` is NULL where so many outcomes moved that no scale is left to say it of one.
+    """
     size = len(plan.outcomes)
     values = {name: np.full(size, np.nan) for name in SHIFTS}
     moved: list[Value] = [None] * size
@@ -113,8 +116,9 @@ def outcomes(plan: Plan, run: Path) -> Columns:
         places = np.array(getattr(plan, side))
         for name in SHIFTS:
             values[name][places] = getattr(shift, name)
-        for place, flag in zip(places.tolist(), shift.moved.tolist(), strict=True):
-            moved[place] = int(flag)
+        if shift.scale_holds:
+            for place, flag in zip(places.tolist(), shift.moved.tolist(), strict=True):
+                moved[place] = int(flag)
     held = set(plan.held_out)
     return {
         "number": list(range(size)),

@@ -8,8 +8,8 @@ from evaluation.shift import UtilityShift
 from plenary.app import workspace as ws
 from plenary.app.svg import Series, scatter
 from plenary.app.viewer import queries
-from plenary.app.viewer.blocks import Block, Figure, Head, Page, Table, Text
-from plenary.app.viewer.lists import Query, around, asked_of, signed, waiting
+from plenary.app.viewer.blocks import Block, Figure, Figures, Head, Page, Table, Text
+from plenary.app.viewer.lists import Query, around, asked_of, plain, signed, waiting
 from plenary.app.viewer.pair_pages import SPLIT
 from plenary.app.viewer.viewed import Room, Viewed
 
@@ -18,7 +18,7 @@ HEADS = (
     Head("Outcome"), Head("Topic"), Head("Split"), Head("Assembly", True), Head("Before", True),
     Head("After", True), Head("Change", True), Head("Moved"),
 )  # fmt: skip
-MOVED = {None: "not fitted", 0: "within noise", 1: "beyond noise"}
+MOVED = {None: "no fixed scale", 0: "within noise", 1: "beyond noise"}
 BEFORE, AFTER, TARGET = 4, 5, 6
 
 
@@ -32,8 +32,9 @@ def utilities(viewed: Viewed, query: Query) -> Page:
     parts = around(queries.OUTCOMES, asked, found, PATH, "outcomes", "words of the outcome, topic")
     rows = tuple(
         (
-            text, topic, SPLIT[side], signed(target), signed(before), signed(after),
-            f"{signed(shift)} ({signed(low)} to {signed(high)})", MOVED[moved],
+            text, plain(topic), SPLIT[side], signed(target), signed(before), signed(after),
+            f"{signed(shift)} ({signed(low)} to {signed(high)})",
+            "not fitted" if shift is None else MOVED[moved],
         )
         for _, text, topic, side, before, after, target, shift, low, high, moved in found.rows
     )  # fmt: skip
@@ -46,15 +47,15 @@ def utilities(viewed: Viewed, query: Query) -> Page:
     return Page(
         "Utilities",
         PATH,
-        (parts.form, *_scatters(room, asked), *notes, parts.pager, Table(caption, HEADS, rows)),
+        (parts.form, _scatters(room, asked), *notes, parts.pager, Table(caption, HEADS, rows)),
     )
 
 
-def _scatters(room: Room, asked: queries.Asked) -> tuple[Block, ...]:
+def _scatters(room: Room, asked: queries.Asked) -> Block:
     found = queries.marks(room.store, queries.OUTCOMES, asked)
     rows = [row for row in found.rows if None not in (row[BEFORE], row[AFTER], row[TARGET])]
     if len(rows) < 2:
-        return (Text("Fewer than two outcomes that fit have utilities; no figure is drawn."),)
+        return Text("Fewer than two outcomes that fit have utilities; no figure is drawn.")
     before, after, target = (np.array([row[k] for row in rows]) for k in (BEFORE, AFTER, TARGET))
     everything = np.concatenate([before, after, target])
     limits = (float(everything.min()), float(everything.max()))
@@ -69,7 +70,7 @@ def _scatters(room: Room, asked: queries.Asked) -> tuple[Block, ...]:
         drawing = scatter(Series(target, values, labels, when), limits, names, title, finding)
         caption = f"{finding} On the dashed line they agree. The table below has the numbers."
         drawn.append(Figure(drawing, caption))
-    return tuple(drawn)
+    return Figures(tuple(drawn))
 
 
 def _scale(viewed: Viewed, side: str) -> Text:
