@@ -157,9 +157,14 @@ class ParquetStore(Store):
 
 
 def open_ledger(path: Path) -> sqlite3.Connection:
-    """A ledger open for reading, in a folder that may be read-only; DataError for no ledger."""
+    """A ledger open for reading, in a folder that may be read-only; DataError for no ledger.
+
+    A ledger that nobody writes is read as it lies: SQLite would leave two files beside it.
+    """
     address = path.resolve().as_uri()
-    for mode in ("mode=ro", "immutable=1"):
+    written = path.with_name(f"{path.name}-wal").exists()
+    problem: sqlite3.Error | None = None
+    for mode in ("mode=ro", "immutable=1") if written else ("immutable=1",):
         ledger = sqlite3.connect(f"{address}?{mode}", uri=True, check_same_thread=False)
         try:
             ledger.execute("SELECT count(*) FROM facts")

@@ -160,6 +160,17 @@ def test_a_run_that_stopped_before_its_assembly_is_shown(tmp_path: Path) -> None
     assert now["said"]["stage"] == "stopped after elicit before (4 of 7)"
 
 
+def test_looking_leaves_nothing_behind(tiny: Path) -> None:
+    def content() -> dict[str, int]:
+        return {path.name: path.stat().st_mtime_ns for path in tiny.iterdir()}
+
+    before = content()
+    with asking(tiny) as client:
+        for path in (*PAGES, "/live.json"):
+            client.get(path)
+    assert content() == before
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no run directory"):
         application(tmp_path)
