@@ -51,8 +51,10 @@ def photograph(browser: Browser, address: str, size: str, folder: Path) -> None:
     for name, path in PAGES.items():
         page.goto(address + path)
         tall = min(page.evaluate("document.documentElement.scrollHeight"), 2 * height)
-        clip = {"x": 0, "y": 0, "width": width, "height": tall}
-        picture = Image.open(io.BytesIO(page.screenshot(full_page=True, clip=clip)))
+        taken = page.screenshot(
+            full_page=True, clip={"x": 0, "y": 0, "width": width, "height": tall}
+        )
+        picture = Image.open(io.BytesIO(taken))
         picture.save(folder / f"{name}-{size}.webp", quality=60, method=6)
     page.close()
 

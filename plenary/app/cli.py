@@ -23,6 +23,7 @@ from plenary.app.cli_parts import (
     Set,
     add_verb,
     calm,
+    show,
     show_file,
     through,
 )
@@ -118,11 +119,14 @@ def recruit(
 
 @app.command("show", epilog="Example: plenary show runs/quickstart")
 def show_run(
-    path: Annotated[Path, typer.Argument(help="A run directory.")],
+    path: Annotated[Path, typer.Argument(help="A run directory, or a file or folder of one.")],
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show a run directory: what is done, and its figures if it is finished."""
+    """Show a run directory: what is done, and its figures if it is finished; or any artifact."""
+    if not (path / "manifest.json").exists():
+        _show_artifact(path, as_json)
+        return
     from plenary.app.console import print_rows, print_summary
     from plenary.app.records import Summary, read_record
     from plenary.app.run_directory import read_manifest
@@ -151,6 +155,20 @@ def show_run(
 
         if (table := read_sweep(path)) is not None:
             print_rows("control arms, held-out outcomes", table_rows(table))
+
+
+def _show_artifact(path: Path, as_json: bool) -> None:
+    if (path / "sweep.json").is_file():
+        from plenary.app.sweep_report import read_sweep, table_rows
+
+        table = read_sweep(path.parent)
+        rows = table_rows(table) if table else [("out of date", "the run has changed since")]
+        show(f"{path}: a sweep", dict(rows), as_json)
+        return
+    from plenary.app.show_verbs import describe
+
+    title, rows = describe(path)
+    show(title, dict(rows), as_json)
 
 
 @app.command(epilog="Example: plenary doctor --json")

@@ -1,17 +1,17 @@
-"""A run's tables under one SQL: the ledger while a run is under way, Parquet once it has voted.
+"""A run's tables under SQL: copied from its ledger while it is under way, then its exports.
 
-Both engines are given the same small tables and asked the same statements, so that a page is
-written once. Nothing here can change a file: SQLite is opened read-only, DuckDB without access to
-any file but the two it was handed.
+Nothing here can change a file: SQLite is opened for reading, DuckDB without access to any file but
+the two it was handed.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.dataset as pads
@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 
 Value = str | int | float | None
 Columns = Mapping[str, Sequence[Value]]
+Source = pa.Table | pads.Dataset
+BLOCK = 100_000
+_VOTES = pa.schema(
+    [("pair", pa.int32()), ("citizen", pa.int32()), ("phase", pa.int8()), ("order", pa.int8()),
+     ("share_first", pa.float64()), ("state", pa.int8()), ("mass", pa.float64())]
+)  # fmt: skip
+_STATEMENTS = pa.schema(
+    [("pair", pa.int32()), ("table", pa.int32()), ("round", pa.int32()), ("seat", pa.int32()),
+     ("citizen", pa.int32()), ("side", pa.int8()), ("state", pa.int8()), ("text", pa.string())]
+)  # fmt: skip
 
 _FIRST = """CASE WHEN "order" = 0 THEN share_first ELSE 1 - share_first END"""
 
@@ -69,97 +79,42 @@ FROM moves JOIN citizens ON citizens.number = moves.citizen GROUP BY {key}
 """
 
 
-class Connection(Protocol):
-    """What both engines offer."""
-
-    def execute(self, query: str, parameters: Sequence[Value] = ..., /) -> Answer:
-        """Run one statement."""
-        ...
-
-
-class Answer(Protocol):
-    """What a statement gives."""
-
-    def fetchall(self) -> list[tuple]:
-        """All its rows."""
-        ...
-
-
 class Store:
     """Tables `votes`, `statements`, `citizens`, `pairs`, `outcomes`, and what is counted of them.
 
     Reads from several threads take turns.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection, self._lock = connection, RLock()
+    def __init__(self, votes: Source, statements: Source) -> None:
+        self._database, self._lock = _duckdb(), RLock()
+        self._database.register("votes", votes)
+        self._database.register("statements", statements)
+        self._database.execute("SET enable_external_access = false")
 
     def rows(self, query: str, *asked: Value) -> list[tuple]:
         """Rows of a query."""
         with self._lock:
-            return self._connection.execute(query, list(asked)).fetchall()
-
-    def add(self, name: str, columns: Columns) -> None:
-        """Add a small table."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Let go of the files."""
-        raise NotImplementedError
-
-    def count(self) -> None:
-        """Count the ballots by pair and by citizen; `citizens` must be there."""
-        for statement in (_BALLOTS, _MOVES, _tally("pair"), _tally("citizen")):
-            self._connection.execute(statement)
-
-
-class LedgerStore(Store):
-    """The ledger of a run under way."""
-
-    def __init__(self, ledger: sqlite3.Connection) -> None:
-        super().__init__(ledger)
-        self._ledger = ledger
-
-    def add(self, name: str, columns: Columns) -> None:
-        """Add a small table."""
-        names = ", ".join(f'"{column}"' for column in columns)
-        places = ", ".join("?" * len(columns))
-        self._ledger.execute(f"CREATE TEMP TABLE {name} ({names})")
-        rows = zip(*columns.values(), strict=True)
-        self._ledger.executemany(f"INSERT INTO {name} VALUES ({places})", rows)
-
-    def close(self) -> None:
-        """Let go of the ledger."""
-        self._ledger.close()
-
-
-class ParquetStore(Store):
-    """The exports of an assembly that has ended."""
-
-    def __init__(self, votes: Path, statements: Path) -> None:
-        self._database = _duckdb()
-        super().__init__(self._database)
-        try:
-            # Through Arrow: DuckDB would take a bracket or star in the path for a pattern.
-            for name, path in (("votes", votes), ("statements", statements)):
-                self._database.register(name, pads.dataset(path))
-        except (OSError, pa.ArrowInvalid) as error:
-            raise DataError(f"cannot read {str(votes)!r}: {error}; export it again") from error
-        self._database.execute("SET enable_external_access = false")
+            return self._database.execute(query, list(asked)).fetchall()
 
     def add(self, name: str, columns: Columns) -> None:
         """Add a small table."""
         self._database.register(name, pa.table({k: list(v) for k, v in columns.items()}))
+
+    def count(self) -> None:
+        """Count the ballots by pair and by citizen; `citizens` must be there."""
+        for statement in (_BALLOTS, _MOVES, _tally("pair"), _tally("citizen")):
+            self._database.execute(statement)
 
     def close(self) -> None:
         """Let go of the files."""
         self._database.close()
 
 
-def open_ledger(path: Path) -> sqlite3.Connection:
+def open_ledger(path: Path, table: str = "facts") -> sqlite3.Connection:
     """A ledger open for reading, in a folder that may be read-only; DataError for no ledger.
 
-    A ledger that nobody writes is read as it lies: SQLite would leave two files beside it.
+    table: one that it must have. A ledger that nobody writes is read as it lies: SQLite would
+    leave two files beside it.
     """
     address = path.resolve().as_uri()
     written = path.with_name(f"{path.name}-wal").exists()
@@ -167,7 +122,7 @@ def open_ledger(path: Path) -> sqlite3.Connection:
     for mode in ("mode=ro", "immutable=1") if written else ("immutable=1",):
         ledger = sqlite3.connect(f"{address}?{mode}", uri=True, check_same_thread=False)
         try:
-            ledger.execute("SELECT count(*) FROM facts")
+            ledger.execute(f"SELECT 1 FROM {table} LIMIT 1")
         except sqlite3.Error as error:
             ledger.close()
             problem = error
@@ -180,10 +135,28 @@ def open_store(run: Path, *, voted: bool) -> Store | None:
     """The tables of a run; `voted` when its assembly has ended. None before there is a ledger."""
     votes, statements = run / ws.VOTES, run / ws.STATEMENTS
     if voted and votes.exists() and statements.exists():
-        return ParquetStore(votes, statements)
+        try:
+            # Through Arrow: DuckDB would take a bracket or star in the path for a pattern.
+            return Store(pads.dataset(votes), pads.dataset(statements))
+        except (OSError, pa.ArrowInvalid) as error:
+            raise DataError(f"cannot read {str(votes)!r}: {error}; export it again") from error
     if not (run / ws.LEDGER).exists():
         return None
-    return LedgerStore(open_ledger(run / ws.LEDGER))
+    with closing(open_ledger(run / ws.LEDGER)) as ledger:
+        return Store(_copied(ledger, "votes", _VOTES), _copied(ledger, "statements", _STATEMENTS))
+
+
+def _copied(ledger: sqlite3.Connection, name: str, schema: pa.Schema) -> pa.Table:
+    """A table of the ledger, block by block."""
+    columns = ", ".join(f'"{column}"' for column in schema.names)
+    cursor = ledger.execute(f"SELECT {columns} FROM {name}")
+    batches = []
+    while rows := cursor.fetchmany(BLOCK):
+        arrays = [
+            pa.array(c, t) for c, t in zip(zip(*rows, strict=True), schema.types, strict=True)
+        ]
+        batches.append(pa.record_batch(arrays, schema=schema))
+    return pa.Table.from_batches(batches, schema)
 
 
 def _duckdb() -> duckdb.DuckDBPyConnection:

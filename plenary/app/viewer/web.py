@@ -161,7 +161,7 @@ def _live(viewed: Viewed, request: Request) -> Response:
 
 def _report(viewed: Viewed, request: Request) -> Response:
     path = viewed.path / ws.REPORT
-    if not path.is_file():
+    if not path.is_file() or path.is_symlink():
         raise HTTPException(404, "The report of this run is not written yet.")
     html = path.read_text(encoding="utf-8")
     return HTMLResponse(html, headers={"content-security-policy": REPORT_POLICY})

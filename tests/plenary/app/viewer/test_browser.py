@@ -21,6 +21,8 @@ from plenary.app.config import load_config
 from plenary.app.progress_record import PROGRESS, ProgressRecord
 from plenary.app.records import read_record, write_record
 
+pytest.importorskip("starlette", reason="the extra 'view' is not installed")
+pytest.importorskip("duckdb", reason="the extra 'view' is not installed")
 pytest.importorskip("playwright", reason="playwright is not installed")
 pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
 

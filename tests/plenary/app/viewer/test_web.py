@@ -8,6 +8,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("starlette", reason="the extra 'view' is not installed")
+pytest.importorskip("duckdb", reason="the extra 'view' is not installed")
+
 from starlette.testclient import TestClient
 
 from plenary.app import workspace as ws
@@ -148,7 +152,7 @@ def test_a_run_under_way_is_shown_as_far_as_it_is(under_way: Path) -> None:
 
 
 def test_a_run_that_stopped_before_its_assembly_is_shown(tmp_path: Path) -> None:
-    config = load_config(None, ("model=planted:x", "citizens_model=planted:x"))
+    config = load_config(None, ("model=planted:x", "citizens_model=planted:x", "panel.citizens=20"))
     with pytest.raises(ConfigError, match="cannot read planted world"):
         run_stages(config, tmp_path, "error", ASSEMBLY_STAGES, Silent())
     with asking(tmp_path / "run") as client:
@@ -181,6 +185,10 @@ def test_report_is_served_in_a_sandbox(tiny: Path, under_way: Path) -> None:
         assert client.get("/report").status_code == 404
         (under_way / ws.REPORT).write_text("<!doctype html><script>1</script>")
         answer = client.get("/report")
+        (under_way / ws.REPORT).unlink()
+        (under_way / ws.REPORT).symlink_to(under_way.parent / "elsewhere.html")
+        (under_way.parent / "elsewhere.html").write_text("not of this run")
+        assert client.get("/report").status_code == 404
         (under_way / ws.REPORT).unlink()
     assert "sandbox" in answer.headers["content-security-policy"]
     assert "script-src" not in answer.headers["content-security-policy"]

@@ -11,9 +11,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("starlette", reason="the viewer's extra is not installed")
-pytest.importorskip("duckdb", reason="the viewer's extra is not installed")
-
 from evaluation.comparison import target_cells
 from plenary.app import chain
 from plenary.app import workspace as ws
