@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 import pyarrow.dataset as pads
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Value = str | int | float | None
 Columns = Mapping[str, Sequence[Value]]
-Source = pa.Table | pads.Dataset
+Source: TypeAlias = pa.Table | pads.Dataset
 BLOCK = 100_000
 _VOTES = pa.schema(
     [("pair", pa.int32()), ("citizen", pa.int32()), ("phase", pa.int8()), ("order", pa.int8()),
