@@ -78,7 +78,8 @@ class Viewed:
             mark = self._now()
             if mark != self._mark and time.monotonic() >= self._next:
                 started = time.monotonic()
-                self._replace(self._open())
+                # The old tables close with the last page that reads them.
+                self._room = self._open()
                 self._mark, ended = mark, time.monotonic()
                 self._next = ended + (ended - started) / PACE
             return self._room
@@ -107,7 +108,9 @@ class Viewed:
     def close(self) -> None:
         """Let go of the files."""
         with self._lock:
-            self._replace(None)
+            if self._room is not None:
+                self._room.store.close()
+            self._room = None
 
     def _ledger(self, query: str, absent: tuple[int, int]) -> tuple[int, int]:
         path = self.path / ws.LEDGER
@@ -139,8 +142,3 @@ class Viewed:
         config = self.config
         seating = seat(len(panel), len(plan.pairs), config.assembly, config.seed)
         return Room(store, plan, panel, seating)
-
-    def _replace(self, room: Room | None) -> None:
-        if self._room is not None:
-            self._room.store.close()
-        self._room = room
