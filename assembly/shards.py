@@ -44,7 +44,10 @@ class Agenda:
         return cls(**{field.name: getattr(room, field.name) for field in fields(cls)})
 
     def room(
-        self, backend: RecordedBackend, ledger: Ledger, notify: Callable[[EventKind, int, int], None]
+        self,
+        backend: RecordedBackend,
+        ledger: Ledger,
+        notify: Callable[[EventKind, int, int], None],
     ) -> Room:
         """A room with this agenda."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}

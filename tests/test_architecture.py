@@ -41,6 +41,9 @@ DOORS = {
     "ray": ("plenary/app/ray_executor.py",),
     "rich": ("plenary/app/",),
     "typer": ("plenary/app/",),
+    "duckdb": ("plenary/app/viewer/",),
+    "starlette": ("plenary/app/viewer/",),
+    "uvicorn": ("plenary/app/viewer/",),
     "jinja2": ("plenary/app/", "plenary/chat/rendering.py"),
 }
 HEAVY = (*DOORS, "numpy", "scipy", "pyarrow", "pandas", "pydantic")

@@ -31,6 +31,7 @@ from plenary.app.cli_parts import (
     add_verb,
     calm,
     named,
+    show,
     show_file,
     through,
 )
@@ -41,6 +42,7 @@ from plenary.app.personas_cli import app as personas
 from plenary.app.plan_cli import app as plan
 from plenary.app.several_cli import app as several
 from plenary.app.sweep_cli import app as sweep
+from plenary.app.view_cli import app as view
 from plenary.chat.secrets import redacted
 from plenary.errors import DataError, PlenaryError
 
@@ -124,6 +126,7 @@ app.add_typer(assembly)
 app.add_typer(census)
 app.add_typer(personas)
 app.add_typer(sweep)
+app.add_typer(view)
 
 
 @app.command(epilog="Example: plenary recruit --by age,sex --quota quotas.yaml --method lottery")
@@ -150,11 +153,14 @@ def recruit(
 
 @app.command("show", epilog="Example: plenary show runs/quickstart")
 def show_run(
-    path: Annotated[Path, typer.Argument(help="A run directory.")],
+    path: Annotated[Path, typer.Argument(help="A run directory, or a file or folder of one.")],
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show a run directory: what is done, and its figures if it is finished."""
+    """Show a run directory: what is done, and its figures if it is finished; or any artifact."""
+    if not (path / "manifest.json").exists():
+        _show_artifact(path, as_json)
+        return
     from plenary.app.console import print_rows, print_summary
     from plenary.app.records import Summary, read_record
     from plenary.app.run_directory import read_manifest
@@ -183,6 +189,20 @@ def show_run(
 
         if (table := read_sweep(path)) is not None:
             print_rows("control arms, held-out outcomes", table_rows(table))
+
+
+def _show_artifact(path: Path, as_json: bool) -> None:
+    if (path / "sweep.json").is_file():
+        from plenary.app.sweep_report import read_sweep, table_rows
+
+        table = read_sweep(path.parent)
+        rows = table_rows(table) if table else [("out of date", "the run has changed since")]
+        show(f"{path}: a sweep", dict(rows), as_json)
+        return
+    from plenary.app.show_verbs import describe
+
+    title, rows = describe(path)
+    show(title, dict(rows), as_json)
 
 
 @app.command(epilog="Example: plenary clean runs/quickstart --dry-run")

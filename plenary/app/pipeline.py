@@ -25,6 +25,7 @@ from plenary.app.config import PipelineConfig, config_hash, flat_settings, resol
 from plenary.app.executor import Executor
 from plenary.app.models import check_models, checkpoint_path, deterministic, takes_part
 from plenary.app.plan import chosen_outcomes, make_plan
+from plenary.app.progress_record import PROGRESS, noting
 from plenary.app.run_directory import (
     CONFIG,
     Exists,
@@ -72,15 +73,16 @@ def run_stages(
     )
     run = open_run(root, manifest, exists)
     try:
-        space = Workspace(config, run, watcher, executor)
-        _refuse_mixture(space, stages)
-        write_text(run.file(CONFIG), resolved_yaml(config))
-        run.record_inputs({})
-        for place, stage in enumerate(stages, 1):
-            watcher.begin(stage.name, place, len(stages))
-            with disk_faults_named(str(run.path)):
-                seconds = _run_stage(space, stage)
-            watcher.end(stage.name, seconds or 0.0, skipped=seconds is None)
+        with noting(watcher, run.file(PROGRESS)) as noted:
+            space = Workspace(config, run, noted, executor)
+            _refuse_mixture(space, stages)
+            write_text(run.file(CONFIG), resolved_yaml(config))
+            run.record_inputs({})
+            for place, stage in enumerate(stages, 1):
+                noted.begin(stage.name, place, len(stages))
+                with disk_faults_named(str(run.path)):
+                    seconds = _run_stage(space, stage)
+                noted.end(stage.name, seconds or 0.0, skipped=seconds is None)
         return space
     finally:
         run.close()

@@ -1,0 +1,1 @@
+"""The local web page that explores a run: `plenary view RUN`."""

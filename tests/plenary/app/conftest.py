@@ -1,0 +1,100 @@
+"""A small run of planted citizens, its utilities compared with the model's, made once a session."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from evaluation.comparison import target_cells
+from plenary.app import chain
+from plenary.app import workspace as ws
+from plenary.app.config import load_config
+from plenary.app.pipeline import run_stages
+from plenary.app.run_directory import MANIFEST, RunManifest, StageRecord, open_run, read_manifest
+from plenary.app.stages import ASSEMBLY_STAGES
+from plenary.app.viewer.viewed import Viewed
+from plenary.app.watcher import Silent
+from plenary.app.workspace import Workspace
+
+EVIL = "</p><script>document.title='owned'</script>\u202egnp.exe\x07 <img src=x onerror=alert(1)>"
+UTILITIES = {
+    f"the town {verb} {7 * k + 3} {what}": ((5 * k) % 7) / 3
+    for verb, what in (("plants", "trees"), ("opens", "clinics"), ("repairs", "roads"))
+    for k in range(8)
+}
+SETTINGS = (
+    "name=tiny",
+    "outcomes.count=24",
+    "panel.citizens=14",
+    "design.train_pairs=24",
+    "design.held_out_pairs=14",
+    "elicitation.min_mass=0",
+    "assembly.min_mass=0",
+    "assembly.table_size=5",
+    "comparison.bootstrap=100",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run directory: everything up to the comparison, `after` being the assembly's shares."""
+    folder = tmp_path_factory.mktemp("viewer")
+    lines = [f"o{k},{text},{text.split()[2]}" for k, text in enumerate(UTILITIES)]
+    (folder / "outcomes.csv").write_text("\n".join(["id,text,topic", *lines]))
+    world = {"utilities": UTILITIES, "swing": 0.3, "invalid": 0.03, "exact": False}
+    (folder / "world.json").write_text(json.dumps(world))
+    spec = f"planted:{folder / 'world.json'}"
+    files = (f"outcomes.path={folder / 'outcomes.csv'}", f"model={spec}", f"citizens_model={spec}")
+    config = load_config(None, [*SETTINGS, *files])
+    run_stages(config, folder, "error", ASSEMBLY_STAGES, Silent())
+    run = open_run(folder, read_manifest(folder / "tiny"), "resume")
+    space = Workspace(config, run, Silent())
+    target_cells(space.consensus.targets()).write(space.file("after.parquet"))
+    for name, work in (
+        ("elicit again", chain.elicit_again),
+        ("fit", chain.fit_utilities),
+        ("compare", chain.compare_models),
+    ):
+        work(space)
+        run.record(name, StageRecord(fingerprint="", settings="", seconds=1.5))
+    run.close()
+    return folder / "tiny"
+
+
+@pytest.fixture(scope="session")
+def under_way(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run as it was in the middle of its assembly, with a hostile statement."""
+    run = tmp_path_factory.mktemp("under way") / "tiny [*]"
+    shutil.copytree(tiny, run)
+    for name in (ws.VOTES, ws.STATEMENTS, ws.CONSENSUS, *map(ws.shift_file, ws.SIDES)):
+        (run / name).unlink()
+    whole = read_manifest(run)
+    kept = {name: whole.stages[name] for name in ("plan", "census", "recruit", "elicit before")}
+    kept["convene"] = StageRecord(fingerprint="", settings="", done=False)
+    begun: RunManifest = whole.model_copy(update={"stages": kept})
+    (run / MANIFEST).write_text(begun.model_dump_json())
+    with sqlite3.connect(run / ws.LEDGER) as ledger:
+        ledger.execute("UPDATE statements SET text = ? WHERE seat = 0", [EVIL])
+        ledger.execute("DELETE FROM votes WHERE phase = 1 AND pair >= 20")
+    ledger.close()
+    return run
+
+
+@pytest.fixture
+def opened(tiny: Path) -> Iterator[Viewed]:
+    """The whole run, open."""
+    with closing(Viewed(tiny)) as viewed:
+        yield viewed
+
+
+@pytest.fixture
+def begun(under_way: Path) -> Iterator[Viewed]:
+    """The run under way, open."""
+    with closing(Viewed(under_way)) as viewed:
+        yield viewed
