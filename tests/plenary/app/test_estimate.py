@@ -21,6 +21,7 @@ def dry(bench: Bench, *more: str) -> dict[str, dict[str, float]]:
     return {row["stage"]: row for row in json.loads(answer.out)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

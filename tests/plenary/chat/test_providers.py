@@ -48,10 +48,7 @@ def no_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(
-    params=[
-        p if p in ("openai", "anthropic") else pytest.param(p, marks=pytest.mark.slow)
-        for p in PROVIDERS
-    ]
+    params=[p if p == "anthropic" else pytest.param(p, marks=pytest.mark.slow) for p in PROVIDERS]
 )
 def provider(request: pytest.FixtureRequest) -> str:
     pytest.importorskip(PACKAGES[request.param])
