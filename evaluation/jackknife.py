@@ -41,6 +41,11 @@ def jackknife_correlation(values: FloatArray, level: float) -> Jackknifed:
 
 
 def leave_one_out(groups: Sequence[object]) -> FloatArray:
-    """Weights [1 + S, K]: all ones, then each group's members 0 in turn."""
+    """Weights [1 + S, K]: all ones, then each group's members 0 in turn.
+
+    Where there is but one group its members are the units.
+    """
+    if len(set(groups)) < 2:
+        groups = range(len(groups))
     names, member = np.unique([str(group) for group in groups], return_inverse=True)
     return np.concatenate([np.ones((1, len(member))), 1.0 - np.eye(len(names))[:, member]])

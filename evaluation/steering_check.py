@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from evaluation.battery import BatteryResult, Finding, Measure
-from evaluation.battery_asking import Heading, Material, figure, result, tally, unreadable
+from evaluation.battery_asking import Heading, Material, figure, result, tally
 from evaluation.comparison import Interval
 from evaluation.frames import frame, question
 from evaluation.jackknife import Jackknifed, jackknife
-from evaluation.probes import Valued, as_options, refused, value
+from evaluation.probes import Valued, as_options, refused, unprobed, value
 from evaluation.ridge_probe import fit_direction, folds_of
 from plenary.chat.base import ChatBackend
 from plenary.chat.interior import Interior, Marked, interior_of
@@ -156,8 +156,8 @@ async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryR
         return refused(HEADING, model, error)
     valued = await value(model, material, seed, OUTCOMES)
     answered = tally([valued.answers])
-    if valued.fitted is None or np.ptp(valued.fitted.mu) < 1e-9 or answered.usable < 0.5:
-        return unreadable(HEADING, model, answered)
+    if not valued.probed:
+        return unprobed(HEADING, model, valued)
     rng, name = generator(seed, "steering check"), material.elicitation.frame
     labels, texts = (frame(name).labels[0], frame(name).labels[1]), valued.outcomes.texts
     held = folds_of(valued.target.topics, HELD_TOPICS, rng) == 0

@@ -24,3 +24,4 @@ def test_a_correlation_stays_within_its_bounds():
 def test_groups_are_left_out_whole():
     weights = leave_one_out(["b", "a", "b"])
     assert weights.tolist() == [[1, 1, 1], [1, 0, 1], [0, 1, 0]]
+    assert leave_one_out(["a", "a"]).tolist() == [[1, 1], [0, 1], [1, 0]]

@@ -116,6 +116,15 @@ def test_an_even_chooser_is_unreadable(battery):
     assert not any(f.shown for f in asyncio.run(battery.measure(even, MATERIAL, 0)).findings)
 
 
+@pytest.mark.parametrize("battery", [probes, steering_check])
+def test_one_topic_cannot_be_held_out(battery):
+    one = MATERIAL._replace(
+        catalogue=Catalogue(tuple(o.model_copy(update={"topic": "t"}) for o in MATERIAL.catalogue))
+    )
+    found = asyncio.run(battery.measure(_model([0, 3.0, 0], USED), one, 0))
+    assert "outcomes of 1 topics" in found.findings[0].sentence
+
+
 @pytest.mark.slow
 def test_the_model_that_ships_holds_and_uses_its_planted_values():
     material = Material(default_outcomes(), settings=BatterySettings(bootstrap=100))
