@@ -26,6 +26,7 @@ from plenary.app.cli_parts import (
     ExistsOption,
     Name,
     Out,
+    Quiet,
     Set,
     Workers,
     add_verb,
@@ -84,6 +85,7 @@ def run(
     executor: ExecutorOption = "local",
     workers: Workers = None,
     dry_run: DryRun = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -94,7 +96,9 @@ def run(
     from plenary.app.console import print_summary
     from plenary.app.records import Summary, read_record
 
-    space = through("report", config, set_ or [], name, out, exists, as_json, executor, workers)
+    space = through(
+        "report", config, set_ or [], name, out, exists, quiet or as_json, executor, workers
+    )
     summary = read_record(Summary, space.file("summary.json"))
     if as_json:
         print(json.dumps(summary.model_dump(mode="json")))

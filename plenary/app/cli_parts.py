@@ -45,6 +45,7 @@ Workers = Annotated[
     int | None, typer.Option(help="Number of processes, or of Ray tasks at once; one a core.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print the result, no settings or progress.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -83,7 +84,7 @@ def through(
     from plenary.app.tasks import make_executor
 
     if not quiet:
-        print_settings(config)
+        print_settings(config, out / config.name / "config.yaml")
     place = [stage.name for stage in stages].index(last)
     crew = make_executor(executor, workers, config)
     chosen: Exists = exists  # pyright: ignore[reportAssignmentType]
@@ -107,16 +108,12 @@ def show_file(path: Path, as_json: bool) -> None:
 
 def show(title: str, content: Mapping[str, object], as_json: bool) -> None:
     """Print named values, as a table or as one JSON object."""
-    from plenary.app.console import print_rows
+    from plenary.app.console import print_content
 
     if as_json:
         print(json.dumps(dict(content)))
-        return
-    rows = [
-        (key, value if isinstance(value, str) else json.dumps(value))
-        for key, value in content.items()
-    ]
-    print_rows(title, rows)
+    else:
+        print_content(title, content)
 
 
 def calm() -> None:
@@ -144,8 +141,10 @@ def add_verb(group: typer.Typer, verb: str, stage: str, shown: str, text: str) -
         exists: ExistsOption = "resume",
         executor: ExecutorOption = "local",
         workers: Workers = None,
+        quiet: Quiet = False,
         as_json: AsJson = False,
         debug: Debug = False,
     ) -> None:
-        space = through(stage, config, set_ or [], name, out, exists, as_json, executor, workers)
+        calmly = quiet or as_json
+        space = through(stage, config, set_ or [], name, out, exists, calmly, executor, workers)
         show_file(space.file(shown), as_json)

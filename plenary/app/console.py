@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
 
 from rich.console import Console
 from rich.progress import (
@@ -79,12 +83,25 @@ class Terminal:
             self._progress.update(self._task, completed=done, total=total, detail=detail)
 
 
+class Lines(Silent):
+    """Says a line for each stage that ended: for logs."""
+
+    def begin(self, stage: str, place: int, stages: int) -> None:
+        """Note which one it is."""
+        self._place = f"[{place}/{stages}]"
+
+    def end(self, stage: str, seconds: float, *, skipped: bool) -> None:
+        """Say how long it took."""
+        took = "already done" if skipped else f"{seconds:.1f} s"
+        print(f"{self._place} {stage}: {took}", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def watching(*, quiet: bool) -> Iterator[Watcher]:
-    """A watcher that draws on the error stream of a terminal, and says nothing elsewhere."""
+    """A watcher that draws on the error stream of a terminal; elsewhere a line a stage."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield Silent()
+        yield Silent() if quiet else Lines()
         return
     columns = (
         TextColumn("{task.description:<18}"),
@@ -137,11 +154,43 @@ def _cost_line(cost: StageCost) -> str:
     )
 
 
-def print_settings(config: PipelineConfig) -> None:
-    """Every setting with its value, defaults included, in a few lines."""
-    values = [f"{name}={value}" for name, value in flat_settings(config).items()]
+def print_settings(config: PipelineConfig, kept: Path) -> None:
+    """The settings that are not the defaults, and where all of them are written down."""
+    default = flat_settings(PipelineConfig())
+    values = [f"{k}={v}" for k, v in flat_settings(config).items() if default.get(k) != v]
+    said = "  ".join(values) or "all as by default"
     console = Console(soft_wrap=False)
-    console.print(Text("settings: " + "  ".join(values), style="dim"))
+    console.print(Text(f"settings: {said}  (all of them in {kept})", style="dim"))
+
+
+def print_content(title: str, content: Mapping[str, object]) -> None:
+    """Named values as a table, and each list of records among them as one of its own."""
+    tables = {k: v for k, v in content.items() if _is_records(v)}
+    rows = [(k, _shown(v)) for k, v in content.items() if k not in tables]
+    if rows:
+        print_rows(title, rows)
+    for name, records in tables.items():
+        print_records(f"{title}: {name}", cast("Sequence[Mapping[str, object]]", records))
+
+
+def _is_records(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def print_records(title: str, records: Sequence[Mapping[str, object]]) -> None:
+    """A table with a line a record; figures to four digits."""
+    table = Table(title=visible(title), title_justify="left", title_style="bold")
+    for name in records[0]:
+        table.add_column(visible(name), overflow="fold")
+    for record in records:
+        table.add_row(*(Text(visible(_shown(value), 400)) for value in record.values()))
+    Console().print(table)
 
 
 def print_rows(title: str, rows: Iterable[tuple[str, str]]) -> None:
