@@ -106,8 +106,8 @@ def gaps(utilities: FloatArray, chains: Sequence[Chain]) -> Gaps:
             own, better, worse = (
                 utilities[c, PLACE[after]] for after in (steps, (*steps, 0), (*steps, 1))
             )
-            (*before, last) = steps
-            chance = chain.chances[len(before)][last]
+            last = len(steps) - 1
+            chance = chain.chances[last][steps[last]]
             for kind, p in enumerate((chance, 1 - chance)):
                 found[kind, c] += abs(own - p * better - (1 - p) * worse) / len(going_on)
     return Gaps(*found)

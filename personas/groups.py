@@ -88,8 +88,16 @@ def people_like_them(survey: Survey, panel: Panel, item: str) -> FloatArray:
 
 
 def demographic_terms(panel: Panel) -> Mapping[str, FloatArray]:
-    """Term -> value of every citizen [C], coded as in the survey's regressions."""
+    """Term -> value of every citizen [C], coded as in the survey's regressions.
+
+    DataError when the panel's source does not tell race, region or education.
+    """
     people = panel.personas
+    for name in ("race_origin", "region", "education"):
+        if any(getattr(person, name) is None for person in people):
+            raise DataError(
+                f"citizens have no {name!r}, which the survey's regressions need; map that column"
+            )
     income = np.array([p.household_income or 0 for p in people], dtype=np.float64)
     rank = np.argsort(np.argsort(income, kind="stable")) / max(len(people) - 1, 1)
     flags = {
@@ -101,7 +109,7 @@ def demographic_terms(panel: Panel) -> Mapping[str, FloatArray]:
     }
     numbers = {
         "age_decades": np.array([p.age / 10 for p in people]),
-        "degree": np.array([float(DEGREES.get(p.education, GRADUATE)) for p in people]),
+        "degree": np.array([float(DEGREES.get(p.education or "", GRADUATE)) for p in people]),
         "income_rank": rank,
     }
     return {name: np.array(flag, dtype=np.float64) for name, flag in flags.items()} | numbers

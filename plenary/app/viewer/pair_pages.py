@@ -208,7 +208,7 @@ def _tables(room: Room, number: int) -> Table:
 
 def _person(room: Room, citizen: int) -> Link:
     person = room.panel.personas[citizen]
-    text = f"{visible(person.name)} ({person.age}, {visible(person.state)})"
+    text = f"{visible(person.name)} ({person.age}, {visible(person.state or 'place unknown')})"
     return Link(text, f"/citizens/{citizen}")
 
 

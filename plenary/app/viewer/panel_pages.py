@@ -140,10 +140,11 @@ def citizen(viewed: Viewed, number: int, query: Query) -> Page | None:
 
 
 def _map(viewed: Viewed, room: Room) -> tuple[Block, ...]:
-    counts = Counter(person.state for person in room.panel)
+    states = [person.state or "not known" for person in room.panel]
+    counts = Counter(states)
     weighed: Counter[str] = Counter()
-    for person, weight in zip(room.panel, room.panel.weight.tolist(), strict=True):
-        weighed[person.state] += weight
+    for state, weight in zip(states, room.panel.weight.tolist(), strict=True):
+        weighed[state] += weight
     truth = viewed.population_by_state()
     names = sorted({*counts, *(name for name, share in truth.items() if share)})
     rows = tuple(
