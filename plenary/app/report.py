@@ -244,6 +244,7 @@ def _measured(
         imputed=summary.imputed_share,
         frame=results.asked[0].frame,
         embedded=takes_part(results.space.config),
+        own_outcomes=results.space.config.outcomes.path is not None,
         wordings=_wordings(results, measures),
         toward=evidence.toward(results, measures, held),
         margins=evidence.margins(results),

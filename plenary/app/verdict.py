@@ -32,7 +32,7 @@ class Measured(NamedTuple):
     """The figures that the sentences hang on; shares of held-out pairs, higher is closer.
 
     low, high: ends of the paired bootstrap interval of the gain. embedded: the model that ships
-    took part. imputed: weighted share of citizens with donor-imputed columns. controls: None
+    took part. own_outcomes: they are not of its catalogue. imputed: weighted share of citizens with donor-imputed columns. controls: None
     without a sweep. toward, margins, agreement: evidence of claims. risen: outcomes that may be
     named. findings: what the other sections found. wordings: how many were asked.
     """
@@ -57,6 +57,7 @@ class Measured(NamedTuple):
     toward: Toward
     margins: Margins
     agreement: Agreement
+    own_outcomes: bool = False
     risen: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     controls: Controls | None = None
@@ -135,6 +136,11 @@ def _not_shown(m: Measured) -> list[str]:
             "The model that ships is a model organism, made so that arguments and training move "
             "it. "
             "Its figures check the method and are no evidence about large models."
+        )
+    if m.embedded and m.own_outcomes:
+        said.append(
+            "The model that ships was taught the words of its own catalogue. About the outcomes of "
+            "this run it answers all the same; those answers mean nothing."
         )
     return said
 

@@ -47,6 +47,14 @@ def test_reservations_are_always_there() -> None:
         assert "one seed" in text
 
 
+def test_answers_about_words_that_the_model_was_not_taught_mean_nothing() -> None:
+    said = " ".join(verdict(BASE._replace(own_outcomes=True)).not_shown)
+    assert "those answers mean nothing" in said
+    foreign = BASE._replace(own_outcomes=True, embedded=False)
+    for measured in (BASE, foreign):
+        assert "mean nothing" not in " ".join(verdict(measured).not_shown)
+
+
 def test_sentences_follow_their_figures() -> None:
     plain = verdict(BASE._replace(embedded=False, imputed=0.0, contested=0.0))
     text = " ".join([plain.headline, *plain.shown, *plain.not_shown])
