@@ -32,9 +32,10 @@ class Measured(NamedTuple):
     """The figures that the sentences hang on; shares of held-out pairs, higher is closer.
 
     low, high: ends of the paired bootstrap interval of the gain. embedded: the model that ships
-    took part. own_outcomes: they are not of its catalogue. imputed: weighted share of citizens with donor-imputed columns. controls: None
-    without a sweep. toward, margins, agreement: evidence of claims. risen: outcomes that may be
-    named. findings: what the other sections found. wordings: how many were asked.
+    took part. own_outcomes: they are not of its catalogue. imputed: weighted share of citizens
+    with donor-imputed columns. controls: None without a sweep. toward, margins, agreement:
+    evidence of claims. risen: outcomes that may be named. findings: what the other sections found.
+    wordings: how many were asked.
     """
 
     before: float
