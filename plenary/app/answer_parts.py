@@ -31,7 +31,7 @@ from plenary.app.tasks import config_of_worker, models_of_worker, share_of_budge
 from plenary.chat.budget import CountingBackend, Counts
 from plenary.errors import BackendError, BudgetExceeded, ConfigError
 from plenary.outcomes import Outcome
-from plenary.preferences import BoolArray, IntArray
+from plenary.preferences import BoolArray, FloatArray, IntArray
 
 PART = 2048
 MERGED = "answers.parquet"
@@ -124,33 +124,36 @@ class Parts:
 
 
 class Totals(NamedTuple):
-    """Sums over all parts: cells and unusable cells [F] a frame, and over cells the rest."""
+    """Sums over all parts: cells and unusable cells [F] a frame, and over all cells the rest."""
 
-    cells: IntArray
-    unusable: IntArray
+    cells: FloatArray
+    unusable: FloatArray
     trials: float
     undecided: float
     invalid: float
     mass: float
-    massed: int
+    massed: float
 
     @classmethod
     def of(cls, tables: Iterator[AnswerTable], frames: int) -> Totals:
         """Add up tables."""
-        total = cls(np.zeros(frames, dtype=int), np.zeros(frames, dtype=int), 0, 0, 0, 0, 0)
-        for table in tables:
-            mass = table.cells.mass[~np.isnan(table.cells.mass)]
-            found = cls(
-                np.bincount(table.frame, minlength=frames),
-                np.bincount(table.frame[~table.usable], minlength=frames),
-                table.cells.trials.sum(),
-                table.undecided.sum(),
-                table.cells.invalid.sum(),
-                mass.sum(),
-                len(mass),
-            )
-            total = cls(*(a + b for a, b in zip(total, found, strict=True)))
-        return total
+        rows = np.array([_figures(table, frames) for table in tables]).sum(axis=0)
+        cells, unusable, rest = np.split(rows, [frames, 2 * frames])
+        return cls(cells, unusable, *map(float, rest))
+
+
+def _figures(table: AnswerTable, frames: int) -> list[float]:
+    """What one table adds to the totals, in their order."""
+    mass = table.cells.mass[~np.isnan(table.cells.mass)]
+    return [
+        *np.bincount(table.frame, minlength=frames),
+        *np.bincount(table.frame[~table.usable], minlength=frames),
+        table.cells.trials.sum(),
+        table.undecided.sum(),
+        table.cells.invalid.sum(),
+        mass.sum(),
+        len(mass),
+    ]
 
 
 class Gathered(NamedTuple):

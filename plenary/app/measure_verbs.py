@@ -27,6 +27,7 @@ from plenary.app.answer_parts import gather
 from plenary.app.config import PipelineConfig
 from plenary.app.executor import HERE, Executor
 from plenary.app.plan import chosen_outcomes
+from plenary.app.storage import disk_faults_named
 from plenary.app.tasks import open_shared
 from plenary.chat.base import ChatBackend
 from plenary.chat.cache import CachedBackend, SqliteStore
@@ -147,7 +148,8 @@ def _measured_in_parts(request: Request, executor: Executor) -> Record:
     config, catalogue = request.config, _catalogue(request.config)
     pairs = _pairs(request, len(catalogue))
     settings = settings_as_text(config.elicitation) | {"design": request.design}
-    found = gather(request.output, pairs, catalogue.outcomes, config, settings, executor)
+    with disk_faults_named(str(request.output)):
+        found = gather(request.output, pairs, catalogue.outcomes, config, settings, executor)
     totals = found.totals
     answered = totals.trials + totals.undecided
     return {
