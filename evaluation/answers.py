@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -77,12 +78,34 @@ class AnswerTable:
         shown = np.stack([self.cells.first, self.cells.second], axis=1)
         return np.unique(np.sort(shown, axis=1), axis=0).reshape(-1, 2)
 
-    def write(self, path: Path) -> None:
-        """Write as Parquet: the columns of Cells and the three others; origin as metadata."""
+    @property
+    def usable(self) -> BoolArray:
+        """Cells [N] that count and hold an answer."""
+        return ~self.excluded & (self.cells.trials + self.undecided > 0)
+
+    def select(self, mask: BoolArray) -> AnswerTable:
+        """The cells picked by a mask [N]."""
+        rest = (self.undecided[mask], self.excluded[mask], self.frame[mask])
+        return AnswerTable(self.cells.select(mask), *rest, self.origin)
+
+    def to_arrow(self) -> pa.Table:
+        """The columns of Cells and the three others; origin as metadata."""
         columns = {name: getattr(self.cells, name) for name in CELL_COLUMNS}
         columns |= {name: getattr(self, name) for name in ("undecided", "excluded", "frame")}
-        table = pa.table(columns).replace_schema_metadata({_KEY: self.origin.model_dump_json()})
-        pq.write_table(table, path)
+        return pa.table(columns).replace_schema_metadata({_KEY: self.origin.model_dump_json()})
+
+    def write(self, path: Path) -> None:
+        """Write as Parquet."""
+        pq.write_table(self.to_arrow(), path)
+
+    @classmethod
+    def write_parts(cls, parts: Iterable[AnswerTable], origin: Origin, path: Path) -> None:
+        """Write the cells of all parts as one table, with one part in memory at a time."""
+        empty = Cells(*(np.empty(0, dtype=kind) for kind in (int, int, *[float] * 4)))
+        none = (np.empty(0), np.empty(0, dtype=bool), np.empty(0, dtype=np.int64))
+        with pq.ParquetWriter(path, cls(empty, *none, origin).to_arrow().schema) as writer:
+            for part in parts:
+                writer.write_table(part.to_arrow())
 
     @classmethod
     def read(cls, path: Path) -> AnswerTable:

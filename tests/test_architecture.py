@@ -42,6 +42,7 @@ DOORS = {
     "rich": ("plenary/app/",),
     "typer": ("plenary/app/",),
     "starlette": ("plenary/app/viewer/",),
+    "vllm": ("plenary/chat/vllm.py",),
     "uvicorn": ("plenary/app/viewer/",),
     "jinja2": ("plenary/app/", "plenary/chat/rendering.py"),
 }

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from plenary.app.cli_parts import AsJson, Config, Debug, DryRun, Set, calm, show
+from plenary.app.cli_parts import (
+    AsJson,
+    Config,
+    Debug,
+    DryRun,
+    ExecutorOption,
+    Set,
+    Workers,
+    calm,
+    show,
+)
 
 app = typer.Typer()
 
@@ -23,6 +33,8 @@ def audit(
         Path | None, typer.Option(help="File of cues of one's own; default two invented regions.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of answers and findings.")] = Path("audit"),
+    executor: ExecutorOption = "local",
+    workers: Workers = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -31,7 +43,9 @@ def audit(
     calm()
     from plenary.app.audit_verbs import audit_models, audit_request
     from plenary.app.config import load_config
+    from plenary.app.tasks import make_executor
 
     request = audit_request(load_config(config, set_ or []), cues, adapter, out)
-    found = {"calls": request.plan.calls} if dry_run else audit_models(request)
+    crew = make_executor(executor, workers, request.config)
+    found = {"calls": request.plan.calls} if dry_run else audit_models(request, crew)
     show("hiring audit, synthetic resumes", found, as_json)

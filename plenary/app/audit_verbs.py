@@ -12,7 +12,8 @@ from evaluation.hiring_examination import examine
 from evaluation.hiring_findings import Finding, HiringFindings
 from evaluation.hiring_stimuli import default_stimuli, load_stimuli
 from plenary.app.config import PipelineConfig
-from plenary.app.models import open_model
+from plenary.app.executor import HERE, Executor
+from plenary.app.tasks import open_shared
 from plenary.chat.cache import CachedBackend, SqliteStore
 
 Record = dict[str, object]
@@ -42,22 +43,24 @@ class Audited(NamedTuple):
     findings: HiringFindings
 
 
-def audit_models(request: AuditRequest) -> Record:
+def audit_models(request: AuditRequest, executor: Executor = HERE) -> Record:
     """Ask, examine and write answers (Parquet) and findings (JSON) into the folder."""
-    before = audited(request, None, "before")
+    before = audited(request, None, "before", executor)
     record = _rows(before.findings)
     if request.adapter is None:
         return record
-    after = audited(request, request.adapter, "after")
+    after = audited(request, request.adapter, "after", executor)
     record |= {f"{name} after": value for name, value in _rows(after.findings).items()}
     effects = alignment_effect(request.plan, before.answers, after.answers)
     return record | {f"effect of alignment, {_named(e)}": _told(e) for e in effects}
 
 
-def audited(request: AuditRequest, adapter: Path | None, when: str) -> Audited:
+def audited(
+    request: AuditRequest, adapter: Path | None, when: str, executor: Executor = HERE
+) -> Audited:
     """All answers and findings of one model; recorded calls are not asked again."""
     request.out.mkdir(parents=True, exist_ok=True)
-    model = open_model(request.config.model, request.config, request.config.budget, adapter)
+    model = open_shared(request.config.model, request.config, adapter, executor)
     with SqliteStore(request.out / "calls.sqlite") as store:
         answers = asyncio.run(audit(CachedBackend(model, store), request.plan))
     answers.write(request.out / f"answers_{when}.parquet")

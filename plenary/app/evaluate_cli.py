@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from plenary.app.cli_parts import AsJson, Config, Debug, DryRun, Set, calm, show
+from plenary.app.cli_parts import (
+    AsJson,
+    Config,
+    Debug,
+    DryRun,
+    ExecutorOption,
+    Set,
+    Workers,
+    calm,
+    show,
+)
 
 app = typer.Typer()
 
@@ -26,6 +36,8 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="File of results; calls are kept beside it.")] = Path(
         "batteries/results.json"
     ),
+    executor: ExecutorOption = "local",
+    workers: Workers = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -36,13 +48,15 @@ def evaluate(
     calm()
     from plenary.app.config import load_config
     from plenary.app.evaluate_verbs import ask, calls_planned, request_of, tables
+    from plenary.app.tasks import make_executor
 
     changes = [*([f"model={model}"] if model else []), *(set_ or [])]
     request = request_of(load_config(config, changes), suite, battery or (), adapter, out)
     if dry_run:
         show("evaluate", calls_planned(request), as_json)
         return
-    results = ask(request, quiet=as_json)
+    crew = make_executor(executor, workers, request.config)
+    results = ask(request, crew, quiet=as_json)
     if as_json:
         print(json.dumps([found.model_dump(mode="json") for found in results]))
         return

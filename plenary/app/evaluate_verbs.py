@@ -14,8 +14,10 @@ from evaluation.batteries import BATTERIES, batteries_of, check_names, evaluate_
 from evaluation.battery import BatteryResult, Measure
 from evaluation.battery_asking import Material, Suite
 from plenary.app.config import PipelineConfig
-from plenary.app.models import EMBEDDED, open_model
+from plenary.app.executor import HERE, Executor
+from plenary.app.models import EMBEDDED
 from plenary.app.plan import chosen_outcomes
+from plenary.app.tasks import open_shared
 from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
 from plenary.chat.cache import CachedBackend, SqliteStore
 from plenary.errors import DataError
@@ -45,11 +47,11 @@ def request_of(
     return Request(config, material, tuple(batteries) or batteries_of(suite), adapter, out)
 
 
-def ask(request: Request, *, quiet: bool) -> list[BatteryResult]:
+def ask(request: Request, executor: Executor = HERE, *, quiet: bool) -> list[BatteryResult]:
     """Ask, and write the results after each battery; recorded calls are not made again."""
     config = request.config
     request.out.parent.mkdir(parents=True, exist_ok=True)
-    model = open_model(config.model, config, config.budget, request.adapter)
+    model = open_shared(config.model, config, request.adapter, executor)
     done: list[BatteryResult] = []
 
     def keep(found: BatteryResult) -> None:

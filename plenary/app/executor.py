@@ -59,6 +59,9 @@ class Here:
             yield number, await asyncio.to_thread(work, task)
 
 
+HERE = Here()
+
+
 async def in_order(
     executor: Executor, work: Callable[[Task], Result], tasks: Sequence[Task]
 ) -> list[Result]:

@@ -13,11 +13,13 @@ from plenary.app.cli_parts import (
     Config,
     Debug,
     DryRun,
+    ExecutorOption,
     ExistsOption,
     Name,
     Out,
     Outcomes,
     Set,
+    Workers,
     calm,
     named,
     refuse_dry_run,
@@ -47,8 +49,11 @@ def elicit(
         str | None, typer.Option(help="Prompt frames, separated by commas; or all.")
     ] = None,
     answers: Annotated[
-        Path | None, typer.Option(help="Write the answers there instead of into a run.")
+        Path | None,
+        typer.Option(help="Write the answers there: a .parquet file, or a folder of parts."),
     ] = None,
+    executor: ExecutorOption = "local",
+    workers: Workers = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -61,17 +66,20 @@ def elicit(
         changes += [f"outcomes.path={json.dumps(str(outcomes))}", "outcomes.count=null"]
     changes += set_ or []
     if not (model or answers or dry_run):
-        space = through(f"elicit {when}", config, changes, name, out, exists, as_json)
+        space = through(
+            f"elicit {when}", config, changes, name, out, exists, as_json, executor, workers
+        )
         show_file(space.file(f"{when}.json"), as_json)
         return
     calm()
     from plenary.app.config import load_config
     from plenary.app.measure_verbs import Request, dry_run_record, measure
+    from plenary.app.tasks import make_executor
 
-    request = Request(
-        load_config(config, changes), pairs, design, answers or out / "answers.parquet"
-    )
-    show("elicit", dry_run_record(request) if dry_run else measure(request), as_json)
+    settings = load_config(config, changes)
+    request = Request(settings, pairs, design, answers or out / "answers.parquet")
+    crew = make_executor(executor, workers, settings)
+    show("elicit", dry_run_record(request) if dry_run else measure(request, crew), as_json)
 
 
 def _frame_changes(frames: str | None) -> list[str]:

@@ -110,8 +110,8 @@ def audit_hiring(space: Workspace) -> None:
     record = HiringRecord(before=None, after=None, effects=(), examples=())
     if space.config.measures.hiring:
         request = audit_request(space.config, None, None, space.file("hiring"))
-        before = audited(request, None, "before")
-        after = audited(request, space.file(ws.ADAPTER), "after")
+        before = audited(request, None, "before", space.executor)
+        after = audited(request, space.file(ws.ADAPTER), "after", space.executor)
         record = HiringRecord(
             before=before.findings,
             after=after.findings,

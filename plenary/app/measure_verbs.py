@@ -23,9 +23,12 @@ from evaluation.null_run import orders_apart
 from evaluation.selection import SELECTORS
 from evaluation.shift import NullPair, UtilityShift, anchor_places, utility_shift
 from evaluation.thurstonian import FitSettings, UtilityFit, fit
+from plenary.app.answer_parts import gather
 from plenary.app.config import PipelineConfig
-from plenary.app.models import open_model
+from plenary.app.executor import HERE, Executor
 from plenary.app.plan import chosen_outcomes
+from plenary.app.storage import disk_faults_named
+from plenary.app.tasks import open_shared
 from plenary.chat.base import ChatBackend
 from plenary.chat.cache import CachedBackend, SqliteStore
 from plenary.errors import ConfigError, DataError
@@ -110,12 +113,17 @@ def _check_design(design: str) -> None:
         raise ConfigError(f"unknown design {design!r}; use one of {', '.join(DESIGNS)}")
 
 
-def measure(request: Request) -> Record:
-    """Ask the model and write the table of answers; calls already made are not made again."""
+def measure(request: Request, executor: Executor = HERE) -> Record:
+    """Ask the model and write the table of answers; calls already made are not made again.
+
+    An output that is no file of votes is a folder, which is filled part by part.
+    """
     _check_design(request.design)
+    if not is_votes(str(request.output)):
+        return _measured_in_parts(request, executor)
     config, catalogue = request.config, _catalogue(request.config)
     request.output.parent.mkdir(parents=True, exist_ok=True)
-    model = open_model(config.model, config, config.budget)
+    model = open_shared(config.model, config, None, executor)
     with SqliteStore(request.output.with_suffix(".calls.sqlite")) as store:
         backend = CachedBackend(model, store)
         if request.design in FIXED:
@@ -129,6 +137,34 @@ def measure(request: Request) -> Record:
     table = answer_table(answers, catalogue.outcomes, model.name, settings_text, config.seed)
     table.write(request.output)
     return _answers_record(request, answers, table, model.counts.calls)
+
+
+def _measured_in_parts(request: Request, executor: Executor) -> Record:
+    if request.design not in FIXED:
+        raise ConfigError(
+            f"design {request.design!r} chooses pairs by earlier answers; a folder of parts takes "
+            f"{' or '.join(FIXED)}, or give --answers FILE.parquet"
+        )
+    config, catalogue = request.config, _catalogue(request.config)
+    pairs = _pairs(request, len(catalogue))
+    settings = settings_as_text(config.elicitation) | {"design": request.design}
+    with disk_faults_named(str(request.output)):
+        found = gather(request.output, pairs, catalogue.outcomes, config, settings, executor)
+    totals = found.totals
+    answered = totals.trials + totals.undecided
+    return {
+        "answers": str(found.table),
+        "model": found.source,
+        "pairs": len(pairs),
+        "cells": int(totals.cells.sum()),
+        "parts": found.parts,
+        "parts_asked": found.asked_now,
+        "calls_made": found.calls,
+        "invalid_share": round(totals.invalid / (answered + totals.invalid), 4),
+        "undecided_share": round(totals.undecided / answered, 4) if answered else 0.0,
+        "mean_answer_mass": round(totals.mass / totals.massed, 4) if totals.massed else None,
+        "excluded_frames": list(found.excluded_frames),
+    }
 
 
 def _explored(request: Request, backend: ChatBackend, catalogue: Catalogue) -> Elicitation:

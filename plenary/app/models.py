@@ -138,4 +138,7 @@ def deterministic(config: PipelineConfig) -> tuple[bool, str]:
     remote = [spec for spec in specs(config) if resolve(spec).startswith("langchain:")]
     if remote:
         return False, f"{remote[0]!r} is an endpoint whose answers may change from call to call"
+    engine = [spec for spec in specs(config) if resolve(spec).startswith("vllm:")]
+    if engine:
+        return False, f"{engine[0]!r} batches as prompts come, so last digits may change"
     return True, "all models run here; figures repeat on the same machine, seed and versions"

@@ -54,7 +54,7 @@ def make_executor(name: str, workers: int | None, config: PipelineConfig) -> Exe
     return executor
 
 
-def _config_of_worker(config: PipelineConfig, workers: int) -> str:
+def config_of_worker(config: PipelineConfig, workers: int) -> str:
     """The settings as text, calls a second shared out."""
     endpoint = config.chat.endpoint
     if endpoint.calls_per_second is not None:
@@ -65,17 +65,16 @@ def _config_of_worker(config: PipelineConfig, workers: int) -> str:
 
 
 def share_of_budget(
-    budget: BudgetSettings, spent: BudgetedBackend, workers: int
+    budget: BudgetSettings, spent: Counts, cost: float | None, workers: int
 ) -> BudgetSettings | None:
     """What each worker may spend: an equal part of what is left, None where that is nothing.
 
     Seconds run for all alike.
     """
-    cost = spent.cost or 0.0
     left = {
-        "calls": budget.calls and (budget.calls - spent.counts.calls) // workers,
-        "tokens": budget.tokens and (budget.tokens - spent.counts.tokens) // workers,
-        "money": budget.money and (budget.money - cost) / workers,
+        "calls": budget.calls and (budget.calls - spent.calls) // workers,
+        "tokens": budget.tokens and (budget.tokens - spent.tokens) // workers,
+        "money": budget.money and (budget.money - (cost or 0.0)) / workers,
     }
     if any(value is not None and value <= 0 for value in left.values()):
         return None
@@ -83,7 +82,7 @@ def share_of_budget(
 
 
 @lru_cache(maxsize=1)
-def _citizens(
+def models_of_worker(
     config: str, budgets: tuple[tuple[str, str], ...]
 ) -> tuple[PipelineConfig, dict[str, BudgetedBackend]]:
     """The models of a worker process, open for as long as it lives."""
@@ -114,7 +113,7 @@ class HoldShard:
 
     def __call__(self, shard: Shard) -> HeldBy:
         """Hold one shard."""
-        config, models = _citizens(self.config, self.budgets)
+        config, models = models_of_worker(self.config, self.budgets)
         counting = {spec: CountingBackend(model) for spec, model in models.items()}
         backend = seat_models(config, counting, [self.persona_texts])
         held = None
@@ -145,12 +144,15 @@ def held_elsewhere(
 
     async def hold(agenda: Agenda, shards: Sequence[Shard]) -> AsyncGenerator[Held, None]:
         workers = min(executor.workers, len(shards)) or 1
-        shares = {spec: share_of_budget(config.budget, m, workers) for spec, m in models.items()}
+        shares = {
+            spec: share_of_budget(config.budget, model.counts, model.cost, workers)
+            for spec, model in models.items()
+        }
         if None in shares.values():
             return
         budgets = tuple((spec, share.model_dump_json()) for spec, share in shares.items() if share)
         shared = executor.one_machine or isinstance(ledger, str)
-        text = _config_of_worker(config, workers)
+        text = config_of_worker(config, workers)
         place = ledger if shared else None
         work = HoldShard(agenda, text, budgets, persona_texts, place)
         async with aclosing(executor.each(work, shards)) as every:
@@ -259,6 +261,6 @@ def open_shared(
     """
     backend = open_plain(spec, config, adapter)
     if not isinstance(executor, Here):
-        text = _config_of_worker(config, executor.workers)
+        text = config_of_worker(config, executor.workers)
         backend = SpreadBackend(backend, executor, AskBlock(spec, text, adapter))
     return budgeted(backend, spec, config, config.budget)

@@ -7,7 +7,6 @@ import copy
 import hashlib
 import threading
 import warnings
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,60 +17,31 @@ from typing import cast
 import numpy as np
 import torch
 import transformers
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTuner
-from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
-    AutoTokenizer,
     BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
 from plenary.chat.activations import LocalInterior
-from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling, no_choice
+from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
 from plenary.chat.batching import TokenRow
+from plenary.chat.checkpoints import (
+    LOAD_ERRORS,
+    checkpoint_folder,
+    checkpoint_hash,
+    load_tokenizer,
+)
 from plenary.chat.forward import Forward
-from plenary.chat.rendering import AnswerTokens, ChatRenderer
+from plenary.chat.label_reading import read_choices, too_long
+from plenary.chat.rendering import ChatRenderer
 from plenary.chat.settings import DEFAULTS, ChatSettings, LocalSettings
 from plenary.errors import BackendError
 from plenary.preferences import FloatArray
 from plenary.seeding import generator
-
-_IDENTITY = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
-_LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ImportError)
-
-
-def _digest(folder: Path) -> str:
-    """Hash of weights, configuration and tokenizer: the identity of a checkpoint anywhere."""
-    digest = hashlib.blake2b(digest_size=8)
-    for path in sorted({path for pattern in _IDENTITY for path in folder.glob(pattern)}):
-        digest.update(path.name.encode() + b"\0")
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "blake2b").digest())
-    return digest.hexdigest()
-
-
-def _checkpoint(path: str | Path, what: str) -> Path:
-    """The folder of a checkpoint: a local one, else a hub id through the hub's own cache."""
-    folder = Path(path)
-    if not folder.is_dir():
-        if str(path).count("/") != 1 or str(path).startswith((".", "/", "~")):
-            raise BackendError(f"{what} {str(path)!r} is no folder; check the path")
-        try:
-            folder = Path(snapshot_download(str(path), allow_patterns=list(_IDENTITY)))
-        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-            raise BackendError(
-                f"cannot fetch {what} {str(path)!r} from the hub: {error}; give a folder"
-            ) from error
-    if not any(folder.glob("*.safetensors")):
-        raise BackendError(
-            f"{what} {str(path)!r} holds no safetensors file; convert its weights to safetensors"
-        )
-    return folder
 
 
 def load_model(
@@ -85,7 +55,7 @@ def load_model(
     The adapter is merged into the weights; beside 4-bit weights, which nothing merges into, it
     stays a layer of its own.
     """
-    folder = _checkpoint(path, "model")
+    folder = checkpoint_folder(path, "model")
     transformers.utils.logging.disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(
@@ -95,12 +65,12 @@ def load_model(
             trust_remote_code=False,
             **_placement(settings),
         )
-    except _LOAD_ERRORS as error:
+    except LOAD_ERRORS as error:
         raise BackendError(
             f"cannot load model {str(path)!r}: {error}; check the checkpoint and chat.local"
         ) from error
     if adapter is not None:
-        model = _adapted(model, _checkpoint(adapter, "adapter"), merge=not settings.four_bit)
+        model = _adapted(model, checkpoint_folder(adapter, "adapter"), merge=not settings.four_bit)
     return model.eval()
 
 
@@ -148,7 +118,7 @@ def _adapted(model: PreTrainedModel, adapter: Path, *, merge: bool) -> PreTraine
         with _naming_kept():
             wrapped = PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
             return cast("PreTrainedModel", wrapped.merge_and_unload() if merge else wrapped.model)
-    except _LOAD_ERRORS as error:
+    except LOAD_ERRORS as error:
         raise _no_adapter(adapter, error) from error
 
 
@@ -163,7 +133,7 @@ class _Swap:
     def add(self, adapter: Path) -> str:
         """Put an adapter's layers beside the weights; its name."""
         with self._lock, _naming_kept():
-            name = _digest(adapter)
+            name = checkpoint_hash(adapter)
             arguments = {"adapter_name": name, "local_files_only": True}
             try:
                 if self._wrapped is None:
@@ -172,7 +142,7 @@ class _Swap:
                     )
                 elif name not in self._wrapped.peft_config:
                     self._wrapped.load_adapter(str(adapter), **arguments)
-            except _LOAD_ERRORS as error:
+            except LOAD_ERRORS as error:
                 raise _no_adapter(adapter, error) from error
             self._wrapped.eval()
             return name
@@ -189,17 +159,6 @@ class _Swap:
                     layers.set_adapter(adapter)
                     layers.enable_adapter_layers()
             yield
-
-
-def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
-    """The tokenizer beside a model."""
-    folder = _checkpoint(path, "model")
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except _LOAD_ERRORS as error:
-        raise BackendError(
-            f"cannot load the tokenizer of {str(path)!r}: {error}; check the checkpoint"
-        ) from error
 
 
 def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
@@ -238,7 +197,7 @@ class LocalBackend(ChatBackend):
         adapter: Path | None = None,
         settings: LocalSettings = DEFAULTS.local,
     ) -> None:
-        folder = _checkpoint(path, "model")
+        folder = checkpoint_folder(path, "model")
         model = load_model(folder, adapter=adapter, settings=settings)
         self._tokenizer = load_tokenizer(folder)
         self._renderer = ChatRenderer(self._tokenizer)
@@ -253,7 +212,7 @@ class LocalBackend(ChatBackend):
         self._model, self._swap = model, _Swap(model)
         self._adapter: str | None = None
         self._merged = adapter
-        self._weights, self._precision = f"local:{_digest(folder)}", _precision(settings)
+        self._weights, self._precision = f"local:{checkpoint_hash(folder)}", _precision(settings)
         self.name = self._named(adapter)
 
     def with_adapter(self, adapter: Path) -> LocalBackend:
@@ -265,7 +224,7 @@ class LocalBackend(ChatBackend):
         if self._merged is not None or self._adapter is not None:
             raise BackendError(f"{self.name!r} is already under an adapter; open the plain model")
         other = copy.copy(self)
-        other._adapter = self._swap.add(_checkpoint(adapter, "adapter"))
+        other._adapter = self._swap.add(checkpoint_folder(adapter, "adapter"))
         other.name = self._named(adapter)
         return other
 
@@ -276,7 +235,7 @@ class LocalBackend(ChatBackend):
         return LocalInterior(self._model, self._tokenizer, held)
 
     def _named(self, adapter: Path | None) -> str:
-        return self._weights + (f"+{_digest(adapter)}" if adapter else "") + self._precision
+        return self._weights + (f"+{checkpoint_hash(adapter)}" if adapter else "") + self._precision
 
     async def choose(
         self,
@@ -301,50 +260,7 @@ class LocalBackend(ChatBackend):
         with self._rendering:
             prompts = self._renderer.answer_prompts(conversations, labels)
         with self._swap.under(self._adapter):
-            log_probs = self._label_log_probs(prompts.rows, prompts.answers, len(labels))
-        return [
-            self._choice(row, logs, answer)
-            for row, logs, answer in zip(prompts.rows, log_probs, prompts.answers, strict=True)
-        ]
-
-    def _choice(self, row: TokenRow, log_probs: FloatArray, answer: AnswerTokens) -> Choice:
-        if np.isnan(log_probs).any():
-            return no_choice(1, self._too_long(row))
-        probabilities = np.exp(log_probs)
-        mass = float(probabilities.sum())
-        shares = np.exp(log_probs - np.logaddexp.reduce(log_probs))
-        return Choice(tuple(shares.tolist()), mass, 1, 1, None, len(row), len(answer.labels[0]))
-
-    def _too_long(self, row: TokenRow) -> str:
-        return f"prompt of {len(row)} tokens does not fit the model's {self._longest} positions"
-
-    def _label_log_probs(
-        self, rows: Sequence[TokenRow], answers: Sequence[AnswerTokens], labels: int
-    ) -> FloatArray:
-        """Log-probability [N, labels] of each label's token sequence; NaN for too long a prompt."""
-        result = np.full((len(rows), labels), np.nan)
-        for answer, members in self._by_answer(rows, answers).items():
-            parts = [rows[k] for k in members]
-            starts: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)
-            for label, tokens in enumerate(answer.labels):
-                for k, token in enumerate(tokens):
-                    starts[tokens[:k]].append((label, token))
-            result[members] = 0.0
-            for before, follow in starts.items():
-                longer = [np.concatenate([row, np.array(before, dtype=np.int32)]) for row in parts]
-                logs = self._forward.label_log_probs(longer, [token for _, token in follow])
-                for column, (label, _) in enumerate(follow):
-                    result[members, label] += logs[:, column]
-        return result
-
-    def _by_answer(
-        self, rows: Sequence[TokenRow], answers: Sequence[AnswerTokens]
-    ) -> dict[AnswerTokens, list[int]]:
-        groups: dict[AnswerTokens, list[int]] = defaultdict(list)
-        for k, (row, answer) in enumerate(zip(rows, answers, strict=True)):
-            if len(row) + max(map(len, answer.labels)) <= self._longest:
-                groups[answer].append(k)
-        return groups
+            return read_choices(prompts, self._longest, self._forward.label_log_probs)
 
     def _generate(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Reply]:
         with self._rendering:
@@ -359,7 +275,7 @@ class LocalBackend(ChatBackend):
                 [rows[k] for k in fits], drawn, sampling.temperature, sorted(ends)
             )
         texts = self._tokenizer.batch_decode(tokens, skip_special_tokens=True)
-        replies = [Reply(None, self._too_long(row), len(row)) for row in rows]
+        replies = [Reply(None, too_long(row, self._longest), len(row)) for row in rows]
         for k, text, ids in zip(fits, texts, tokens, strict=True):
             replies[k] = self._reply(self._renderer.clean(text), len(rows[k]), len(ids))
         return replies

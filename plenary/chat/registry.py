@@ -14,6 +14,7 @@ from plenary.errors import ConfigError
 BACKENDS: dict[str, str] = {
     "local": "plenary.chat.local",
     "langchain": "plenary.chat.langchain",
+    "vllm": "plenary.chat.vllm",
     "planted": "plenary.chat.planted",
 }
 
@@ -25,7 +26,7 @@ def open_backend(
     base_url: str | None = None,
     settings: ChatSettings = DEFAULTS,
 ) -> ChatBackend:
-    """Open local:PATH (adapter), langchain:PROVIDER:MODEL (base_url) or planted:FILE.
+    """Open local:PATH (adapter), langchain:PROVIDER:MODEL (base_url), vllm:PATH or planted:FILE.
 
     Every door module has a function `open_spec(rest, adapter, base_url, settings)`.
     """

@@ -30,6 +30,23 @@ class LocalSettings(BaseModel):
     )
 
 
+class VllmSettings(BaseModel):
+    """A model under vLLM's engine in this process."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="precision; auto: that of the checkpoint, but 16 bits for 32"
+    )
+    devices: int = Field(default=1, ge=1, description="GPUs over which each layer is spread")
+    memory: float = Field(
+        default=0.9, gt=0, le=1, description="share of a GPU's memory that the engine takes"
+    )
+    longest: int | None = Field(
+        default=None, ge=1, description="longest prompt and answer, tokens; none is the model's own"
+    )
+
+
 class EndpointSettings(BaseModel):
     """An endpoint reached through LangChain. Retries happen in its client and nowhere else."""
 
@@ -44,12 +61,13 @@ class EndpointSettings(BaseModel):
 
 
 class ChatSettings(BaseModel):
-    """Settings of both kinds of backend."""
+    """Settings of each kind of backend."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     local: LocalSettings = LocalSettings()
     endpoint: EndpointSettings = EndpointSettings()
+    vllm: VllmSettings = VllmSettings()
 
 
 DEFAULTS = ChatSettings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -10,14 +11,20 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.chores import refusing, squared
 from support.work import HoldSlowly, hold
 
 from assembly.shards import Agenda, Elsewhere, Held
-from plenary.app.executor import mapped
+from evaluation.answers import AnswerTable
+from evaluation.design import all_pairs
+from plenary.app.answer_parts import gather
+from plenary.app.config import load_config
+from plenary.app.executor import HERE, mapped
 from plenary.app.ray_executor import OnRay
 from plenary.errors import DataError
+from plenary.outcomes import Outcome
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'plenary[ray]'")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -76,3 +83,18 @@ def test_the_ledger_is_that_of_one_process_with_a_node_and_a_worker_lost(cluster
     assert hold(tmp_path, elsewhere(), "spread.sqlite") == alone
     assert len(set(log.read_text().split())) >= 2
     assert time.monotonic() - started < 250
+
+
+def test_parts_asked_on_ray_make_the_table_of_one_process(cluster, tmp_path) -> None:
+    texts = [f"outcome number {k:02d} happens" for k in range(80)]
+    world = {"utilities": dict(zip(texts, np.linspace(-2, 2, 80).tolist(), strict=True))}
+    (tmp_path / "world.json").write_text(json.dumps(world))
+    config = load_config(None, [f"model=planted:{tmp_path / 'world.json'}"])
+    outcomes = tuple(Outcome(id=f"o{k}", text=text, topic="t") for k, text in enumerate(texts))
+    alone, there = (
+        gather(tmp_path / name, all_pairs(80), outcomes, config, {}, executor, 256)
+        for name, executor in (("alone", HERE), ("ray", OnRay(2)))
+    )
+    assert (there.parts, there.calls) == (13, 2 * 3160) == (alone.parts, alone.calls)
+    tables = [AnswerTable.read(found.table) for found in (alone, there)]
+    assert tables[0].to_arrow().equals(tables[1].to_arrow())

@@ -25,7 +25,7 @@ from plenary.app.stages import ASSEMBLY_STAGES
 from plenary.app.tasks import (
     AskBlock,
     SpreadBackend,
-    _config_of_worker,
+    config_of_worker,
     make_executor,
     share_of_budget,
 )
@@ -126,10 +126,12 @@ def test_each_worker_gets_an_equal_part_of_what_is_left(tmp_path: Path) -> None:
     model = open_model(config.model, config, BudgetSettings())
     model.counts.calls = 10
     budget = BudgetSettings(calls=31, tokens=9, seconds=5.0)
-    assert share_of_budget(budget, model, 3) == BudgetSettings(calls=7, tokens=3, seconds=5.0)
-    assert share_of_budget(budget, model, 10) is None
+    assert share_of_budget(budget, model.counts, model.cost, 3) == BudgetSettings(
+        calls=7, tokens=3, seconds=5.0
+    )
+    assert share_of_budget(budget, model.counts, model.cost, 10) is None
     slow = planted_config(tmp_path, "chat.endpoint.calls_per_second=6")
-    of_worker = PipelineConfig.model_validate_json(_config_of_worker(slow, 3))
+    of_worker = PipelineConfig.model_validate_json(config_of_worker(slow, 3))
     assert of_worker.chat.endpoint.calls_per_second == 2
 
 

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.vllm_engine import install
 
 from plenary.chat.base import ChatBackend
 from plenary.chat.registry import BACKENDS, open_backend
+from plenary.chat.settings import ChatSettings, VllmSettings
 from plenary.errors import BackendError, ConfigError
 
 
@@ -19,17 +21,22 @@ def test_unknown_specs_are_quoted(spec: str) -> None:
         open_backend(spec)
 
 
-def test_every_backend_opens(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+def test_every_backend_opens(
+    checkpoint: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch)
     world = tmp_path / "world.json"
     world.write_text(json.dumps({"utilities": {"x": 0.0, "y": 1.0}}))
     specs = {
         "local": f"local:{checkpoint('llama')}",
         "langchain": "langchain:openai:tiny",
         "planted": f"planted:{world}",
+        "vllm": f"vllm:{checkpoint('llama')}",
     }
     assert specs.keys() == BACKENDS.keys()
+    settings = ChatSettings(vllm=VllmSettings(dtype="float32"))
     for prefix, spec in specs.items():
-        backend = open_backend(spec, base_url="http://127.0.0.1:9/v1")
+        backend = open_backend(spec, base_url="http://127.0.0.1:9/v1", settings=settings)
         assert isinstance(backend, ChatBackend)
         assert backend.name.startswith(f"{prefix}:")
 
