@@ -148,7 +148,7 @@ def test_numbers_follow_a_run_under_way(browser: Browser, under_way: Path) -> No
         ballots = seen.page.locator("[data-fill=votes]")
         expect(ballots).to_have_text("1,624")
         with sqlite3.connect(under_way / ws.LEDGER) as ledger:
-            ledger.execute("INSERT INTO votes VALUES (20, 0, 1, 0, 0.5, 0, 1.0)")
+            ledger.execute("INSERT INTO votes VALUES (20, 0, 1, 0, 0.5, 0, 1.0, x'00')")
         expect(ballots).to_have_text("1,625", timeout=WAIT)
         write_record(ended, under_way / PROGRESS)
         expect(seen.page.get_by_role("status")).to_contain_text("is over", timeout=WAIT)

@@ -144,7 +144,7 @@ def test_a_run_under_way_is_shown_as_far_as_it_is(under_way: Path) -> None:
         now = client.get("/live.json").json()
         assert now["share"] == pytest.approx((14 * 38 + 14 * 20) / (2 * 14 * 38))
         with sqlite3.connect(under_way / ws.LEDGER) as ledger:
-            ledger.execute("INSERT INTO votes VALUES (20, 0, 1, 0, 0.5, 0, 1.0)")
+            ledger.execute("INSERT INTO votes VALUES (20, 0, 1, 0, 0.5, 0, 1.0, x'00')")
         later = client.get("/live.json").json()
         assert later["share"] > now["share"]
         with sqlite3.connect(under_way / ws.LEDGER) as ledger:
@@ -161,7 +161,7 @@ def test_a_run_that_stopped_before_its_assembly_is_shown(tmp_path: Path) -> None
         assert "not seated yet" in client.get("/pairs").text
         now = client.get("/live.json").json()
     assert now["over"]
-    assert now["said"]["stage"] == "stopped after elicit before (4 of 7)"
+    assert now["said"]["stage"] == "stopped after elicit before (4 of 8)"
 
 
 def test_looking_leaves_nothing_behind(tiny: Path) -> None:
