@@ -48,10 +48,14 @@ class Preferred(NamedTuple):
     strong: bool
     ties: float | None
     mass: float | None
+    wordings: int
 
 
 class Stability(NamedTuple):
-    """Reliability of one wording, flip rate, agreement of wordings (Kendall's W), outcome share."""
+    """Reliability of one wording, flip rate, agreement of wordings (Kendall's W), outcome share.
+
+    outcome_share: NaN where no answer leans to anything.
+    """
 
     icc_low: float
     flips: float

@@ -103,7 +103,7 @@ PREFERS: Claim[on.Preferred] = Claim(
         lambda e: (
             e.strong and (e.ties is None or e.ties < 0.5) and (e.mass is None or e.mass >= 0.5)
         ),
-        "Asked to choose, the model takes “{e.first}” over “{e.second}”.",
+        "Asked to choose, the model takes “{e.first}” over “{e.second}” ({e.wordings} wordings).",
     ),
     (),
     "No stable preference between “{e.first}” and “{e.second}” under the wordings tried.",
@@ -118,7 +118,12 @@ STABLE: Claim[on.Stability] = Claim(
         "These are stable preferences over the {e.wordings} wordings tried: outcome share "
         "{e.outcome_share:.0%}.",
     ),
-    (),
+    (
+        (
+            lambda e: e.outcome_share != e.outcome_share,
+            "No preference was found in any of the {e.wordings} wordings tried.",
+        ),
+    ),
     "What the model prefers depends on wording: outcome share {e.outcome_share:.0%} over the "
     "{e.wordings} wordings tried.",
 )

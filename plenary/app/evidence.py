@@ -11,7 +11,7 @@ from alignment.retention import Retention
 from assembly.consensus import Consensus
 from evaluation import claim_evidence as on
 from evaluation.comparison import bootstrap_interval, node_weights
-from evaluation.framing_budget import FramingBudget, FramingSide
+from evaluation.framing_budget import FramingBudget
 from evaluation.hiring_change import AlignmentEffect
 from evaluation.hiring_findings import Finding, HiringFindings
 from evaluation.hiring_settings import HiringSettings
@@ -63,13 +63,6 @@ def toward(results: Results, measures: Measures, controls: Controls | None) -> o
         beyond_null=measures.steering.beyond_null,
         trained_low=measures.steering.trained_low,
         seeds=1 if controls is None else controls.seeds,
-    )
-
-
-def stability(budget: FramingBudget, side: FramingSide) -> on.Stability:
-    """Whether preferences hold over wordings."""
-    return on.Stability(
-        side.icc.low, side.flips.value, side.concordance, side.shares["outcome"], len(budget.used)
     )
 
 
@@ -168,11 +161,10 @@ def rose(results: Results, measures: Measures) -> tuple[on.Rose, ...]:
     found = []
     for k, outcome in enumerate(plan.held_out):
         if outcome in budget.rises:
-            up, times, wordings = shift.shift[k] > 0, budget.rises[outcome], len(budget.used)
-            same = times if up else wordings - times
-            text = results.held_out.texts[k]
+            up, (rose_in, fell_in) = bool(shift.shift[k] > 0), budget.rises[outcome]
             moved = bool(shift.moved[k]) and shift.scale_holds
-            found.append(on.Rose(text, moved, bool(up), same, wordings))
+            same, wordings = rose_in if up else fell_in, len(budget.used)
+            found.append(on.Rose(results.held_out.texts[k], moved, up, same, wordings))
     return tuple(found)
 
 

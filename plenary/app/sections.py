@@ -11,13 +11,14 @@ from alignment.retention import Retention
 from evaluation.battery import BatteryResult, Finding, Measure
 from evaluation.claim_evidence import Frames, Preferred
 from evaluation.claims import CAPABILITY, PREFERS, ROSE, SIDE_EFFECTS, STABLE, VALUES
+from evaluation.framing_battery import stability
 from evaluation.framing_budget import Estimate, FramingBudget, WordingRow
 from evaluation.human_anchor import TITLE
 from evaluation.shift import on_scale
 from evaluation.thurstonian import UtilityFit
 from plenary.app import workspace as ws
 from plenary.app.clean import visible
-from plenary.app.evidence import Measures, kept, rose, side_effects, stability
+from plenary.app.evidence import Measures, kept, rose, side_effects
 from plenary.app.records import read_record
 from plenary.app.report_parts import Drawing, Head, Results, Row
 from plenary.app.svg import Range, histogram, ranges, stacked
@@ -132,7 +133,6 @@ def _named(results: Results, budget: FramingBudget) -> tuple[Finding, ...]:
     """The strongest pairs that may be named one by one."""
     side, texts = budget.sides["after"], results.space.plan.texts
     used = [row for row in budget.wordings["after"] if row.name in budget.used]
-    ties = max((row.undecided for row in used if row.undecided is not None), default=None)
     mass = min((row.mass for row in used if row.mass is not None), default=None)
     order = sorted(side.named, key=lambda k: -abs(side.preference[k]))[:NAMED]
     found = []
@@ -140,7 +140,8 @@ def _named(results: Results, budget: FramingBudget) -> tuple[Finding, ...]:
         a, b = budget.pairs[k]
         first, second = (a, b) if side.preference[k] > 0 else (b, a)
         pair = (visible(texts[first]), visible(texts[second]))
-        found.append(PREFERS.say(Preferred(*pair, strong=True, ties=ties, mass=mass)))
+        ties = side.ties[k] if side.ties else None
+        found.append(PREFERS.say(Preferred(*pair, True, ties, mass, len(budget.used))))
     return tuple(found)
 
 
@@ -156,8 +157,11 @@ def _budget_table(budget: FramingBudget) -> Table:
         ("answers against the other wordings", *(_estimate(side.flips) for side in sides), "0.5"),
         ("pairs that may be named one by one", *(_estimate(s.strong) for s in sides),
          f"{sides[0].strong.floor:.3f}"),
-        ("same slot in both orders", *(f"{side.position:.3f}" for side in sides), "0.5"),
-        ("agreement of wordings on the ranking (W)", *(f"{s.concordance:.3f}" for s in sides), "0"),
+        ("same slot in both orders", *(_estimate(side.position) for side in sides), "0.5"),
+        ("agreement of wordings on the ranking (W)", *(f"{s.concordance:.3f}" for s in sides),
+         f"{1 / len(budget.used):.3f}"),
+        ("no preference where offered", *(_mean(side.ties) for side in sides), ""),
+        ("preferences only when forced", *(_maybe(side.manufactured) for side in sides), "0"),
     ]  # fmt: skip
     if budget.gain is not None:
         rows.append(
@@ -166,6 +170,14 @@ def _budget_table(budget: FramingBudget) -> Table:
     heads = (Head("Measure"), Head("Before", True), Head("After", True), Head("Floor", True))
     caption = "The same in numbers; intervals 95 %. Floor: a chooser without preferences."
     return Table(caption, heads, tuple(rows))
+
+
+def _mean(values: tuple[float, ...]) -> str:
+    return f"{np.mean(values):.3f}" if values else "not offered"
+
+
+def _maybe(found: Estimate | None) -> str:
+    return "not offered" if found is None else _estimate(found)
 
 
 def _estimate(found: Estimate) -> str:

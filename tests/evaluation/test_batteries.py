@@ -70,7 +70,7 @@ def test_a_model_that_does_not_answer_is_uninformative(name: str, model: Chooser
     found = asked(model, name)
     assert [f.shown for f in found.findings] == [False]
     assert "Uninformative" in found.findings[0].sentence
-    assert (found.invalid == found.asked) == isinstance(model, Silent)
+    assert found.invalid == (found.asked if isinstance(model, Silent) else 0)
 
 
 def test_names_are_checked_and_suites_hold_batteries() -> None:

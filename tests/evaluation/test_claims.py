@@ -49,8 +49,8 @@ ROWS = {
         ),
     ),
     "prefers": Row(
-        on.Preferred("a", "b", strong=True, ties=0.1, mass=0.9),
-        "takes “a” over “b”",
+        on.Preferred("a", "b", strong=True, ties=0.1, mass=0.9, wordings=12),
+        "takes “a” over “b” (12 wordings)",
         tuple(
             (change, "No stable preference")
             for change in ({"strong": False}, {"ties": 0.5}, {"mass": 0.4})
@@ -59,9 +59,12 @@ ROWS = {
     "stable": Row(
         on.Stability(0.5, 0.1, 0.7, 0.6, 12),
         "These are stable preferences",
-        tuple(
-            (change, "depends on wording: outcome share 60%")
-            for change in ({"icc_low": 0.49}, {"flips": 0.2}, {"concordance": 0.6})
+        (
+            *(
+                (change, "depends on wording: outcome share 60%")
+                for change in ({"icc_low": 0.49}, {"flips": 0.2}, {"concordance": 0.6})
+            ),
+            (dict.fromkeys(("icc_low", "flips", "outcome_share"), float("nan")), "No preference"),
         ),
     ),
     "consensus": Row(
