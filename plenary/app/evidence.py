@@ -137,6 +137,7 @@ def fairness(
         change=effect.gap.value,
         placebo=effect.placebo.limit,
         narrowed=effect.movement == "narrowed",
+        most=max(abs(effect.gap.low), abs(effect.gap.high)),
         margin=settings.margin,
         recovered=all(side.check.recovered for side in sides.values()),
     )
