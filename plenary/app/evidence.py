@@ -170,7 +170,12 @@ def rose(results: Results, measures: Measures) -> tuple[on.Rose, ...]:
 
 
 def count_tests(results: Results, measures: Measures) -> int:
-    """P values behind the report: outcomes, right answers, hiring audits and their change."""
+    """Tests behind the report, batteries left out.
+
+    P values of outcomes, right answers, hiring audits and their change; intervals of the anchor.
+    """
     hiring = [side.tests for side in (measures.hiring.before, measures.hiring.after) if side]
     kept_tests = 0 if measures.retention is None else 2
-    return len(results.held_out.texts) + sum(hiring) + 2 * len(measures.hiring.effects) + kept_tests
+    anchored = 0 if measures.anchor.result is None else measures.anchor.result.tests
+    change = 2 * len(measures.hiring.effects)
+    return len(results.held_out.texts) + sum(hiring) + change + kept_tests + anchored

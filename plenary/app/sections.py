@@ -5,24 +5,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from markupsafe import Markup
 
 from alignment.retention import Retention
-from evaluation.battery import BatteryResult, Finding, Measure
+from evaluation.battery import Finding
 from evaluation.claim_evidence import Frames, Preferred
 from evaluation.claims import CAPABILITY, PREFERS, ROSE, SIDE_EFFECTS, STABLE, VALUES
 from evaluation.framing_battery import stability
 from evaluation.framing_budget import Estimate, FramingBudget, WordingRow
-from evaluation.human_anchor import TITLE
 from evaluation.shift import on_scale
 from evaluation.thurstonian import UtilityFit
 from plenary.app import workspace as ws
 from plenary.app.clean import visible
 from plenary.app.evidence import Measures, kept, rose, side_effects
-from plenary.app.records import read_record
 from plenary.app.report_parts import Drawing, Head, Results, Row
-from plenary.app.svg import Range, histogram, ranges, stacked
-from plenary.app.workspace import Workspace
+from plenary.app.svg import histogram, stacked
 
 NAMED, RISEN = 3, 3
 SOURCES = {
@@ -301,68 +297,5 @@ def _health(found: Retention) -> Table:
     return Table(f"{sides[0].replies} neutral prompts.", heads, rows, "Free replies")
 
 
-def anchor_section(measures: Measures) -> Section:
-    """Survey answers against those of people."""
-    if measures.anchor.result is None:
-        return Section(TITLE, (LEFT_OUT.format("measures.human_anchor"),))
-    return battery_section(measures.anchor.result)
-
-
-def read_batteries(space: Workspace) -> tuple[BatteryResult, ...]:
-    """What was asked of a model beside the run, by the names of the files."""
-    folder = space.file(ws.BATTERIES)
-    return tuple(read_record(BatteryResult, path) for path in sorted(folder.glob("*.json")))
-
-
 def _over(after: float, before: float) -> str:
     return f"{after / before:.2f}" if before else "not known"
-
-
-def battery_section(result: BatteryResult) -> Section:
-    """The answers to one battery, by whichever command they came."""
-    rows = tuple(_measure_row(measure) for measure in result.measures)
-    heads = (
-        Head("Measure"), Head("Value", True), Head("Interval", True), Head("Floor", True),
-        Head("n", True), Head("Note"),
-    )  # fmt: skip
-    kinds = sorted({measure.interval for measure in result.measures if measure.interval})
-    caption = (
-        f"{visible(result.definition, 600)} {result.asked:,} answers, {result.invalid:,} invalid. "
-        f"Floor: a null chooser. Intervals: {'; '.join(kinds) or 'none'}."
-    )
-    said = tuple(visible(text, 600) for text in sentences(result.findings))
-    note = f"Model: {visible(result.model)}."
-    return Section(
-        visible(result.title), said, _battery_figure(result), (Table(caption, heads, rows),), note
-    )
-
-
-def _measure_row(m: Measure) -> Row:
-    unit = f" {m.unit}" if m.unit else ""
-    ends = "" if m.low is None or m.high is None else f"{m.low:.3f} to {m.high:.3f}"
-    better = "" if m.better == "neither" else f"{m.better} is better"
-    return (
-        visible(m.name),
-        "not known" if m.value is None else f"{m.value:.3f}{unit}",
-        ends,
-        "" if m.floor is None else f"{m.floor:.3f}",
-        f"{m.n:,}",
-        "; ".join(part for part in (visible(m.note), better) if part),
-    )
-
-
-def _battery_figure(result: BatteryResult) -> tuple[Drawing, ...]:
-    """Pure numbers with intervals on one axis; nothing where they are too far apart to compare."""
-    rows = [
-        Range(m.name if len(m.name) <= 30 else m.name[:29] + "…", m.value, m.low, m.high, "after")
-        for m in result.measures
-        if m.value is not None and m.low is not None and m.high is not None and not m.unit
-    ]
-    if len(rows) < 2:
-        return ()
-    low, high = min(r.low for r in rows), max(r.high for r in rows)
-    if not -1.5 <= low <= high <= 1.5:
-        return ()
-    finding = "; ".join(f"{row.label} {row.value:.2f}" for row in rows[:3])
-    drawing: Markup = ranges(rows, (min(low, 0.0), high), result.title, finding)
-    return (Drawing(drawing, f"{finding}. Bars are the intervals of the table."),)

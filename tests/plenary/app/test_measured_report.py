@@ -25,6 +25,7 @@ from evaluation.scripted_recruiters import ScriptedRecruiter
 from personas.survey import load_survey
 from plenary.app import workspace as ws
 from plenary.app.audit_verbs import Audited
+from plenary.app.battery_section import Found, battery_section, read_batteries
 from plenary.app.chain import compare_models, elicit_again, fit_utilities
 from plenary.app.config import load_config
 from plenary.app.evidence import Measures, count_tests, read_measures
@@ -47,10 +48,10 @@ from plenary.app.measure_stages import (
     survey_questions,
 )
 from plenary.app.pipeline import run_stages
-from plenary.app.records import TrainingRecord, read_record, write_record
+from plenary.app.records import TrainingRecord, read_record, write_record, write_results
 from plenary.app.report import write_report
 from plenary.app.report_parts import read_results
-from plenary.app.sections import battery_section, retention_section
+from plenary.app.sections import retention_section
 from plenary.app.stages import ASSEMBLY_STAGES, ask_model
 from plenary.app.watcher import Silent
 from plenary.app.workspace import Workspace
@@ -186,8 +187,9 @@ def test_the_whole_report_says_nothing_forbidden(space: Workspace) -> None:
     write_record(RetentionRecord(kept=retention(0.0)), space.file(ws.KEPT))
     folder = space.file(ws.BATTERIES)
     folder.mkdir(exist_ok=True)
-    write_record(battery("<script>alert(1)</script>"), folder / "one.json")
+    write_results([battery("<script>alert(1)</script>")], folder / "one.json")
     html = page(space)
+    (folder / "one.json").unlink()
     text = re.sub(r"<[^>]+>", " ", html)
     assert not FORBIDDEN.findall(text)
     for words in (
@@ -239,9 +241,9 @@ def test_retention_prints_margin_and_what_the_items_support(
     assert row[4:7] == ("0.060", "0.056", "200")
 
 
-def battery(title: str) -> BatteryResult:
+def battery(title: str, model: str = "m") -> BatteryResult:
     return BatteryResult(
-        battery="one", title=title, definition="what it is", model="m", asked=10, invalid=1,
+        battery="one", title=title, definition="what it is", model=model, asked=10, invalid=1,
         measures=(
             Measure(name="share", value=0.6, low=0.5, high=0.7, interval="95 %", n=9, floor=0.5),
             Measure(name="slope", value=0.2, low=0.1, high=0.3, n=9, better="higher"),
@@ -252,11 +254,36 @@ def battery(title: str) -> BatteryResult:
 
 
 def test_a_battery_is_shown_with_floor_and_interval() -> None:
-    section = battery_section(battery("A battery"))
+    section = battery_section(Found({"": battery("A battery")}))
     assert section.said == ("It is so.",)
-    assert section.tables[0].rows[0][:5] == ("share", "0.600", "0.500 to 0.700", "0.500", "9")
+    assert section.tables[0].rows[0][:4] == ("share", "0.600 (0.500 to 0.700)", "0.500", "9")
     assert section.tables[0].rows[2][1] == "not known"
     assert len(section.drawings) == 1
+    assert "neither the run's model" in section.note
+
+
+def test_batteries_of_the_runs_models_stand_side_by_side_and_count_as_tests(
+    space: Workspace,
+) -> None:
+    results = read_results(space)
+    tests = count_tests(results, read_measures(space))
+    before, after = (battery("One", asked.backend) for asked in results.asked)
+    after = after.model_copy(update={"findings": (Finding("It is not.", False),)})
+    folder = space.file(ws.BATTERIES)
+    folder.mkdir(exist_ok=True)
+    write_results([before], folder / "before.json")
+    write_results([after, battery("Stale", "an old adapter")], folder / "after.json")
+    both, stale = read_batteries(results)
+    section = battery_section(both)
+    assert [head.name for head in section.tables[0].heads[:3]] == ["Measure", "Before", "After"]
+    assert section.said == ("Before training: It is so.", "After training: It is not.")
+    assert "not tested against each other" in section.note
+    assert list(stale.sides) == [""]
+    html = page(space)
+    assert f"{tests + both.tests + stale.tests} tests were run" in html
+    assert (both.tests, stale.tests) == (4, 2)
+    for path in folder.glob("*.json"):
+        path.unlink()
 
 
 def test_survey_items_are_asked_in_both_orders_with_people_by_group() -> None:
