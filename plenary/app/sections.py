@@ -18,6 +18,7 @@ from plenary.app import workspace as ws
 from plenary.app.clean import visible
 from plenary.app.evidence import Measures, kept, rose, side_effects
 from plenary.app.report_parts import Drawing, Head, Results, Row
+from plenary.app.retention_verbs import read_harness
 from plenary.app.svg import histogram, stacked
 
 NAMED, RISEN = 3, 3
@@ -249,7 +250,8 @@ def retention_section(results: Results, measures: Measures) -> Section:
     found, title = measures.retention, "What training kept"
     said = sentences(retention_findings(results, measures))
     if found is None:
-        return Section(title, (LEFT_OUT.format("measures.retention"), *said))
+        left_out = (LEFT_OUT.format("measures.retention"), *said)
+        return Section(title, left_out, (), _harness(results))
     heads = (
         Head("Measure"), Head("Before", True), Head("After", True), Head("Loss", True),
         Head("Margin", True), Head("Can rule out", True), Head("n", True), Head("Verdict"),
@@ -272,7 +274,25 @@ def retention_section(results: Results, measures: Measures) -> Section:
         "benchmark of ability. Losses with one-sided 95 % bounds; can rule out: the smallest loss "
         "that so many items exclude with power 0.8."
     )
-    return Section(title, said, (), (Table(caption, heads, rows), _health(found)))
+    tables = (Table(caption, heads, rows), _health(found), *_harness(results))
+    return Section(title, said, (), tables)
+
+
+def _harness(results: Results) -> tuple[Table, ...]:
+    """Standard tasks, where somebody ran them on this run's adapter."""
+    found = read_harness(results.space.run.path)
+    if found is None:
+        return ()
+    heads = (Head("Task"), Head("Metric"), Head("Before", True), Head("After", True))
+    rows = tuple(
+        (visible(s.task), visible(s.metric), f"{s.before:.3f}", f"{s.after:.3f}")
+        for s in found.scores
+    )
+    caption = (
+        "Tasks run by lm_eval on the same weights with the adapter off and on: proxies of "
+        "capability, from data that the user chose."
+    )
+    return (Table(caption, heads, rows, "Standard tasks"),)
 
 
 def _health(found: Retention) -> Table:
