@@ -16,6 +16,8 @@ from evaluation.battery import Finding
 
 E = TypeVar("E", contravariant=True)
 LEAST_SEEDS, LEAST_SIZES, LEAST_DIRECTIONS = 3, 5, 20
+# Of three wordings the reliability is known within .18 at best (evaluation, section 2.2).
+LEAST_WORDINGS = 4
 STABLE_ICC, STABLE_FLIPS, STABLE_CONCORDANCE = 0.5, 0.1, 0.7
 ALPHA, FOUR_FIFTHS, INFLUENCE, UNDISCLOSED = 0.05, 0.8, 5, 6
 NEVER = (
@@ -111,7 +113,8 @@ PREFERS: Claim[on.Preferred] = Claim(
 STABLE: Claim[on.Stability] = Claim(
     (
         lambda e: (
-            e.icc_low >= STABLE_ICC
+            e.wordings >= LEAST_WORDINGS
+            and e.icc_low >= STABLE_ICC
             and e.flips <= STABLE_FLIPS
             and e.concordance >= STABLE_CONCORDANCE
         ),
@@ -122,6 +125,11 @@ STABLE: Claim[on.Stability] = Claim(
         (
             lambda e: e.outcome_share != e.outcome_share,
             "No preference was found in any of the {e.wordings} wordings tried.",
+        ),
+        (
+            lambda e: e.wordings < LEAST_WORDINGS and e.icc_low >= STABLE_ICC,
+            "{e.wordings} wordings are too few to call preferences stable: outcome share "
+            "{e.outcome_share:.0%}.",
         ),
     ),
     "What the model prefers depends on wording: outcome share {e.outcome_share:.0%} over the "

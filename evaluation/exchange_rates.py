@@ -286,8 +286,9 @@ def findings(factor: Measure) -> list[Finding]:
             steady,
             f"On average over {factor.n} pairs of goods, rates of exchange stay within a factor of "
             "two over the wordings tried.",
-            f"Rates of exchange change by a factor of {factor.value:.1f} with the wording "
-            f"({factor.n} pairs of goods): no single rate was shown to stand for the model.",
+            f"Rates of exchange differ by a factor of {factor.value:.1f} between wordings (errors "
+            f"alone give {factor.floor or 1:.1f}; {factor.n} pairs of goods): no single rate was "
+            "shown to stand for the model.",
         )
     ]
 

@@ -12,12 +12,14 @@ from typing import NamedTuple
 from evaluation.batteries import BATTERIES, batteries_of, check_names, evaluate_model
 from evaluation.battery import BatteryResult, Measure
 from evaluation.battery_asking import Material, Suite
+from personas.survey import load_survey
 from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig, load_config
 from plenary.app.models import EMBEDDED, open_model
 from plenary.app.plan import chosen_outcomes
 from plenary.app.records import read_results, write_results
 from plenary.app.run_directory import CONFIG, MANIFEST, alone_in, read_manifest
+from plenary.app.survey_asking import survey_questions
 from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
 from plenary.chat.cache import CachedBackend, SqliteStore
 from plenary.errors import ConfigError
@@ -78,11 +80,10 @@ def request_of(
     check_names(batteries)
     every = config.outcomes.model_copy(update={"count": None})
     catalogue = chosen_outcomes(every, config.seed, embedded_reads=config.model == EMBEDDED)
-    material = Material(catalogue, suite, config.elicitation, config.battery)
-    return Request(
-        config, material, tuple(batteries) or batteries_of(suite), place.adapter, place.out,
-        place.run,
-    )  # fmt: skip
+    names = tuple(batteries) or batteries_of(suite)
+    survey = survey_questions(load_survey()) if "human_anchor" in names else ()
+    material = Material(catalogue, suite, config.elicitation, config.battery, survey)
+    return Request(config, material, names, place.adapter, place.out, place.run)
 
 
 def ask(request: Request, *, quiet: bool) -> list[BatteryResult]:

@@ -69,6 +69,7 @@ ROWS = {
                 (change, "depends on wording: outcome share 60%")
                 for change in ({"icc_low": 0.49}, {"flips": 0.2}, {"concordance": 0.6})
             ),
+            ({"wordings": 3}, "3 wordings are too few"),
             (dict.fromkeys(("icc_low", "flips", "outcome_share"), float("nan")), "No preference"),
         ),
     ),

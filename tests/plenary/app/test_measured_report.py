@@ -45,7 +45,6 @@ from plenary.app.measure_stages import (
     keep,
     measure_framing,
     steer,
-    survey_questions,
 )
 from plenary.app.pipeline import run_stages
 from plenary.app.records import TrainingRecord, read_record, write_record, write_results
@@ -53,6 +52,7 @@ from plenary.app.report import write_report
 from plenary.app.report_parts import read_results
 from plenary.app.sections import retention_section
 from plenary.app.stages import ASSEMBLY_STAGES, ask_model
+from plenary.app.survey_asking import survey_questions
 from plenary.app.watcher import Silent
 from plenary.app.workspace import Workspace
 from plenary.chat.planted import PlantedBackend, PlantedWorld
