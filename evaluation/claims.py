@@ -173,7 +173,8 @@ CAPABILITY: Claim[on.Kept] = Claim(
     (
         lambda e: e.high < e.margin and e.others_kept,
         "What was tested of ability was kept: no loss above {e.margin:.1%} on {e.items} items (so "
-        "many can rule out {e.supported:.1%}), and neutral text within its margins.",
+        "many can rule out {e.supported:.1%}), and neutral text and free replies within their "
+        "margins.",
     ),
     (
         (lambda e: e.low > 0, "A loss of {e.loss:.1%} of right answers on {e.items} items."),

@@ -25,6 +25,7 @@ from plenary.app.measure_records import (
 )
 from plenary.app.records import read_record
 from plenary.app.report_parts import Results
+from plenary.app.retention_verbs import read_harness
 from plenary.app.verdict import Controls
 from plenary.app.workspace import Workspace
 from plenary.seeding import generator
@@ -89,9 +90,10 @@ def agreement(results: Results) -> on.Agreement:
 
 
 def kept(found: Retention) -> on.Kept:
-    """Right answers, and whether every other figure lies within its margin."""
+    """Right answers, and whether every other figure, free replies too, lies within its margin."""
     answers = found.finding("accuracy")
     others = all(f.verdict == "kept" for f in found.findings if f.what != "accuracy")
+    others = others and found.replies_kept
     return on.Kept(
         answers.loss, answers.low, answers.high, answers.margin, answers.units,
         answers.supported if answers.supported is not None else float("inf"), others,
@@ -172,10 +174,13 @@ def rose(results: Results, measures: Measures) -> tuple[on.Rose, ...]:
 def count_tests(results: Results, measures: Measures) -> int:
     """Tests behind the report, batteries left out.
 
-    P values of outcomes, right answers, hiring audits and their change; intervals of the anchor.
+    P values of outcomes, right answers (standard tasks too), hiring audits and their change;
+    intervals of the anchor.
     """
     hiring = [side.tests for side in (measures.hiring.before, measures.hiring.after) if side]
     kept_tests = 0 if measures.retention is None else 2
     anchored = 0 if measures.anchor.result is None else measures.anchor.result.tests
-    change = 2 * len(measures.hiring.effects)
-    return len(results.held_out.texts) + sum(hiring) + change + kept_tests + anchored
+    change, tasks = 2 * len(measures.hiring.effects), read_harness(results.space.run.path)
+    by_task = 0 if tasks is None else sum(s.p_value is not None for s in tasks.scores)
+    outcomes = len(results.held_out.texts)
+    return outcomes + sum(hiring) + change + kept_tests + by_task + anchored

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from alignment.harness import harness
+from alignment.harness import TaskScore, harness
 from alignment.live import LiveModel
+from alignment.paired import supported_margin
 from plenary.app import workspace as ws
 from plenary.app.config import load_config
 from plenary.app.measure_records import RetentionRecord
@@ -30,6 +31,24 @@ class ScoreRecord(Record):
     metric: str = Field(description="lm_eval's name of the metric")
     before: float = Field(description="the base model")
     after: float = Field(description="the trained model")
+    items: int | None = Field(description="items right or wrong on both; none for other metrics")
+    change: float | None = Field(description="change of the share of right ones, paired")
+    low: float | None = Field(description="lower one-sided 95 % bound of the change")
+    high: float | None = Field(description="upper one-sided 95 % bound of the change")
+    p_value: float | None = Field(description="exact McNemar, two-sided")
+    supported: float | None = Field(
+        description="smallest loss that so many items can rule out with power 0.8"
+    )
+
+    @property
+    def told(self) -> str:
+        """The paired change, where there is one."""
+        if self.items is None or self.change is None:
+            return "not by items"
+        return (
+            f"{self.change:+.3f} ({self.low:+.3f} to {self.high:+.3f}), n {self.items}, can rule "
+            f"out {self.supported:.3f}"
+        )
 
 
 class HarnessRecord(Record):
@@ -68,10 +87,26 @@ def run_harness(run: Path, folder: Path, wanted: Sequence[str], limit: int | Non
         record = HarnessRecord(
             adapter_sha256=training.adapter_sha256,
             limit=limit,
-            scores=tuple(ScoreRecord(**score._asdict()) for score in scores),
+            scores=tuple(map(_score, scores)),
         )
         write_record(record, run / HARNESS)
     return record
+
+
+def _score(score: TaskScore) -> ScoreRecord:
+    by_item = score.items
+    return ScoreRecord(
+        task=score.task,
+        metric=score.metric,
+        before=score.before,
+        after=score.after,
+        items=by_item and by_item.items,
+        change=by_item and by_item.change,
+        low=by_item and by_item.low,
+        high=by_item and by_item.high,
+        p_value=by_item and by_item.p_value,
+        supported=by_item and supported_margin(by_item.items),
+    )
 
 
 def read_harness(run: Path) -> HarnessRecord | None:
@@ -98,4 +133,6 @@ def kept_rows(run: Path) -> Rows:
 
 def harness_rows(record: HarnessRecord) -> Rows:
     """The tasks' scores."""
-    return {f"{s.task}, {s.metric}": f"{s.before:.3f} to {s.after:.3f}" for s in record.scores}
+    return {
+        f"{s.task}, {s.metric}": f"{s.before:.3f} to {s.after:.3f}; {s.told}" for s in record.scores
+    }

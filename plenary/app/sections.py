@@ -283,14 +283,20 @@ def _harness(results: Results) -> tuple[Table, ...]:
     found = read_harness(results.space.run.path)
     if found is None:
         return ()
-    heads = (Head("Task"), Head("Metric"), Head("Before", True), Head("After", True))
+    heads = (
+        Head("Task"),
+        Head("Metric"),
+        Head("Before", True),
+        Head("After", True),
+        Head("Change"),
+    )
     rows = tuple(
-        (visible(s.task), visible(s.metric), f"{s.before:.3f}", f"{s.after:.3f}")
+        (visible(s.task), visible(s.metric), f"{s.before:.3f}", f"{s.after:.3f}", s.told)
         for s in found.scores
     )
     caption = (
         "Tasks run by lm_eval on the same weights with the adapter off and on: proxies of "
-        "capability, from data that the user chose."
+        "capability, from data that the user chose. Change: paired by item, one-sided 95 % bounds."
     )
     return (Table(caption, heads, rows, "Standard tasks"),)
 
@@ -304,12 +310,16 @@ def _health(found: Retention) -> Table:
             ("ended", "replies that came to an end"),
             ("repeated", "four-word runs said before"),
             ("words", "words a reply"),
+            ("refused", "replies that refuse"),
+            ("drifted", "replies in another language than the prompt"),
+            ("answered", "preference questions answered in the asked format"),
         )
     )
     ratio = found.kl_task / max(found.finding("kl_neutral").loss, 1e-9)
     rows += (
         ("length of a reply, after over before", "", _over(sides[1].words, sides[0].words)),
         ("KL at preference questions over KL on neutral text", "", f"{ratio:.1f}"),
+        ("same likeliest token on neutral text", "1", f"{found.top1:.3f}"),
         ("KL on neutral text, 95th percentile, nats", "0", f"{found.kl_neutral_p95:.3f}"),
         ("KL at the answer of preference questions, nats", "0", f"{found.kl_task:.3f}"),
     )

@@ -50,6 +50,7 @@ from plenary.app.pipeline import run_stages
 from plenary.app.records import TrainingRecord, read_record, write_record, write_results
 from plenary.app.report import write_report
 from plenary.app.report_parts import read_results
+from plenary.app.retention_verbs import HARNESS, HarnessRecord, ScoreRecord
 from plenary.app.sections import retention_section
 from plenary.app.stages import ASSEMBLY_STAGES, ask_model
 from plenary.app.survey_asking import survey_questions
@@ -154,12 +155,15 @@ def retention(loss: float) -> Retention:
         "verdict": "kept" if loss < 0.03 else "lost",
     }  # fmt: skip
     names = ("kl_neutral", "bits_per_byte", "accuracy", "accuracy_by_length")
-    health = Health(replies=16, empty=0, ended=1, repeated=float("nan"), words=4)
+    health = Health(replies=16, empty=0, ended=1, repeated=float("nan"), words=4, refused=0,
+                    drifted=0, answered=1)  # fmt: skip
     return Retention(
         name="general",
         findings=tuple(KeptFigure.model_validate({"what": n} | figures) for n in names),
         kl_neutral_p95=0.1,
         kl_task=0.2,
+        top1=0.9,
+        replies_kept=health.worsened(health) == 0,
         health_before=health,
         health_after=health,
     )
@@ -239,6 +243,22 @@ def test_retention_prints_margin_and_what_the_items_support(
     assert words in " ".join(section.said)
     row = next(row for row in section.tables[0].rows if row[0] == "share of right answers")
     assert row[4:7] == ("0.060", "0.056", "200")
+
+
+def test_standard_tasks_are_shown_and_counted_for_the_runs_own_adapter(space: Workspace) -> None:
+    results, measures = read_results(space), read_measures(space)
+    tests, place = count_tests(results, measures), space.run.path / HARNESS
+    score = ScoreRecord(
+        task="sums", metric="acc,none", before=0.5, after=0.4, items=100, change=-0.1, low=-0.15,
+        high=-0.05, p_value=0.01, supported=0.08,
+    )  # fmt: skip
+    for adapter, shown in (("a", True), ("of an earlier training", False)):
+        record = HarnessRecord(adapter_sha256=adapter, limit=None, scores=(score,))
+        write_record(record, place)
+        assert count_tests(results, measures) == tests + shown
+        tables = retention_section(results, measures).tables
+        assert any(table.folded == "Standard tasks" for table in tables) is shown
+    place.unlink()
 
 
 def battery(title: str, model: str = "m") -> BatteryResult:

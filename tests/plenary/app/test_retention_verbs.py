@@ -101,3 +101,7 @@ def test_tasks_are_run_before_and_after_and_kept(run: Path, tmp_path: Path) -> N
     record = read_harness(run)
     assert record is not None
     assert {score.task for score in record.scores} == set(TASKS)
+    right = [score for score in record.scores if score.metric == "acc,none"]
+    assert [score.items for score in right] == [2, 2]
+    assert all(score.change == score.after - score.before for score in right)
+    assert "n 2, can rule out" in done.stdout
