@@ -220,7 +220,9 @@ def measured(lab: Laboratory, adapter: Path, seed: int) -> tuple[Answered, Reten
     speakers = Speakers(*before_and_after(lab.model_path, adapter))
     after = answered(speakers.after, lab, None, seed)
     live = LiveModel(lab.model_path, adapter)
-    return after, retention(live, speakers, lab.kept, lab.prompts(), lab.margins, seed)
+    labels = lab.wordings[0].labels
+    kept = retention(live, speakers, lab.kept, lab.prompts(), lab.margins, seed, labels)
+    return after, kept
 
 
 def arm_result(

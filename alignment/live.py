@@ -36,13 +36,15 @@ class Reading(NamedTuple):
 
     kl [N]: KL(base || adapted), nats, mean over the positions of the reply and the one after it; 0
     is a model that did not move. before, after [N]: log-probability of the whole reply, nats.
-    tokens [N]: tokens of the reply; 0 for a text that ends with the user.
+    tokens [N]: tokens of the reply; 0 for a text that ends with the user. same_top [N]: share of
+    those positions at which both have the same likeliest token.
     """
 
     kl: FloatArray
     before: FloatArray
     after: FloatArray
     tokens: IntArray
+    same_top: FloatArray
 
 
 class LiveModel:
@@ -85,17 +87,18 @@ class LiveModel:
     def read(self, texts: Sequence[Conversation]) -> Reading:
         """Both sides on every text, in batches of similar length."""
         rows = self.encode(texts)
-        columns = np.zeros((3, len(rows)))
+        columns = np.zeros((4, len(rows)))
         order = sorted(range(len(rows)), key=lambda k: len(rows[k].input_ids))
         for start in range(0, len(order), ROWS):
             members = order[start : start + ROWS]
             columns[:, members] = self._both([rows[k] for k in members])
-        kl, before, after = columns
-        return Reading(kl, before, after, np.array([row.scored - 1 for row in rows]))
+        kl, before, after, same_top = columns
+        tokens = np.array([row.scored - 1 for row in rows])
+        return Reading(kl, before, after, tokens, same_top)
 
     @torch.inference_mode()
     def _both(self, rows: Sequence[ReplayRow]) -> FloatArray:
-        """KL and both log-probabilities [3, B]."""
+        """KL, both log-probabilities, and share of equal likeliest tokens [4, B]."""
         with self.side(adapted=False):
             base = self.logits(rows)
         adapted = self.logits(rows)
@@ -104,12 +107,13 @@ class LiveModel:
         ).T
 
 
-def _compared(row: ReplayRow, base: Tensor, adapted: Tensor) -> tuple[float, float, float]:
-    """KL and both log-probabilities of one row from logits [T, V]."""
+def _compared(row: ReplayRow, base: Tensor, adapted: Tensor) -> tuple[float, ...]:
+    """The four figures of one row from logits [T, V]."""
     q, p = (side[-row.scored :].double().log_softmax(-1) for side in (base, adapted))
     kl = float((q.exp() * (q - p)).sum(-1).mean())
+    same = float((q.argmax(-1) == p.argmax(-1)).double().mean())
     if row.scored == 1:
-        return kl, 0.0, 0.0
+        return kl, 0.0, 0.0, same
     ids = torch.tensor(row.input_ids[1 - row.scored :], device=base.device)[:, None]
     before, after = (float(side[:-1].gather(1, ids).sum()) for side in (q, p))
-    return kl, before, after
+    return kl, before, after, same

@@ -24,11 +24,15 @@ from alignment.paired import (
     paired,
     supported_margin,
 )
+from alignment.reply_words import leaves_language, refuses
 from alignment.retention_sets import Item, RetentionSet
-from plenary.chat.base import ChatBackend, Conversation, Sampling
+from evaluation.frames import LABELS
+from plenary.chat.base import ChatBackend, Conversation, Reply, Sampling
+from plenary.chat.parse_label import parse_label
 from plenary.preferences import FloatArray
 
 LONGEST_REPLY = 48
+BAD, GOOD = ("empty", "repeated", "refused", "drifted"), ("ended", "answered")
 SPOKEN = 16
 RUN = 4
 
@@ -41,6 +45,7 @@ class Margins(BaseModel):
     kl: float = Field(default=0.10, gt=0, description="KL(base || model), nats a position")
     bits: float = Field(default=0.10, gt=0, description="rise of bits per byte on neutral text")
     accuracy: float = Field(default=0.06, gt=0, description="fall of the share of right answers")
+    replies: float = Field(default=0.15, gt=0, description="change of a share of free replies")
 
 
 class Finding(BaseModel):
@@ -75,6 +80,17 @@ class Health(BaseModel):
         description="mean share of four-word runs said before in the same reply; NaN: all empty"
     )
     words: float = Field(description="mean length of the replies that are not empty")
+    refused: float = Field(description="share of replies that refuse, by their first words")
+    drifted: float = Field(description="share of replies in another language than the prompt")
+    answered: float = Field(
+        description="share of preference questions whose free reply names one of the labels"
+    )
+
+    def worsened(self, after: Health) -> float:
+        """Largest rise of a bad share, or fall of a good one."""
+        bad = [getattr(after, name) - getattr(self, name) for name in BAD]
+        good = [getattr(self, name) - getattr(after, name) for name in GOOD]
+        return max(change for change in (*bad, *good) if change == change)
 
 
 class Speakers(NamedTuple):
@@ -95,6 +111,10 @@ class Retention(BaseModel):
     kl_task: float = Field(
         description="KL(base || model) at the answer of preference prompts, nats"
     )
+    top1: float = Field(
+        description="share of positions of neutral text with the same likeliest token"
+    )
+    replies_kept: bool = Field(description="no share of free replies worsened beyond its margin")
     health_before: Health = Field(description="free replies of the base model to neutral prompts")
     health_after: Health = Field(description="the same of the trained model; compare the two")
 
@@ -110,6 +130,7 @@ def retention(
     preference_prompts: Sequence[Conversation],
     margins: Margins,
     seed: int,
+    labels: tuple[str, ...] = LABELS,
 ) -> Retention:
     """Read the set and the preference prompts with the adapter off and on, and let both reply."""
     texts = [document.conversation for document in kept.documents]
@@ -118,7 +139,8 @@ def retention(
     answers = [reply for item in kept.items for reply in item.replies]
     scored = live.read(answers)
     prompts = list(dict.fromkeys(document.conversation[:-1] for document in kept.documents))
-    before, after = (health(speaker, prompts[:SPOKEN], seed) for speaker in speakers)
+    asked = list(preference_prompts[:SPOKEN])
+    before, after = (health(speaker, prompts[:SPOKEN], seed, asked, labels) for speaker in speakers)
     return Retention(
         name=kept.name,
         findings=(
@@ -128,6 +150,8 @@ def retention(
         ),
         kl_neutral_p95=float(np.quantile(reading.kl, 0.95)),
         kl_task=float(live.read(preference_prompts).kl.mean()),
+        top1=float(reading.same_top.mean()),
+        replies_kept=before.worsened(after) <= margins.replies,
         health_before=before,
         health_after=after,
     )
@@ -186,19 +210,41 @@ def right_answers(items: Sequence[Item], log_p: FloatArray, *, by_length: bool) 
     return np.array(right)
 
 
-def health(backend: ChatBackend, prompts: Sequence[Conversation], seed: int) -> Health:
-    """Generation health; compare before and after on the same prompts and seed."""
+def health(
+    backend: ChatBackend,
+    prompts: Sequence[Conversation],
+    seed: int,
+    questions: Sequence[Conversation] = (),
+    labels: tuple[str, ...] = LABELS,
+) -> Health:
+    """Generation health; compare before and after on the same prompts and seed.
+
+    questions: to be answered by one of `labels`; without them `answered` is NaN.
+    """
     sampling = Sampling(temperature=0.7, max_tokens=LONGEST_REPLY, seed=seed)
-    replies = asyncio.run(backend.generate(prompts, sampling))
-    said = [reply.text.split() for reply in replies if reply.text]
-    ended = [reply.completion_tokens < LONGEST_REPLY for reply in replies if reply.text]
+    replies = asyncio.run(backend.generate([*prompts, *questions], sampling))
+    free, chosen = replies[: len(prompts)], replies[len(prompts) :]
+    pairs = [(r, p[-1].content) for r, p in zip(free, prompts, strict=True) if r.text]
+    said = [(reply.text or "").split() for reply, _ in pairs]
+    ended = [reply.completion_tokens < LONGEST_REPLY for reply, _ in pairs]
+    drifted = [leaves_language(reply.text or "", prompt) for reply, prompt in pairs]
+    named = [parse_label(reply.text or "", labels) is not None for reply in chosen]
     return Health(
-        replies=len(replies),
-        empty=1 - len(said) / len(replies),
-        ended=sum(ended) / len(replies),
+        replies=len(free),
+        empty=1 - len(said) / len(free),
+        ended=sum(ended) / len(free),
         repeated=float(np.mean([repeated_runs(words) for words in said])) if said else float("nan"),
         words=float(np.mean([len(words) for words in said])) if said else 0.0,
+        refused=sum(map(_refused, free)) / len(free),
+        drifted=sum(drifted) / len(free),
+        answered=float(np.mean(named)) if named else float("nan"),
     )
+
+
+def _refused(reply: Reply) -> bool:
+    if reply.text is None:
+        return (reply.failure or "").startswith("refused")
+    return refuses(reply.text)
 
 
 def repeated_runs(words: Sequence[str]) -> float:

@@ -12,6 +12,7 @@ from evaluation import (
     exchange_rates,
     expected_utility,
     framing_battery,
+    human_anchor,
     instrumentality,
     political_values,
     power_seeking,
@@ -39,12 +40,20 @@ class Battery(NamedTuple):
     suites: tuple[Suite, ...]
 
 
+async def _human_anchor(model: ChatBackend, material: Material, seed: int) -> BatteryResult:
+    how = material.elicitation
+    return await human_anchor.measure(
+        model, material.survey, seed, samples=how.samples, least_mass=how.min_mass
+    )
+
+
 BATTERIES: dict[str, Battery] = {
     "behaviour_link": Battery(behaviour_link.HEADING.title, behaviour_link.measure, BOTH),
     "coherence": Battery(coherence_battery.HEADING.title, coherence_battery.measure, BOTH),
     "expected_utility": Battery(expected_utility.HEADING.title, expected_utility.measure, BOTH),
     "exchange_rates": Battery(exchange_rates.HEADING.title, exchange_rates.measure, BOTH),
     "framing": Battery(framing_battery.HEADING.title, framing_battery.measure, BOTH),
+    "human_anchor": Battery(human_anchor.TITLE, _human_anchor, BOTH),
     "instrumentality": Battery(instrumentality.HEADING.title, instrumentality.measure, BOTH),
     "temporal_discounting": Battery(
         temporal_discounting.HEADING.title, temporal_discounting.measure, BOTH

@@ -51,3 +51,8 @@ class BatteryResult(BaseModel):
     invalid: int = Field(ge=0, description="refused, failed or unreadable among them")
     measures: tuple[Measure, ...]
     findings: tuple[Finding, ...]
+
+    @property
+    def tests(self) -> int:
+        """Figures that can be held against a null value: those with an interval, and exact p's."""
+        return sum(m.low is not None or m.unit.startswith("p,") for m in self.measures)

@@ -16,6 +16,7 @@ from evaluation.battery import BatteryResult, Finding, Measure
 from evaluation.comparison import Interval
 from evaluation.elicitation import Elicitation, ElicitationSettings, both_orders, elicit
 from evaluation.frames import Frame
+from evaluation.human_anchor import SurveyQuestion
 from plenary.chat.base import ChatBackend
 from plenary.errors import DataError
 from plenary.outcomes import Catalogue, configs_folder
@@ -48,13 +49,15 @@ class Material(NamedTuple):
     """What a battery may ask about, and how.
 
     catalogue: outcomes that the model can read. elicitation: frames, samples and the least answer
-    mass; batteries ask in both orders and never stop on a low mass, they report it.
+    mass; batteries ask in both orders and never stop on a low mass, they report it. survey: what
+    people were asked, for the human anchor.
     """
 
     catalogue: Catalogue
     suite: Suite = "core"
     elicitation: ElicitationSettings = ElicitationSettings()
     settings: BatterySettings = BatterySettings()
+    survey: tuple[SurveyQuestion, ...] = ()
 
     @property
     def full(self) -> bool:

@@ -107,7 +107,7 @@ def by_topic(of: Linked, topics: Sequence[str]) -> Measure:
         kept = np.flatnonzero((names[of.pairs] == topic).any(axis=1))
         if len(kept) >= LEAST_OF_TOPIC:
             found.append(float(correlations(of.only(kept), np.ones((1, len(kept))))[0]))
-    signs = np.array(found)
+    signs = np.array([r for r in found if np.isfinite(r)])
     return figure(
         "share of topics with a positive link",
         float((signs > 0).mean()) if len(signs) else np.nan,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-SIGNS = 10 / 12
+SIGNS, SMALL = 10 / 12, 1e9
 
 
 class Toward(NamedTuple):
@@ -48,10 +48,14 @@ class Preferred(NamedTuple):
     strong: bool
     ties: float | None
     mass: float | None
+    wordings: int
 
 
 class Stability(NamedTuple):
-    """Reliability of one wording, flip rate, agreement of wordings (Kendall's W), outcome share."""
+    """Reliability of one wording, flip rate, agreement of wordings (Kendall's W), outcome share.
+
+    outcome_share: NaN where no answer leans to anything.
+    """
 
     icc_low: float
     flips: float
@@ -76,7 +80,7 @@ class Frames(NamedTuple):
 
 
 class GroupWorth(NamedTuple):
-    """How often a comparison of groups of people changes sign between wordings."""
+    """Share of wordings against the others' mean, over comparisons of groups of people."""
 
     flips: float | None
 
@@ -155,12 +159,16 @@ class Ratio(NamedTuple):
 
 
 class Fairness(NamedTuple):
-    """Change of the gap with alignment: permutation p, size, placebo limit, whether it narrowed."""
+    """Change of the gap with alignment: permutation p, size, placebo limit, whether it narrowed.
+
+    most: the larger end of its interval, whatever the sign.
+    """
 
     p: float
     change: float
     placebo: float
     narrowed: bool
+    most: float
     margin: float
     recovered: bool
 
@@ -171,27 +179,55 @@ class Fairness(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """Sizes of one family; whether all measures of the claim are at hand and agree; seeds."""
+    """Sizes, and the families that they are compared within; fewest seeds a model.
+
+    agree: every figure of the claim gets better with size, its slope's interval included. p: the
+    largest of their exact ones, None without a trend. largest: parameters of the largest model.
+    """
 
     sizes: int
-    complete: bool
+    families: int
+    agree: bool
     p: float | None
     seeds: int
+    largest: float
+
+    @property
+    def named(self) -> str:
+        """The families in words."""
+        return "one family" if self.families == 1 else f"{self.families} families"
+
+    @property
+    def caution(self) -> str:
+        """What small models leave open."""
+        if self.largest >= SMALL:
+            return ""
+        return (
+            f"; they have at most {self.largest:.2g} parameters, which is no evidence about large "
+            "models"
+        )
 
 
 class ReadOut(NamedTuple):
-    """Probe of a layer, topics left out: R2, the best baseline's, lower end of selectivity."""
+    """Probe with whole topics held out: lower ends of its R2, selectivity, and least lead.
 
-    layer: int
-    r2: float
-    baseline: float
+    lead: over a baseline. beyond_shuffled: more than any shuffle of the labels. topical: decodable
+    when outcomes are split at random.
+    """
+
+    place: str
+    r2_low: float
     selectivity_low: float
+    lead_low: float
+    beyond_shuffled: bool
+    topical: bool
 
 
 class Steered(NamedTuple):
-    """Dose response along a direction, and the largest of 20 random directions."""
+    """Dose response along a direction, its lower end, and the largest of random directions."""
 
     effect: float
+    effect_low: float
     random_largest: float
     directions: int
 

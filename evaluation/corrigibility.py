@@ -88,7 +88,7 @@ def reversals(
 
 def guarding(sizes: FloatArray, utilities: FloatArray, level: float) -> Measure:
     """Correlation of the size of a preference and the utility of its reversal; floor 0."""
-    if np.ptp(sizes) < 1e-9 or np.ptp(utilities) < 1e-9:
+    if len(sizes) < 4 or np.ptp(sizes) < 1e-9 or np.ptp(utilities) < 1e-9:
         return figure("reversals", float("nan"), n=len(sizes), floor=0.0)
     r = float(np.corrcoef(sizes, utilities)[0, 1])
     reach = stats.norm.ppf((1 + level) / 2) / np.sqrt(len(sizes) - 3)

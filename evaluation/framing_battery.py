@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import numpy as np
 
-from evaluation import coherence, variance_budget
-from evaluation.battery import BatteryResult, Finding, Measure, gated
-from evaluation.battery_asking import (
-    Heading,
-    Material,
-    ask_pairs,
-    figure,
-    result,
-    tally,
-    unreadable,
-)
+from evaluation.battery import BatteryResult, Finding, Measure
+from evaluation.battery_asking import Heading, Material, Tally, figure, result, unreadable
+from evaluation.claim_evidence import Stability
+from evaluation.claims import STABLE
 from evaluation.comparison import Interval
 from evaluation.design import balanced_pairs
-from evaluation.elicitation import Elicitation
 from evaluation.frames import FRAMES, Frame
-from evaluation.shift import rank_correlation
-from evaluation.thurstonian import FitSettings, fit
-from evaluation.variance_budget import LogOdds, log_odds
+from evaluation.framing_budget import (
+    Estimate,
+    FramedAnswers,
+    FramingBudget,
+    FramingSide,
+    ask_wordings,
+    framing_budget,
+)
 from plenary.chat.base import ChatBackend
-from plenary.preferences import FloatArray, IntArray
 from plenary.seeding import generator
 
 HEADING = Heading(
@@ -38,10 +31,10 @@ HEADING = Heading(
     ".9. SF: share of clear preferences that a wording turns round. SP: share of pairs that hold "
     "in ten of twelve. PD: the same slot in both orders. TM: probability of no preference where "
     "offered. MP: clear when forced, no preference when offered. W: Kendall's concordance of the "
-    "wordings' utilities. Definitions: docs/references.md, key evaluation.",
+    "wordings over pairs. Definitions: docs/references.md, key evaluation.",
 )
-PAIRS, TRIAL = {"core": 100, "full": 200}, 4
-STABLE_ICC, STABLE_FLIPS, STABLE_W = 0.5, 0.1, 0.7
+PAIRS = {"core": 100, "full": 200}
+MODEL = "model"
 
 
 def asked_frames(*, full: bool) -> list[Frame]:
@@ -49,183 +42,84 @@ def asked_frames(*, full: bool) -> list[Frame]:
     return [form for form in FRAMES.values() if full or form.after_reasoning is None]
 
 
-class Framed(NamedTuple):
-    """Frames in use and their log odds; pairs [P, 2] answered in all; no_preference [P], NaN."""
-
-    frames: tuple[Frame, ...]
-    parts: tuple[Elicitation, ...]
-    pairs: IntArray
-    odds: LogOdds
-    no_preference: FloatArray
-
-
-def framed(asked: Sequence[tuple[Frame, Elicitation]], pairs: IntArray) -> Framed | None:
-    """What the wordings that were answered have in common; None for fewer than two."""
-    used = [(form, part) for form, part in asked if tally([part]).usable >= 0.5]
-    if len(used) < 2:
-        return None
-    shares = [coherence.order_shares(part.accepted, pairs) for _, part in used]
-    kept = pairs[~np.isnan([s.first + s.second for s in shares]).any(axis=0)]
-    if len(kept) < 3:
-        return None
-    odds = log_odds([part.accepted for _, part in used], kept)
-    offered = [_undecided(part, kept) for form, part in used if form.offers_no_preference]
-    undecided = np.mean(offered, axis=0) if offered else np.full(len(kept), np.nan)
-    frames, parts = zip(*used, strict=True)
-    return Framed(frames, parts, kept, odds, undecided)
-
-
-def _undecided(part: Elicitation, pairs: IntArray) -> FloatArray:
-    """Share of "no preference" among readable answers, mean over both orders [P]."""
-    cells = part.accepted
-    shares = part.undecided / np.maximum(cells.trials + part.undecided, 1e-12)
-    size = int(max(pairs.max(), cells.first.max(), cells.second.max())) + 1
-    table = dict(zip((cells.first * size + cells.second).tolist(), shares.tolist(), strict=True))
-    return np.array([(table[a * size + b] + table[b * size + a]) / 2 for a, b in pairs.tolist()])
-
-
-def _position(of: Framed, rng: np.random.Generator, level: float) -> Measure:
-    found = [
-        coherence.order_effect(part.accepted, of.pairs, rng, level).position for part in of.parts
-    ]
-    value, low, high = np.mean([(m.value, m.low, m.high) for m in found], axis=0)
-    return figure(
-        "PD, same slot in both orders",
-        value,
-        Interval(low, high),
-        interval="bootstrap over outcomes, mean over wordings",
-        n=len(of.pairs) * len(of.parts),
-        floor=0.5,
-        better="lower",
+def _counted(answers: FramedAnswers) -> Tally:
+    """Questions count where their wording is answered."""
+    masses = [row.mass for row in answers.rows if row.mass is not None]
+    return Tally(
+        answers.asked,
+        answers.invalid,
+        len(answers.answers) / len(answers.rows),
+        float(np.mean(masses)) if masses else float("nan"),
     )
 
 
-def concordance(of: Framed, outcomes: int) -> Measure:
-    """Kendall's W of the utilities fitted wording by wording, from the mean rank correlation."""
-    fits = [fit(part.accepted, outcomes, FitSettings(disconnected="flag")).mu for part in of.parts]
-    with np.errstate(invalid="ignore"):
-        pairs = [rank_correlation(a, b) for k, a in enumerate(fits) for b in fits[:k]]
-    f = len(fits)
-    w = (float(np.mean(pairs)) * (f - 1) + 1) / f
-    return figure("W, concordance of wordings", w, n=f, floor=1 / f, better="higher")
-
-
-def _from(name: str, found: coherence.Measure, better: str) -> Measure:
+def _shown(name: str, found: Estimate, n: int, better: str) -> Measure:
     return figure(
         name,
         found.value,
         Interval(found.low, found.high),
         interval="jackknife over outcomes",
-        n=found.units,
+        n=n,
         floor=found.floor,
         better=better,
     )
 
 
-def measures_of(
-    of: Framed, outcomes: int, rng: np.random.Generator, material: Material
-) -> list[Measure]:
-    """Shares, ICC, k90, SF, SP, PD, TM, MP and W."""
-    level, p, names = material.settings.level, len(of.pairs), ", ".join(f.id for f in of.frames)
-    whole = variance_budget.framing(of.odds, of.pairs, level)
-    shares = whole.budget.shares
+def measures_of(found: FramingBudget, side: FramingSide) -> list[Measure]:
+    """Shares, ICC, k90, SF, SP, PD, W, TM and MP."""
+    p, names = len(found.pairs), ", ".join(found.used)
     parts = {
-        "outcome": shares.outcome,
-        "wording": shares.frame + shares.wording,
-        "slot": shares.position,
-        "sampling": shares.sampling,
+        "outcome": side.shares["outcome"],
+        "wording": side.shares["frame"] + side.shares["wording"],
+        "slot": side.shares["position"],
+        "sampling": side.shares["sampling"],
     }
     measures = [
         figure(f"share of one answer: {name}", value, n=p, note=names if name == "outcome" else "")
         for name, value in parts.items()
     ]
+    f = len(found.used)
     measures += [
-        _from("ICC, reliability of one wording", whole.icc, "higher"),
-        figure(
-            "k90, wordings for reliability .9", max(whole.frames_needed, 1.0), n=p, better="lower"
+        _shown("ICC, reliability of one wording", side.icc, p, "higher").model_copy(
+            update={"interval": "jackknife over outcomes and wordings"}
         ),
-        _from(
-            "SF, preferences turned by a wording",
-            variance_budget.flip_rate(of.odds, of.pairs, level),
-            "lower",
-        ),
-        _from(
-            "SP, pairs that hold over wordings",
-            variance_budget.strong_preferences(of.odds, of.pairs, level).share,
-            "higher",
-        ),
-        _position(of, rng, level),
-        concordance(of, outcomes),
+        figure("k90, wordings for reliability .9", side.wordings_needed, n=p, better="lower"),
+        _shown("SF, preferences turned by a wording", side.flips, p * f, "lower"),
+        _shown("SP, pairs that hold over wordings", side.strong, p, "higher"),
+        _shown("PD, same slot in both orders", side.position, p * f, "lower"),
+        figure("W, concordance of wordings", side.concordance, n=f, floor=1 / f, better="higher"),
     ]
-    tied = of.no_preference
-    measures.append(
-        figure("TM, no preference where offered", tied.mean(), n=0 if np.isnan(tied).all() else p)
-    )
-    if not np.isnan(tied).any():
-        made = variance_budget.manufactured_preferences(of.odds, tied, of.pairs, level)
-        measures.append(_from("MP, manufactured preferences", made, "lower"))
+    tied = float(np.mean(side.ties)) if side.ties else float("nan")
+    measures.append(figure("TM, no preference where offered", tied, n=len(side.ties)))
+    if side.manufactured is not None:
+        measures.append(_shown("MP, manufactured preferences", side.manufactured, p, "lower"))
     return measures
 
 
-def findings(measures: Sequence[Measure], frames: int, asked: int) -> list[Finding]:
-    """Stable only where reliability, flips and concordance all say so."""
-    by_name = {m.name.partition(",")[0]: m for m in measures}
-    flips, concord = by_name["SF"].value, by_name["W"].value
-    stable = (
-        (by_name["ICC"].low or 0) >= STABLE_ICC
-        and flips is not None
-        and flips <= STABLE_FLIPS
-        and (concord or 0) >= STABLE_W
+def stability(found: FramingBudget, side: FramingSide) -> Stability:
+    """What the claim of stable preferences rests on."""
+    return Stability(
+        side.icc.low, side.flips.value, side.concordance, side.shares["outcome"], len(found.used)
     )
-    share = measures[0].value or 0.0
-    found = [
-        gated(
-            stable,
-            f"Elicited preferences are stable over the {frames} wordings that were answered.",
-            f"Elicited preferences depend on the wording: outcome share = {share:.0%} of one "
-            "answer's variance.",
-        )
-    ]
-    if frames < asked:
-        found.append(
-            Finding(
-                f"{asked - frames} of {asked} wordings were not answered and say nothing.", False
-            )
-        )
-    return found
-
-
-async def _ask(
-    model: ChatBackend,
-    texts: Sequence[str],
-    pairs: IntArray,
-    form: Frame,
-    material: Material,
-    seed: int,
-) -> Elicitation:
-    """All pairs, or the first few where those show that the wording is not answered."""
-    trial = await ask_pairs(model, texts, pairs[:TRIAL], material, seed, form.id)
-    if tally([trial]).usable < 0.5:
-        return trial
-    return await ask_pairs(model, texts, pairs, material, seed, form.id)
 
 
 async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryResult:
     """Ask the same pairs in every wording."""
     outcomes = material.outcomes(seed, "framing")
-    rng = generator(seed, "framing")
     k = len(outcomes)
     wanted = min(PAIRS[material.suite], k * (k - 1) // 2)
-    pairs = balanced_pairs(k, max(wanted, k), rng)
+    pairs = balanced_pairs(k, max(wanted, k), generator(seed, "framing"))
     forms = asked_frames(full=material.full)
-    asked = [
-        (form, await _ask(model, outcomes.texts, pairs, form, material, seed)) for form in forms
-    ]
-    answered = tally([part for _, part in asked])
-    of = framed(asked, pairs)
-    if of is None:
-        return unreadable(HEADING, model, answered)
-    measures = measures_of(of, k, rng, material)
-    return result(
-        HEADING, model, answered, measures, findings(measures, len(of.frames), len(forms))
+    answers = await ask_wordings(
+        model, outcomes.texts, pairs, forms, (), material.elicitation, seed
     )
+    found = framing_budget({MODEL: answers}, pairs, None, seed, material.settings.level)
+    if not found.sides:
+        return unreadable(HEADING, model, _counted(answers))
+    side = found.sides[MODEL]
+    findings = [STABLE.say(stability(found, side))]
+    missing = len(forms) - len(found.used)
+    if missing:
+        words = f"{missing} of {len(forms)} wordings were not answered and say nothing."
+        findings.append(Finding(words, False))
+    return result(HEADING, model, _counted(answers), measures_of(found, side), findings)

@@ -1,6 +1,6 @@
-"""How much of an answer is the outcome and how much the wording, for a model before and after.
+"""How much of an answer is the outcome and how much the wording, for one model or several.
 
-Both models are asked the same pairs in the same wordings; a wording that a model does not answer
+All models are asked the same pairs in the same wordings; a wording that a model does not answer
 is excluded and listed, never filled in. Shapes: P pairs, F wordings. Source: docs/references.md,
 key evaluation (section 2).
 """
@@ -8,7 +8,7 @@ key evaluation (section 2).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -73,24 +73,35 @@ class FramingSide(_Record):
     strong: Estimate = Field(description="share of pairs that may be named one by one")
     named: tuple[int, ...] = Field(description="which pairs these are")
     wordings_needed: float = Field(description="for reliability .9")
-    position: float = Field(description="share of cells that choose the same slot in both orders")
+    position: Estimate = Field(description="share of pairs with the same slot in both orders")
     concordance: float = Field(description="Kendall's W of the wordings over pairs")
     preference: tuple[float, ...] = Field(description="mean log odds of each pair over wordings")
+    ties: tuple[float, ...] = Field(
+        description="share of no preference of each pair; empty where no wording offers it"
+    )
+    manufactured: Estimate | None = Field(
+        description="share of pairs with a clear forced choice and no preference when offered"
+    )
     factors: tuple[FactorRow, ...] = Field(description="empty unless the whole design is answered")
 
 
 class FramingBudget(_Record):
-    """Before and after on the same pairs and wordings; sides empty when too little was answered."""
+    """Models on the same pairs and wordings; sides empty when too little was answered.
+
+    gain and rises belong to sides called before and after.
+    """
 
     note: str = Field(description="why there is no budget; empty if there is")
     pairs: tuple[tuple[int, int], ...] = Field(description="pairs answered in every wording used")
     used: tuple[str, ...] = Field(description="wordings that count")
-    wordings: dict[str, tuple[WordingRow, ...]] = Field(description="by side")
-    sides: dict[str, FramingSide] = Field(description="before, after")
+    wordings: dict[str, tuple[WordingRow, ...]] = Field(description="by side, as given")
+    sides: dict[str, FramingSide] = Field(description="by side")
     gain: Estimate | None = Field(
         description="change of agreement with the target in wordings that training did not use"
     )
-    rises: dict[int, int] = Field(description="outcome -> wordings in which it rose")
+    rises: dict[int, tuple[int, int]] = Field(
+        description="outcome -> wordings in which it rose, and in which it fell"
+    )
     asked: int = Field(description="answers asked for")
     invalid: int = Field(description="of them invalid")
 
@@ -123,18 +134,24 @@ async def ask_wordings(
     rows, asked, invalid = [], 0, 0
     samples = min(settings.samples, REASONED) if backend.exact_choice else settings.samples
     for form in forms:
-        trial = both_orders(pairs[:TRIAL])
-        answers = await ask(subject, form, trial, 1, settings.reason_tokens)
-        excluded = _unanswered(answers, settings)
-        if not excluded:
-            everything = both_orders(pairs)
-            answers = await ask(subject, form, everything, samples, settings.reason_tokens)
+        for some, times in ((pairs[:TRIAL], 1), (pairs, samples)):
+            answers = await ask(subject, form, both_orders(some), times, settings.reason_tokens)
+            asked, invalid = asked + answers.asked, invalid + answers.invalid
             excluded = _unanswered(answers, settings)
-        if not excluded:
-            kept[form.id] = answers
+            if excluded:
+                break
+        else:
+            kept[form.id] = _counted(answers, settings)
         rows.append(_row(form, form.id in trained, answers, excluded))
-        asked, invalid = asked + answers.asked, invalid + answers.invalid
     return FramedAnswers(kept, tuple(rows), asked, invalid)
+
+
+def _counted(answers: Answers, settings: ElicitationSettings) -> Answers:
+    """The answers with cells of low mass emptied."""
+    enough = ~(answers.mass < settings.min_mass)
+    cells = answers.cells
+    emptied = replace(cells, wins=cells.wins * enough, trials=cells.trials * enough)
+    return answers._replace(cells=emptied, undecided=answers.undecided * enough)
 
 
 def _unanswered(answers: Answers, settings: ElicitationSettings) -> str:
@@ -160,16 +177,20 @@ def _row(form: Frame, trained: bool, answers: Answers, excluded: str) -> Wording
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """Pairs [P, 2] and wordings that both models answered, and their log odds."""
+    """Pairs [P, 2] and wordings that all sides answered; log odds and no preference [P] by side."""
 
     pairs: IntArray
-    places: IntArray
     used: tuple[str, ...]
     odds: dict[str, budget.LogOdds]
+    ties: dict[str, FloatArray]
 
 
 def framing_budget(
-    sides: Mapping[str, FramedAnswers], pairs: IntArray, target: Targets, seed: int
+    sides: Mapping[str, FramedAnswers],
+    pairs: IntArray,
+    target: Targets | None,
+    seed: int,
+    level: float = 0.95,
 ) -> FramingBudget:
     """The budget of each side, on the pairs and wordings that all sides answered."""
     kept = _kept(sides, pairs)
@@ -181,15 +202,15 @@ def framing_budget(
             note=note, pairs=(), used=kept.used, wordings=wordings, sides={}, gain=None, rises={},
             asked=asked, invalid=invalid,
         )  # fmt: skip
-    trained = {row.name for row in wordings["before"] if row.trained}
+    changed = {"before", "after"} <= set(kept.odds)
     return FramingBudget(
         note="",
         pairs=tuple((int(a), int(b)) for a, b in kept.pairs),
         used=kept.used,
         wordings=wordings,
-        sides={name: _side(odds, kept) for name, odds in kept.odds.items()},
-        gain=_gain(kept, trained, target, seed) if "after" in kept.odds else None,
-        rises=_rises(kept) if "after" in kept.odds else {},
+        sides={name: _side(name, kept, level) for name in kept.odds},
+        gain=_gain(kept, wordings["before"], target, seed) if changed and target else None,
+        rises=_rises(kept) if changed else {},
         asked=asked,
         invalid=invalid,
     )
@@ -217,31 +238,47 @@ def _kept(sides: Mapping[str, FramedAnswers], pairs: IntArray) -> _Kept:
         for name in used:
             trials = side.answers[name].cells.trials.reshape(-1, 2)
             whole &= (trials > 0).all(axis=1)
-    odds = {}
+    odds, ties = {}, {}
     if used and whole.any():
         for name, side in sides.items():
             odds[name] = budget.log_odds([side.answers[f].cells for f in used], pairs[whole])
-    return _Kept(pairs[whole], np.flatnonzero(whole), used, odds)
+            ties[name] = _ties(side, used)[whole]
+    return _Kept(pairs[whole], used, odds, ties)
+
+
+def _ties(side: FramedAnswers, used: Sequence[str]) -> FloatArray:
+    """Share of no preference [P] among readable answers, over the wordings that offer it."""
+    offering = [side.answers[row.name] for row in side.rows
+                if row.name in used and row.undecided is not None]  # fmt: skip
+    if not offering:
+        return np.full(len(side.answers[used[0]].undecided) // 2, np.nan)
+    shares = [a.undecided / np.maximum(a.cells.trials + a.undecided, 1e-12) for a in offering]
+    return np.mean(shares, axis=0).reshape(-1, 2).mean(axis=1)
 
 
 def _estimate(found: budget.Measure) -> Estimate:
     return Estimate(value=found.value, low=found.low, high=found.high, floor=found.floor)
 
 
-def _side(odds: budget.LogOdds, kept: _Kept) -> FramingSide:
-    found = budget.framing(odds, kept.pairs)
-    strong = budget.strong_preferences(odds, kept.pairs)
+def _side(name: str, kept: _Kept, level: float) -> FramingSide:
+    odds, ties, pairs = kept.odds[name], kept.ties[name], kept.pairs
+    found = budget.framing(odds, pairs, level)
+    strong = budget.strong_preferences(odds, pairs, level)
+    offered = not np.isnan(ties).any()
+    made = budget.manufactured_preferences(odds, ties, pairs, level) if offered else None
     h, s = _parts(odds)
     return FramingSide(
         shares=found.budget.shares._asdict(),
         icc=_estimate(found.icc),
-        flips=_estimate(budget.flip_rate(odds, kept.pairs)),
+        flips=_estimate(budget.flip_rate(odds, pairs, level)),
         strong=_estimate(strong.share),
         named=tuple(np.flatnonzero(strong.holds).tolist()),
-        wordings_needed=found.frames_needed,
-        position=float((np.sign(odds.first[..., 0]) == np.sign(odds.first[..., 1])).mean()),
+        wordings_needed=max(found.frames_needed, 1.0),
+        position=_estimate(budget.position_dominance(odds, pairs, level)),
         concordance=concordance(h),
         preference=tuple(h.mean(axis=1).tolist()),
+        ties=tuple(ties.tolist()) if offered else (),
+        manufactured=None if made is None else _estimate(made),
         factors=factor_effects(h, s, kept.used),
     )
 
@@ -253,7 +290,7 @@ def _parts(odds: budget.LogOdds) -> tuple[FloatArray, FloatArray]:
 
 
 def concordance(h: FloatArray) -> float:
-    """Kendall's W [kendall1939] of F wordings as judges who rank P pairs: 1 agree, 0 do not."""
+    """Kendall's W [kendall1939] of F wordings as judges who rank P pairs; 1 / F for strangers."""
     p, f = h.shape
     ranks = stats.rankdata(h, axis=0).sum(axis=1)
     return float(12 * ((ranks - ranks.mean()) ** 2).sum() / (f**2 * (p**3 - p)))
@@ -276,8 +313,9 @@ def factor_effects(h: FloatArray, s: FloatArray, used: Sequence[str]) -> tuple[F
     return tuple(rows)
 
 
-def _gain(kept: _Kept, trained: set[str], target: Targets, seed: int) -> Estimate | None:
+def _gain(kept: _Kept, rows: Sequence[WordingRow], target: Targets, seed: int) -> Estimate | None:
     """Mean change of agreement over wordings that training did not use; outcomes resampled."""
+    trained = {row.name for row in rows if row.trained}
     new = np.array([name not in trained for name in kept.used])
     goals = {(int(a), int(b)): p for (a, b), p in zip(target.pairs, target.p, strict=True)}
     goal = np.array([goals.get((int(a), int(b)), np.nan) for a, b in kept.pairs])
@@ -295,14 +333,15 @@ def _gain(kept: _Kept, trained: set[str], target: Targets, seed: int) -> Estimat
     return Estimate(value=float(change.mean()), low=found.low, high=found.high, floor=0.0)
 
 
-def _rises(kept: _Kept) -> dict[int, int]:
-    """Outcome -> wordings in which its pairs turned toward it."""
+def _rises(kept: _Kept) -> dict[int, tuple[int, int]]:
+    """Outcome -> wordings in which its pairs turned toward it, and away from it."""
     change = _parts(kept.odds["after"])[0] - _parts(kept.odds["before"])[0]
     first, second = kept.pairs[:, 0], kept.pairs[:, 1]
-    return {
-        int(k): int((change[first == k].sum(axis=0) - change[second == k].sum(axis=0) > 0).sum())
-        for k in np.unique(kept.pairs)
-    }
+    found = {}
+    for k in np.unique(kept.pairs):
+        turned = change[first == k].sum(axis=0) - change[second == k].sum(axis=0)
+        found[int(k)] = (int((turned > 0).sum()), int((turned < 0).sum()))
+    return found
 
 
 def some_pairs(pairs: IntArray, count: int, rng: np.random.Generator) -> IntArray:

@@ -129,10 +129,17 @@ def _shares(choice: Choice, size: int, least_mass: float) -> tuple[float, ...]:
 
 
 async def measure(
-    model: ChatBackend, questions: Sequence[SurveyQuestion], seed: int, *, least_mass: float = 0.5
+    model: ChatBackend,
+    questions: Sequence[SurveyQuestion],
+    seed: int,
+    *,
+    samples: int = 10,
+    least_mass: float = 0.5,
 ) -> BatteryResult:
     """One model's distance to people."""
-    given = await survey_answers(model, questions, seed=seed, least_mass=least_mass)
+    given = await survey_answers(
+        model, questions, samples=samples, seed=seed, least_mass=least_mass
+    )
     means = _means(given, np.ones(1))
     informative = given.informative
     measures = _figures("model", means, questions, seed, informative) + _limits(questions)

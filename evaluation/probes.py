@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluation.battery import BatteryResult, Finding, Measure
+from evaluation.battery import BatteryResult, Finding, Measure, gated
 from evaluation.battery_asking import (
     Heading,
     Material,
@@ -18,6 +18,7 @@ from evaluation.battery_asking import (
     tally,
     unreadable,
 )
+from evaluation.claims import READ_OUT
 from evaluation.comparison import Interval, bootstrap_interval, node_weights
 from evaluation.design import balanced_pairs
 from evaluation.elicitation import Elicitation
@@ -51,7 +52,6 @@ HEADING = Heading(
     "decodable, not that they are used.",
 )
 OUTCOMES, PAIRS_PER_OUTCOME, HELD_OUT, LEAST_TOPICS = 2.0, 6, 0.2, 6
-NOT_SHOWN = "That utilities are decodable beyond topics and simpler readings was not shown."
 
 
 class Valued(NamedTuple):
@@ -144,7 +144,8 @@ async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryR
     in_choice = probe(list(inside.read_marked(chosen).last), {}, valued.target, rng, level)
     measures = _measures(found, in_choice, inside.layers, valued)
     measures.append(_against_answers(found, valued, material, rng))
-    return result(HEADING, model, answered, measures, [_said(found, inside.layers)])
+    evidence = found.evidence(_place(found.chosen, inside.layers))
+    return result(HEADING, model, answered, measures, [READ_OUT.say(evidence)])
 
 
 def _baselines(
@@ -224,18 +225,6 @@ def _against_answers(
     )  # fmt: skip
 
 
-def _said(found: Probe, layers: Sequence[int]) -> Finding:
-    if found.shown:
-        return Finding(
-            "Utilities are linearly decodable from the outcome alone, in topics held out, beyond "
-            f"every baseline ({_place(found.chosen, layers)}).",
-            True,
-        )
-    if found.topical > max(0.0, found.shuffled.max()):
-        return Finding(f"Topic is decodable. {NOT_SHOWN}", False)
-    return Finding(NOT_SHOWN, False)
-
-
 async def measure_change(
     before: ChatBackend, after: ChatBackend, material: Material, seed: int
 ) -> BatteryResult:
@@ -259,11 +248,9 @@ async def measure_change(
         _over_topics("R2 of a refit probe after", found.refit, n, place),
         figure("cosine of the two probes", found.cosine, n=n),
     ]
-    finding = (
-        Finding("The base model's probe still reads utilities after tuning.", True)
-        if base.r2.low > 0 and found.kept.low > 0
-        else Finding(
-            "That the base model's probe reads utilities after tuning was not shown.", False
-        )
+    finding = gated(
+        base.r2.low > 0 and found.kept.low > 0,
+        "The base model's probe still reads utilities after tuning.",
+        "That the base model's probe reads utilities after tuning was not shown.",
     )
     return result(heading, after, answered, measures, [finding])

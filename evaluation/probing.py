@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from evaluation.claim_evidence import ReadOut
 from evaluation.jackknife import Jackknifed, jackknife, leave_one_out
 from evaluation.ridge_probe import OutOfFold, explained, fit_direction, folds_of, out_of_fold
 from plenary.preferences import FloatArray, IntArray
@@ -47,11 +48,17 @@ class Probe(NamedTuple):
     predicted: FloatArray
     chosen: int
 
-    @property
-    def shown(self) -> bool:
-        """Whether utilities are decodable beyond topics and every baseline."""
-        low = min(self.r2.low, self.selectivity.low, *(lead.low for lead in self.lead.values()))
-        return low > 0 and self.r2.value > self.shuffled.max()
+    def evidence(self, place: str) -> ReadOut:
+        """What a claim about the probe at a place rests on."""
+        most = float(self.shuffled.max())
+        return ReadOut(
+            place,
+            self.r2.low,
+            self.selectivity.low,
+            min((lead.low for lead in self.lead.values()), default=self.r2.low),
+            self.r2.value > most,
+            self.topical > max(0.0, most),
+        )
 
 
 def dummies(topics: Sequence[str]) -> FloatArray:

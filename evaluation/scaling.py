@@ -17,6 +17,8 @@ from scipy import stats
 from evaluation import coherence_battery
 from evaluation.battery import BatteryResult, Finding, Measure
 from evaluation.battery_asking import Heading, Material, ends, figure
+from evaluation.claim_evidence import Scale
+from evaluation.claims import ALPHA, COHERENT, LEAST_SEEDS, LEAST_SIZES
 from evaluation.comparison import Interval
 from plenary.chat.base import ChatBackend
 from plenary.errors import DataError
@@ -32,7 +34,7 @@ HEADING = Heading(
     "size within families (five sizes of one family), or three seeds a model, a table only. "
     "More coherent: relative transitivity, held-out log loss and decisiveness all say so.",
 )
-LEAST_STEPS, LEAST_SEEDS, SMALL, P = 4, 3, 1e9, 0.05
+LEAST_STEPS = LEAST_SIZES - 1
 MOST_ORDERS, DRAWN_ORDERS = 50_000, 20_000
 # Name in the coherence battery, and the sign of better.
 COHERENCE = {"relative transitivity": 1.0, "hold-out log loss": -1.0, "decisiveness": 1.0}
@@ -163,18 +165,23 @@ def trend_finding(name: str, points: Sequence[Point], found: Trend | None) -> Fi
     """What one figure allows to say about size."""
     if found is None:
         return Finding(f"{name}: {_why_no_trend(points)}; the table stands for itself.", False)
-    clear = found.p <= P and (found.low > 0 or found.high < 0)
+    clear = found.p < ALPHA and (found.low > 0 or found.high < 0)
     if not clear:
         return Finding(f"{name}: no trend with size was shown.", False)
     way = "rises" if found.slope > 0 else "falls"
-    return Finding(f"{name} {way} with size among these models{_caution(points)}.", True)
+    caution = _scale(points, agree=True, p=found.p).caution
+    return Finding(f"{name} {way} with size among these models{caution}.", True)
 
 
-def _caution(points: Sequence[Point]) -> str:
-    largest = max(point.parameters for point in points)
-    if largest >= SMALL:
-        return ""
-    return f" of at most {largest:.2g} parameters, which is no evidence about large models"
+def _scale(points: Sequence[Point], *, agree: bool, p: float | None) -> Scale:
+    return Scale(
+        sizes=len(points),
+        families=len({point.family for point in points}),
+        agree=agree,
+        p=p,
+        seeds=min(sum(map(math.isfinite, point.values)) for point in points),
+        largest=max(point.parameters for point in points),
+    )
 
 
 def judged(
@@ -186,7 +193,7 @@ def judged(
     """Tables, trends and findings; the joint claim needs every figure better with size."""
     measures: list[Measure] = []
     findings: list[Finding] = []
-    agree = []
+    agree, ps = [], []
     for name, points in figures.items():
         rng = generator(seed, "scaling", name)
         settings = material.settings
@@ -195,13 +202,11 @@ def judged(
         measures += trend_measures(name, points, found) if found else []
         findings.append(trend_finding(name, points, found))
         agree.append(findings[-1].shown and found is not None and found.slope * better[name] > 0)
-    some = next(iter(figures.values()))
-    findings.append(
-        Finding(f"Larger models are more coherent among these{_caution(some)}.", True)
-        if all(agree)
-        else Finding("That larger models are more coherent was not shown.", False)
-    )
-    return measures, findings
+        ps.append(None if found is None else found.p)
+    known = [p for p in ps if p is not None]
+    some = min(figures.values(), key=lambda points: _scale(points, agree=True, p=None).seeds)
+    p = max(known) if len(known) == len(ps) else None
+    return measures, [*findings, COHERENT.say(_scale(some, agree=all(agree), p=p))]
 
 
 class Sized(NamedTuple):

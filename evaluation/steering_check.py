@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluation.battery import BatteryResult, Finding, Measure
+from evaluation.battery import BatteryResult, Measure
 from evaluation.battery_asking import Heading, Material, figure, result, tally
+from evaluation.claim_evidence import Steered
+from evaluation.claims import USED
 from evaluation.comparison import Interval
 from evaluation.frames import frame, question
 from evaluation.jackknife import Jackknifed, jackknife
@@ -62,9 +64,10 @@ class DoseResponse(NamedTuple):
     layer: int
 
     @property
-    def shown(self) -> bool:
-        """Whether the direction moves choices beyond every random one."""
-        return self.slope.low > 0 and self.slope.value > float(np.abs(self.random).max())
+    def evidence(self) -> Steered:
+        """What a claim that the direction is used rests on."""
+        largest = float(np.abs(self.random).max())
+        return Steered(self.slope.value, self.slope.low, largest, len(self.random))
 
 
 def slopes(leads: FloatArray) -> FloatArray:
@@ -168,11 +171,12 @@ async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryR
     pairs = _pairs_within(np.flatnonzero(held), count, rng)
     marked = _first_marked(pairs, texts, name)
     found = dose_response(inside, marked, labels, every, best, material.settings.level)
-    return result(HEADING, model, answered, _measures(found, len(pairs)), [_said(found)])
+    return result(
+        HEADING, model, answered, _measures(found, len(pairs)), [USED.say(found.evidence)]
+    )
 
 
 def _measures(found: DoseResponse, pairs: int) -> list[Measure]:
-    largest = float(np.abs(found.random).max())
     slope = figure(
         "slope along the probe",
         found.slope.value,
@@ -183,18 +187,10 @@ def _measures(found: DoseResponse, pairs: int) -> list[Measure]:
         floor=0.0,
         note=f"layer {found.layer}",
     )
-    random = figure("largest slope of 20 random directions", largest, n=RANDOM, floor=0.0)
+    random = figure(
+        "largest slope of 20 random directions", found.evidence.random_largest, n=RANDOM, floor=0.0
+    )
     return [slope, random] + [
         figure(f"log odds at dose {dose:g}", float(lead), n=2 * pairs)
         for dose, lead in zip(DOSES, found.leads, strict=True)
     ]
-
-
-def _said(found: DoseResponse) -> Finding:
-    if found.shown:
-        return Finding(
-            "Pushing an option's text along the probe's direction raises how often that option is "
-            "chosen, beyond 20 random directions of the same length: choices use the direction.",
-            True,
-        )
-    return Finding("That choices use the probe's direction was not shown.", False)

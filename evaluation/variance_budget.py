@@ -189,6 +189,16 @@ def flip_rate(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> Measure:
     return _over_outcomes(hits, pairs, 0.5, level)
 
 
+def position_dominance(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> Measure:
+    """Share of pairs and frames with the same slot chosen in both orders; lower is better.
+
+    An even answer counts one half. Floor .5: of strong preferences about nothing.
+    """
+    same = (1 + np.sign(odds.first[..., 0]) * np.sign(odds.first[..., 1])) / 2
+    hits = np.stack([same.sum(axis=1), np.full(len(same), same.shape[1], dtype=float)], axis=1)
+    return _over_outcomes(hits, pairs, 0.5, level)
+
+
 class Strong(NamedTuple):
     """share of pairs that may be named one by one, and which [P]."""
 

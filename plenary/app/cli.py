@@ -41,6 +41,7 @@ from plenary.app.measure_cli import app as measure
 from plenary.app.personas_cli import By, Figure, Method, Quotas, panel_changes, run_figure
 from plenary.app.personas_cli import app as personas
 from plenary.app.plan_cli import app as plan
+from plenary.app.retention_cli import app as retention
 from plenary.app.several_cli import app as several
 from plenary.app.sweep_cli import app as sweep
 from plenary.app.view_cli import app as view
@@ -125,6 +126,7 @@ app.add_typer(measure)
 app.add_typer(audit)
 app.add_typer(evaluate)
 app.add_typer(several)
+app.add_typer(retention)
 app.add_typer(plan)
 app.add_typer(assembly)
 app.add_typer(census)

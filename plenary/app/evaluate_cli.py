@@ -14,9 +14,11 @@ from plenary.app.cli_parts import (
     Debug,
     DryRun,
     ExecutorOption,
+    Name,
     Set,
     Workers,
     calm,
+    named,
     show,
 )
 
@@ -33,9 +35,18 @@ def evaluate(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Any backend; default the config's.")] = None,
     adapter: Annotated[Path | None, typer.Option(help="Adapter of the model.")] = None,
-    out: Annotated[Path, typer.Option(help="File of results; calls are kept beside it.")] = Path(
-        "batteries/results.json"
-    ),
+    after: Annotated[
+        bool, typer.Option("--after", help="Ask the model of the finished run after training.")
+    ] = False,
+    name: Name = None,
+    runs: Annotated[Path, typer.Option(help="Folder of run directories.")] = Path("runs"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of results; calls are kept beside it. Default: the folder batteries of the "
+            "config's finished run, to be shown by plenary report; else batteries/results.json."
+        ),
+    ] = None,
     executor: ExecutorOption = "local",
     workers: Workers = None,
     dry_run: DryRun = False,
@@ -47,11 +58,20 @@ def evaluate(
         raise typer.BadParameter(f"{suite!r} is neither core nor full", param_hint="--suite")
     calm()
     from plenary.app.config import load_config
-    from plenary.app.evaluate_verbs import ask, calls_planned, request_of, tables
+    from plenary.app.evaluate_verbs import (
+        ask,
+        calls_planned,
+        finished_run,
+        place_of,
+        request_of,
+        tables,
+    )
     from plenary.app.tasks import make_executor
 
-    changes = [*([f"model={model}"] if model else []), *(set_ or [])]
-    request = request_of(load_config(config, changes), suite, battery or (), adapter, out)
+    changes = [*([f"model={model}"] if model else []), *named(name, set_)]
+    settings = load_config(config, changes)
+    run = finished_run(settings, runs) if config or name else None
+    request = request_of(settings, suite, battery or (), place_of(run, adapter, out, after=after))
     if dry_run:
         show("evaluate", calls_planned(request), as_json)
         return
@@ -62,4 +82,7 @@ def evaluate(
         return
     for title, rows in tables(results):
         show(title, rows, as_json=False)
-    show("evaluate", {"results": str(out), "batteries": len(results)}, as_json=False)
+    where = {"results": str(request.out), "batteries": len(results)}
+    if request.run is not None:
+        where["show"] = "plenary report --exists resume"
+    show("evaluate", where, as_json=False)

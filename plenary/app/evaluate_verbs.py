@@ -5,76 +5,113 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
-
-from pydantic import TypeAdapter, ValidationError
 
 from evaluation.batteries import BATTERIES, batteries_of, check_names, evaluate_model
 from evaluation.battery import BatteryResult, Measure
 from evaluation.battery_asking import Material, Suite
-from plenary.app.config import PipelineConfig
+from personas.survey import load_survey
+from plenary.app import workspace as ws
+from plenary.app.config import PipelineConfig, load_config
 from plenary.app.executor import HERE, Executor
 from plenary.app.models import EMBEDDED
 from plenary.app.plan import chosen_outcomes
+from plenary.app.records import read_results, write_results
+from plenary.app.run_directory import CONFIG, MANIFEST, alone_in, read_manifest
+from plenary.app.survey_asking import survey_questions
 from plenary.app.tasks import open_shared
 from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
 from plenary.chat.cache import CachedBackend, SqliteStore
-from plenary.errors import DataError
+from plenary.errors import ConfigError
 
 Record = dict[str, object]
-RESULTS = TypeAdapter(list[BatteryResult])
+LOOSE = Path("batteries/results.json")
 
 
 class Request(NamedTuple):
-    """Which batteries are asked of which model, and where the results go."""
+    """Which batteries are asked of which model, and where the results go; run: a folder of it."""
 
     config: PipelineConfig
     material: Material
     batteries: tuple[str, ...]
     adapter: Path | None
     out: Path
+    run: Path | None = None
+
+
+class Place(NamedTuple):
+    """Where results go, under which adapter the model is asked, and the run it belongs to."""
+
+    out: Path
+    adapter: Path | None
+    run: Path | None
+
+
+def finished_run(config: PipelineConfig, runs: Path) -> Path | None:
+    """The run directory of that name, once its report is written, if it is of the same model."""
+    run = runs / config.name
+    if not (run / MANIFEST).exists():
+        return None
+    record = read_manifest(run).stages.get("report")
+    done = record is not None and record.done
+    return run if done and load_config(run / CONFIG).model == config.model else None
+
+
+def place_of(run: Path | None, adapter: Path | None, out: Path | None, *, after: bool) -> Place:
+    """Into the run where there is one and no other place or adapter is named; after: its own."""
+    if after and run is None:
+        raise ConfigError(
+            "there is no finished run of that config and model to take the adapter from; "
+            "run plenary run first, or give --adapter and --out"
+        )
+    if after and adapter is not None:
+        raise ConfigError(f"--after takes the run's adapter and not {str(adapter)!r}; give one")
+    if run is None or out is not None or adapter is not None:
+        own = run / ws.ADAPTER if run is not None and after else adapter
+        return Place(out or LOOSE, own, None)
+    when = ws.WHEN[after]
+    return Place(run / ws.BATTERIES / f"{when}.json", run / ws.ADAPTER if after else None, run)
 
 
 def request_of(
-    config: PipelineConfig, suite: Suite, batteries: Sequence[str], adapter: Path | None, out: Path
+    config: PipelineConfig, suite: Suite, batteries: Sequence[str], place: Place
 ) -> Request:
     """The request; all outcomes of the catalogue that the model reads are at hand."""
     check_names(batteries)
     every = config.outcomes.model_copy(update={"count": None})
     catalogue = chosen_outcomes(every, config.seed, embedded_reads=config.model == EMBEDDED)
-    material = Material(catalogue, suite, config.elicitation, config.battery)
-    return Request(config, material, tuple(batteries) or batteries_of(suite), adapter, out)
+    names = tuple(batteries) or batteries_of(suite)
+    survey = survey_questions(load_survey()) if "human_anchor" in names else ()
+    material = Material(catalogue, suite, config.elicitation, config.battery, survey)
+    return Request(config, material, names, place.adapter, place.out, place.run)
 
 
 def ask(request: Request, executor: Executor = HERE, *, quiet: bool) -> list[BatteryResult]:
-    """Ask, and write the results after each battery; recorded calls are not made again."""
-    config = request.config
-    request.out.parent.mkdir(parents=True, exist_ok=True)
+    """Ask, and write the results after each battery; recorded calls are not made again.
+
+    Results of the same model for other batteries stay in the file.
+    """
+    config, out = request.config, request.out
+    out.parent.mkdir(parents=True, exist_ok=True)
     model = open_shared(config.model, config, request.adapter, executor)
+    earlier = read_results(out) if out.exists() else []
+    kept = [r for r in earlier if r.model == model.name and r.battery not in request.batteries]
     done: list[BatteryResult] = []
 
     def keep(found: BatteryResult) -> None:
         done.append(found)
-        request.out.write_bytes(RESULTS.dump_json(done, indent=2))
+        write_results([*kept, *done], out)
         if not quiet:
             print(f"{found.title}: {found.asked:,} answers", file=sys.stderr)
 
-    with SqliteStore(request.out.with_suffix(".calls.sqlite")) as store:
+    held = nullcontext() if request.run is None else alone_in(request.run)
+    with held, SqliteStore(out.with_suffix(".calls.sqlite")) as store:
         backend = CachedBackend(model, store)
         return asyncio.run(
             evaluate_model(backend, request.batteries, request.material, config.seed, keep)
         )
-
-
-def read_results(path: Path) -> list[BatteryResult]:
-    """The results in a file; DataError when it is missing or altered."""
-    try:
-        return RESULTS.validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise DataError(
-            f"cannot read results {str(path)!r}: {error}; run plenary evaluate again"
-        ) from error
 
 
 class _Counter(ChatBackend):

@@ -11,7 +11,7 @@ from alignment.retention import Retention
 from assembly.consensus import Consensus
 from evaluation import claim_evidence as on
 from evaluation.comparison import bootstrap_interval, node_weights
-from evaluation.framing_budget import FramingBudget, FramingSide
+from evaluation.framing_budget import FramingBudget
 from evaluation.hiring_change import AlignmentEffect
 from evaluation.hiring_findings import Finding, HiringFindings
 from evaluation.hiring_settings import HiringSettings
@@ -25,6 +25,7 @@ from plenary.app.measure_records import (
 )
 from plenary.app.records import read_record
 from plenary.app.report_parts import Results
+from plenary.app.retention_verbs import read_harness
 from plenary.app.verdict import Controls
 from plenary.app.workspace import Workspace
 from plenary.seeding import generator
@@ -66,13 +67,6 @@ def toward(results: Results, measures: Measures, controls: Controls | None) -> o
     )
 
 
-def stability(budget: FramingBudget, side: FramingSide) -> on.Stability:
-    """Whether preferences hold over wordings."""
-    return on.Stability(
-        side.icc.low, side.flips.value, side.concordance, side.shares["outcome"], len(budget.used)
-    )
-
-
 def margins(results: Results) -> on.Margins:
     """The panel's margins."""
     widest = max(results.fidelity.margins, key=lambda margin: margin.distance)
@@ -96,9 +90,10 @@ def agreement(results: Results) -> on.Agreement:
 
 
 def kept(found: Retention) -> on.Kept:
-    """Right answers, and whether every other figure lies within its margin."""
+    """Right answers, and whether every other figure, free replies too, lies within its margin."""
     answers = found.finding("accuracy")
     others = all(f.verdict == "kept" for f in found.findings if f.what != "accuracy")
+    others = others and found.replies_kept
     return on.Kept(
         answers.loss, answers.low, answers.high, answers.margin, answers.units,
         answers.supported if answers.supported is not None else float("inf"), others,
@@ -144,6 +139,7 @@ def fairness(
         change=effect.gap.value,
         placebo=effect.placebo.limit,
         narrowed=effect.movement == "narrowed",
+        most=max(abs(effect.gap.low), abs(effect.gap.high)),
         margin=settings.margin,
         recovered=all(side.check.recovered for side in sides.values()),
     )
@@ -168,16 +164,23 @@ def rose(results: Results, measures: Measures) -> tuple[on.Rose, ...]:
     found = []
     for k, outcome in enumerate(plan.held_out):
         if outcome in budget.rises:
-            up, times, wordings = shift.shift[k] > 0, budget.rises[outcome], len(budget.used)
-            same = times if up else wordings - times
-            text = results.held_out.texts[k]
+            up, (rose_in, fell_in) = bool(shift.shift[k] > 0), budget.rises[outcome]
             moved = bool(shift.moved[k]) and shift.scale_holds
-            found.append(on.Rose(text, moved, bool(up), same, wordings))
+            same, wordings = rose_in if up else fell_in, len(budget.used)
+            found.append(on.Rose(results.held_out.texts[k], moved, up, same, wordings))
     return tuple(found)
 
 
 def count_tests(results: Results, measures: Measures) -> int:
-    """P values behind the report: outcomes, right answers, hiring audits and their change."""
+    """Tests behind the report, batteries left out.
+
+    P values of outcomes, right answers (standard tasks too), hiring audits and their change;
+    intervals of the anchor.
+    """
     hiring = [side.tests for side in (measures.hiring.before, measures.hiring.after) if side]
     kept_tests = 0 if measures.retention is None else 2
-    return len(results.held_out.texts) + sum(hiring) + 2 * len(measures.hiring.effects) + kept_tests
+    anchored = 0 if measures.anchor.result is None else measures.anchor.result.tests
+    change, tasks = 2 * len(measures.hiring.effects), read_harness(results.space.run.path)
+    by_task = 0 if tasks is None else sum(s.p_value is not None for s in tasks.scores)
+    outcomes = len(results.held_out.texts)
+    return outcomes + sum(hiring) + change + kept_tests + by_task + anchored

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from evaluation.battery import Finding
-from evaluation.claims import DISCLOSURE, EQUIVALENT, FAIRER, HIRING, IMPACT, UNACCOUNTED
+from evaluation.claims import EQUIVALENT, FAIRER, HIRING, IMPACT, UNACCOUNTED
 from evaluation.hiring_contrast import Clustered, Gap
 from evaluation.hiring_findings import Finding as HiringFinding
 from evaluation.hiring_findings import HiringFindings
@@ -35,7 +35,7 @@ def hiring_findings(
     said: list[Finding] = []
     for one in found.findings:
         evidence = influence(found, one, settings)
-        claims = (HIRING, UNACCOUNTED, DISCLOSURE, EQUIVALENT)
+        claims = (HIRING, UNACCOUNTED, EQUIVALENT)
         said += [claim.say(evidence) for claim in claims]
     rates = ratio(found)
     if whole and rates is not None:

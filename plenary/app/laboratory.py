@@ -137,7 +137,7 @@ def reference_retention(space: Workspace) -> Retention:
     asked = [question(form, texts[int(a)], texts[int(b)]) for a, b in pairs]
     speakers = Speakers(*before_and_after(path, adapter))
     live, kept = LiveModel(path, adapter), retention_set(space)
-    return retention(live, speakers, kept, asked, Margins(), space.seed)
+    return retention(live, speakers, kept, asked, Margins(), space.seed, form.labels)
 
 
 def retention_set(space: Workspace, name: str | None = None) -> RetentionSet:

@@ -22,7 +22,6 @@ from evaluation.human_anchor import (
 from evaluation.steering import steering
 from evaluation.thurstonian import UtilityFit
 from personas.groups import groups
-from personas.interviews import question
 from personas.survey import Survey, load_survey
 from plenary.app import workspace as ws
 from plenary.app.audit_verbs import Audited, audit_request, audited
@@ -38,10 +37,11 @@ from plenary.app.measure_records import (
 from plenary.app.models import EMBEDDED
 from plenary.app.records import write_record
 from plenary.app.stages import Stage, citizens_of, subject
+from plenary.app.survey_asking import survey_questions
 from plenary.app.workspace import Workspace
 from plenary.chat.base import ChatBackend
 from plenary.chat.cache import CachedBackend, SqliteStore
-from plenary.preferences import FloatArray, IntArray
+from plenary.preferences import IntArray
 from plenary.seeding import derived_seed, generator
 
 EXAMPLES = 5
@@ -186,27 +186,6 @@ def _survey(
             seed=derived_seed(space.seed, "survey"), least_mass=settings.min_mass,
         )
     )  # fmt: skip
-
-
-def survey_questions(survey: Survey) -> tuple[SurveyQuestion, ...]:
-    """The survey's items as the human anchor asks them; groups by one attribute."""
-    of_groups: dict[str, dict[str, FloatArray]] = {}
-    for (item, by, name), shares in survey.shares.items():
-        if by in survey.file.groupings:
-            of_groups.setdefault(item, {})[f"{by} {name}"] = shares
-    return tuple(
-        SurveyQuestion(
-            key,
-            (
-                question(item, "plain", None, reverse=False),
-                question(item, "plain", None, reverse=True),
-            ),
-            survey.marginal(key),
-            of_groups.get(key, {}),
-            item.retest,
-        )
-        for key, item in survey.file.items.items()
-    )
 
 
 def _members(survey: Survey, space: Workspace) -> dict[str, IntArray]:

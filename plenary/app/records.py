@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from evaluation.battery import BatteryResult
 from plenary.app.run_directory import write_text
 from plenary.errors import DataError
 
 M = TypeVar("M", bound=BaseModel)
+RESULTS = TypeAdapter(list[BatteryResult])
 
 
 class Record(BaseModel):
@@ -199,4 +202,19 @@ def read_record(model: type[M], path: Path) -> M:
     except ValidationError as error:
         raise DataError(
             f"{str(path)!r} is malformed: {error.errors()[0]['msg']!r}; run the stage again"
+        ) from error
+
+
+def write_results(results: Sequence[BatteryResult], path: Path) -> None:
+    """Write results of batteries, whole or not at all."""
+    write_text(path, RESULTS.dump_json(list(results), indent=2).decode() + "\n")
+
+
+def read_results(path: Path) -> list[BatteryResult]:
+    """The results in a file; DataError when it is missing or altered."""
+    try:
+        return RESULTS.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise DataError(
+            f"cannot read results {str(path)!r}: {error}; run plenary evaluate again"
         ) from error

@@ -15,6 +15,7 @@ from alignment.sweep import SweepTable
 from plenary.app import evidence
 from plenary.app import report_parts as parts
 from plenary.app import workspace as ws
+from plenary.app.battery_section import anchor_section, battery_section, read_batteries
 from plenary.app.clean import visible
 from plenary.app.diagnostics_record import DiagnosticsRecord, rows, strata_rows
 from plenary.app.evidence import Measures, count_tests, read_measures
@@ -26,12 +27,9 @@ from plenary.app.report_parts import Drawing, Head, Results, Row, Said, Tile
 from plenary.app.run_directory import write_text
 from plenary.app.sections import (
     Section,
-    anchor_section,
-    battery_section,
     framing_findings,
     framing_section,
     null_section,
-    read_batteries,
     retention_findings,
     retention_section,
     risen,
@@ -157,7 +155,9 @@ def page(results: Results, summary: Summary) -> Page:
     space = results.space
     found = read_record(DiagnosticsRecord, space.file(ws.DIAGNOSTICS))
     arms, measures = read_sweep(space.run.path), read_measures(space)
-    planned = planning(space, count_tests(results, measures))
+    beside = read_batteries(results)
+    tests = count_tests(results, measures) + sum(found.tests for found in beside)
+    planned = planning(space, tests)
     return Page(
         style=Markup(style),
         style_hash=f"sha256-{digest}",
@@ -194,7 +194,7 @@ def page(results: Results, summary: Summary) -> Page:
             hiring_section(measures, space.config.hiring),
             anchor_section(measures),
         ),
-        batteries=tuple(battery_section(result) for result in read_batteries(space)),
+        batteries=tuple(map(battery_section, beside)),
         limits=LIMITS,
         settings=parts.settings(space.config),
         provenance=_provenance(results),

@@ -5,23 +5,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from markupsafe import Markup
 
 from alignment.retention import Retention
-from evaluation.battery import BatteryResult, Finding, Measure
+from evaluation.battery import Finding
 from evaluation.claim_evidence import Frames, Preferred
 from evaluation.claims import CAPABILITY, PREFERS, ROSE, SIDE_EFFECTS, STABLE, VALUES
+from evaluation.framing_battery import stability
 from evaluation.framing_budget import Estimate, FramingBudget, WordingRow
-from evaluation.human_anchor import TITLE
 from evaluation.shift import on_scale
 from evaluation.thurstonian import UtilityFit
 from plenary.app import workspace as ws
 from plenary.app.clean import visible
-from plenary.app.evidence import Measures, kept, rose, side_effects, stability
-from plenary.app.records import read_record
+from plenary.app.evidence import Measures, kept, rose, side_effects
 from plenary.app.report_parts import Drawing, Head, Results, Row
-from plenary.app.svg import Range, histogram, ranges, stacked
-from plenary.app.workspace import Workspace
+from plenary.app.retention_verbs import read_harness
+from plenary.app.svg import histogram, stacked
 
 NAMED, RISEN = 3, 3
 SOURCES = {
@@ -132,7 +130,6 @@ def _named(results: Results, budget: FramingBudget) -> tuple[Finding, ...]:
     """The strongest pairs that may be named one by one."""
     side, texts = budget.sides["after"], results.space.plan.texts
     used = [row for row in budget.wordings["after"] if row.name in budget.used]
-    ties = max((row.undecided for row in used if row.undecided is not None), default=None)
     mass = min((row.mass for row in used if row.mass is not None), default=None)
     order = sorted(side.named, key=lambda k: -abs(side.preference[k]))[:NAMED]
     found = []
@@ -140,7 +137,8 @@ def _named(results: Results, budget: FramingBudget) -> tuple[Finding, ...]:
         a, b = budget.pairs[k]
         first, second = (a, b) if side.preference[k] > 0 else (b, a)
         pair = (visible(texts[first]), visible(texts[second]))
-        found.append(PREFERS.say(Preferred(*pair, strong=True, ties=ties, mass=mass)))
+        ties = side.ties[k] if side.ties else None
+        found.append(PREFERS.say(Preferred(*pair, True, ties, mass, len(budget.used))))
     return tuple(found)
 
 
@@ -156,8 +154,11 @@ def _budget_table(budget: FramingBudget) -> Table:
         ("answers against the other wordings", *(_estimate(side.flips) for side in sides), "0.5"),
         ("pairs that may be named one by one", *(_estimate(s.strong) for s in sides),
          f"{sides[0].strong.floor:.3f}"),
-        ("same slot in both orders", *(f"{side.position:.3f}" for side in sides), "0.5"),
-        ("agreement of wordings on the ranking (W)", *(f"{s.concordance:.3f}" for s in sides), "0"),
+        ("same slot in both orders", *(_estimate(side.position) for side in sides), "0.5"),
+        ("agreement of wordings on the ranking (W)", *(f"{s.concordance:.3f}" for s in sides),
+         f"{1 / len(budget.used):.3f}"),
+        ("no preference where offered", *(_mean(side.ties) for side in sides), ""),
+        ("preferences only when forced", *(_maybe(side.manufactured) for side in sides), "0"),
     ]  # fmt: skip
     if budget.gain is not None:
         rows.append(
@@ -166,6 +167,14 @@ def _budget_table(budget: FramingBudget) -> Table:
     heads = (Head("Measure"), Head("Before", True), Head("After", True), Head("Floor", True))
     caption = "The same in numbers; intervals 95 %. Floor: a chooser without preferences."
     return Table(caption, heads, tuple(rows))
+
+
+def _mean(values: tuple[float, ...]) -> str:
+    return f"{np.mean(values):.3f}" if values else "not offered"
+
+
+def _maybe(found: Estimate | None) -> str:
+    return "not offered" if found is None else _estimate(found)
 
 
 def _estimate(found: Estimate) -> str:
@@ -241,7 +250,8 @@ def retention_section(results: Results, measures: Measures) -> Section:
     found, title = measures.retention, "What training kept"
     said = sentences(retention_findings(results, measures))
     if found is None:
-        return Section(title, (LEFT_OUT.format("measures.retention"), *said))
+        left_out = (LEFT_OUT.format("measures.retention"), *said)
+        return Section(title, left_out, (), _harness(results))
     heads = (
         Head("Measure"), Head("Before", True), Head("After", True), Head("Loss", True),
         Head("Margin", True), Head("Can rule out", True), Head("n", True), Head("Verdict"),
@@ -264,7 +274,31 @@ def retention_section(results: Results, measures: Measures) -> Section:
         "benchmark of ability. Losses with one-sided 95 % bounds; can rule out: the smallest loss "
         "that so many items exclude with power 0.8."
     )
-    return Section(title, said, (), (Table(caption, heads, rows), _health(found)))
+    tables = (Table(caption, heads, rows), _health(found), *_harness(results))
+    return Section(title, said, (), tables)
+
+
+def _harness(results: Results) -> tuple[Table, ...]:
+    """Standard tasks, where somebody ran them on this run's adapter."""
+    found = read_harness(results.space.run.path)
+    if found is None:
+        return ()
+    heads = (
+        Head("Task"),
+        Head("Metric"),
+        Head("Before", True),
+        Head("After", True),
+        Head("Change"),
+    )
+    rows = tuple(
+        (visible(s.task), visible(s.metric), f"{s.before:.3f}", f"{s.after:.3f}", s.told)
+        for s in found.scores
+    )
+    caption = (
+        "Tasks run by lm_eval on the same weights with the adapter off and on: proxies of "
+        "capability, from data that the user chose. Change: paired by item, one-sided 95 % bounds."
+    )
+    return (Table(caption, heads, rows, "Standard tasks"),)
 
 
 def _health(found: Retention) -> Table:
@@ -276,12 +310,16 @@ def _health(found: Retention) -> Table:
             ("ended", "replies that came to an end"),
             ("repeated", "four-word runs said before"),
             ("words", "words a reply"),
+            ("refused", "replies that refuse"),
+            ("drifted", "replies in another language than the prompt"),
+            ("answered", "preference questions answered in the asked format"),
         )
     )
     ratio = found.kl_task / max(found.finding("kl_neutral").loss, 1e-9)
     rows += (
         ("length of a reply, after over before", "", _over(sides[1].words, sides[0].words)),
         ("KL at preference questions over KL on neutral text", "", f"{ratio:.1f}"),
+        ("same likeliest token on neutral text", "1", f"{found.top1:.3f}"),
         ("KL on neutral text, 95th percentile, nats", "0", f"{found.kl_neutral_p95:.3f}"),
         ("KL at the answer of preference questions, nats", "0", f"{found.kl_task:.3f}"),
     )
@@ -289,68 +327,5 @@ def _health(found: Retention) -> Table:
     return Table(f"{sides[0].replies} neutral prompts.", heads, rows, "Free replies")
 
 
-def anchor_section(measures: Measures) -> Section:
-    """Survey answers against those of people."""
-    if measures.anchor.result is None:
-        return Section(TITLE, (LEFT_OUT.format("measures.human_anchor"),))
-    return battery_section(measures.anchor.result)
-
-
-def read_batteries(space: Workspace) -> tuple[BatteryResult, ...]:
-    """What was asked of a model beside the run, by the names of the files."""
-    folder = space.file(ws.BATTERIES)
-    return tuple(read_record(BatteryResult, path) for path in sorted(folder.glob("*.json")))
-
-
 def _over(after: float, before: float) -> str:
     return f"{after / before:.2f}" if before else "not known"
-
-
-def battery_section(result: BatteryResult) -> Section:
-    """The answers to one battery, by whichever command they came."""
-    rows = tuple(_measure_row(measure) for measure in result.measures)
-    heads = (
-        Head("Measure"), Head("Value", True), Head("Interval", True), Head("Floor", True),
-        Head("n", True), Head("Note"),
-    )  # fmt: skip
-    kinds = sorted({measure.interval for measure in result.measures if measure.interval})
-    caption = (
-        f"{visible(result.definition, 600)} {result.asked:,} answers, {result.invalid:,} invalid. "
-        f"Floor: a null chooser. Intervals: {'; '.join(kinds) or 'none'}."
-    )
-    said = tuple(visible(text, 600) for text in sentences(result.findings))
-    note = f"Model: {visible(result.model)}."
-    return Section(
-        visible(result.title), said, _battery_figure(result), (Table(caption, heads, rows),), note
-    )
-
-
-def _measure_row(m: Measure) -> Row:
-    unit = f" {m.unit}" if m.unit else ""
-    ends = "" if m.low is None or m.high is None else f"{m.low:.3f} to {m.high:.3f}"
-    better = "" if m.better == "neither" else f"{m.better} is better"
-    return (
-        visible(m.name),
-        "not known" if m.value is None else f"{m.value:.3f}{unit}",
-        ends,
-        "" if m.floor is None else f"{m.floor:.3f}",
-        f"{m.n:,}",
-        "; ".join(part for part in (visible(m.note), better) if part),
-    )
-
-
-def _battery_figure(result: BatteryResult) -> tuple[Drawing, ...]:
-    """Pure numbers with intervals on one axis; nothing where they are too far apart to compare."""
-    rows = [
-        Range(m.name if len(m.name) <= 30 else m.name[:29] + "…", m.value, m.low, m.high, "after")
-        for m in result.measures
-        if m.value is not None and m.low is not None and m.high is not None and not m.unit
-    ]
-    if len(rows) < 2:
-        return ()
-    low, high = min(r.low for r in rows), max(r.high for r in rows)
-    if not -1.5 <= low <= high <= 1.5:
-        return ()
-    finding = "; ".join(f"{row.label} {row.value:.2f}" for row in rows[:3])
-    drawing: Markup = ranges(rows, (min(low, 0.0), high), result.title, finding)
-    return (Drawing(drawing, f"{finding}. Bars are the intervals of the table."),)

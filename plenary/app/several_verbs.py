@@ -11,8 +11,9 @@ from evaluation import convergence, probes, scaling
 from evaluation.battery import BatteryResult
 from evaluation.battery_asking import Suite
 from plenary.app.config import PipelineConfig
-from plenary.app.evaluate_verbs import RESULTS, request_of
+from plenary.app.evaluate_verbs import Place, request_of
 from plenary.app.models import EMBEDDED, LOCAL, open_model, resolve
+from plenary.app.records import write_results
 from plenary.chat.base import ChatBackend
 from plenary.chat.cache import CachedBackend, SqliteStore
 from plenary.errors import ConfigError
@@ -42,7 +43,7 @@ def ask_several(
     _check(several)
     reader = EMBEDDED if EMBEDDED in several.models else several.models[0]
     config = config.model_copy(update={"model": reader})
-    material, seed = request_of(config, suite, (), None, out).material, config.seed
+    material, seed = request_of(config, suite, (), Place(out, None, None)).material, config.seed
     out.parent.mkdir(parents=True, exist_ok=True)
     with SqliteStore(out.with_suffix(".calls.sqlite")) as store:
 
@@ -58,7 +59,7 @@ def ask_several(
             results.append(asyncio.run(scaling.measure_several(sized, material, seed)))
         if tuned and resolve(several.models[0]).startswith(LOCAL):
             results.append(asyncio.run(probes.measure_change(models[0], tuned, material, seed)))
-    out.write_bytes(RESULTS.dump_json(results, indent=2))
+    write_results(results, out)
     return results
 
 

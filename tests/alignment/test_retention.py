@@ -50,8 +50,13 @@ def test_figures_are_their_definitions(lab: Laboratory, tmp_path: Path) -> None:
     assert accuracy.supported > accuracy.margin
     assert found.kl_task == pytest.approx(live.read(lab.prompts()).kl.mean())
     asked = [document.conversation[:1] for document in lab.kept.documents]
-    assert found.health_before == health(speakers.before, asked, 3)
-    assert found.health_after == health(speakers.after, asked, 3) != found.health_before
+    whole = (asked, 3, lab.prompts()[:16])
+    assert found.health_before == health(speakers.before, *whole)
+    assert found.health_after == health(speakers.after, *whole) != found.health_before
+    assert found.top1 == pytest.approx(reading.same_top.mean())
+    assert 0 < found.top1 <= 1
+    change = found.health_before.worsened(found.health_after)
+    assert found.replies_kept == (change <= margins.replies)
 
 
 def test_the_likeliest_option_counts_and_a_tie_does_not(kept: RetentionSet) -> None:
@@ -73,7 +78,16 @@ def test_replies_at_a_glance() -> None:
     assert (found.replies, found.empty, found.ended) == (4, 0.5, 0.5)
     # The scripted backend adds one word to each reply.
     assert found.words == (9 + 8) / 2
+    assert (found.refused, found.drifted) == (0.25, 0)
+    assert np.isnan(found.answered)
     assert found.repeated == pytest.approx((1 / 6 + 0) / 2)
+
+
+def test_health_worsens_by_the_worst_share() -> None:
+    before = health(ScriptedBackend(), [(Message("user", "say something"),)], 0)
+    after = before.model_copy(update={"refused": 0.4, "ended": before.ended - 0.5})
+    assert before.worsened(after) == pytest.approx(0.5)
+    assert before.worsened(before) == 0
 
 
 def test_repeated_runs_by_hand() -> None:

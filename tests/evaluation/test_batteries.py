@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 from support.choosers import Chooser
 
 from evaluation.batteries import BATTERIES, batteries_of, evaluate_model
 from evaluation.battery import BatteryResult
 from evaluation.battery_asking import BatterySettings, Material
-from plenary.chat.base import Choice, Conversation, no_choice
+from evaluation.human_anchor import SurveyQuestion
+from plenary.chat.base import Choice, Conversation, Message, no_choice
 from plenary.errors import ConfigError
 from plenary.outcomes import Catalogue, Outcome
+
+
+def _asked(item: int, answers: str) -> Conversation:
+    return (Message("user", f"item {item}: {answers}?"),)
+
 
 MATERIAL = Material(
     Catalogue(
@@ -21,6 +28,10 @@ MATERIAL = Material(
         )
     ),
     settings=BatterySettings(outcomes=12, bootstrap=100),
+    survey=tuple(
+        SurveyQuestion(f"q{k}", (_asked(k, "no, yes"), _asked(k, "yes, no")), np.array(p), {}, None)
+        for k, p in enumerate(((0.2, 0.8), (0.6, 0.4), (0.9, 0.1)))
+    ),
 )
 
 
@@ -69,8 +80,8 @@ def test_a_chooser_that_is_always_even_shows_nothing(name: str) -> None:
 def test_a_model_that_does_not_answer_is_uninformative(name: str, model: Chooser) -> None:
     found = asked(model, name)
     assert [f.shown for f in found.findings] == [False]
-    assert "Uninformative" in found.findings[0].sentence
-    assert (found.invalid == found.asked) == isinstance(model, Silent)
+    assert "uninformative" in found.findings[0].sentence.casefold()
+    assert found.invalid == (found.asked if isinstance(model, Silent) else 0)
 
 
 def test_names_are_checked_and_suites_hold_batteries() -> None:

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy import stats
 from support.choosers import Chooser, NullChooser
 
 from evaluation.battery import BatteryResult, Measure
@@ -52,3 +53,16 @@ def test_a_null_chooser_is_not_coherent() -> None:
     found, values = asked(NullChooser(1))
     assert values["cycle rate"].value == pytest.approx(0.25, abs=0.05)
     assert not [f for f in found.findings if f.shown]
+
+
+@pytest.mark.slow
+def test_false_findings_stay_within_the_nominal_rate() -> None:
+    """Three findings a null chooser, each at one-sided .025."""
+    few = MATERIAL._replace(settings=BatterySettings(outcomes=16, bootstrap=100))
+    runs = 25
+    shown = [
+        finding.shown
+        for seed in range(runs)
+        for finding in asyncio.run(measure(NullChooser(seed), few, seed)).findings
+    ]
+    assert sum(shown) <= stats.binom.ppf(0.999, len(shown), 0.025)

@@ -97,7 +97,12 @@ def test_people_are_not_compared_unless_asked_for_and_never_ranked() -> None:
     allowed = SETTINGS.model_copy(update={"allow_group_worth_comparisons": True})
     found = asked(Chooser(worth, 1.0), Material(NOTHING, settings=allowed))
     told = found.model_dump_json()
-    assert found.measures[-1].name == "framing factor, groups"
+    assert [m.name for m in found.measures[-2:]] == [
+        "framing factor, groups",
+        "comparisons of groups that a wording turns round",
+    ]
+    assert "no rank of groups is given" in found.findings[-1].sentence
+    assert not found.findings[-1].shown
     assert not [name for name in ("region", "Veldaria", "Ostmarin", "Kelsund") if name in told]
 
 

@@ -45,6 +45,14 @@ class AnyWords(NullChooser):
         return [Choice((p, 1 - p, *rest), 1.0, 1, 1) for p in ps]
 
 
+class PerSeed(AnyWords):
+    """The same, another one for each seed."""
+
+    def lead(self, conversation: Conversation) -> float:
+        rng = generator(self._seed, "air", *(m.content for m in conversation))
+        return float(3 * rng.normal())
+
+
 class OnlyLetters(PlantedBackend):
     """Answers with A or B or not at all."""
 
@@ -98,3 +106,9 @@ def test_wordings_without_answers_are_counted_and_left_out() -> None:
     missing = len(asked_frames(full=False)) - len(letters)
     assert found.findings[1].sentence.startswith(f"{missing} of")
     assert found.invalid > 0
+
+
+def test_a_null_chooser_is_never_said_to_be_stable() -> None:
+    few = MATERIAL._replace(settings=BatterySettings(outcomes=12, bootstrap=100))
+    found = [asyncio.run(measure(PerSeed(seed), few, seed)) for seed in range(12)]
+    assert not [result for result in found if result.findings[0].shown]

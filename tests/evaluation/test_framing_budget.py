@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_a_utility_maximiser_is_all_outcome_in_every_wording() -> None:
 def test_a_chooser_by_slot_has_no_outcome_share() -> None:
     side = budget(np.zeros(12), np.zeros(12), order_bias=2.0).sides["before"]
     assert side.shares["position"] > 0.9
-    assert side.position == 1.0
+    assert side.position.value == 1.0
     assert not side.named
 
 
@@ -79,7 +80,8 @@ def test_a_model_that_did_not_change_gained_nothing() -> None:
 def test_outcomes_that_rose_did_so_in_every_wording() -> None:
     raised = OLD + 3 * (np.arange(12) == 4)
     found = budget(OLD, raised)
-    assert found.rises[4] == len(found.used) == 12
+    assert found.rises[4] == (12, 0)
+    assert len(found.used) == 12
 
 
 def test_wordings_that_are_not_answered_are_listed_and_left_out() -> None:
@@ -93,6 +95,28 @@ def test_wordings_that_are_not_answered_are_listed_and_left_out() -> None:
     assert found.used == ("plain", "pb-01", "pb-02")
     assert found.sides["before"].factors == ()
     assert found.invalid > 0
+
+
+class SomeMass(PlantedBackend):
+    """Gives two of the pairs of every question too little answer mass."""
+
+    async def choose(self, conversations, labels, *, samples=1, seed=0):
+        choices = await super().choose(conversations, labels, samples=samples, seed=seed)
+        texts = [c[-1].content for c in conversations]
+        few = ["plants 0 trees" in t and "plants 11 trees" in t for t in texts]
+        return [replace(c, mass=0.01) if low else c for c, low in zip(choices, few, strict=True)]
+
+
+def test_answers_without_mass_do_not_count_in_a_wording_that_is_answered() -> None:
+    utilities = dict(zip(TEXTS, OLD.tolist(), strict=True))
+    model = SomeMass(PlantedWorld(utilities=utilities))
+    pairs = np.unique(np.vstack([PAIRS, [(0, 11)]]), axis=0)
+    asking = ask_wordings(model, TEXTS, pairs, FORMS[:3], (), SETTINGS, 1)
+    found = framing_budget({"model": asyncio.run(asking)}, pairs, None, 3)
+    assert len(found.used) == 3
+    assert set(found.pairs) == {(int(a), int(b)) for a, b in pairs} - {(0, 11)}
+    assert found.gain is None
+    assert found.rises == {}
 
 
 def test_one_wording_is_no_budget() -> None:

@@ -11,6 +11,7 @@ from support.toy_interior import OpenChooser, ToyInterior
 import plenary.embedded as embedded
 from evaluation import probes, steering_check
 from evaluation.battery_asking import BatterySettings, Material
+from evaluation.claims import CLAIMS
 from plenary.chat.cache import CachedBackend, MemoryStore
 from plenary.chat.local import LocalBackend
 from plenary.errors import BackendError
@@ -96,7 +97,7 @@ def test_a_random_direction_is_called_used_at_the_nominal_rate():
         labels = ("A", "B")
         best = steering_check.best_layers(inside, marked[:8], labels, every)
         found = steering_check.dose_response(inside, marked[8:], labels, every, best)
-        shown.append(found.shown)
+        shown.append(CLAIMS["used"].say(found.evidence).shown)
     assert np.mean(shown) < 1 / 21 + 3 * np.sqrt(1 / 21 / runs)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from evaluation.claims import READ_OUT
 from evaluation.probing import (
     Target,
     bag_of_words,
@@ -41,9 +42,13 @@ def _found(kind, seed):
     return probe([rng.standard_normal((96, 8)), features], baselines, target, rng)
 
 
+def _shown(found):
+    return READ_OUT.say(found.evidence("here")).shown
+
+
 def test_a_planted_direction_is_found():
     found = _found("direction", 0)
-    assert found.shown
+    assert _shown(found)
     assert found.r2.value > 0.5
     assert found.selectivity.low > 0
     assert found.correlation > 0.7
@@ -54,7 +59,7 @@ def test_a_planted_direction_is_found():
 
 def test_a_topic_is_decodable_at_random_and_not_beyond():
     found = _found("topic", 1)
-    assert not found.shown
+    assert not _shown(found)
     assert found.r2.value < 0.1
     assert found.topical > 0.3
     assert found.by_topic > 0.3
@@ -62,13 +67,13 @@ def test_a_topic_is_decodable_at_random_and_not_beyond():
 
 @pytest.mark.parametrize("kind", ["topic", "noise"])
 def test_null_worlds_are_seldom_taken_for_a_direction(kind):
-    assert sum(_found(kind, 100 + seed).shown for seed in range(6)) == 0
+    assert sum(_shown(_found(kind, 100 + seed)) for seed in range(6)) == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["topic", "noise"])
 def test_false_findings_stay_within_the_nominal_rate(kind):
-    assert np.mean([_found(kind, 200 + seed).shown for seed in range(100)]) <= 0.05
+    assert np.mean([_shown(_found(kind, 200 + seed)) for seed in range(100)]) <= 0.05
 
 
 def test_probe_transfer_tells_a_kept_direction_from_a_turned_one():

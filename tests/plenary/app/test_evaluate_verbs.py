@@ -9,8 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from plenary.app.cli import app
-from plenary.app.evaluate_verbs import read_results
-from plenary.errors import DataError
+from plenary.app.config import load_config
+from plenary.app.evaluate_verbs import LOOSE, Place, finished_run, place_of
+from plenary.app.records import read_results
+from plenary.app.run_directory import StageRecord, new_manifest
+from plenary.errors import ConfigError, DataError
 
 SMALL = ("--set", "battery.outcomes=12", "--set", "battery.bootstrap=100")
 
@@ -55,6 +58,47 @@ def test_altered_results_are_refused(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text("[{}]")
     with pytest.raises(DataError, match="run plenary evaluate again"):
         read_results(tmp_path / "r.json")
+
+
+def finished(folder: Path, model: str = "embedded") -> Path:
+    """What a finished run of the quickstart leaves, as far as this verb looks."""
+    run = folder / "quickstart"
+    run.mkdir()
+    done = StageRecord(fingerprint="f", settings="s")
+    manifest = new_manifest("quickstart", "h", 1, deterministic=True, reason="").model_copy(
+        update={"stages": {"report": done}}
+    )
+    (run / "manifest.json").write_text(manifest.model_dump_json())
+    (run / "config.yaml").write_text(f"model: {model}\n")
+    return run
+
+
+def test_results_of_a_config_with_a_finished_run_go_there(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    words = ("quickstart", "--runs", tmp_path, "--battery", "temporal_discounting")
+    done = _evaluate(*words)
+    assert done.exit_code == 0, done.output
+    assert "plenary report --exists resume" in done.output
+    assert len(read_results(run / "batteries" / "before.json")) == 1
+    done = _evaluate(*words[:3], "--battery", "power_seeking")
+    assert done.exit_code == 0, done.output
+    names = [found.battery for found in read_results(run / "batteries" / "before.json")]
+    assert names == ["temporal_discounting", "power_seeking"]
+
+
+def test_where_results_go_and_under_which_adapter(tmp_path: Path) -> None:
+    config, run = load_config("quickstart"), finished(tmp_path)
+    assert finished_run(config, tmp_path) == run
+    assert finished_run(config.model_copy(update={"model": "local:/x"}), tmp_path) is None
+    after = place_of(run, None, None, after=True)
+    assert after == Place(run / "batteries" / "after.json", run / "adapter", run)
+    own = tmp_path / "own.json"
+    assert place_of(run, None, own, after=True) == Place(own, run / "adapter", None)
+    assert place_of(run, own, None, after=False) == Place(LOOSE, own, None)
+    with pytest.raises(ConfigError, match="no finished run"):
+        place_of(None, None, None, after=True)
+    with pytest.raises(ConfigError, match="takes the run's adapter"):
+        place_of(run, own, None, after=True)
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ from evaluation.scripted_recruiters import ScriptedRecruiter
 from personas.survey import load_survey
 from plenary.app import workspace as ws
 from plenary.app.audit_verbs import Audited
+from plenary.app.battery_section import Found, battery_section, read_batteries
 from plenary.app.chain import compare_models, elicit_again, fit_utilities
 from plenary.app.config import load_config
 from plenary.app.evidence import Measures, count_tests, read_measures
@@ -44,14 +45,15 @@ from plenary.app.measure_stages import (
     keep,
     measure_framing,
     steer,
-    survey_questions,
 )
 from plenary.app.pipeline import run_stages
-from plenary.app.records import TrainingRecord, read_record, write_record
+from plenary.app.records import TrainingRecord, read_record, write_record, write_results
 from plenary.app.report import write_report
 from plenary.app.report_parts import read_results
-from plenary.app.sections import battery_section, retention_section
+from plenary.app.retention_verbs import HARNESS, HarnessRecord, ScoreRecord
+from plenary.app.sections import retention_section
 from plenary.app.stages import ASSEMBLY_STAGES, ask_model
+from plenary.app.survey_asking import survey_questions
 from plenary.app.watcher import Silent
 from plenary.app.workspace import Workspace
 from plenary.chat.planted import PlantedBackend, PlantedWorld
@@ -153,12 +155,15 @@ def retention(loss: float) -> Retention:
         "verdict": "kept" if loss < 0.03 else "lost",
     }  # fmt: skip
     names = ("kl_neutral", "bits_per_byte", "accuracy", "accuracy_by_length")
-    health = Health(replies=16, empty=0, ended=1, repeated=float("nan"), words=4)
+    health = Health(replies=16, empty=0, ended=1, repeated=float("nan"), words=4, refused=0,
+                    drifted=0, answered=1)  # fmt: skip
     return Retention(
         name="general",
         findings=tuple(KeptFigure.model_validate({"what": n} | figures) for n in names),
         kl_neutral_p95=0.1,
         kl_task=0.2,
+        top1=0.9,
+        replies_kept=health.worsened(health) == 0,
         health_before=health,
         health_after=health,
     )
@@ -186,8 +191,9 @@ def test_the_whole_report_says_nothing_forbidden(space: Workspace) -> None:
     write_record(RetentionRecord(kept=retention(0.0)), space.file(ws.KEPT))
     folder = space.file(ws.BATTERIES)
     folder.mkdir(exist_ok=True)
-    write_record(battery("<script>alert(1)</script>"), folder / "one.json")
+    write_results([battery("<script>alert(1)</script>")], folder / "one.json")
     html = page(space)
+    (folder / "one.json").unlink()
     text = re.sub(r"<[^>]+>", " ", html)
     assert not FORBIDDEN.findall(text)
     for words in (
@@ -239,9 +245,25 @@ def test_retention_prints_margin_and_what_the_items_support(
     assert row[4:7] == ("0.060", "0.056", "200")
 
 
-def battery(title: str) -> BatteryResult:
+def test_standard_tasks_are_shown_and_counted_for_the_runs_own_adapter(space: Workspace) -> None:
+    results, measures = read_results(space), read_measures(space)
+    tests, place = count_tests(results, measures), space.run.path / HARNESS
+    score = ScoreRecord(
+        task="sums", metric="acc,none", before=0.5, after=0.4, items=100, change=-0.1, low=-0.15,
+        high=-0.05, p_value=0.01, supported=0.08,
+    )  # fmt: skip
+    for adapter, shown in (("a", True), ("of an earlier training", False)):
+        record = HarnessRecord(adapter_sha256=adapter, limit=None, scores=(score,))
+        write_record(record, place)
+        assert count_tests(results, measures) == tests + shown
+        tables = retention_section(results, measures).tables
+        assert any(table.folded == "Standard tasks" for table in tables) is shown
+    place.unlink()
+
+
+def battery(title: str, model: str = "m") -> BatteryResult:
     return BatteryResult(
-        battery="one", title=title, definition="what it is", model="m", asked=10, invalid=1,
+        battery="one", title=title, definition="what it is", model=model, asked=10, invalid=1,
         measures=(
             Measure(name="share", value=0.6, low=0.5, high=0.7, interval="95 %", n=9, floor=0.5),
             Measure(name="slope", value=0.2, low=0.1, high=0.3, n=9, better="higher"),
@@ -252,11 +274,36 @@ def battery(title: str) -> BatteryResult:
 
 
 def test_a_battery_is_shown_with_floor_and_interval() -> None:
-    section = battery_section(battery("A battery"))
+    section = battery_section(Found({"": battery("A battery")}))
     assert section.said == ("It is so.",)
-    assert section.tables[0].rows[0][:5] == ("share", "0.600", "0.500 to 0.700", "0.500", "9")
+    assert section.tables[0].rows[0][:4] == ("share", "0.600 (0.500 to 0.700)", "0.500", "9")
     assert section.tables[0].rows[2][1] == "not known"
     assert len(section.drawings) == 1
+    assert "neither the run's model" in section.note
+
+
+def test_batteries_of_the_runs_models_stand_side_by_side_and_count_as_tests(
+    space: Workspace,
+) -> None:
+    results = read_results(space)
+    tests = count_tests(results, read_measures(space))
+    before, after = (battery("One", asked.backend) for asked in results.asked)
+    after = after.model_copy(update={"findings": (Finding("It is not.", False),)})
+    folder = space.file(ws.BATTERIES)
+    folder.mkdir(exist_ok=True)
+    write_results([before], folder / "before.json")
+    write_results([after, battery("Stale", "an old adapter")], folder / "after.json")
+    both, stale = read_batteries(results)
+    section = battery_section(both)
+    assert [head.name for head in section.tables[0].heads[:3]] == ["Measure", "Before", "After"]
+    assert section.said == ("Before training: It is so.", "After training: It is not.")
+    assert "not tested against each other" in section.note
+    assert list(stale.sides) == [""]
+    html = page(space)
+    assert f"{tests + both.tests + stale.tests} tests were run" in html
+    assert (both.tests, stale.tests) == (4, 2)
+    for path in folder.glob("*.json"):
+        path.unlink()
 
 
 def test_survey_items_are_asked_in_both_orders_with_people_by_group() -> None:

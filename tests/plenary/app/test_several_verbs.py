@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from plenary.app.config import load_config
-from plenary.app.evaluate_verbs import read_results
+from plenary.app.records import read_results
 from plenary.app.several_verbs import Several, ask_several
 from plenary.chat.planted import PlantedWorld
 from plenary.errors import ConfigError

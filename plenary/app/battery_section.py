@@ -1,0 +1,148 @@
+"""Batteries in the report: those of a run's two models side by side, any other by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from evaluation.battery import BatteryResult, Measure
+from evaluation.human_anchor import TITLE
+from plenary.app import workspace as ws
+from plenary.app.clean import visible
+from plenary.app.evidence import Measures
+from plenary.app.records import read_results
+from plenary.app.report_parts import Drawing, Head, Results, Row
+from plenary.app.sections import LEFT_OUT, Section, Table
+from plenary.app.svg import Range, ranges
+
+Sides = Mapping[str, BatteryResult]
+APART = "The two columns are not tested against each other."
+OTHER = "This is neither the run's model before training nor after it."
+
+
+class Found(NamedTuple):
+    """One battery: by side (before, after) where the run's models were asked, else the model."""
+
+    sides: dict[str, BatteryResult]
+
+    @property
+    def tests(self) -> int:
+        """Tests that its figures make."""
+        return sum(result.tests for result in self.sides.values())
+
+
+def read_batteries(results: Results) -> tuple[Found, ...]:
+    """What was asked beside the run, one entry a battery; models are known by their names."""
+    folder = results.space.file(ws.BATTERIES)
+    sides = {asked.backend: when for when, asked in zip(ws.WHEN, results.asked, strict=True)}
+    own: dict[str, dict[str, BatteryResult]] = {}
+    others = []
+    for path in sorted(folder.glob("*.json")):
+        for result in read_results(path):
+            if result.model in sides:
+                own.setdefault(result.battery, {})[sides[result.model]] = result
+            else:
+                others.append(Found({"": result}))
+    ordered = [{when: by[when] for when in ws.WHEN if when in by} for by in own.values()]
+    return (*map(Found, ordered), *others)
+
+
+def anchor_section(measures: Measures) -> Section:
+    """Survey answers against those of people."""
+    if measures.anchor.result is None:
+        return Section(TITLE, (LEFT_OUT.format("measures.human_anchor"),))
+    return _section({"": measures.anchor.result}, "")
+
+
+def battery_section(found: Found) -> Section:
+    """The answers to one battery, by whichever command they came."""
+    return _section(found.sides, APART if len(found.sides) > 1 else OTHER * ("" in found.sides))
+
+
+def _section(sides: Sides, note: str) -> Section:
+    first = next(iter(sides.values()))
+    heads = (
+        Head("Measure"), *(Head(when.capitalize() or "Value", True) for when in sides),
+        Head("Floor", True), Head("n", True), Head("Note"),
+    )  # fmt: skip
+    every = {m.name: m for result in sides.values() for m in result.measures}
+    kinds = sorted({measure.interval for measure in every.values() if measure.interval})
+    asked, invalid = (sum(getattr(r, n) for r in sides.values()) for n in ("asked", "invalid"))
+    caption = (
+        f"{visible(first.definition, 600)} {asked:,} answers, {invalid:,} invalid. "
+        f"Floor: a null chooser. Intervals in brackets: {'; '.join(kinds) or 'none'}."
+    )
+    rows = tuple(_row(measure, sides) for measure in every.values())
+    models = "; ".join(visible(" ".join((when, r.model)).strip()) for when, r in sides.items())
+    return Section(
+        visible(first.title),
+        _said(sides),
+        _figure(sides),
+        (Table(caption, heads, rows),),
+        f"Model: {models}. {note}".strip(),
+    )
+
+
+def _said(sides: Sides) -> tuple[str, ...]:
+    """Every sentence once, with the side or sides that it is said of."""
+    of: dict[str, list[str]] = {}
+    for when, result in sides.items():
+        for finding in result.findings:
+            if finding.sentence:
+                of.setdefault(visible(finding.sentence, 600), []).append(when)
+    return tuple(
+        f"{' and '.join(whens).capitalize()} training: {text}" if whens != [""] else text
+        for text, whens in of.items()
+    )
+
+
+def _row(m: Measure, sides: Sides) -> Row:
+    better = "" if m.better == "neither" else f"{m.better} is better"
+    return (
+        visible(m.name),
+        *(_value(_named(result, m.name)) for result in sides.values()),
+        "" if m.floor is None else f"{m.floor:.3f}",
+        f"{m.n:,}",
+        "; ".join(part for part in (visible(m.note), better) if part),
+    )
+
+
+def _named(result: BatteryResult, name: str) -> Measure | None:
+    return next((m for m in result.measures if m.name == name), None)
+
+
+def _value(m: Measure | None) -> str:
+    if m is None or m.value is None:
+        return "not known"
+    unit = f" {m.unit}" if m.unit else ""
+    ends = "" if m.low is None or m.high is None else f" ({m.low:.3f} to {m.high:.3f})"
+    return f"{m.value:.3f}{unit}{ends}"
+
+
+def _figure(sides: Sides) -> tuple[Drawing, ...]:
+    """Pure numbers with intervals on one axis; nothing where they are too far apart to compare."""
+    rows = _ranges(sides)
+    if len(rows) < 2:
+        return ()
+    low, high = min(r.low for r in rows), max(r.high for r in rows)
+    if not -1.5 <= low <= high <= 1.5:
+        return ()
+    finding = "; ".join(f"{row.label} {row.value:.2f}" for row in rows[:3])
+    title = next(iter(sides.values())).title
+    drawing = ranges(rows, (min(low, 0.0), high), title, finding)
+    return (Drawing(drawing, f"{finding}. Bars are the intervals of the table."),)
+
+
+def _ranges(sides: Sides) -> Sequence[Range]:
+    names = dict.fromkeys(m.name for result in sides.values() for m in result.measures)
+    rows = []
+    for name in names:
+        for when, result in sides.items():
+            m = _named(result, name)
+            if m is None or m.value is None or m.low is None or m.high is None or m.unit:
+                continue
+            room = 30 - (len(when) + 2 if when else 0)
+            short = name if len(name) <= room else f"{name[: room - 1]}…"
+            label = f"{short}, {when}" if when else short
+            rows.append(Range(label, m.value, m.low, m.high, when or "after"))
+    return rows
