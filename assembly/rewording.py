@@ -32,7 +32,7 @@ async def ask_reworded(
 ) -> FloatArray:
     """Probability [W, C, P, 2] of each pair's first outcome, by presentation order; NaN if invalid.
 
-    wordings [W][C]: persona texts of the same citizens; texts [K]; pairs [P, 2]. Every wording of a
+    wordings [W, C]: persona texts of the same citizens; texts [K]; pairs [P, 2]. Every wording of a
     citizen votes as a citizen would in an assembly where nothing is said, under the ballots of
     `settings`. calls: where answers are kept; a ballot recorded there, such as that in the wording
     of the assembly itself, is not asked again.

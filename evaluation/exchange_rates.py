@@ -157,7 +157,7 @@ def rates(
     rng: np.random.Generator,
     material: Material,
 ) -> Rates:
-    """Rates of goods that move the same way in every wording; curves [W][G].
+    """Rates of goods that move the same way in every wording; curves [W, G].
 
     by_error [P]: range over wordings that the errors alone would give.
     """
@@ -220,7 +220,7 @@ def named_rates(of: Rates, ladders: Sequence[Ladder], material: Material) -> lis
 
 
 def group_flips(curves: Sequence[Sequence[Curve]]) -> Measure:
-    """Share of wordings against the mean of the others, over pairs of ladders; curves [W][G].
+    """Share of wordings against the mean of the others, over pairs of ladders; curves [W, G].
 
     By mean utility of a ladder. Floor .5: wordings that have nothing in common.
     """
@@ -251,7 +251,7 @@ async def ask_ladders(
 
 
 def fitted_curves(parts: Sequence[Elicitation], ladders: Sequence[Ladder]) -> list[list[Curve]]:
-    """Curves [W][G] of the wordings that were answered."""
+    """Curves [W, G] of the wordings that were answered."""
     stops = np.cumsum([len(rungs.texts) for rungs in ladders])
     found = []
     for part in parts:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
+import resource
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from functools import cache
@@ -169,6 +169,12 @@ def test_every_group_is_read(setting: str) -> None:
     assert f"config.{setting}" in text or f"c.{setting}" in text
 
 
+def children_seconds() -> float:
+    """Time that ended child processes computed: waiting for a busy machine is not in it."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_help_is_instant_and_opens_no_door() -> None:
     code = (
         "import sys\nfrom plenary.app import cli\nsys.argv = ['plenary', '--help']\n"
@@ -178,11 +184,11 @@ def test_help_is_instant_and_opens_no_door() -> None:
     )
     times = []
     for _ in range(3):
-        started = time.perf_counter()
+        started = children_seconds()
         answer = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=False
         )
-        times.append(time.perf_counter() - started)
+        times.append(children_seconds() - started)
         assert answer.returncode == 0, answer.stderr
         assert "recruit" in answer.stdout
     assert min(times) <= 0.5
