@@ -13,6 +13,7 @@ from operator import add
 from pathlib import Path
 from typing import Annotated, NamedTuple, Protocol, TypedDict
 
+import aiosqlite
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -240,7 +241,9 @@ class Table(NamedTuple):
 @asynccontextmanager
 async def open_table(checkpoints: Path) -> AsyncIterator[Table]:
     """The graph over a checkpoint file; deleting the file between runs costs time only."""
-    async with AsyncSqliteSaver.from_conn_string(str(checkpoints)) as saver:
+    # What a run that was stopped in this process still writes may keep the file locked for a while.
+    async with aiosqlite.connect(checkpoints, timeout=60) as connection:
+        saver = AsyncSqliteSaver(connection)
         # A checkpoint holds numbers; a file that names a class to load is not obeyed.
         saver.serde = JsonPlusSerializer(allowed_msgpack_modules=None)
         await saver.setup()

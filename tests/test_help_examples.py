@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import signal
@@ -21,6 +22,7 @@ from personas.export import write_panel
 from personas.sampling import PanelSettings, recruit
 from plenary import embedded
 from plenary.app.cli import app
+from plenary.outcomes import default_outcomes
 
 RUN = (
     "seed=1", "outcomes.count=24", "panel.citizens=14", "design.train_pairs=24",
@@ -33,10 +35,9 @@ EMBEDDED = str(embedded.model_path())
 # What makes an example small.
 MORE = {
     "recruit": "--set panel.citizens=14",
-    "elicit": "--pairs 40",
+    "elicit": "--pairs 200",
     "evaluate": "--battery power_seeking",
     "evaluate-models": "--set outcomes.count=24",
-    "personas draw": "--set panel.citizens=14",
     "personas stream": "--count 1000",
     "personas validate": "--citizens 6",
     "sweep": f"--seeds 1 {SMALL}",
@@ -78,9 +79,8 @@ def test_help_has_an_example(verb: str) -> None:
 def words(verb: str) -> list[str]:
     """The example as typed, with the reader's own paths put in and made small."""
     typed = VERBS[verb].removeprefix("Example: plenary ")
-    typed = typed.replace("local:/path", f"local:{EMBEDDED}").replace(
-        "local:PATH", f"local:{EMBEDDED}"
-    )
+    typed = typed.replace("local:/path", f"local:{EMBEDDED}")
+    typed = typed.replace("local:PATH", "planted:world.json")
     if verb in OF_A_RUN:
         typed += f" {SMALL}"
     return shlex.split(f"{typed} {MORE.get(verb, '')}")
@@ -105,6 +105,8 @@ def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name, text in OWN_FILES.items():
         Path(name).write_text(text, encoding="utf-8")
+    liked = {outcome.text: k % 7 / 3 for k, outcome in enumerate(default_outcomes())}
+    Path("world.json").write_text(json.dumps({"utilities": liked}), encoding="utf-8")
     write_panel(recruit(load_population(), PanelSettings(citizens=4), 0), Path("mine.csv"))
     monkeypatch.setenv("CENSUS_API_KEY", KEY)
     failed: dict[str, str] = {}
@@ -120,4 +122,4 @@ def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             if verb == "elicit":
                 for name in ("after.parquet", "again.parquet"):
                     shutil.copy("before.parquet", name)
-    assert not failed
+    assert not failed, "\n".join(f"{k}: {v}" for k, v in failed.items())

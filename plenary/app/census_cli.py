@@ -18,7 +18,7 @@ app = typer.Typer(
 add_verb(app, "show", "census", "population.json", "Load the population and say what it is.")
 
 
-@app.command(epilog="Example: plenary census fetch --geo state:06 --tables B01001,B15001")
+@app.command(epilog="Example: plenary census fetch --geo us --tables B21001")
 def fetch(
     year: Annotated[int, typer.Option(help="Year of the survey.")] = 2024,
     survey: Annotated[str, typer.Option(help="acs1 or acs5.")] = "acs5",

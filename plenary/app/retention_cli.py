@@ -12,7 +12,7 @@ from plenary.app.cli_parts import AsJson, Debug, calm, show
 app = typer.Typer()
 
 
-@app.command(epilog="Example: plenary retention runs/quickstart --harness my_tasks")
+@app.command(epilog="Example: plenary retention runs/quickstart")
 def retention(
     run: Annotated[Path, typer.Argument(help="A run directory with a trained model.")],
     harness: Annotated[
