@@ -120,7 +120,7 @@ def _told(row: ArmRow) -> Iterator[str]:
         yield f"in overlap of shares {_interval(row.overlap_behind)}"
     if row.contrast is not None:
         yield f"where its own target differs {_contrast(row)}"
-    if row.wordings is not None:
+    if row.wordings is not None and row.gain.low > 0:
         yield f"untrained wordings {_wordings(row)}"
     if row.likeness is not None:
         yield f"own target has {row.likeness.agreement:.0%} of the assembly's majorities"
@@ -190,7 +190,8 @@ def _contrast(row: ArmRow, scale: float = 1.0) -> str:
 
 
 def _wordings(row: ArmRow) -> str:
-    if row.wordings is None:
+    """Share of the gain in untrained wordings; a gain that may be none has no shares."""
+    if row.wordings is None or row.gain.low <= 0:
         return "none"
     kept = "at least half" if row.wordings.kept else "half not shown"
     return f"{row.wordings.share:.2f} (worst {row.wordings.worst:.2f}; {kept})"

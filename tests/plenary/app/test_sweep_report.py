@@ -51,6 +51,14 @@ def test_half_of_the_gain_in_other_wordings_is_told_or_denied() -> None:
     assert "untrained wordings 0.90" in lines
 
 
+def test_a_gain_that_may_be_none_has_no_share_in_other_wordings() -> None:
+    gain = WordingGain(share=-18.0, worst=-40.0, above_half=Estimate(value=0.0, low=-0.1, high=0.1))
+    none = Estimate(value=0.002, low=-0.2, high=0.2)
+    page, lines = shown(row("assembly", gain=none, wordings=gain))
+    assert "-18" not in page
+    assert "untrained wordings" not in lines
+
+
 def test_the_worst_stratum_is_told() -> None:
     old, young = (
         StratumChange(
