@@ -81,7 +81,8 @@ def test_whole_chain_with_citizens_behind_an_endpoint(
 ) -> None:
     small = ("--set", "panel.citizens=6", "--set", "assembly.samples=3", "--set",
              "assembly.table_size=3", "--set", "design.train_pairs=14", "--set",
-             "design.held_out_pairs=9")  # fmt: skip
+             "design.held_out_pairs=9", "--set", "measures.framing_pairs=0", "--set",
+             "measures.retention=false", "--set", "dataset.reworded=0")  # fmt: skip
     scores = {text: 2 * value for _, text, _, value in OUTCOMES}
     with serve(mood, scores=scores) as server:
         answer = bench.call(

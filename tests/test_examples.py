@@ -14,6 +14,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SMALL = (
     "outcomes.count=24", "panel.citizens=14", "design.train_pairs=24", "design.held_out_pairs=14",
     "assembly.table_size=6", "alignment.epochs=1", "comparison.bootstrap=200",
+    "measures.framing_pairs=0", "measures.hiring=false", "dataset.reworded=0",
 )  # fmt: skip
 PRINTED = {
     "dataset_only": ("pairs to train on", "rather than"),

@@ -11,7 +11,8 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SMALL = [
     "name=notebook", "outcomes.count=24", "panel.citizens=14", "design.train_pairs=24",
     "design.held_out_pairs=14", "assembly.table_size=6", "alignment.epochs=1",
-    "comparison.bootstrap=200",
+    "comparison.bootstrap=200", "measures.framing_pairs=0", "measures.hiring=false",
+    "dataset.reworded=0",
 ]  # fmt: skip
 
 

@@ -187,7 +187,13 @@ def report(
     base = load_config(tiny / "config.yaml").model_dump(mode="json")
     model = {"name": "whole", "model": f"local:{checkpoint('qwen2')}"}
     (folder / "whole.yaml").write_text(json.dumps({**base, **model}))
-    changes = ("alignment.epochs=1", "alignment.batch=16", "alignment.replay_rows=1")
+    changes = (
+        "alignment.epochs=1",
+        "alignment.batch=16",
+        "alignment.replay_rows=1",
+        "measures.framing_pairs=6",
+        "elicitation.reason_tokens=8",
+    )
     settings = [word for change in changes for word in ("--set", change)]
     subprocess.run(
         [sys.executable, "-m", "plenary.app", "run", "whole.yaml", "--out", ".", *settings],
