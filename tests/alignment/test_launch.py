@@ -75,9 +75,12 @@ def test_two_processes_train_as_one_does(
         "-m", "alignment.launch", str(tmp_path / "two.json"),
     ]  # fmt: skip
     path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
-    answer = subprocess.run(
-        command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path}, check=False
-    )
+    env = os.environ | {"PYTHONPATH": path}
+    # On a machine under load gloo may give up the connection before it begins; then it is made anew.
+    for _ in range(3):
+        answer = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+        if answer.returncode == 0 or "gloo/transport" not in answer.stderr:
+            break
     assert answer.returncode == 0, answer.stderr[-3000:]
     check_adapter(tmp_path / "two", base)
     one, two = (load_file(tmp_path / name / WEIGHTS) for name in ("one", "two"))

@@ -67,10 +67,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "tiny"
 
 
-@pytest.fixture(scope="session")
-def under_way(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def under_way(tiny: Path, tmp_path: Path) -> Path:
     """The same run as it was in the middle of its assembly, with a hostile statement."""
-    run = tmp_path_factory.mktemp("under way") / "tiny [*]"
+    run = tmp_path / "under way" / "tiny [*]"
     shutil.copytree(tiny, run)
     for name in (ws.VOTES, ws.STATEMENTS, ws.CONSENSUS, *map(ws.shift_file, ws.SIDES)):
         (run / name).unlink()
