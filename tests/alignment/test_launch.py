@@ -76,7 +76,7 @@ def test_two_processes_train_as_one_does(
     ]  # fmt: skip
     path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
     env = os.environ | {"PYTHONPATH": path}
-    # On a machine under load gloo may give up the connection before it begins; then it is made anew.
+    # Under load gloo may give up the connection before it begins; then it is made anew.
     for _ in range(3):
         answer = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
         if answer.returncode == 0 or "gloo/transport" not in answer.stderr:
