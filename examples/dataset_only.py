@@ -1,4 +1,4 @@
-"""A panel, its assembly and a consensus dataset; nothing is trained. Under a minute on two cores.
+"""A panel, its assembly and a consensus dataset; nothing is trained. About a minute and a half on two cores.
 
 Run: python examples/dataset_only.py [FOLDER]
 """
