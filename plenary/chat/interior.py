@@ -6,7 +6,7 @@ Shapes: N texts, L layers read (0 the embeddings, l the output of block l), D wi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 from plenary.chat.base import ChatBackend, Conversation
 from plenary.errors import BackendError
@@ -58,19 +58,15 @@ class Interior(Protocol):
         ...
 
 
-@runtime_checkable
-class _Opened(Protocol):
-    interior: Interior
-
-
 def interior_of(backend: ChatBackend) -> Interior:
     """The inside of a backend, through wrappers; BackendError where only answers can be had."""
     inner: object = backend
-    while not isinstance(inner, _Opened):
+    # Asked for once: a backend makes its inside when it is asked.
+    while (inside := getattr(inner, "interior", None)) is None:
         inner = getattr(inner, "_backend", None)
         if inner is None:
             raise BackendError(
                 f"the inside of {backend.name!r} cannot be read, only its answers; use a model on "
                 "this machine: --model embedded or local:PATH"
             )
-    return inner.interior
+    return inside
