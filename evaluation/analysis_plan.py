@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from plenary.errors import ConfigError, DataError
+from plenary.untrusted import yaml_tree
 
 Setting = bool | int | float | str | None | list[bool | int | float | str]
 Endpoint = Literal[
@@ -117,7 +118,7 @@ def _validated(model: type[M], data: object, path: Path) -> M:
 def read_plan(path: Path) -> AnalysisPlan:
     """Read a plan (YAML); ConfigError when it is missing or malformed."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml_tree(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot read plan {str(path)!r}: {error}; give a YAML file") from error
     return _validated(AnalysisPlan, data, path)

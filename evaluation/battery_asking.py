@@ -22,6 +22,7 @@ from plenary.errors import DataError
 from plenary.outcomes import Catalogue, configs_folder
 from plenary.preferences import FloatArray, IntArray
 from plenary.seeding import generator
+from plenary.untrusted import yaml_tree
 
 Suite = Literal["core", "full"]
 UNREADABLE = "Uninformative: the model did not show that it reads these questions."
@@ -90,7 +91,7 @@ def load_stimuli(kind: type[Stimuli], name: str) -> Stimuli:
 def read_stimuli(kind: type[Stimuli], path: Path) -> Stimuli:
     """The data of a battery in a file of one's own."""
     try:
-        return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return kind.model_validate(yaml_tree(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f"cannot read {str(path)!r}: {error}; mend or reinstall it") from error
     except ValidationError as error:
