@@ -39,6 +39,10 @@ class PooledArm(BaseModel):
     overlap_behind: Estimate | None = Field(
         description="the assembly arm's overlap minus this one's; None for that arm itself"
     )
+    behind_where_apart: Estimate | None = Field(
+        description="behind, on held-out pairs where the arm's own target has the other majority; "
+        "None where a panel has too few of them"
+    )
     of_ceiling: Estimate = Field(description="agreement over the panel's reliability ceiling")
     kl_neutral: Estimate = Field(description="KL(base || model) on neutral text, nats a position")
     wordings: Estimate | None = Field(
@@ -78,10 +82,15 @@ def _pooled(arm: str, rows: Sequence[ArmRow]) -> PooledArm:
         behind=over(lambda row: row.behind and row.behind.value),
         kl_behind=over(lambda row: row.kl_behind and row.kl_behind.value),
         overlap_behind=over(lambda row: row.overlap_behind and row.overlap_behind.value),
+        behind_where_apart=over(_where_apart),
         of_ceiling=_mean(np.array([row.of_ceiling for row in rows])),
         kl_neutral=_mean(np.array([row.kl_neutral for row in rows])),
         wordings=over(_in_wordings),
     )
+
+
+def _where_apart(row: ArmRow) -> float | None:
+    return row.contrast.lead.value if row.contrast is not None and row.contrast.lead else None
 
 
 def _in_wordings(row: ArmRow) -> float | None:

@@ -94,6 +94,7 @@ def _told_of_pool(arm: PooledArm) -> Iterator[str]:
         (arm.behind, "behind the assembly"),
         (arm.kl_behind, "in KL"),
         (arm.overlap_behind, "in overlap of shares"),
+        (arm.behind_where_apart, "where its own target differs"),
     ):
         if figure is not None:
             yield f"{name} {_interval(figure)}"

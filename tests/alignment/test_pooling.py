@@ -47,6 +47,7 @@ def test_three_panels_by_hand() -> None:
     assert control.behind is not None
     assert control.behind.value == pytest.approx((0.20 + 0.10 + 0.25) / 3)
     assert control.overlap_behind is None
+    assert control.behind_where_apart is None
     assert own.wordings is not None
     assert own.wordings.value == pytest.approx(0.9)
 
