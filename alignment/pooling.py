@@ -45,8 +45,8 @@ class PooledArm(BaseModel):
     )
     of_ceiling: Estimate = Field(description="agreement over the panel's reliability ceiling")
     kl_neutral: Estimate = Field(description="KL(base || model) on neutral text, nats a position")
-    wordings: Estimate | None = Field(
-        description="gain in untrained wordings over the gain; None where a panel gained nothing"
+    gain_untrained: Estimate | None = Field(
+        description="gain in wordings that were not trained on; None where they were not asked"
     )
 
 
@@ -85,16 +85,12 @@ def _pooled(arm: str, rows: Sequence[ArmRow]) -> PooledArm:
         behind_where_apart=over(_where_apart),
         of_ceiling=_mean(np.array([row.of_ceiling for row in rows])),
         kl_neutral=_mean(np.array([row.kl_neutral for row in rows])),
-        wordings=over(_in_wordings),
+        gain_untrained=over(lambda row: row.wordings and row.wordings.share * row.gain.value),
     )
 
 
 def _where_apart(row: ArmRow) -> float | None:
     return row.contrast.lead.value if row.contrast is not None and row.contrast.lead else None
-
-
-def _in_wordings(row: ArmRow) -> float | None:
-    return row.wordings.share if row.wordings is not None and row.gain.low > 0 else None
 
 
 def _mean(values: FloatArray) -> Estimate:

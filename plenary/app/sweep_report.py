@@ -98,8 +98,8 @@ def _told_of_pool(arm: PooledArm) -> Iterator[str]:
     ):
         if figure is not None:
             yield f"{name} {_interval(figure)}"
-    if arm.wordings is not None:
-        yield f"untrained wordings {arm.wordings.value:.2f}"
+    if arm.gain_untrained is not None:
+        yield f"gain in untrained wordings {_interval(arm.gain_untrained)}"
     yield f"KL neutral {arm.kl_neutral.value:.3f}"
 
 

@@ -48,8 +48,8 @@ def test_three_panels_by_hand() -> None:
     assert control.behind.value == pytest.approx((0.20 + 0.10 + 0.25) / 3)
     assert control.overlap_behind is None
     assert control.behind_where_apart is None
-    assert own.wordings is not None
-    assert own.wordings.value == pytest.approx(0.9)
+    assert own.gain_untrained is not None
+    assert own.gain_untrained.value == pytest.approx(0.9 * 0.25)
 
 
 def test_the_order_of_panels_changes_no_interval() -> None:
@@ -59,10 +59,6 @@ def test_the_order_of_panels_changes_no_interval() -> None:
     assert back.behind is not None
     assert there.behind.model_dump() == pytest.approx(back.behind.model_dump())
     assert there.gains == back.gains[::-1]
-
-
-def test_wordings_of_a_panel_without_a_gain_have_no_mean() -> None:
-    assert arm("assembly", pooled([table(0.3, 0.0), table(0.05, 0.0)])).wordings is None
 
 
 def test_intervals_hold_the_planted_lead_as_often_as_they_say() -> None:
