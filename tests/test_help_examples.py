@@ -113,6 +113,12 @@ def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with bureau() as server:
         monkeypatch.setenv("CENSUS_BASE_URL", server.address)
         for verb in sorted(VERBS, key=lambda verb: verb not in FIRST):
+            if verb == "pool":
+                for seed in (1, 2):
+                    typed = f"sweep quickstart --arms prompt_only --seeds 1 {SMALL} --name"
+                    CliRunner().invoke(
+                        app, [*shlex.split(typed), f"panel{seed}", "--set", f"seed={seed}"]
+                    )
             if verb == "view":
                 assert "quickstart" in look(words(verb))
                 continue

@@ -1,4 +1,4 @@
-"""The verb `plenary sweep`: declarations only, so that help stays instant."""
+"""The verbs `plenary sweep`, `pool` and `publish`: declarations only, so help stays instant."""
 
 from __future__ import annotations
 
@@ -70,6 +70,22 @@ def sweep(
         print(json.dumps(table.model_dump(mode="json")))
         return
     show(f"arms of {space.config.name}, held-out outcomes", dict(table_rows(table)), False)
+
+
+@app.command(epilog="Example: plenary pool runs/panel1 runs/panel2")
+def pool(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories of several panels.")],
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Pool the sweeps of several panels: means and intervals over panels, arm by arm."""
+    from plenary.app.sweep_report import pool_rows, read_pool
+
+    arms = read_pool(runs)
+    if as_json:
+        print(json.dumps([arm.model_dump(mode="json") for arm in arms]))
+        return
+    show(f"arms over {len(runs)} panels, 95 % intervals over panels", dict(pool_rows(arms)), False)
 
 
 @app.command(epilog="Example: plenary publish quickstart --base lab/small --folder hub")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
@@ -10,13 +10,16 @@ from markupsafe import Markup
 from alignment.arms import EMPTY_ARMS
 from alignment.composition import Composition
 from alignment.estimates import Estimate
+from alignment.pooling import PooledArm, pooled
 from alignment.sweep import REFERENCE, ArmRow, SweepTable
 from plenary.app.config import load_config
 from plenary.app.laboratory import FOLDER
 from plenary.app.records import read_record
-from plenary.app.run_directory import CONFIG
+from plenary.app.run_directory import CONFIG, content_hash
 from plenary.app.sweep_verbs import TABLE, SweepRecord, origin
 from plenary.app.verdict import Controls
+from plenary.app.workspace import CONSENSUS
+from plenary.errors import DataError
 
 HEADS = (
     "Arm",
@@ -59,6 +62,45 @@ def read_sweep(run: Path) -> SweepTable | None:
         return None
     record = read_record(SweepRecord, path)
     return record.table if record.origin == origin(run, load_config(run / CONFIG)) else None
+
+
+def read_pool(runs: Sequence[Path]) -> tuple[PooledArm, ...]:
+    """The sweeps of several runs together; DataError without one, or for one decision twice."""
+    tables, seen = [], dict[str, Path]()
+    for run in runs:
+        table = read_sweep(run)
+        if table is None:
+            raise DataError(f"{str(run)!r} has no sweep of its decision; run plenary sweep there")
+        same = seen.setdefault(content_hash(run / CONSENSUS), run)
+        if same is not run:
+            raise DataError(
+                f"{str(run)!r} and {str(same)!r} hold the same decision; give another panel, made "
+                "with --set seed=NUMBER"
+            )
+        tables.append(table)
+    return pooled(tables)
+
+
+def pool_rows(arms: Sequence[PooledArm]) -> Iterator[tuple[str, str]]:
+    """One line an arm."""
+    for arm in arms:
+        yield arm.arm, "; ".join(_told_of_pool(arm))
+
+
+def _told_of_pool(arm: PooledArm) -> Iterator[str]:
+    by_panel = ", ".join(f"{gain:+.3f}" for gain in arm.gains)
+    yield f"gain {_interval(arm.gain)} [{by_panel}], of ceiling {arm.of_ceiling.value:.2f}"
+    for figure, name in (
+        (arm.behind, "behind the assembly"),
+        (arm.kl_behind, "in KL"),
+        (arm.overlap_behind, "in overlap of shares"),
+        (arm.behind_where_apart, "where its own target differs"),
+    ):
+        if figure is not None:
+            yield f"{name} {_interval(figure)}"
+    if arm.gain_untrained is not None:
+        yield f"gain in untrained wordings {_interval(arm.gain_untrained)}"
+    yield f"KL neutral {arm.kl_neutral.value:.3f}"
 
 
 def controls(table: SweepTable) -> Controls | None:

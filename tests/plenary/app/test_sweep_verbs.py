@@ -18,7 +18,7 @@ from alignment.sweep import Likeness
 from plenary.app.cli import app, main
 from plenary.app.sweep_report import read_sweep, sweep_section
 from plenary.app.sweep_verbs import SweepRequest, check_request
-from plenary.errors import ConfigError
+from plenary.errors import ConfigError, DataError
 from plenary.seeding import derived_seed
 
 FEW = ("assembly", "single_citizen", "shuffled", "prompt_only")
@@ -175,6 +175,27 @@ def test_publish_writes_a_folder_and_pushes_nothing_unasked(
 def test_requests_that_mean_nothing_are_refused(request_: SweepRequest, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         check_request(request_)
+
+
+@pytest.mark.slow
+def test_sweeps_of_two_panels_are_pooled(place: tuple[str, ...], tmp_path: Path) -> None:
+    runs = [tmp_path / "runs" / name for name in ("one", "two")]
+    for seed, run in enumerate(runs):
+        call("sweep", *place, "--seeds", "1", "--arms", "prompt_only,no_persona", "--retention",
+             "kept.yaml", "--name", run.name, "--set", f"seed={seed}")  # fmt: skip
+    (prompted, empty) = json.loads(call("pool", *map(str, runs), "--json"))
+    tables = [read_sweep(run) for run in runs]
+    gains = [table.row("prompt_only").gain.value for table in tables if table is not None]
+    assert prompted["gains"] == gains
+    assert prompted["gain"]["value"] == pytest.approx(sum(gains) / 2)
+    assert empty["arm"] == "no_persona"
+    assert "prompt_only" in call("pool", *map(str, runs))
+    twice = CliRunner().invoke(app, ["pool", str(runs[0]), str(runs[0])])
+    assert isinstance(twice.exception, DataError)
+    assert "the same decision" in str(twice.exception)
+    none = CliRunner().invoke(app, ["pool", str(runs[0]), str(tmp_path)])
+    assert isinstance(none.exception, DataError)
+    assert "run plenary sweep there" in str(none.exception)
 
 
 def test_no_sweep_is_no_section(tmp_path: Path) -> None:
