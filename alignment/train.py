@@ -47,7 +47,8 @@ from alignment.trainer import (
     without_library_warnings,
 )
 from plenary.chat.base import Conversation
-from plenary.chat.local import LocalBackend, load_tokenizer
+from plenary.chat.checkpoints import load_tokenizer
+from plenary.chat.local import LocalBackend
 from plenary.chat.rendering import ChatRenderer
 from plenary.errors import ConfigError, ConvergenceError, DataError
 from plenary.preferences import BoolArray, Targets
