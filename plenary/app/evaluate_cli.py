@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,15 +27,7 @@ if TYPE_CHECKING:
     from evaluation.battery import BatteryResult
 
 app = typer.Typer()
-
-
-def _known(suite: str) -> str:
-    if suite not in ("core", "full"):
-        raise typer.BadParameter(f"{suite!r} is neither core nor full")
-    return suite
-
-
-Suite = Annotated[str, typer.Option(help="core (minutes) or full.", callback=_known)]
+Suite = Annotated[Literal["core", "full"], typer.Option(help="core (minutes) or full.")]
 
 
 @app.command(epilog="Example: plenary evaluate --suite core --model embedded")
