@@ -23,7 +23,8 @@ from alignment.batches import pad_left
 from alignment.encoding import ReplayRow, encode_replay
 from alignment.trainer import without_library_warnings
 from plenary.chat.base import Conversation
-from plenary.chat.local import load_model, load_tokenizer
+from plenary.chat.checkpoints import load_tokenizer
+from plenary.chat.local import load_model
 from plenary.chat.rendering import ChatRenderer
 from plenary.chat.settings import LocalSettings
 from plenary.preferences import FloatArray, IntArray

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from alignment.adapter import base_fingerprint, check_adapter
 from alignment.trainer import without_library_warnings
-from plenary.chat.local import load_model, load_tokenizer
+from plenary.chat.checkpoints import load_tokenizer
+from plenary.chat.local import load_model
 from plenary.errors import DataError
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 from accelerate import PartialState
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from alignment.adapter import (
@@ -46,8 +46,10 @@ from alignment.trainer import (
     training_arguments,
     without_library_warnings,
 )
+from alignment.training_record import TrainingRecord
 from plenary.chat.base import Conversation
-from plenary.chat.local import LocalBackend, load_tokenizer
+from plenary.chat.checkpoints import load_tokenizer
+from plenary.chat.local import LocalBackend
 from plenary.chat.rendering import ChatRenderer
 from plenary.errors import ConfigError, ConvergenceError, DataError
 from plenary.preferences import BoolArray, Targets
@@ -57,32 +59,10 @@ PARTIAL = ".partial"  # of a folder that is being written
 EDGE = 10  # loss_first and loss_last average a tenth of the steps each: one batch alone is noise
 
 
-class AlignmentResult(BaseModel):
-    """What a training run did. Losses are the objective's, in nats, lower is better."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class AlignmentResult(TrainingRecord):
+    """What a training run did, and where its adapter lies."""
 
     adapter: Path = Field(description="folder of the adapter")
-    adapter_sha256: str = Field(description="sha256 of adapter_model.safetensors")
-    base_sha256: str = Field(description="content hash of the base weights")
-    objective: str = Field(description="training objective")
-    rows: int = Field(description="training rows: pairs x frames x 2 orders")
-    steps: int = Field(description="optimizer steps")
-    resumed_at: int = Field(description="steps taken before this process; 0 is a run in one go")
-    rank: int = Field(description="rank of the adapter")
-    parameters: int = Field(description="trained parameters")
-    trained_share: float = Field(description="trained parameters as a share of the whole model's")
-    seconds: float = Field(description="wall time, loading included")
-    loss_first: float = Field(description="mean loss of the first tenth of the steps")
-    loss_last: float = Field(description="mean loss of the last tenth of the steps")
-    loss_floor: float = Field(
-        description="entropy of the answers trained on: the cross-entropy of a perfect match"
-    )
-    replay_kl_last: float = Field(description="KL(base || model) on replay text, nats, last tenth")
-    mass_last: float = Field(description="mean probability of both labels together, last tenth")
-    validation_agreement: float | None = Field(
-        description="best share of validation pairs on the assembly's side; none without patience"
-    )
 
 
 class Material(NamedTuple):

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from assembly.ballots import INVALID, VALID
 from assembly.hearing import MAX_ARGUMENTS
@@ -24,7 +23,7 @@ from plenary.chat.base import ChatBackend, Choice, Sampling, check_replies
 from plenary.errors import ConfigError
 from plenary.preferences import IntArray
 from plenary.seeding import derived_seed
-from plenary.untrusted import yaml_tree
+from plenary.untrusted import read_file
 
 Given = Mapping[int, tuple[Statement, ...]]
 
@@ -81,16 +80,7 @@ class Briefing(BaseModel):
 
 def read_briefing(path: Path) -> Briefing:
     """Read a YAML or JSON file; ConfigError names what is wrong in it."""
-    try:
-        return Briefing.model_validate(yaml_tree(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read briefing {str(path)!r}: {error}; check the path") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConfigError(
-            f"briefing {str(path)!r} at {place!r}: {first['msg']}; mend the file"
-        ) from error
+    return read_file(Briefing, path, "briefing", ConfigError)
 
 
 async def generate_briefing(

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
+from plenary.chat.base import ChatBackend, Conversation
 from plenary.chat.budget import Counts
+from plenary.chat.passing import Answer, PassingBackend, Verb
 
 EventKind = Literal["resumed", "votes", "declarations", "statements", "group", "shard"]
 
@@ -97,33 +98,18 @@ class Clock:
         return Timing(turns, **self._spent)
 
 
-class ClockedBackend(ChatBackend):
+class ClockedBackend(PassingBackend):
     """Passes everything on and books the time to the model."""
 
     def __init__(self, backend: ChatBackend, clock: Clock) -> None:
-        self._backend, self._clock = backend, clock
-        self.name = backend.name
-        self.supports_seed = backend.supports_seed
-        self.exact_choice = backend.exact_choice
+        super().__init__(backend)
+        self._clock = clock
 
-    async def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling
-    ) -> list[Reply]:
-        """Replies of the backend."""
+    async def _answers(
+        self, conversations: Sequence[Conversation], verb: Verb[Answer]
+    ) -> list[Answer]:
         with self._clock.at("model"):
-            return await self._backend.generate(conversations, sampling)
-
-    async def choose(
-        self,
-        conversations: Sequence[Conversation],
-        labels: tuple[str, ...],
-        *,
-        samples: int = 1,
-        seed: int = 0,
-    ) -> list[Choice]:
-        """Choices of the backend."""
-        with self._clock.at("model"):
-            return await self._backend.choose(conversations, labels, samples=samples, seed=seed)
+            return await verb.of(self._backend, conversations)
 
 
 class Progress:

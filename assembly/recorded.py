@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from plenary.chat.base import Choice, Conversation, call_key
+from plenary.chat.base import Choice, Conversation
 from plenary.chat.cache import CachedBackend
+from plenary.chat.passing import Choose
 
 
 class Recorded(NamedTuple):
@@ -28,12 +29,6 @@ class RecordedBackend(CachedBackend):
         seed: int = 0,
     ) -> Recorded:
         """As `choose`, with the keys that `choose` records its answers under."""
-        drawn = {} if self.exact_choice else {"samples": samples, "seed": seed}
-        keys = [call_key(self.name, "choose", c, labels=labels, **drawn) for c in conversations]
-        choices = await self._answers(
-            keys,
-            conversations,
-            Choice,
-            lambda part: self._backend.choose(part, labels, samples=samples, seed=seed),
-        )
-        return Recorded(choices, keys)
+        verb = Choose(labels, samples, seed)
+        keys = verb.keys(self, conversations)
+        return Recorded(await self._remembered(keys, conversations, verb), keys)

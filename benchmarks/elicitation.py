@@ -3,7 +3,8 @@
 Ballots a second with the shipped model on this machine, and ratios in one run: our path (shared
 prefix, batched, label logits only) against one prompt at a time, against the same without shared
 prefixes and against 10 sampled answers a prompt (a pair takes two prompts, so the ratio is that of
-a pair too); and replies to 64 callers at once against one batch of them.
+a pair too); and replies to 64 callers at once against one batch of them. The same ballots in
+bfloat16, and how far any label's share is then from that in float32.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
+
 from benchmarks.targets import Target, main
 from evaluation.frames import FRAMES, LABELS, question
 from plenary.chat import forward
@@ -21,8 +24,10 @@ from plenary.chat.base import ChatBackend, Conversation, Sampling
 from plenary.chat.batching import one_run
 from plenary.chat.local import LocalBackend
 from plenary.chat.micro_batching import MicroBatchingBackend
+from plenary.chat.settings import LocalSettings
 from plenary.embedded import citizens, model_path
 from plenary.outcomes import default_outcomes
+from plenary.preferences import FloatArray
 from plenary.seeding import generator
 
 SAMPLES = 10
@@ -87,6 +92,11 @@ def seconds_a_raw_reply(texts: Sequence[Conversation], backend: LocalBackend) ->
     return (time.perf_counter() - began) / len(texts)
 
 
+def shares(backend: LocalBackend, asked: Sequence[Conversation]) -> FloatArray:
+    """Share [N, labels] of each label."""
+    return np.array([choice.shares for choice in asyncio.run(backend.choose(asked, LABELS))])
+
+
 def chat(asked: Sequence[Conversation], backend: LocalBackend) -> float:
     """Time of micro-batched replies over that of one batch: median of turns taken in pairs."""
     shared = MicroBatchingBackend(backend)
@@ -114,6 +124,12 @@ def speed(quick: bool) -> Iterator[Target]:
     yield Target("speed against one prompt at a time", alone / ours, 2)
     yield Target("speed against prefixes computed each time", apart / together, 1.2)
     yield Target("speed against 10 sampled answers", sampled / ours, 10)
+    coarse = LocalBackend(model_path(), settings=LocalSettings(dtype="bfloat16"))
+    seconds_a_ballot(coarse, asked[:60], 60)
+    rate = 1 / seconds_a_ballot(coarse, asked, len(asked))
+    moved = float(np.abs(shares(coarse, asked) - shares(backend, asked)).max())
+    yield Target("ballots a second in bfloat16", rate, 1000)
+    yield Target("largest difference of a share, bfloat16", moved, 0.05, at_least=False)
     yield Target(
         "micro-batched replies, time over one batch", chat(asked, backend), 1.5, at_least=False
     )

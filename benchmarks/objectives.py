@@ -47,7 +47,8 @@ from alignment.trainer import (
 from benchmarks.targets import Target, main
 from evaluation.comparison import node_weights, pair_kl
 from evaluation.frames import FRAMES, LABELS, question
-from plenary.chat.local import LocalBackend, load_tokenizer
+from plenary.chat.checkpoints import load_tokenizer
+from plenary.chat.local import LocalBackend
 from plenary.chat.rendering import ChatRenderer
 from plenary.embedded import model_path
 from plenary.embedded.grammar import draw_sentence

@@ -13,8 +13,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from census_data.population import Population
 from census_data.schema import BY_NAME, MISSING, NOT_IN_UNIVERSE
@@ -22,7 +21,7 @@ from census_data.store import Facts, assembled
 from census_data.tables import CsvForm, read_blocks
 from plenary.errors import DataError
 from plenary.preferences import FloatArray, IntArray
-from plenary.untrusted import yaml_tree
+from plenary.untrusted import read_file
 
 
 class MappedColumn(BaseModel):
@@ -137,21 +136,7 @@ class _Coder:
 
 def read_mapping(path: Path) -> PopulationMapping:
     """A mapping file; DataError says which entry does not fit."""
-    try:
-        return PopulationMapping.model_validate(yaml_tree(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise DataError(
-            f"cannot read mapping {str(path)!r}: {error.strerror}; check the path"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"mapping {str(path)!r} is not YAML: {error}; mend the file") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise DataError(
-            f"mapping {str(path)!r}, {field!r} has {first.get('input')!r}: {first['msg']}; "
-            "mend the file"
-        ) from error
+    return read_file(PopulationMapping, path, "mapping", DataError)
 
 
 def import_table(path: Path, mapping: PopulationMapping) -> Population:

@@ -23,7 +23,7 @@ from census_data.population import Population
 from census_data.raking import OUTSIDE, Margin
 from plenary.errors import DataError
 from plenary.preferences import FloatArray, IntArray
-from plenary.untrusted import yaml_tree
+from plenary.untrusted import first_fault, yaml_tree
 
 JOIN = " | "
 COUNT = "count"
@@ -177,12 +177,7 @@ def _from_yaml(text: str, path: Path) -> tuple[Target, ...]:
     except yaml.YAMLError as error:
         raise DataError(f"margins {str(path)!r} are not YAML: {error}; mend the file") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise DataError(
-            f"margins {str(path)!r}, {field!r} has {first.get('input')!r}: {first['msg']}; "
-            "mend the file"
-        ) from error
+        raise DataError(f"margins {str(path)!r} {first_fault(error)}; mend the file") from error
 
 
 def _from_csv(text: str, path: Path) -> Target:

@@ -47,8 +47,24 @@ def read_blocks(
     without one of the columns.
     """
     reader = _parquet_blocks if path.suffix.lower() == ".parquet" else _csv_blocks
-    try:
+    with _readable(path, form):
         yield from reader(path, wanted, form)
+
+
+def column_names(path: Path, form: CsvForm = PLAIN) -> tuple[str, ...]:
+    """Columns of a table of persons."""
+    with _readable(path, form):
+        if path.suffix.lower() == ".parquet":
+            return tuple(pq.read_schema(path).names)
+        with _streams(path, form) as streams:
+            return _header(streams[0], form)
+
+
+@contextmanager
+def _readable(path: Path, form: CsvForm) -> Iterator[None]:
+    """DataError for whatever is wrong with a table of persons."""
+    try:
+        yield
     except UnicodeError as error:
         raise DataError(_encoding(path, form, error)) from error
     except BROKEN_ARCHIVE as error:
@@ -63,23 +79,6 @@ def read_blocks(
     except LookupError as error:
         raise DataError(f"encoding {form.encoding!r}: {error}; name another") from error
     except OSError as error:
-        raise DataError(f"cannot read {str(path)!r}: {error}; check the path") from error
-
-
-def column_names(path: Path, form: CsvForm = PLAIN) -> tuple[str, ...]:
-    """Columns of a table of persons."""
-    try:
-        if path.suffix.lower() == ".parquet":
-            return tuple(pq.read_schema(path).names)
-        with _streams(path, form) as streams:
-            return _header(streams[0], form)
-    except UnicodeError as error:
-        raise DataError(_encoding(path, form, error)) from error
-    except BROKEN_ARCHIVE as error:
-        raise DataError(
-            f"{str(path)!r} is truncated or damaged: {error}; fetch it again"
-        ) from error
-    except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"cannot read {str(path)!r}: {error}; check the path") from error
 
 

@@ -11,13 +11,12 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from plenary.errors import ConfigError, DataError
-from plenary.untrusted import yaml_tree
+from plenary.untrusted import read_file
 
 Setting = bool | int | float | str | None | list[bool | int | float | str]
 Endpoint = Literal[
@@ -39,7 +38,6 @@ ENDPOINTS: dict[Endpoint, str] = {
     "human_anchor": "distance of survey answers to people's",
 }
 LOCK = ".lock"
-M = TypeVar("M", bound=BaseModel)
 
 
 class AnalysisPlan(BaseModel):
@@ -103,25 +101,9 @@ class LockState(NamedTuple):
         return self.lock is not None and not self.edited and self.lock.locked < begun
 
 
-def _validated(model: type[M], data: object, path: Path) -> M:
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConfigError(
-            f"plan {str(path)!r} has {first.get('input')!r} at {place!r}: {first['msg']}; "
-            "mend the file"
-        ) from error
-
-
 def read_plan(path: Path) -> AnalysisPlan:
     """Read a plan (YAML); ConfigError when it is missing or malformed."""
-    try:
-        data = yaml_tree(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read plan {str(path)!r}: {error}; give a YAML file") from error
-    return _validated(AnalysisPlan, data, path)
+    return read_file(AnalysisPlan, path, "plan", ConfigError)
 
 
 def lock_file(path: Path) -> Path:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from scipy import stats
 
 from evaluation.asking import Subject, ask
@@ -22,7 +20,7 @@ from plenary.errors import DataError
 from plenary.outcomes import Catalogue, configs_folder
 from plenary.preferences import FloatArray, IntArray
 from plenary.seeding import generator
-from plenary.untrusted import yaml_tree
+from plenary.untrusted import read_file
 
 Suite = Literal["core", "full"]
 UNREADABLE = "Uninformative: the model did not show that it reads these questions."
@@ -85,21 +83,8 @@ class Material(NamedTuple):
 
 def load_stimuli(kind: type[Stimuli], name: str) -> Stimuli:
     """The data of a battery, configs/batteries/`name`.yaml; DataError where it does not fit."""
-    return read_stimuli(kind, configs_folder() / "batteries" / f"{name}.yaml")
-
-
-def read_stimuli(kind: type[Stimuli], path: Path) -> Stimuli:
-    """The data of a battery in a file of one's own."""
-    try:
-        return kind.model_validate(yaml_tree(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"cannot read {str(path)!r}: {error}; mend or reinstall it") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise DataError(
-            f"{str(path)!r} has {first.get('input')!r} at {place!r}: {first['msg']}; mend the file"
-        ) from error
+    path = configs_folder() / "batteries" / f"{name}.yaml"
+    return read_file(kind, path, "battery", DataError)
 
 
 async def ask_pairs(

@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Self, TypeVar
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from plenary.errors import DataError
 from plenary.outcomes import configs_folder
 from plenary.preferences import IntArray
-from plenary.untrusted import yaml_tree
+from plenary.untrusted import read_file
 
 Gender = Literal["she", "he"]
 Channel = Literal["name", "language", "association", "hobby"]
@@ -26,7 +25,6 @@ Edit = Literal["none", "meaningless", "years", "must_have"]
 EDITS: tuple[Edit, ...] = ("none", "meaningless", "years", "must_have")
 PRONOUNS: dict[Gender, str] = {"she": "she/her", "he": "he/him"}
 FOLDER, MARKER, ADDED_YEARS, WORD_SLACK, SHORTEST_WORD = "audit", "FILL", 3, 2, 5
-_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class _Frozen(BaseModel):
@@ -61,6 +59,14 @@ class BaseResume(_Frozen):
     role: int = Field(ge=0, description="last post")
     employer: int = Field(ge=0, description="last employer")
     education: str = Field(description="education, as written")
+
+
+class _JobFile(_Frozen):
+    jobs: tuple[JobAd, ...]
+
+
+class _ResumeFile(_Frozen):
+    resumes: tuple[BaseResume, ...]
 
 
 class Carrier(_Frozen):
@@ -181,9 +187,9 @@ def load_stimuli(cues: Path) -> Stimuli:
     Raises DataError for a missing, malformed, unfilled, unbalanced or job-relevant file.
     """
     folder = configs_folder() / FOLDER
-    jobs = tuple(_rows(folder / "jobs.yaml", "jobs", JobAd))
-    resumes = tuple(_rows(folder / "resumes.yaml", "resumes", BaseResume))
-    return stimuli(jobs, resumes, _validated(cues, CueFile, _read(cues)))
+    jobs = read_file(_JobFile, folder / "jobs.yaml", "posts", DataError).jobs
+    resumes = read_file(_ResumeFile, folder / "resumes.yaml", "resumes", DataError).resumes
+    return stimuli(jobs, resumes, read_file(CueFile, cues, "cues", DataError))
 
 
 def stimuli(jobs: tuple[JobAd, ...], resumes: tuple[BaseResume, ...], cues: CueFile) -> Stimuli:
@@ -209,32 +215,6 @@ def stimuli(jobs: tuple[JobAd, ...], resumes: tuple[BaseResume, ...], cues: CueF
 
 def _content(text: str) -> set[str]:
     return {word for word in re.findall(r"[\w-]+", text.casefold()) if len(word) >= SHORTEST_WORD}
-
-
-def _read(path: Path) -> object:
-    try:
-        return yaml_tree(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"cannot read {str(path)!r}: {error.strerror}; check the path") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{str(path)!r} is no YAML: {str(error)[:120]!r}; mend the file") from error
-
-
-def _validated(path: Path, model: type[_Model], data: object) -> _Model:
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise DataError(f"{path.name!r} at {place!r}: {first['msg']}; mend the file") from error
-
-
-def _rows(path: Path, key: str, model: type[_Model]) -> list[_Model]:
-    data = _read(path)
-    rows = data.get(key) if isinstance(data, dict) else None
-    if not isinstance(rows, list):
-        raise DataError(f"{path.name!r} holds no list {key!r}; mend the file")
-    return [_validated(path, model, row) for row in rows]
 
 
 class _Held(NamedTuple):

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, field_validator
 from personas.persona import Panel, Persona
 from plenary.errors import DataError
 from plenary.spreadsheet import neutral, original
-from plenary.untrusted import csv_rows, json_tree
+from plenary.untrusted import csv_rows, first_fault, json_tree
 
 F = TypeVar("F")
 
@@ -63,12 +63,7 @@ def read_panel(path: Path) -> Panel:
     try:
         records = reader(path)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise DataError(
-            f"panel field {field!r} has {first.get('input')!r} in {str(path)!r}: "
-            f"{first['msg']}; mend the file"
-        ) from error
+        raise DataError(f"panel {str(path)!r} {first_fault(error)}; mend the file") from error
     except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
         raise DataError(
             f"cannot read a panel from {str(path)!r}: {error}; check the file"

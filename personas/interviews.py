@@ -5,7 +5,6 @@ Shapes: C citizens, I items, A answers of an item.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -29,7 +28,6 @@ WORDINGS: Final[Mapping[str, str]] = {
     "plain": "A survey asks about {about}. Which answer is yours? Answer with one letter only.",
     "other": "Please give your own view on {about}. Reply with the letter of one answer.",
 }
-WORDING_HASH: Final = hashlib.sha256(repr(sorted(WORDINGS.items())).encode()).hexdigest()
 Answers = Mapping[str, FloatArray]
 
 

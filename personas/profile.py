@@ -90,12 +90,6 @@ def invent_names(
     return [f"{name} {surname}" for name, surname in zip(names, surnames, strict=True)]
 
 
-def invent_name(sex: Sex, birth_year: int, race_origin: str, seed: int, row_id: int) -> str:
-    """Invented first name and surname of one person."""
-    years, ids = np.array([birth_year]), np.array([row_id])
-    return invent_names([sex], years, [race_origin], seed, ids)[0]
-
-
 def _groups(keys: Sequence[T]) -> Iterator[tuple[T, IntArray]]:
     """Every key with the positions it stands at."""
     found: dict[T, list[int]] = {}

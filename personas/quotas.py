@@ -21,7 +21,7 @@ from scipy.sparse import csr_array, hstack, identity, vstack
 from census_data.cells import Cells
 from plenary.errors import ConfigError, ConvergenceError, DataError
 from plenary.preferences import FloatArray, IntArray
-from plenary.untrusted import csv_rows, yaml_tree
+from plenary.untrusted import csv_rows, first_fault, yaml_tree
 
 # Types that a quick panel leaves to the exact solver, besides one a quota; its relative gap.
 UNSETTLED, NEARLY = 10, 0.3
@@ -258,11 +258,7 @@ def read_quotas(path: Path) -> tuple[Quota, ...]:
     try:
         return tuple(Quota.model_validate(row) for row in rows)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise DataError(
-            f"quota {first['loc'][-1]!r} is {first.get('input')!r} in {str(path)!r}: "
-            f"{first['msg']}; mend the file"
-        ) from error
+        raise DataError(f"a quota in {str(path)!r} {first_fault(error)}; mend the file") from error
 
 
 def _between(lower: FloatArray, upper: FloatArray | IntArray) -> Bounds:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from personas.persona import Persona
 from plenary.errors import DataError
 from plenary.preferences import FloatArray
+from plenary.untrusted import first_fault
 
 SURVEY_FILE, SHARES_FILE, COEFFICIENTS_FILE = "survey.json", "shares.csv", "coefficients.csv"
 ALL = "all"
@@ -124,12 +125,7 @@ def _read_file(path: Path) -> SurveyFile:
             f"cannot read the survey {str(path)!r}: {error.strerror}; check the path"
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise DataError(
-            f"survey {str(path)!r} has {first.get('input')!r} at {place!r}: {first['msg']}; "
-            "mend the file"
-        ) from error
+        raise DataError(f"survey {str(path)!r} {first_fault(error)}; mend the file") from error
     for name, grouping in file.groupings.items():
         if grouping.attribute not in Persona.model_fields:
             raise DataError(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from plenary.errors import DataError
-from plenary.untrusted import csv_rows, json_tree, yaml_tree
+from plenary.untrusted import csv_rows, first_fault, json_tree, yaml_tree
 
 DEFAULT_CATALOGUE = "default.yaml"
 
@@ -158,10 +158,8 @@ def load_outcomes(path: Path) -> Catalogue:
     except csv.Error as error:
         raise DataError(f"{str(path)!r} is no CSV table: {error}; mend the file") from error
     except ValidationError as error:
-        first = error.errors()[0]
         raise DataError(
-            f"outcome field {'.'.join(map(str, first['loc']))!r} has {first.get('input')!r} "
-            f"in {path.name}: {first['msg']}; mend the file"
+            f"an outcome in {path.name!r} {first_fault(error)}; mend the file"
         ) from error
     if len(outcomes) < 2:
         raise DataError(

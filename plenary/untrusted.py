@@ -5,10 +5,16 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
-MOST_ALIASES = 32
+from plenary.errors import PlenaryError
+
+MOST_ALIASES, LONGEST_VALUE = 32, 120
+M = TypeVar("M", bound=BaseModel)
 
 
 class _Loader(yaml.SafeLoader):
@@ -32,6 +38,30 @@ def yaml_tree(text: str) -> object:
     except (ValueError, TypeError, AttributeError, IndexError, RecursionError) as error:
         # PyYAML lets through what int, date and deep nesting raise.
         raise yaml.YAMLError(f"{type(error).__name__}: {str(error)[:200]}") from error
+
+
+def read_file(model: type[M], path: Path, name: str, refusal: type[PlenaryError]) -> M:
+    """A `model` in a YAML or JSON file; `refusal`, with the file's `name`, for any other."""
+    try:
+        return model.model_validate(yaml_tree(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise refusal(
+            f"cannot read {name} {str(path)!r}: {error.strerror}; check the path"
+        ) from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise refusal(f"{name} {str(path)!r} is not YAML: {error}; mend the file") from error
+    except ValidationError as error:
+        raise refusal(f"{name} {str(path)!r} {first_fault(error)}; mend the file") from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first of what is wrong, as "has VALUE at 'PLACE': reason"."""
+    first = error.errors()[0]
+    value = repr(first.get("input"))
+    if len(value) > LONGEST_VALUE:
+        value = f"{value[:LONGEST_VALUE]}..."
+    place = ".".join(map(str, first["loc"]))
+    return f"has {value}{f' at {place!r}' if place else ''}: {first['msg']}"
 
 
 def csv_rows(lines: Iterable[str]) -> list[dict[str, str]]:

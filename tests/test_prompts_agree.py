@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.traits import read_traits
 
 from assembly import prompts
 from census_data.population import load_population
@@ -38,7 +39,7 @@ def panel():
 
 def test_persona_text_states_the_planted_traits(panel):
     for persona in panel.personas:
-        traits = citizens.read_traits(describe(persona))
+        traits = read_traits(describe(persona))
         assert (traits.age, traits.sex, traits.region) == (persona.age, persona.sex, persona.region)
         assert traits.degree is not None
         assert (traits.race is None) == (persona.race_origin == "another race")
@@ -71,5 +72,5 @@ def _as_trained(persona):
 
 
 def test_panel_of_the_snapshot_differs_in_planted_weights(panel):
-    weights = np.array([citizen_weights(citizens.read_traits(describe(p))) for p in panel.personas])
+    weights = np.array([citizen_weights(read_traits(describe(p))) for p in panel.personas])
     assert (weights.std(axis=0) > 0.1).all()

@@ -16,7 +16,8 @@ from support.checkpoints import CheckpointName
 from alignment.lora import load_base
 from alignment.settings import AlignmentSettings
 from assembly.graph import open_table
-from plenary.chat.local import LocalBackend, load_tokenizer
+from plenary.chat.checkpoints import load_tokenizer
+from plenary.chat.local import LocalBackend
 from plenary.errors import PlenaryError
 from plenary.outcomes import Outcome
 

@@ -29,6 +29,7 @@ from census_data.session import HOST, Patience
 from census_data.store import write_population
 from plenary.errors import ConfigError
 from plenary.spreadsheet import neutral
+from plenary.untrusted import first_fault
 
 ADDRESS_VARIABLE = "CENSUS_BASE_URL"
 EVERYBODY = PopulationSettings(group_quarters="include", citizens="all")
@@ -148,10 +149,9 @@ def bounds(lowest: float, highest: float | None) -> RakingSettings:
     try:
         return RakingSettings(lowest=lowest, highest=highest)
     except ValidationError as error:
-        first = error.errors()[0]
         raise ConfigError(
-            f"{first['loc'][0]} is {first['input']!r}: {first['msg']}; "
-            "bounds are multiples of the mean weight, one on each side of 1"
+            f"the raking {first_fault(error)}; bounds are multiples of the mean weight, one on "
+            "each side of 1"
         ) from error
 
 

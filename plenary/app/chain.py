@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from alignment.train import align
+from alignment.training_record import TrainingRecord
 from assembly.ballots import AFTER
 from assembly.population_utilities import population_utilities
 from evaluation.comparison import compare, target_cells
@@ -19,7 +20,6 @@ from plenary.app.models import checkpoint_path
 from plenary.app.records import (
     ConsensusRecord,
     NullRecord,
-    TrainingRecord,
     read_record,
     write_record,
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,14 +23,18 @@ from plenary.app.cli_parts import (
     show,
 )
 
+if TYPE_CHECKING:
+    from evaluation.battery import BatteryResult
+
 app = typer.Typer()
+Suite = Annotated[Literal["core", "full"], typer.Option(help="core (minutes) or full.")]
 
 
 @app.command(epilog="Example: plenary evaluate --suite core --model embedded")
 def evaluate(
     config: Config = None,
     set_: Set = None,
-    suite: Annotated[str, typer.Option(help="core (minutes) or full.")] = "core",
+    suite: Suite = "core",
     battery: Annotated[
         list[str] | None, typer.Option(help="Only this battery; may be repeated.")
     ] = None,
@@ -54,18 +59,9 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Measure a model with the batteries of the paper: elicited choices, never inner values."""
-    if suite not in ("core", "full"):
-        raise typer.BadParameter(f"{suite!r} is neither core nor full", param_hint="--suite")
     calm()
     from plenary.app.config import load_config
-    from plenary.app.evaluate_verbs import (
-        ask,
-        calls_planned,
-        finished_run,
-        place_of,
-        request_of,
-        tables,
-    )
+    from plenary.app.evaluate_verbs import ask, calls_planned, finished_run, place_of, request_of
     from plenary.app.tasks import make_executor
 
     changes = [*([f"model={model}"] if model else []), *named(name, set_)]
@@ -77,12 +73,20 @@ def evaluate(
         return
     crew = make_executor(executor, workers, request.config)
     results = ask(request, crew, quiet=as_json)
+    where = {"results": str(request.out), "batteries": str(len(results))}
+    if request.run is not None:
+        where["show"] = "plenary report --exists resume"
+    show_results("evaluate", results, where, as_json)
+
+
+def show_results(
+    title: str, results: Sequence[BatteryResult], where: dict[str, str], as_json: bool
+) -> None:
+    """Print what batteries found and where it is kept, or their results as one JSON array."""
+    from plenary.app.evaluate_verbs import tables
+
     if as_json:
         print(json.dumps([found.model_dump(mode="json") for found in results]))
         return
-    for title, rows in tables(results):
-        show(title, rows, as_json=False)
-    where = {"results": str(request.out), "batteries": len(results)}
-    if request.run is not None:
-        where["show"] = "plenary report --exists resume"
-    show("evaluate", where, as_json=False)
+    for heading, rows in (*tables(results), (title, where)):
+        show(heading, rows, as_json=False)

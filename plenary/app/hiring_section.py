@@ -128,7 +128,7 @@ def _verdict_row(when: str, one: HiringFinding) -> Row:
         when,
         f"{visible(one.compared)} against {visible(one.reference)}",
         one.verdict.words,
-        _gap(one.gap),
+        _between(one.gap),
         f"{one.p_holm:.3f}",
         f"{one.placebo.limit:.3f}",
         "none" if one.rate is None else f"{100 * one.rate.expected.value:+.1f} points",
@@ -136,7 +136,7 @@ def _verdict_row(when: str, one: HiringFinding) -> Row:
     )
 
 
-def _gap(found: Gap) -> str:
+def _between(found: Gap | Clustered) -> str:
     if found.value != found.value:
         return "not known"
     return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
@@ -150,7 +150,7 @@ def _change(record: HiringRecord) -> Table:
     rows = tuple(
         (
             f"{visible(e.compared)} against {visible(e.reference)}",
-            _gap(e.gap),
+            _between(e.gap),
             f"{e.gap.p:.3f}",
             f"{e.placebo.limit:.3f}",
             f"{100 * e.rate.value:+.1f} points",
@@ -177,7 +177,7 @@ def _reasons(sides: Mapping[str, HiringFindings]) -> Table:
                     when, f"{visible(one.compared)} against {visible(one.reference)}",
                     f"{r.net.net:+.3f}", f"{r.net.disclosed:.3f}",
                     f"{r.net.concealed.value:+.3f}, {r.net.concealed.lower:+.3f}",
-                    _clustered(r.held.direct), f"{r.shift.p:.3f}",
+                    _between(r.held.direct), f"{r.shift.p:.3f}",
                 ))  # fmt: skip
     caption = (
         "Stated reasons (P2). Net effect: pairs in which only the favoured group is invited less "
@@ -185,12 +185,6 @@ def _reasons(sides: Mapping[str, HiringFindings]) -> Table:
         "Reasons held fixed: change of the log odds by the cue when the reason is the same text."
     )
     return Table(caption, heads, tuple(rows), "Stated reasons")
-
-
-def _clustered(found: Clustered) -> str:
-    if found.value != found.value:
-        return "not known"
-    return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
 
 
 def _examples(record: HiringRecord) -> Table:

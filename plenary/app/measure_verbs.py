@@ -36,6 +36,7 @@ from plenary.outcomes import Catalogue, load_outcomes
 from plenary.preferences import IntArray
 from plenary.seeding import generator
 from plenary.spreadsheet import neutral
+from plenary.untrusted import first_fault
 
 FIXED = ("balanced", "all")
 DESIGNS = (*FIXED, *SELECTORS)
@@ -218,10 +219,7 @@ def read_votes(
     try:
         settings = ImportSettings.model_validate({"edges": edges, "order": order})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(
-            f"{first['loc'][0]} has {first['input']!r}: {first['msg']}; change the option"
-        ) from error
+        raise ConfigError(f"the reading {first_fault(error)}; change the option") from error
     return import_votes(path, load_outcomes(outcomes) if outcomes else None, settings)
 
 

@@ -25,6 +25,7 @@ from plenary.app.models import resolve
 from plenary.app.panel_figure import write_figure
 from plenary.chat.registry import open_backend
 from plenary.errors import ConfigError
+from plenary.untrusted import first_fault
 
 SURVEY = "survey:"
 FIGURES = (
@@ -38,6 +39,7 @@ FIGURES = (
     "reachable",
     "normalised",
 )
+
 REFERENCE = 400
 
 
@@ -61,11 +63,7 @@ def draw(
     try:
         settings = PanelSettings.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConfigError(
-            f"{place!r} cannot be {first.get('input')!r}: {first['msg']}; change the option"
-        ) from error
+        raise ConfigError(f"the panel {first_fault(error)}; change the option") from error
     population = load_population()
     panel = recruit(population, settings, seed)
     write_panel(panel, path)

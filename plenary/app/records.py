@@ -140,29 +140,6 @@ class ConsensusRecord(Record):
     half_agreement: float = Field(description="agreement of random halves, held-out pairs")
 
 
-class TrainingRecord(Record):
-    """How the training went. Losses are answer cross-entropies in nats, lower is better."""
-
-    adapter_sha256: str = Field(description="hash of the adapter's weights")
-    base_sha256: str = Field(description="content hash of the base weights")
-    objective: str = Field(description="training objective")
-    rows: int = Field(description="training rows: pairs x frames x 2 orders")
-    steps: int = Field(description="optimizer steps")
-    resumed_at: int = Field(description="steps taken before a cut-off; 0 is a run in one go")
-    rank: int = Field(description="rank of the adapter")
-    parameters: int = Field(description="trained parameters")
-    trained_share: float = Field(description="trained parameters as a share of the whole model's")
-    seconds: float = Field(description="wall time, loading included")
-    loss_first: float = Field(description="mean loss of the first tenth of the steps")
-    loss_last: float = Field(description="mean loss of the last tenth of the steps")
-    loss_floor: float = Field(description="entropy of the targets: the loss of a perfect match")
-    replay_kl_last: float = Field(description="KL(base || model) on replay text, nats a position")
-    mass_last: float = Field(description="mean total probability of the labels; 1 is best")
-    validation_agreement: float | None = Field(
-        description="best share of validation pairs on the assembly's side; none without patience"
-    )
-
-
 class Summary(Record):
     """What `--json` prints: the run in one object."""
 

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 import plenary
 from alignment.sweep import SweepTable
+from alignment.training_record import TrainingRecord
 from plenary.app import evidence
 from plenary.app import report_parts as parts
 from plenary.app import workspace as ws
@@ -22,7 +23,7 @@ from plenary.app.evidence import Measures, count_tests, read_measures
 from plenary.app.hiring_section import hiring_findings, hiring_section
 from plenary.app.models import takes_part
 from plenary.app.plan_section import planning
-from plenary.app.records import Summary, TrainingRecord, read_record, write_record
+from plenary.app.records import Summary, read_record, write_record
 from plenary.app.report_parts import Drawing, Head, Results, Row, Said, Tile
 from plenary.app.run_directory import write_text
 from plenary.app.sections import (

@@ -11,11 +11,12 @@ from pydantic import Field
 from alignment.harness import TaskScore, harness
 from alignment.live import LiveModel
 from alignment.paired import supported_margin
+from alignment.training_record import TrainingRecord
 from plenary.app import workspace as ws
 from plenary.app.config import load_config
 from plenary.app.measure_records import RetentionRecord
 from plenary.app.models import checkpoint_path
-from plenary.app.records import Record, TrainingRecord, read_record, write_record
+from plenary.app.records import Record, read_record, write_record
 from plenary.app.run_directory import CONFIG, alone_in, read_manifest
 from plenary.errors import DataError
 

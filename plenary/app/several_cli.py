@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from plenary.app.cli_parts import AsJson, Config, Debug, Set, calm, show
+from plenary.app.cli_parts import AsJson, Config, Debug, Set, calm
+from plenary.app.evaluate_cli import Suite, show_results
 
 app = typer.Typer()
 
@@ -30,7 +30,7 @@ def evaluate_models(
     ] = None,
     config: Config = None,
     set_: Set = None,
-    suite: Annotated[str, typer.Option(help="core (minutes) or full.")] = "core",
+    suite: Suite = "core",
     out: Annotated[Path, typer.Option(help="File of results; calls are kept beside it.")] = Path(
         "batteries/models.json"
     ),
@@ -38,18 +38,10 @@ def evaluate_models(
     debug: Debug = False,
 ) -> None:
     """Compare several models: likeness without noise, figures against size, a probe's transfer."""
-    if suite not in ("core", "full"):
-        raise typer.BadParameter(f"{suite!r} is neither core nor full", param_hint="--suite")
     calm()
     from plenary.app.config import load_config
-    from plenary.app.evaluate_verbs import tables
     from plenary.app.several_verbs import Several, ask_several
 
     several = Several(tuple(model), tuple(parameters or ()), tuple(family or ()), adapter)
     results = ask_several(several, load_config(config, set_ or []), suite, out)
-    if as_json:
-        print(json.dumps([found.model_dump(mode="json") for found in results]))
-        return
-    for title, rows in tables(results):
-        show(title, rows, as_json=False)
-    show("evaluate-models", {"results": str(out)}, as_json=False)
+    show_results("evaluate-models", results, {"results": str(out)}, as_json)

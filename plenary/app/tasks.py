@@ -13,7 +13,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from assembly.ledger import Ledger
 from assembly.seating import Shard
@@ -23,11 +23,12 @@ from plenary.app.executor import Executor, Here, in_order
 from plenary.app.lease_queue import Processes
 from plenary.app.models import budgeted, open_model, open_plain, seat_models
 from plenary.app.ray_executor import OnRay
-from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
+from plenary.chat.base import ChatBackend, Conversation
 from plenary.chat.budget import BudgetedBackend, CountingBackend, Counts
+from plenary.chat.passing import Answer, PassingBackend, Verb
 from plenary.errors import BudgetExceeded, ConfigError
 
-Answer = TypeVar("Answer", Reply, Choice)
+Block = tuple[Sequence[Conversation], Verb[Answer]]
 EXECUTORS: dict[str, Callable[[int], Executor]] = {
     "local": lambda workers: Here(),
     "processes": Processes,
@@ -170,32 +171,6 @@ def _plain(spec: str, config: str, adapter: Path | None) -> ChatBackend:
     return open_plain(spec, PipelineConfig.model_validate_json(config), adapter)
 
 
-class Replies(NamedTuple):
-    """Free text that is asked for."""
-
-    conversations: Sequence[Conversation]
-    sampling: Sampling
-
-    async def of(self, backend: ChatBackend) -> list[Reply]:
-        """Put it to a model."""
-        return await backend.generate(self.conversations, self.sampling)
-
-
-class Choices(NamedTuple):
-    """Choices that are asked for."""
-
-    conversations: Sequence[Conversation]
-    labels: tuple[str, ...]
-    samples: int
-    seed: int
-
-    async def of(self, backend: ChatBackend) -> list[Choice]:
-        """Put it to a model."""
-        return await backend.choose(
-            self.conversations, self.labels, samples=self.samples, seed=self.seed
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class AskBlock:
     """Puts blocks of questions to a model in a worker."""
@@ -204,49 +179,30 @@ class AskBlock:
     config: str
     adapter: Path | None
 
-    def __call__(self, block: Replies | Choices) -> list[Reply] | list[Choice]:
+    def __call__(self, block: Block[Answer]) -> list[Answer]:
         """Ask one block."""
-        return asyncio.run(block.of(_plain(self.spec, self.config, self.adapter)))
+        conversations, verb = block
+        return asyncio.run(verb.of(_plain(self.spec, self.config, self.adapter), conversations))
 
 
-class SpreadBackend(ChatBackend):
+class SpreadBackend(PassingBackend):
     """A model whose batches of `least` questions and more are answered by workers, in blocks."""
 
     def __init__(
         self, backend: ChatBackend, executor: Executor, work: AskBlock, least: int = LEAST_SPREAD
     ) -> None:
-        self._backend, self._executor, self._work, self._least = backend, executor, work, least
-        self.name = backend.name
-        self.supports_seed = backend.supports_seed
-        self.exact_choice = backend.exact_choice
+        super().__init__(backend)
+        self._executor, self._work, self._least = executor, work, least
 
-    async def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling
-    ) -> list[Reply]:
-        """Replies, in order."""
-        return await self._answers(Replies(conversations, sampling))
-
-    async def choose(
-        self,
-        conversations: Sequence[Conversation],
-        labels: tuple[str, ...],
-        *,
-        samples: int = 1,
-        seed: int = 0,
-    ) -> list[Choice]:
-        """Choices, in order."""
-        return await self._answers(Choices(conversations, labels, samples, seed))
-
-    async def _answers(self, asked: Replies | Choices) -> list:
-        count = len(asked.conversations)
+    async def _answers(
+        self, conversations: Sequence[Conversation], verb: Verb[Answer]
+    ) -> list[Answer]:
+        count = len(conversations)
         if count < self._least:
-            return await asked.of(self._backend)
+            return await verb.of(self._backend, conversations)
         size = -(-count // (BLOCKS_A_WORKER * self._executor.workers))
         size = min(max(size, BLOCK.start), BLOCK.stop - 1)
-        blocks = [
-            asked._replace(conversations=asked.conversations[start : start + size])
-            for start in range(0, count, size)
-        ]
+        blocks = [(conversations[start : start + size], verb) for start in range(0, count, size)]
         parts = await in_order(self._executor, self._work, blocks)
         return [answer for part in parts for answer in part]
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
+from plenary.chat.base import ChatBackend, Choice, Conversation, Reply
+from plenary.chat.passing import Answer, PassingBackend, Verb
 from plenary.chat.prices import Price
 from plenary.errors import BudgetExceeded, ConfigError
 
@@ -50,38 +51,20 @@ class Counts:
             self.invalid += answer.text is None
 
 
-class CountingBackend(ChatBackend):
+class CountingBackend(PassingBackend):
     """Passes everything on and keeps count in `counts`."""
 
     def __init__(self, backend: ChatBackend) -> None:
-        self._backend = backend
-        self.name = backend.name
-        self.supports_seed = backend.supports_seed
-        self.exact_choice = backend.exact_choice
+        super().__init__(backend)
         self.counts = Counts()
 
-    async def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling
-    ) -> list[Reply]:
-        """Replies of the backend, counted."""
-        replies = await self._backend.generate(conversations, sampling)
-        for reply in replies:
-            self.counts.add(reply)
-        return replies
-
-    async def choose(
-        self,
-        conversations: Sequence[Conversation],
-        labels: tuple[str, ...],
-        *,
-        samples: int = 1,
-        seed: int = 0,
-    ) -> list[Choice]:
-        """Choices of the backend, counted."""
-        choices = await self._backend.choose(conversations, labels, samples=samples, seed=seed)
-        for choice in choices:
-            self.counts.add(choice)
-        return choices
+    async def _answers(
+        self, conversations: Sequence[Conversation], verb: Verb[Answer]
+    ) -> list[Answer]:
+        answers = await verb.of(self._backend, conversations)
+        for answer in answers:
+            self.counts.add(answer)
+        return answers
 
 
 class _Limits(NamedTuple):
@@ -91,7 +74,7 @@ class _Limits(NamedTuple):
     seconds: float | None
 
 
-class BudgetedBackend(ChatBackend):
+class BudgetedBackend(PassingBackend):
     """Refuses the batch that would pass a limit, before any of it is asked; None is no limit.
 
     calls: conversations, exact: a batch that does not fit is refused whole. tokens, money (by
@@ -115,18 +98,12 @@ class BudgetedBackend(ChatBackend):
                 f"a budget of {money!r} for {backend.name!r}, whose price is not known; "
                 "give it under budget.prices as PROVIDER:MODEL (with @ADDRESS for a base_url)"
             )
-        self._backend = CountingBackend(backend)
+        counting = CountingBackend(backend)
+        super().__init__(counting)
+        self.counts = counting.counts
         self._limits = _Limits(calls, tokens, money, seconds)
         self._price = price
         self._started: float | None = None
-        self.name = backend.name
-        self.supports_seed = backend.supports_seed
-        self.exact_choice = backend.exact_choice
-
-    @property
-    def counts(self) -> Counts:
-        """What was asked so far."""
-        return self._backend.counts
 
     @property
     def cost(self) -> float | None:
@@ -135,24 +112,11 @@ class BudgetedBackend(ChatBackend):
             return None
         return self._price.of(self.counts.prompt_tokens, self.counts.completion_tokens)
 
-    async def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling
-    ) -> list[Reply]:
-        """Replies of the backend, or BudgetExceeded."""
+    async def _answers(
+        self, conversations: Sequence[Conversation], verb: Verb[Answer]
+    ) -> list[Answer]:
         self._check(len(conversations))
-        return await self._backend.generate(conversations, sampling)
-
-    async def choose(
-        self,
-        conversations: Sequence[Conversation],
-        labels: tuple[str, ...],
-        *,
-        samples: int = 1,
-        seed: int = 0,
-    ) -> list[Choice]:
-        """Choices of the backend, or BudgetExceeded."""
-        self._check(len(conversations))
-        return await self._backend.choose(conversations, labels, samples=samples, seed=seed)
+        return await verb.of(self._backend, conversations)
 
     def _check(self, more: int) -> None:
         if not more:

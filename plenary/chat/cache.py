@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self
 
 from plenary.chat.base import (
     ChatBackend,
     Choice,
     Conversation,
     Reply,
-    Sampling,
-    call_key,
     check_replies,
 )
+from plenary.chat.passing import Answer, PassingBackend, Verb
 from plenary.errors import DataError
 
 FAILED = "failed"
 _KEYS_A_QUERY = 500
-
-Answer = TypeVar("Answer", Reply, Choice)
 
 
 class CallStore(Protocol):
@@ -83,12 +79,7 @@ class SqliteStore(CallStore):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -112,55 +103,28 @@ class SqliteStore(CallStore):
             self._database.executemany("INSERT OR IGNORE INTO calls VALUES (?, ?)", answers.items())
 
 
-class CachedBackend(ChatBackend):
+class CachedBackend(PassingBackend):
     """Answers from the store where it can; asks for the rest, each distinct call once."""
 
     def __init__(self, backend: ChatBackend, store: CallStore) -> None:
-        self._backend = backend
+        super().__init__(backend)
         self._store = store
-        self.name = backend.name
-        self.supports_seed = backend.supports_seed
-        self.exact_choice = backend.exact_choice
-
-    async def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling
-    ) -> list[Reply]:
-        """Replies, from the store where the same sampling was asked for before."""
-        keys = [call_key(self.name, "generate", c, **asdict(sampling)) for c in conversations]
-        return await self._answers(
-            keys, conversations, Reply, lambda part: self._backend.generate(part, sampling)
-        )
-
-    async def choose(
-        self,
-        conversations: Sequence[Conversation],
-        labels: tuple[str, ...],
-        *,
-        samples: int = 1,
-        seed: int = 0,
-    ) -> list[Choice]:
-        """Choices; `samples` and `seed` tell calls apart only where the backend samples."""
-        drawn = {} if self.exact_choice else {"samples": samples, "seed": seed}
-        keys = [call_key(self.name, "choose", c, labels=labels, **drawn) for c in conversations]
-        return await self._answers(
-            keys,
-            conversations,
-            Choice,
-            lambda part: self._backend.choose(part, labels, samples=samples, seed=seed),
-        )
 
     async def _answers(
-        self,
-        keys: Sequence[str],
-        conversations: Sequence[Conversation],
-        kind: type[Answer],
-        ask: Callable[[Sequence[Conversation]], Awaitable[list[Answer]]],
+        self, conversations: Sequence[Conversation], verb: Verb[Answer]
+    ) -> list[Answer]:
+        return await self._remembered(verb.keys(self, conversations), conversations, verb)
+
+    async def _remembered(
+        self, keys: Sequence[str], conversations: Sequence[Conversation], verb: Verb[Answer]
     ) -> list[Answer]:
         distinct = list(dict.fromkeys(keys))
-        answers = {key: _read(text, kind) for key, text in self._store.get_many(distinct).items()}
+        answers = {
+            key: _read(text, verb.kind) for key, text in self._store.get_many(distinct).items()
+        }
         missing = {key: c for key, c in zip(keys, conversations, strict=True) if key not in answers}
         if missing:
-            fresh = await ask(list(missing.values()))
+            fresh = await verb.of(self._backend, list(missing.values()))
             check_replies(self.name, len(missing), len(fresh))
             answers.update(zip(missing, fresh, strict=True))
             kept = {key: answers[key] for key in missing if not _failed(answers[key])}

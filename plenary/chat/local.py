@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
-import hashlib
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -27,21 +25,18 @@ from transformers import (
 )
 
 from plenary.chat.activations import LocalInterior
-from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
+from plenary.chat.base import Reply, Sampling
 from plenary.chat.batching import TokenRow
+from plenary.chat.checkpoint_backend import CheckpointBackend, reply_stream
 from plenary.chat.checkpoints import (
     LOAD_ERRORS,
     checkpoint_folder,
     checkpoint_hash,
-    load_tokenizer,
 )
 from plenary.chat.forward import Forward
-from plenary.chat.label_reading import read_choices, too_long
-from plenary.chat.rendering import ChatRenderer
 from plenary.chat.settings import DEFAULTS, ChatSettings, LocalSettings
 from plenary.errors import BackendError
 from plenary.preferences import FloatArray
-from plenary.seeding import generator
 
 
 def load_model(
@@ -175,7 +170,7 @@ def _precision(settings: LocalSettings) -> str:
     )
 
 
-class LocalBackend(ChatBackend):
+class LocalBackend(CheckpointBackend):
     """A model on this machine: exact choices, replies drawn row by row from `Sampling.seed`.
 
     settings.batch_tokens: tokens computed together, prefixes apart; a batch that fits a processor's
@@ -187,9 +182,6 @@ class LocalBackend(ChatBackend):
     control, and outer white space.
     """
 
-    supports_seed = True
-    exact_choice = True
-
     def __init__(
         self,
         path: str | Path,
@@ -199,16 +191,13 @@ class LocalBackend(ChatBackend):
     ) -> None:
         folder = checkpoint_folder(path, "model")
         model = load_model(folder, adapter=adapter, settings=settings)
-        self._tokenizer = load_tokenizer(folder)
-        self._renderer = ChatRenderer(self._tokenizer)
+        super().__init__(folder)
         self._ends = _end_tokens(model, self._tokenizer)
         pad = self._tokenizer.pad_token_id
         self._forward = Forward(model, pad if isinstance(pad, int) else 0, settings.batch_tokens)
         self._longest = (
             getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 30
         )
-        # Two locks: one caller's prompts are rendered while another's are computed.
-        self._rendering = threading.Lock()
         self._model, self._swap = model, _Swap(model)
         self._adapter: str | None = None
         self._merged = adapter
@@ -237,61 +226,27 @@ class LocalBackend(ChatBackend):
     def _named(self, adapter: Path | None) -> str:
         return self._weights + (f"+{checkpoint_hash(adapter)}" if adapter else "") + self._precision
 
-    async def choose(
-        self,
-        conversations: Sequence[Conversation],
-        labels: tuple[str, ...],
-        *,
-        samples: int = 1,
-        seed: int = 0,
-    ) -> list[Choice]:
-        """Exact label probabilities, `mass` over the whole vocabulary; no sampling."""
-        return await asyncio.to_thread(self._choose, conversations, labels)
-
-    async def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling
-    ) -> list[Reply]:
-        """One reply a conversation; its draws depend on seed, sample and its own prompt only."""
-        return await asyncio.to_thread(self._generate, conversations, sampling)
-
-    def _choose(
-        self, conversations: Sequence[Conversation], labels: tuple[str, ...]
-    ) -> list[Choice]:
-        with self._rendering:
-            prompts = self._renderer.answer_prompts(conversations, labels)
+    def _label_log_probs(self, rows: Sequence[TokenRow], labels: Sequence[int]) -> FloatArray:
         with self._swap.under(self._adapter):
-            return read_choices(prompts, self._longest, self._forward.label_log_probs)
+            return self._forward.label_log_probs(rows, labels)
 
-    def _generate(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Reply]:
-        with self._rendering:
-            prompts = self._renderer.answer_prompts(conversations)
-        rows = prompts.rows
-        fits = [k for k, row in enumerate(rows) if len(row) + sampling.max_tokens <= self._longest]
-        ends = self._ends | {answer.end for answer in prompts.answers if answer.end is not None}
-        uniforms = [self._uniforms(rows[k], sampling) for k in fits]
-        drawn = np.stack(uniforms) if uniforms else np.empty((0, sampling.max_tokens))
+    def _draw(
+        self, rows: Sequence[TokenRow], ends: Sequence[int | None], sampling: Sampling
+    ) -> list[Reply]:
+        drawn = [reply_stream(row, sampling).random(sampling.max_tokens) for row in rows]
+        stops = self._ends | {end for end in ends if end is not None}
         with self._swap.under(self._adapter):
             tokens = self._forward.replies(
-                [rows[k] for k in fits], drawn, sampling.temperature, sorted(ends)
+                rows,
+                np.stack(drawn) if drawn else np.empty((0, sampling.max_tokens)),
+                sampling.temperature,
+                sorted(stops),
             )
         texts = self._tokenizer.batch_decode(tokens, skip_special_tokens=True)
-        replies = [Reply(None, too_long(row, self._longest), len(row)) for row in rows]
-        for k, text, ids in zip(fits, texts, tokens, strict=True):
-            replies[k] = self._reply(self._renderer.clean(text), len(rows[k]), len(ids))
-        return replies
-
-    @staticmethod
-    def _reply(text: str, prompt: int, completion: int) -> Reply:
-        return Reply(
-            text or None, None if text else "the model gave an empty reply", prompt, completion
-        )
-
-    @staticmethod
-    def _uniforms(row: TokenRow, sampling: Sampling) -> FloatArray:
-        prompt = hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest()
-        return generator(sampling.seed, "reply", sampling.sample, prompt).random(
-            sampling.max_tokens
-        )
+        return [
+            self._reply(row, text, len(ids))
+            for row, text, ids in zip(rows, texts, tokens, strict=True)
+        ]
 
 
 def open_spec(

@@ -11,33 +11,20 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import NamedTuple, cast
 
-from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling, check_replies
-
-
-class _Generate(NamedTuple):
-    """What requests for free text have in common to be one batch."""
-
-    sampling: Sampling
-
-
-class _Choose(NamedTuple):
-    """What forced choices have in common to be one batch."""
-
-    labels: tuple[str, ...]
-    samples: int
-    seed: int
-
+from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, check_replies
+from plenary.chat.passing import Answer, Choose, Generate, PassingBackend, Verb
 
 Answers = list[Reply] | list[Choice]
+Asked = Generate | Choose
 
 
 class _Request(NamedTuple):
-    kind: _Generate | _Choose
+    verb: Asked
     conversations: tuple[Conversation, ...]
     answers: Future[Answers]
 
 
-class MicroBatchingBackend(ChatBackend):
+class MicroBatchingBackend(PassingBackend):
     """Collects what arrives within `wait` seconds, at most `most` conversations, and asks it once.
 
     Callers may sit in any thread and any event loop. An error of the backend reaches every caller
@@ -45,12 +32,9 @@ class MicroBatchingBackend(ChatBackend):
     """
 
     def __init__(self, backend: ChatBackend, *, wait: float = 0.003, most: int = 512) -> None:
-        self._backend = backend
+        super().__init__(backend)
         self._wait, self._most = wait, most
         self._waiting: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        self.name = backend.name
-        self.supports_seed = backend.supports_seed
-        self.exact_choice = backend.exact_choice
         self._worker = threading.Thread(target=self._work, name="micro-batching", daemon=True)
         self._worker.start()
 
@@ -59,43 +43,24 @@ class MicroBatchingBackend(ChatBackend):
         self._waiting.put(None)
         self._worker.join()
 
-    async def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling
-    ) -> list[Reply]:
-        """Replies, from a batch shared with others that ask for the same sampling."""
-        answers = await asyncio.wrap_future(self._put(_Generate(sampling), conversations))
-        return cast("list[Reply]", answers)
-
-    async def choose(
-        self,
-        conversations: Sequence[Conversation],
-        labels: tuple[str, ...],
-        *,
-        samples: int = 1,
-        seed: int = 0,
-    ) -> list[Choice]:
-        """Choices, from a batch shared with others that ask for the same labels."""
-        kind = _Choose(labels, samples, seed)
-        return cast("list[Choice]", await asyncio.wrap_future(self._put(kind, conversations)))
-
-    def _put(
-        self, kind: _Generate | _Choose, conversations: Sequence[Conversation]
-    ) -> Future[Answers]:
-        request = _Request(kind, tuple(conversations), Future())
+    async def _answers(
+        self, conversations: Sequence[Conversation], verb: Verb[Answer]
+    ) -> list[Answer]:
+        request = _Request(cast("Asked", verb), tuple(conversations), Future())
         self._waiting.put(request)
-        return request.answers
+        return cast("list[Answer]", await asyncio.wrap_future(request.answers))
 
     def _work(self) -> None:
         going = True
         while going:
             batch: list[_Request] = []
             going = self._collect(batch)
-            together: dict[_Generate | _Choose, list[_Request]] = defaultdict(list)
+            together: dict[Asked, list[_Request]] = defaultdict(list)
             for request in batch:
                 if request.answers.set_running_or_notify_cancel():
-                    together[request.kind].append(request)
-            for kind, requests in together.items():
-                self._answer(kind, requests)
+                    together[request.verb].append(request)
+            for verb, requests in together.items():
+                self._answer(verb, requests)
 
     def _collect(self, batch: list[_Request]) -> bool:
         """Fill `batch` with what arrives in time; False when the backend is closed."""
@@ -114,10 +79,10 @@ class MicroBatchingBackend(ChatBackend):
                 return True
         return False
 
-    def _answer(self, kind: _Generate | _Choose, requests: Sequence[_Request]) -> None:
+    def _answer(self, verb: Asked, requests: Sequence[_Request]) -> None:
         asked = [c for request in requests for c in request.conversations]
         try:
-            answers = asyncio.run(self._ask(kind, asked))
+            answers = asyncio.run(verb.of(self._backend, asked))
             check_replies(self.name, len(asked), len(answers))
         except Exception as error:  # noqa: BLE001 (its caller waits in another thread)
             for request in requests:
@@ -128,8 +93,3 @@ class MicroBatchingBackend(ChatBackend):
             end = start + len(request.conversations)
             request.answers.set_result(answers[start:end])
             start = end
-
-    async def _ask(self, kind: _Generate | _Choose, asked: Sequence[Conversation]) -> Answers:
-        if isinstance(kind, _Generate):
-            return await self._backend.generate(asked, kind.sampling)
-        return await self._backend.choose(asked, kind.labels, samples=kind.samples, seed=kind.seed)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 from plenary.chat.base import (
     ChatBackend,
@@ -16,10 +15,9 @@ from plenary.chat.base import (
     Sampling,
     check_replies,
 )
+from plenary.chat.passing import Answer, Choose, Generate, Verb
 from plenary.errors import ConfigError
 from plenary.seeding import generator
-
-Answer = TypeVar("Answer", Reply, Choice)
 
 
 def shares_of_models(citizens: int, shares: Mapping[str, float], seed: int) -> list[str]:
@@ -72,7 +70,7 @@ class MixedBackend(ChatBackend):
         self, conversations: Sequence[Conversation], sampling: Sampling
     ) -> list[Reply]:
         """Replies, each from the model of its citizen."""
-        return await self._spread(conversations, lambda b, part: b.generate(part, sampling))
+        return await self._spread(conversations, Generate(sampling))
 
     async def choose(
         self,
@@ -83,21 +81,17 @@ class MixedBackend(ChatBackend):
         seed: int = 0,
     ) -> list[Choice]:
         """Choices, each from the model of its citizen."""
-        return await self._spread(
-            conversations, lambda b, part: b.choose(part, labels, samples=samples, seed=seed)
-        )
+        return await self._spread(conversations, Choose(labels, samples, seed))
 
     async def _spread(
-        self,
-        conversations: Sequence[Conversation],
-        ask: Callable[[ChatBackend, list[Conversation]], Awaitable[list[Answer]]],
+        self, conversations: Sequence[Conversation], verb: Verb[Answer]
     ) -> list[Answer]:
         models = [self._model_of(conversation) for conversation in conversations]
         answers: dict[int, Answer] = {}
         for model, backend in self._backends.items():
             places = [k for k, name in enumerate(models) if name == model]
             if places:
-                part = await ask(backend, [conversations[k] for k in places])
+                part = await verb.of(backend, [conversations[k] for k in places])
                 check_replies(backend.name, len(places), len(part))
                 answers.update(zip(places, part, strict=True))
         return [answers[k] for k in range(len(conversations))]

@@ -27,6 +27,7 @@ from plenary.chat.base import (
 from plenary.chat.settings import ChatSettings
 from plenary.errors import BackendError, ConfigError
 from plenary.seeding import generator
+from plenary.untrusted import first_fault
 
 _OPTION = re.compile(
     r"^[^\w\n]*option\s+([AB])\b[^\w\n]*([^\n]*?)\s*$", re.IGNORECASE | re.MULTILINE
@@ -197,9 +198,4 @@ def open_spec(
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read planted world {rest!r}: {error}; check the path") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConfigError(
-            f"planted world {rest!r} has {first.get('input')!r} at {place!r}: {first['msg']}; "
-            "mend the file"
-        ) from error
+        raise ConfigError(f"planted world {rest!r} {first_fault(error)}; mend the file") from error

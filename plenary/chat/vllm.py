@@ -9,8 +9,6 @@ mass away from whoever reads it.
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import importlib
 import threading
 from collections.abc import Sequence
@@ -20,15 +18,13 @@ from typing import Protocol
 
 import numpy as np
 
-from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling, check_replies
+from plenary.chat.base import Reply, Sampling, check_replies
 from plenary.chat.batching import TokenRow
-from plenary.chat.checkpoints import checkpoint_folder, checkpoint_hash, load_tokenizer
-from plenary.chat.label_reading import read_choices, too_long
-from plenary.chat.rendering import ChatRenderer
+from plenary.chat.checkpoint_backend import CheckpointBackend, reply_stream
+from plenary.chat.checkpoints import checkpoint_folder, checkpoint_hash
 from plenary.chat.settings import DEFAULTS, ChatSettings, VllmSettings
 from plenary.errors import BackendError, ConfigError
 from plenary.preferences import FloatArray
-from plenary.seeding import generator
 
 SEEDS = 2**31
 MOST_LABELS = 128
@@ -59,19 +55,16 @@ def _vllm() -> ModuleType:
         ) from error
 
 
-class VllmBackend(ChatBackend):
+class VllmBackend(CheckpointBackend):
     """A model under vLLM: exact choices, replies drawn by the engine from a seed a prompt.
 
     The engine batches as prompts come, so answers may differ in their last digits from run to run.
     """
 
-    supports_seed = True
-    exact_choice = True
-
     def __init__(self, path: str | Path, settings: VllmSettings = DEFAULTS.vllm) -> None:
         folder = checkpoint_folder(path, "model")
         self._vllm = _vllm()
-        self._renderer = ChatRenderer(load_tokenizer(folder))
+        super().__init__(folder)
         # Nobody may hand two batches to one engine at once.
         self._lock = threading.Lock()
         try:
@@ -96,32 +89,7 @@ class VllmBackend(ChatBackend):
         self._longest: int = self._engine.model_config.max_model_len
         self.name = f"vllm:{checkpoint_hash(folder)}/{settings.dtype}"
 
-    async def choose(
-        self,
-        conversations: Sequence[Conversation],
-        labels: tuple[str, ...],
-        *,
-        samples: int = 1,
-        seed: int = 0,
-    ) -> list[Choice]:
-        """Exact label probabilities, `mass` over the whole vocabulary; no sampling."""
-        return await asyncio.to_thread(self._choose, conversations, labels)
-
-    async def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling
-    ) -> list[Reply]:
-        """One reply a conversation; its seed depends on seed, sample and its own prompt only."""
-        return await asyncio.to_thread(self._generate, conversations, sampling)
-
-    def _choose(
-        self, conversations: Sequence[Conversation], labels: tuple[str, ...]
-    ) -> list[Choice]:
-        with self._lock:
-            prompts = self._renderer.answer_prompts(conversations, labels)
-            return read_choices(prompts, self._longest, self._label_log_probs)
-
     def _label_log_probs(self, rows: Sequence[TokenRow], labels: Sequence[int]) -> FloatArray:
-        """Log-probability [N, L] of each label token after each row; NaN where there is none."""
         tokens = sorted(set(labels))
         outputs = self._ask(
             rows,
@@ -135,36 +103,26 @@ class VllmBackend(ChatBackend):
         )
         return np.array([[_log_prob(output, token) for token in labels] for output in outputs])
 
-    def _generate(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Reply]:
-        with self._lock:
-            prompts = self._renderer.answer_prompts(conversations)
-            rows, room = prompts.rows, self._longest - sampling.max_tokens
-            replies = [Reply(None, too_long(row, self._longest), len(row)) for row in rows]
-            fits = [k for k, row in enumerate(rows) if len(row) <= room]
-            ends = [prompts.answers[k].end for k in fits]
-            outputs = self._ask(
-                [rows[k] for k in fits],
-                [
-                    self._parameters(
-                        max_tokens=sampling.max_tokens,
-                        temperature=sampling.temperature,
-                        seed=_seed(rows[k], sampling),
-                        stop_token_ids=[] if end is None else [end],
-                    )
-                    for k, end in zip(fits, ends, strict=True)
-                ],
+    def _draw(
+        self, rows: Sequence[TokenRow], ends: Sequence[int | None], sampling: Sampling
+    ) -> list[Reply]:
+        parameters = [
+            self._parameters(
+                max_tokens=sampling.max_tokens,
+                temperature=sampling.temperature,
+                seed=int(reply_stream(row, sampling).integers(SEEDS)),
+                stop_token_ids=[] if end is None else [end],
             )
-            for k, output in zip(fits, outputs, strict=True):
-                replies[k] = self._reply(rows[k], output)
-        return replies
+            for row, end in zip(rows, ends, strict=True)
+        ]
+        outputs = self._ask(rows, parameters)
+        return [self._drawn(row, output) for row, output in zip(rows, outputs, strict=True)]
 
-    def _reply(self, row: TokenRow, output: _Output) -> Reply:
+    def _drawn(self, row: TokenRow, output: _Output) -> Reply:
         if not output.outputs:
             return Reply(None, "failed: the engine gave no reply", len(row))
         made = output.outputs[0]
-        text = self._renderer.clean(made.text)
-        failure = None if text else "the model gave an empty reply"
-        return Reply(text or None, failure, len(row), len(made.token_ids))
+        return self._reply(row, made.text, len(made.token_ids))
 
     def _parameters(self, **values: object) -> object:
         try:
@@ -180,7 +138,8 @@ class VllmBackend(ChatBackend):
         if not prompts:
             return []
         try:
-            outputs = self._engine.generate(prompts, parameters, use_tqdm=False)
+            with self._lock:
+                outputs = self._engine.generate(prompts, parameters, use_tqdm=False)
         except (ValueError, RuntimeError) as error:
             raise BackendError(
                 f"vLLM failed on {len(prompts)} prompts: {error}; lower chat.vllm.memory or "
@@ -195,11 +154,6 @@ def _log_prob(output: _Output, token: int) -> float:
     places = output.outputs[0].logprobs if output.outputs else None
     found = places[0].get(token) if places else None
     return np.nan if found is None else found.logprob
-
-
-def _seed(row: TokenRow, sampling: Sampling) -> int:
-    prompt = hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest()
-    return int(generator(sampling.seed, "reply", sampling.sample, prompt).integers(SEEDS))
 
 
 def open_spec(

@@ -28,7 +28,7 @@ from alignment.trainer import (
 from evaluation.comparison import ComparisonSettings
 from evaluation.frames import FRAMES
 from plenary.chat.base import Conversation, Message
-from plenary.chat.local import load_tokenizer
+from plenary.chat.checkpoints import load_tokenizer
 from plenary.chat.rendering import ChatRenderer
 from plenary.preferences import Targets
 

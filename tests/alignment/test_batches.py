@@ -12,7 +12,8 @@ from alignment.encoding import AnswerRow, encode_answers
 from alignment.examples import examples, training_frames
 from alignment.objectives import OBJECTIVES
 from alignment.settings import AlignmentSettings
-from plenary.chat.local import load_model, load_tokenizer
+from plenary.chat.checkpoints import load_tokenizer
+from plenary.chat.local import load_model
 from plenary.chat.rendering import ChatRenderer
 from plenary.preferences import Targets
 

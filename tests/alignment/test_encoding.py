@@ -9,7 +9,7 @@ from alignment.encoding import encode_answers, encode_replay
 from alignment.examples import Example
 from evaluation.frames import FRAMES, question
 from plenary.chat.base import Conversation, Message
-from plenary.chat.local import load_tokenizer
+from plenary.chat.checkpoints import load_tokenizer
 from plenary.chat.rendering import ChatRenderer
 from plenary.errors import DataError
 

@@ -15,7 +15,7 @@ from alignment.lora import load_base, lora_config
 from alignment.objectives import OBJECTIVES
 from alignment.settings import AlignmentSettings
 from alignment.trainer import without_library_warnings
-from plenary.chat.local import load_tokenizer
+from plenary.chat.checkpoints import load_tokenizer
 from plenary.preferences import Targets
 from plenary.seeding import generator
 

@@ -194,9 +194,9 @@ def test_absent_files(tmp_path, mapping):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("weight: peso\n", "", r"'weight' has"),
+        ("weight: peso\n", "", r"has .* at 'weight'"),
         ("weight: peso", "weight: [", "is not YAML"),
-        ("year: 2023", "year: soon", "'year' has 'soon'"),
+        ("year: 2023", "year: soon", "has 'soon' at 'year'"),
         ("kind: category, ", "", "not in the schema; use one of age, sex"),
         ("age: {column: edad}", "age: {column: edad, kind: category}", "is a number, not a"),
         ("age: {column: edad}", 'age: {column: edad, recode: {"1": a}}', "has a recode table"),

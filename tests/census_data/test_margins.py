@@ -74,7 +74,7 @@ def test_csv_is_one_margin(tmp_path):
     ("text", "message"),
     [
         ("margins: [", "are not YAML"),
-        ("margins: []", r"'margins' has \[\]"),
+        ("margins: []", r"has \[\] at 'margins'"),
         ("margins: [{columns: [sex], cells: [[man, 1]], colour: red}]", "Extra inputs"),
         ("", "has None"),
     ],

@@ -107,7 +107,7 @@ def test_the_template_for_real_groups_loads_once_it_is_filled(tmp_path: Path) ->
     with pytest.raises(DataError, match="cannot read"):
         load_stimuli(tmp_path / "absent.yaml")
     (tmp_path / "odd.yaml").write_text("[", encoding="utf-8")
-    with pytest.raises(DataError, match="no YAML"):
+    with pytest.raises(DataError, match="not YAML"):
         load_stimuli(tmp_path / "odd.yaml")
 
 

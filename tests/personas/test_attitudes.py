@@ -67,7 +67,7 @@ def test_a_broken_cell_is_refused(tmp_path):
     write_panel(PANEL, tmp_path / "p.csv")
     text = (tmp_path / "p.csv").read_text("utf-8")
     (tmp_path / "p.csv").write_text(text.replace(",[],", ",[,", 1), "utf-8")
-    with pytest.raises(DataError, match=r"panel field 'attitudes' has '\['"):
+    with pytest.raises(DataError, match=r"has '\[' at 'attitudes'"):
         read_panel(tmp_path / "p.csv")
 
 

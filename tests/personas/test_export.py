@@ -62,7 +62,7 @@ def test_bad_value_is_quoted(tmp_path):
     rows = pq.read_table(tmp_path / "p.parquet").to_pylist()
     rows[3]["age"] = 7
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "p.parquet")
-    with pytest.raises(DataError, match=r"panel field 'age' has 7 in .*; mend the file"):
+    with pytest.raises(DataError, match=r"has 7 at 'age': .*; mend the file"):
         read_panel(tmp_path / "p.parquet")
 
 
@@ -74,10 +74,10 @@ def test_citizens_of_ones_own_are_checked(tmp_path):
         read_panel(tmp_path / "p.csv")
     weight = str(PANEL.personas[0].weight)
     (tmp_path / "p.csv").write_text(text.replace(weight, "-1", 1), "utf-8")
-    with pytest.raises(DataError, match=r"panel field 'weight' has '-1'"):
+    with pytest.raises(DataError, match=r"has '-1' at 'weight'"):
         read_panel(tmp_path / "p.csv")
     (tmp_path / "p.csv").write_text(text.replace("inclusion,", "chance,", 1), "utf-8")
-    with pytest.raises(DataError, match=r"panel field 'inclusion' has"):
+    with pytest.raises(DataError, match=r"has .* at 'inclusion'"):
         read_panel(tmp_path / "p.csv")
 
 

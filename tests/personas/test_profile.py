@@ -8,11 +8,16 @@ from collections import Counter
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from personas.profile import FAKER_YEARS, fits_cohort, invent_name, name_tables
+from personas.profile import FAKER_YEARS, fits_cohort, invent_names, name_tables
 
 NAMES = Path(str(resources.files("personas"))) / "names"
+
+
+def invent_name(sex, year, race_origin, seed, row):
+    return invent_names([sex], np.array([year]), [race_origin], seed, np.array([row]))[0]
 
 
 def first(sex, year, row):

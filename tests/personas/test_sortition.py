@@ -244,11 +244,11 @@ def test_quota_files(tmp_path):
     bad = {
         "list.yaml": (b"[1, 2]", r"is not of the form attribute"),
         "one.yaml": (b"sex: {woman: 5}", r"5 in .* is not of the form"),
-        "text.yaml": (b"sex: {woman: [a, 6]}", r"quota 'lower' is 'a'"),
+        "text.yaml": (b"sex: {woman: [a, 6]}", r"quota in .* has 'a' at 'lower'"),
         "broken.yaml": (b"sex: {", r"is neither YAML nor JSON"),
         "latin.yaml": (b"sex: {\xe9: [1, 2]}", r"is not UTF-8"),
         "empty.csv": (b"attribute,category,lower,upper\n", r"holds no quota"),
-        "short.csv": (b"attribute,category,lower\nsex,woman,5\n", r"quota 'upper' is"),
+        "short.csv": (b"attribute,category,lower\nsex,woman,5\n", r"has .* at 'upper'"),
     }
     for name, (content, message) in bad.items():
         (tmp_path / name).write_bytes(content)

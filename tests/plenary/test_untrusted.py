@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
-from plenary.untrusted import csv_rows, json_tree, yaml_tree
+from plenary.errors import DataError
+from plenary.untrusted import csv_rows, json_tree, read_file, yaml_tree
 
 
 @pytest.mark.parametrize(
@@ -37,3 +40,34 @@ def test_csv_rows_are_whole() -> None:
     assert csv_rows(["a,b", "1"]) == [{"a": "1", "b": ""}]
     with pytest.raises(csv.Error, match="line 2 has more cells"):
         csv_rows(["a", "1,2"])
+
+
+class Ladder(BaseModel):
+    rungs: tuple[int, ...]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"rungs: [1, two]", "ladder '.*' has 'two' at 'rungs.1': .*; mend the file"),
+        (b"- 1", r"ladder '.*' has \[1\]: .*; mend the file"),
+        (b"rungs: [" + b"x" * 500 + b"]", r"has 'x{119}\.\.\. at"),
+        (b"rungs: [", "ladder '.*' is not YAML: .*; mend the file"),
+        (b"\xff\xfe\xfa", "is not YAML"),
+    ],
+)
+def test_a_file_of_another_form_is_refused_in_one_wording(
+    tmp_path: Path, text: bytes, said: str
+) -> None:
+    path = tmp_path / "ladder.yaml"
+    path.write_bytes(text)
+    with pytest.raises(DataError, match=f"(?s){said}"):
+        read_file(Ladder, path, "ladder", DataError)
+
+
+def test_a_file_that_fits_is_read_and_an_absent_one_named(tmp_path: Path) -> None:
+    path = tmp_path / "ladder.yaml"
+    with pytest.raises(DataError, match=r"cannot read ladder .*: No such file .*; check the path"):
+        read_file(Ladder, path, "ladder", DataError)
+    path.write_text("rungs: [1, 2]", encoding="utf-8")
+    assert read_file(Ladder, path, "ladder", DataError).rungs == (1, 2)

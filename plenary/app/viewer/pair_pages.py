@@ -6,6 +6,7 @@ from itertools import groupby
 
 import numpy as np
 
+from assembly.ledger import Spoken
 from plenary.app.clean import visible
 from plenary.app.svg import Series, scatter
 from plenary.app.viewer import queries
@@ -213,7 +214,7 @@ def _person(room: Room, citizen: int) -> Link:
 
 
 def _moved(
-    room: Room, number: int, members: tuple[int, ...], heard: list[queries.Heard]
+    room: Room, number: int, members: tuple[int, ...], heard: list[Spoken]
 ) -> tuple[Block, ...]:
     moves = queries.moves_on(room.store, number, members)
     if not moves:

@@ -7,6 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
+from assembly.ledger import Spoken
 from personas.representativeness import CategoryShare
 from plenary.app import workspace as ws
 from plenary.app.clean import visible
@@ -251,12 +252,12 @@ def _statements(room: Room, number: int) -> tuple[Block, ...]:
     return (Text(f"{count}, pair by pair.", soft=True), *(_speech(room, one) for one in shown))
 
 
-def _speech(room: Room, heard: queries.Heard) -> Speech:
+def _speech(room: Room, heard: Spoken) -> Speech:
     link = Link(_names(room, heard.pair), f"/pairs/{heard.pair}/tables/{heard.table}")
     return speech(room, heard, link)
 
 
-def speech(room: Room, heard: queries.Heard, speaker: Link) -> Speech:
+def speech(room: Room, heard: Spoken, speaker: Link) -> Speech:
     """A statement with the outcome it spoke for."""
     if heard.side is None:
         return Speech(heard.text or "(no usable text)", speaker, "for neither", "none")

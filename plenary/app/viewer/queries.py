@@ -13,6 +13,7 @@ import numpy as np
 
 from assembly.ballots import AFTER, BEFORE, FOLLOW_UP, VoteRow, Votes
 from assembly.consensus import COUNTED, consensus
+from assembly.ledger import Spoken
 from plenary.app.viewer.store import Store, Value
 from plenary.app.viewer.tables import ATTRIBUTES, category, ordered
 from plenary.app.viewer.viewed import Room
@@ -238,32 +239,19 @@ def counted(share: Share) -> str:
     return ", ".join(f"{count} {name}" for name, count in parts if count)
 
 
-class Heard(NamedTuple):
-    """One statement; side is the outcome of the pair that it speaks for, None if it has none."""
-
-    pair: int
-    table: int
-    round: int
-    seat: int
-    citizen: int
-    side: int | None
-    state: int
-    text: str
-
-
 _SAID = 'pair, "table", round, seat, citizen, side, state, text'
 
 
-def heard_at(store: Store, pair: int, table: int) -> list[Heard]:
+def heard_at(store: Store, pair: int, table: int) -> list[Spoken]:
     """What a table said on a pair, in order."""
     query = f'SELECT {_SAID} FROM statements WHERE pair = ? AND "table" = ? ORDER BY round, seat'
-    return [Heard(*row) for row in store.rows(query, pair, table)]
+    return [Spoken(*row) for row in store.rows(query, pair, table)]
 
 
-def said_by(store: Store, citizen: int) -> list[Heard]:
+def said_by(store: Store, citizen: int) -> list[Spoken]:
     """What a citizen said, pair by pair."""
     query = f"SELECT {_SAID} FROM statements WHERE citizen = ? ORDER BY pair, round, seat"
-    return [Heard(*row) for row in store.rows(query, citizen)]
+    return [Spoken(*row) for row in store.rows(query, citizen)]
 
 
 class Move(NamedTuple):

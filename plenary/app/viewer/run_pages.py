@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from pydantic import Field
 
+from alignment.training_record import TrainingRecord
 from plenary.app import workspace as ws
 from plenary.app.plan import Plan
 from plenary.app.progress_record import ProgressRecord
@@ -14,7 +15,6 @@ from plenary.app.records import (
     ElicitationRecord,
     Record,
     Summary,
-    TrainingRecord,
     read_record,
 )
 from plenary.app.viewer.blocks import (

@@ -116,7 +116,7 @@ def test_rake_to_the_packaged_population(imported, tmp_path):
     ("words", "message"),
     [
         (("rake",), "no margin to rake to"),
-        (("rake", "--to", "sex", "--highest", "0.5"), "highest is 0.5"),
+        (("rake", "--to", "sex", "--highest", "0.5"), "has 0.5 at .highest"),
         (("rake", "--to", "sexx"), "unknown column 'sexx'"),
         (("import", "a.csv", "b.csv", "--mapping", "m.yaml"), "a mapping reads one table"),
         (("fetch", "--tables", "B01001", "--survey", "cps"), "unknown survey 'cps'"),

@@ -46,7 +46,7 @@ def test_results_are_kept_read_back_and_calls_not_repeated(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(("--suite", "big"), "neither core nor full"), (("--battery", "taste"), "unknown battery")],
+    [(("--suite", "big"), "'core', 'full'"), (("--battery", "taste"), "unknown battery")],
 )
 def test_what_does_not_exist_is_an_error(words: tuple[str, ...], said: str, tmp_path: Path) -> None:
     done = _evaluate(*words, "--out", tmp_path / "r.json")

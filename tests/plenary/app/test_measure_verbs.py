@@ -124,7 +124,7 @@ def test_mistakes_are_quoted(tmp_path: Path, catalogue: Path) -> None:
     votes, other = tmp_path / "v.csv", tmp_path / "w.csv"
     votes.write_text("first,second,winner\na,b,a\n", encoding="utf-8")
     other.write_text("first,second,winner\na,c,a\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="edges has 'some'"):
+    with pytest.raises(ConfigError, match="has 'some' at 'edges'"):
         _call("fit", votes, "--edges", "some")
     with pytest.raises(DataError, match="not the same"):
         _call("compare", votes, other)

@@ -12,6 +12,7 @@ import pytest
 
 from alignment.retention import Finding as KeptFigure
 from alignment.retention import Health, Retention
+from alignment.training_record import TrainingRecord
 from evaluation.battery import BatteryResult, Finding, Measure
 from evaluation.elicitation import ElicitationSettings
 from evaluation.frames import FRAMES
@@ -47,7 +48,7 @@ from plenary.app.measure_stages import (
     steer,
 )
 from plenary.app.pipeline import run_stages
-from plenary.app.records import TrainingRecord, read_record, write_record, write_results
+from plenary.app.records import read_record, write_record, write_results
 from plenary.app.report import write_report
 from plenary.app.report_parts import read_results
 from plenary.app.retention_verbs import HARNESS, HarnessRecord, ScoreRecord

@@ -65,7 +65,7 @@ def test_draw_with_quotas(tmp_path):
     run("draw", str(path), *words, "--by", "sex,region", "--json")
     people = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert sum(p["sex"] == "woman" for p in people) == 6
-    with pytest.raises(ConfigError, match=r"'method' cannot be 'dice'"):
+    with pytest.raises(ConfigError, match=r"has 'dice' at 'method'"):
         run("draw", str(path), "--method", "dice")
 
 

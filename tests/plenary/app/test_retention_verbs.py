@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 import plenary.embedded as embedded
 from alignment.settings import AlignmentSettings
 from alignment.train import align
+from alignment.training_record import TrainingRecord
 from plenary.app import workspace as ws
 from plenary.app.cli import app
 from plenary.app.measure_records import RetentionRecord
-from plenary.app.records import TrainingRecord, write_record
+from plenary.app.records import write_record
 from plenary.app.retention_verbs import read_harness, tasks_in
 from plenary.app.run_directory import new_manifest
 from plenary.errors import ConfigError, DataError

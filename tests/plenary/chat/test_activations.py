@@ -13,8 +13,9 @@ from support.checkpoints import CheckpointName
 
 from plenary.chat.base import Message
 from plenary.chat.cache import CachedBackend, MemoryStore
+from plenary.chat.checkpoints import load_tokenizer
 from plenary.chat.interior import Marked, interior_of
-from plenary.chat.local import LocalBackend, load_model, load_tokenizer
+from plenary.chat.local import LocalBackend, load_model
 from plenary.chat.planted import PlantedBackend, PlantedWorld
 from plenary.errors import BackendError
 

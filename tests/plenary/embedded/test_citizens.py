@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.traits import read_traits
 
 from plenary.embedded import citizens
 
@@ -19,9 +20,9 @@ def test_traits_are_read_back_from_every_rendering(render, held_out):
         wanted = citizens.traits(citizen)
         if wanted.race is not None:
             wanted = replace(wanted, race=wanted.race.casefold())
-        assert citizens.read_traits(render(citizen)) == wanted
+        assert read_traits(render(citizen)) == wanted
 
 
 def test_silent_fields_stay_unknown():
-    traits = citizens.read_traits("You live in a rural area.")
+    traits = read_traits("You live in a rural area.")
     assert traits == citizens.Traits()

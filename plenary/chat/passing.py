@@ -1,0 +1,108 @@
+"""Backends around another one: what they do to a batch, they do to both verbs of the port alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Protocol, TypeVar
+
+from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling, call_key
+
+Answer = TypeVar("Answer", Reply, Choice)
+
+
+class Verb(Protocol[Answer]):
+    """A verb of the port with all its arguments but the conversations."""
+
+    @property
+    def kind(self) -> type[Answer]:
+        """What it is answered with."""
+        ...
+
+    def keys(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[str]:
+        """Content addresses of its calls; what the backend leaves unused is no part of them."""
+        ...
+
+    async def of(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[Answer]:
+        """Ask it of a backend."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Free text."""
+
+    sampling: Sampling
+
+    @property
+    def kind(self) -> type[Reply]:
+        """Replies."""
+        return Reply
+
+    def keys(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[str]:
+        """By sampling."""
+        sampling = asdict(self.sampling)
+        return [call_key(backend.name, "generate", c, **sampling) for c in conversations]
+
+    async def of(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[Reply]:
+        """Ask for replies."""
+        return await backend.generate(conversations, self.sampling)
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """Forced choices."""
+
+    labels: tuple[str, ...]
+    samples: int
+    seed: int
+
+    @property
+    def kind(self) -> type[Choice]:
+        """Choices."""
+        return Choice
+
+    def keys(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[str]:
+        """By labels, and by `samples` and `seed` where the backend samples."""
+        drawn = {} if backend.exact_choice else {"samples": self.samples, "seed": self.seed}
+        return [
+            call_key(backend.name, "choose", c, labels=self.labels, **drawn) for c in conversations
+        ]
+
+    async def of(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[Choice]:
+        """Ask for choices."""
+        return await backend.choose(
+            conversations, self.labels, samples=self.samples, seed=self.seed
+        )
+
+
+class PassingBackend(ChatBackend):
+    """Passes everything on under the backend's name; a subclass says in `_answers` what it adds."""
+
+    def __init__(self, backend: ChatBackend) -> None:
+        self._backend = backend
+        self.name = backend.name
+        self.supports_seed = backend.supports_seed
+        self.exact_choice = backend.exact_choice
+
+    async def generate(
+        self, conversations: Sequence[Conversation], sampling: Sampling
+    ) -> list[Reply]:
+        """Replies of the backend."""
+        return await self._answers(conversations, Generate(sampling))
+
+    async def choose(
+        self,
+        conversations: Sequence[Conversation],
+        labels: tuple[str, ...],
+        *,
+        samples: int = 1,
+        seed: int = 0,
+    ) -> list[Choice]:
+        """Choices of the backend."""
+        return await self._answers(conversations, Choose(labels, samples, seed))
+
+    async def _answers(
+        self, conversations: Sequence[Conversation], verb: Verb[Answer]
+    ) -> list[Answer]:
+        return await verb.of(self._backend, conversations)
