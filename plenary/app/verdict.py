@@ -104,7 +104,7 @@ def _shown(m: Measured) -> list[str]:
             "what is particular to these citizens, too."
         )
     said += [f"Outcomes that may be named one by one: {' '.join(m.risen)}"] if m.risen else []
-    said += [finding.sentence for finding in m.findings if finding.shown]
+    said += [f.sentence for f in (*m.findings, CONSENSUS.say(m.agreement)) if f.shown]
     if m.invalid > 0.05:
         said.append(
             f"{m.invalid:.1%} of the ballots were invalid; the decision rests on the others."
@@ -119,8 +119,11 @@ def _not_shown(m: Measured) -> list[str]:
         f"{VALUES.say(Frames(m.wordings)).sentence} Elicited preferences are no motives; the "
         f"main figures are in {m.frame!r}.",
         *_left_open(m.controls),
-        *(finding.sentence for finding in m.findings if finding.sentence and not finding.shown),
-        CONSENSUS.say(m.agreement).sentence,
+        *(
+            finding.sentence
+            for finding in (*m.findings, CONSENSUS.say(m.agreement))
+            if finding.sentence and not finding.shown
+        ),
         REPRESENTS.say(m.margins).sentence,
     ]
     if m.contested > 0:
