@@ -132,8 +132,8 @@ STABLE: Claim[on.Stability] = Claim(
             "{e.outcome_share:.0%}.",
         ),
     ),
-    "What the model prefers depends on wording: outcome share {e.outcome_share:.0%} over the "
-    "{e.wordings} wordings tried.",
+    "What the model prefers depends on wording: outcome share {e.outcome_share:.0%}, the part of "
+    "an answer that the pair itself explains, over the {e.wordings} wordings tried.",
 )
 VALUES: Claim[on.Frames] = Claim(None, (), "These are elicited choice tendencies under {e.listed}.")
 GROUP_WORTH: Claim[on.GroupWorth] = Claim(

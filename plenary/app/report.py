@@ -82,6 +82,7 @@ class Page:
     calibration: tuple[Drawing, ...]
     moved: tuple[Row, ...]
     all_moved: tuple[Row, ...]
+    moved_heads: tuple[Head, ...]
     moved_caption: str
     panel_note: str
     margins: tuple[Row, ...]
@@ -101,10 +102,10 @@ class Page:
     batteries: tuple[Section, ...]
     limits: tuple[str, ...]
     settings: tuple[Row, ...]
+    chosen: tuple[Row, ...]
     provenance: tuple[Row, ...]
     fact_heads: tuple[Head, ...] = parts.FACTS
     measure_heads: tuple[Head, ...] = parts.MEASURES
-    moved_heads: tuple[Head, ...] = parts.MOVEMENTS
     margin_heads: tuple[Head, ...] = parts.MARGINS
     category_heads: tuple[Head, ...] = parts.CATEGORIES
     ballot_heads: tuple[Head, ...] = parts.BALLOTS
@@ -173,6 +174,7 @@ def page(results: Results, summary: Summary) -> Page:
         calibration=parts.calibration(results),
         moved=parts.most_moved(results),
         all_moved=parts.all_moved(results),
+        moved_heads=parts.moved_heads(results),
         moved_caption=parts.moved_caption(results),
         panel_note=_panel_note(results),
         margins=parts.margins(results.fidelity),
@@ -197,6 +199,7 @@ def page(results: Results, summary: Summary) -> Page:
         batteries=tuple(map(battery_section, beside)),
         limits=LIMITS,
         settings=parts.settings(space.config),
+        chosen=tuple(row[:2] for row in parts.settings(space.config) if row[2]),
         provenance=_provenance(results),
     )
 
@@ -276,7 +279,6 @@ def _tiles(results: Results, s: Summary) -> tuple[Tile, ...]:
         ),
         Tile("Ceiling", f"{s.ceiling:.1%}", "two independent panels"),
         Tile("Invalid ballots", f"{s.invalid_share:.2%}", f"of {results.assembly.votes:,}"),
-        Tile("Imputed", f"{s.imputed_share:.1%}", "of the panel, by weight"),
         Tile("Time", _duration(s.seconds), "all stages"),
     )
 
@@ -294,7 +296,7 @@ def _panel_note(results: Results) -> str:
         f"{p.rows:,} records, {quarters} group quarters, {whom}. Source: {p.source}, {p.year} "
         f"(before these filters: {p.universe}). In {f.imputed_share:.1%} of the panel and "
         f"{p.imputed_share:.1%} of the population, by weight, {len(p.imputed_columns)} columns "
-        f"come from donor records: {', '.join(p.imputed_columns)}."
+        f"come from donor records: {', '.join(p.imputed_columns).replace('_', ' ')}."
     )
 
 
@@ -314,9 +316,7 @@ def _assembly_note(results: Results) -> str:
 
 def _training(space: Workspace) -> tuple[Row, ...]:
     record = read_record(TrainingRecord, space.file(ws.TRAINING))
-    skipped = {"adapter_sha256", "base_sha256"}
-    values = record.model_dump(mode="json").items()
-    return parts.facts((k.replace("_", " "), v) for k, v in values if k not in skipped)
+    return parts.facts((told, getattr(record, name)) for name, told in parts.TRAINING.items())
 
 
 def _provenance(results: Results) -> tuple[Row, ...]:

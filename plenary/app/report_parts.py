@@ -73,10 +73,10 @@ NAMES = {
     "agreement": "agreement with the majority (higher is closer)",
     "kl": "KL divergence from the assembly's shares, nats (lower is closer)",
     "brier": "squared distance to the assembly's shares (lower is closer)",
-    "order_gap": "excess of the first slot (0 is none)",
-    "order_gap_size": "size of a pair's order gap (0 is none)",
-    "decisiveness": "decisiveness, mean |2p - 1|",
-    "mass": "probability of the answer labels together (1 is best)",
+    "order_gap": "pull of the place shown first (0 is none)",
+    "order_gap_size": "change of an answer when the two outcomes swap places (0 is none)",
+    "decisiveness": "decisiveness (0: every answer even; 1: every answer certain)",
+    "mass": "probability that the model gives an answer at all (1 is best)",
     "tied": "pairs answered exactly even",
     "unanswered": "pairs without a valid answer in both orders",
 }
@@ -102,8 +102,24 @@ MOVEMENTS = (
     Head("After", True),
     Head("Change", True),
     Head("Direction"),
-    Head("Answer mass", True),
+    Head("Gives an answer", True),
 )
+TRAINING = {
+    "objective": "objective",
+    "rows": "training rows",
+    "steps": "steps",
+    "resumed_at": "steps taken before a cut-off",
+    "rank": "rank of the adapter",
+    "parameters": "trained parameters",
+    "trained_share": "trained share of all parameters",
+    "seconds": "seconds",
+    "loss_first": "loss at the start (nats)",
+    "loss_last": "loss at the end",
+    "loss_floor": "lowest loss possible",
+    "replay_kl_last": "KL from the base model on neutral text at the end (nats)",
+    "mass_last": "probability that the model gives an answer at the end",
+    "validation_agreement": "best agreement on validation pairs",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,14 +233,15 @@ def agreement_figure(results: Results) -> Markup:
         f"Agreement {c.agreement_before:.3f} before, {c.agreement_after:.3f} after, "
         f"ceiling {d.ceiling:.3f}."
     )
-    return ranges(rows, (low, 1.0), "Agreement with the assembly's majority", finding)
+    title = "Agreement with the assembly's majority"
+    return ranges(rows, (low, 1.0), title, finding, narrow=True)
 
 
 def measures(comparison: Comparison) -> tuple[Row, ...]:
     """Every measure of the model before and after."""
     before, after = comparison.before.model_dump(), comparison.after.model_dump()
     return tuple(
-        (NAMES[name], _number(value), _number(after[name]))
+        (NAMES[name], _three(value), _three(after[name]))
         for name, value in before.items()
         if name in NAMES
     )
@@ -237,32 +254,44 @@ def moved(results: Results, order: FloatArray, count: int | None = None) -> tupl
     return tuple(
         (
             u.texts[k],
-            u.topics[k],
+            u.topics[k].replace("_", " "),
             f"{s.target[k]:+.2f}",
             f"{s.before[k]:+.2f}",
             f"{s.after[k]:+.2f}",
             f"{s.shift[k]:+.2f} ({s.low[k]:+.2f} to {s.high[k]:+.2f})",
             _direction(s, k, float(toward[k])),
-            f"{_number(s.mass_before[k])} to {_number(s.mass_after[k])}",
+            f"{_three(s.mass_before[k])} to {_three(s.mass_after[k])}",
         )
         for k in np.argsort(-order, kind="stable")[:count].tolist()
     )
 
 
 def _direction(shift: UtilityShift, k: int, toward: float) -> str:
-    if not shift.scale_holds:
-        return "no fixed scale"
     return ("toward" if toward > 0 else "away") + ("" if shift.moved[k] else ", within noise")
 
 
 def most_moved(results: Results) -> tuple[Row, ...]:
     """The held-out outcomes whose fitted utility changed most."""
-    return moved(results, np.abs(results.held_out.shift.shift), MOVED)
+    rows = moved(results, np.abs(results.held_out.shift.shift), MOVED)
+    return _columns(results, [row[:-1] for row in rows])
 
 
 def all_moved(results: Results) -> tuple[Row, ...]:
     """All held-out outcomes, the assembly's favourites first."""
-    return moved(results, results.held_out.assembly.mu)
+    return _columns(results, moved(results, results.held_out.assembly.mu))
+
+
+def moved_heads(results: Results) -> tuple[Head, ...]:
+    """Columns of all held-out outcomes; a direction only where there is a scale for it."""
+    kept = [h for h in MOVEMENTS if h.name != "Direction" or results.held_out.shift.scale_holds]
+    return tuple(kept)
+
+
+def _columns(results: Results, rows: Sequence[Row]) -> tuple[Row, ...]:
+    if results.held_out.shift.scale_holds:
+        return tuple(rows)
+    at = [head.name for head in MOVEMENTS].index("Direction")
+    return tuple((*row[:at], *row[at + 1 :]) for row in rows)
 
 
 def moved_caption(results: Results) -> str:
@@ -384,7 +413,7 @@ def shown(value: object) -> str:
 
 def facts(pairs: Iterable[tuple[str, object]]) -> tuple[Row, ...]:
     """Two-column rows."""
-    return tuple((name, _number(v) if isinstance(v, float) else shown(v)) for name, v in pairs)
+    return tuple((name, _number(v)) for name, v in pairs)
 
 
 def _number(value: object) -> str:
@@ -393,6 +422,13 @@ def _number(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return "none" if np.isnan(value) else f"{value:.4g}"
+
+
+def _three(value: object) -> str:
+    """A share or a distance with three digits; a count whole."""
+    if isinstance(value, float | np.floating) and not np.isnan(value):
+        return f"{value:.3f}"
+    return _number(value)
 
 
 def percent(values: Sequence[float]) -> str:
