@@ -117,10 +117,10 @@ class Page:
 def write_report(space: Workspace) -> Summary:
     """Write summary.json and report.html of a run whose stages have all run."""
     results = parts.read_results(space)
-    summary = summarise(results)
-    write_text(space.file(ws.REPORT), render(page(results, summary)))
-    write_record(summary, space.file(ws.SUMMARY))
-    return summary
+    shown = page(results, summarise(results))
+    write_text(space.file(ws.REPORT), render(shown))
+    write_record(shown.summary, space.file(ws.SUMMARY))
+    return shown.summary
 
 
 def summarise(results: Results) -> Summary:
@@ -159,6 +159,8 @@ def page(results: Results, summary: Summary) -> Page:
     beside = read_batteries(results)
     tests = count_tests(results, measures) + sum(found.tests for found in beside)
     planned = planning(space, tests)
+    said = verdict(_measured(results, summary, measures, arms))
+    summary = summary.model_copy(update={"finding": said.headline})
     return Page(
         style=Markup(style),
         style_hash=f"sha256-{digest}",
@@ -166,7 +168,7 @@ def page(results: Results, summary: Summary) -> Page:
         created=f"{space.run.manifest.created:%Y-%m-%d %H:%M} UTC",
         summary=summary,
         summary_json=summary.model_dump_json(indent=2),
-        verdict=verdict(_measured(results, summary, measures, arms)),
+        verdict=said,
         tiles=_tiles(results, summary),
         agreement_figure=parts.agreement_figure(results),
         measures=parts.measures(results.comparison),

@@ -77,13 +77,11 @@ def pair(viewed: Viewed, number: int, query: Query) -> Page | None:
     level = viewed.config.comparison.level
     standings = queries.standings(room, number, attribute, level)
     options = tuple((name, plain(name)) for name in ATTRIBUTES)
-    lead = "Shares are for the first outcome; the rest of a stratum is for the second."
+    lead = f"Shares are for the first outcome, “{first}”; the rest is for the second."
     return Page(
-        f"{first} or {second}",
+        f"“{first}” or “{second}”",
         "/pairs",
         (
-            Text(f"First outcome: {first}"),
-            Text(f"Second outcome: {second}"),
             Text(lead, soft=True),
             Form(None, "", (Choice("by", "By", options, attribute),)),
             _ballots(standings, plain(attribute), level),
@@ -116,7 +114,7 @@ def table(viewed: Viewed, number: int, place: int) -> Page | None:
     blocks += common_statement(viewed, room, number, place)
     members = room.seating.tables[place]
     blocks += [Heading("Who moved after it"), *_moved(room, number, members, heard)]
-    return Page(f"Table {place + 1}: {first} or {second}", "/pairs", tuple(blocks))
+    return Page(f"Table {place + 1}: “{first}” or “{second}”", "/pairs", tuple(blocks))
 
 
 def outcomes_of(room: Room, number: int) -> tuple[str, str]:
