@@ -206,7 +206,7 @@ def figure(name: str, value: float, between: Interval | None = None, **more: obj
 
 def items_of(units: Sequence[tuple[str, ...]], values: FloatArray) -> tuple[Item, ...]:
     """The items [N] behind a mean, each under what it is about."""
-    return tuple(Item(*one) for one in zip(units, values.astype(float).tolist(), strict=True))
+    return tuple(Item(*one) for one in zip(units, values.tolist(), strict=True))
 
 
 def finite(value: float) -> float | None:

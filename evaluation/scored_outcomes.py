@@ -213,7 +213,7 @@ def _accuracy(
         n=len(right),
         floor=0.5,
         better="higher",
-        items=items_of([(texts[a], texts[b]) for a, b in pairs.tolist()], right),
+        items=items_of([(texts[int(a)], texts[int(b)]) for a, b in pairs], right),
     )
 
 
@@ -290,6 +290,6 @@ async def reading_check(
         floor=CHANCE_READ,
         better="higher",
         note=f"share of pairs told apart; more than {LEAST_READ:.0%} is needed",
-        items=items_of([(pair.first, pair.second) for pair in pairs], right),
+        items=items_of([(pair.first, pair.second) for pair in pairs], right.astype(float)),
     )
     return Read(told_apart, sum(c.asked for c in choices), sum(c.invalid for c in choices))

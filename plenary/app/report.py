@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 import plenary
 from alignment.sweep import SweepTable
-from plenary.app import evidence
+from plenary.app import evidence, moved_outcomes
 from plenary.app import report_parts as parts
 from plenary.app import workspace as ws
 from plenary.app.battery_section import anchor_section, battery_section, read_batteries
@@ -174,10 +174,10 @@ def page(results: Results, summary: Summary) -> Page:
         measures=parts.measures(results.comparison),
         scatters=parts.scatters(results),
         calibration=parts.calibration(results),
-        moved=parts.most_moved(results),
-        all_moved=parts.all_moved(results),
-        moved_heads=parts.moved_heads(results),
-        moved_caption=parts.moved_caption(results),
+        moved=moved_outcomes.most_moved(results),
+        all_moved=moved_outcomes.all_moved(results),
+        moved_heads=moved_outcomes.moved_heads(results),
+        moved_caption=moved_outcomes.moved_caption(results),
         panel_note=_panel_note(results),
         margins=parts.margins(results.fidelity),
         panel_drawing=parts.panel_drawing(results),

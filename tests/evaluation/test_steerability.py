@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from evaluation.battery import Finding
 from evaluation.battery_asking import BatterySettings, Material
 from evaluation.steerability import LIKE, Training, steerability
 from plenary.errors import DataError
@@ -27,7 +28,7 @@ def trainings(gains, *, share=True, kl=0.1, seeds=3, spread=0.005, seed=0) -> li
     return runs
 
 
-def said(runs) -> tuple[str, bool]:
+def said(runs) -> Finding:
     return steerability(runs, MATERIAL, 0).findings[-1]
 
 

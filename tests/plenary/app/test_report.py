@@ -7,9 +7,10 @@ import pytest
 from markupsafe import Markup
 
 from plenary.app.config import load_config
+from plenary.app.moved_outcomes import MOVEMENTS
 from plenary.app.records import Summary
 from plenary.app.report import Page, render
-from plenary.app.report_parts import MOVEMENTS, Drawing, Head, Said, Tile, settings, shown
+from plenary.app.report_parts import Drawing, Head, Said, Tile, settings, shown
 from plenary.app.sections import Section, Table
 from plenary.app.svg import Series, scatter
 from plenary.app.verdict import Verdict
