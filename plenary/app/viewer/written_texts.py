@@ -15,9 +15,9 @@ from plenary.app.viewer.viewed import Room, Viewed
 TONES = ("first", "second")
 MODES = {"extract": "their first clauses", "model": "a sentence by the model"}
 STEPS = {
-    TABLE: "what weighed with the table",
+    TABLE: "what weighed with table {table}",
     DRAFT: "draft of the common statement",
-    CRITICISM: "what is wrong or missing in the draft",
+    CRITICISM: "what table {table} misses in the draft",
     REVISED: "common statement, revised",
 }
 
@@ -27,7 +27,7 @@ def briefing(viewed: Viewed, room: Room, pair: int) -> tuple[Block, ...]:
     chosen = viewed.config.assembly.briefing
     if chosen is None:
         return ()
-    return (Heading("Arguments given to everybody"), *_arguments(viewed, room, pair, chosen))
+    return (Heading("Arguments of the briefing"), *_arguments(viewed, room, pair, chosen))
 
 
 def _arguments(viewed: Viewed, room: Room, pair: int, chosen: str | Path) -> tuple[Block, ...]:
@@ -36,7 +36,7 @@ def _arguments(viewed: Viewed, room: Room, pair: int, chosen: str | Path) -> tup
     made = viewed.written("arguments", Argument, pair)
     if not made:
         return (Text("None is recorded on this pair."),)
-    told = "Read after the first ballot, in this order."
+    told = "Given to everybody after the first ballot, in this order."
     if any(one.state != VALID for one in made):
         told = "Nobody read them: a pair has an accepted argument for each side, or none."
     return (Text(told, soft=True), *(_argument(room, one) for one in made))
@@ -89,8 +89,8 @@ def _written(room: Room, one: GroupText) -> Speech:
     if one.citizen is not None:
         name = visible(room.panel.personas[one.citizen].name)
         writer = Link(name, f"/citizens/{one.citizen}")
-    where = f", table {one.table + 1}" if one.step in (TABLE, CRITICISM) else ""
-    return Speech(_or_none(one.text), writer, f"{STEPS[one.step]}{where}", "none")
+    what = STEPS[one.step].format(table=one.table + 1)
+    return Speech(_or_none(one.text), writer, what, "none")
 
 
 def _outcome(room: Room, *, pair: int, side: int) -> str:

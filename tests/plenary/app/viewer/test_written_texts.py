@@ -61,7 +61,7 @@ def test_what_the_ledger_does_not_hold_is_said(under_way: Path, tmp_path: Path) 
         return answer
 
     (tmp_path / "given.yaml").write_text("pairs: []")
-    assert "Arguments given" not in html(under_way)
+    assert "Arguments of the briefing" not in html(under_way)
     assert "None is recorded" in html(briefed(under_way, "generated"))
     assert "given.yaml, not kept" in html(briefed(under_way, str(tmp_path / "given.yaml")))
     with Ledger(under_way / ws.LEDGER) as ledger:
@@ -86,7 +86,7 @@ def test_a_table_shows_its_summaries_and_its_halls_statement(under_way: Path) ->
     summary, table, draft, criticism, revised = said[-5:]
     assert "shade; clean air" in summary
     assert "Summary of 2 statements" in summary
-    assert "what weighed with the table, table 2" in table
+    assert "what weighed with table 2" in table
     assert "&lt;script&gt;document.title" in draft
     assert "it says nothing of roads" in criticism
     assert "(no usable text)" in revised
