@@ -17,6 +17,7 @@ from plenary.app.sections import LEFT_OUT, Section, Table
 from plenary.app.svg import Range, ranges
 
 Sides = Mapping[str, BatteryResult]
+LONGEST = 24
 PAIRED = (
     "Difference: after minus before on the same items, with its 95 % interval. No paired test: the "
     "figure is no mean over items that both models were asked."
@@ -129,7 +130,7 @@ def _said(sides: Sides) -> tuple[str, ...]:
 def _row(m: Measure, sides: Sides, changes: Mapping[str, Change]) -> Row:
     better = "" if m.better == "neither" else f"{m.better} is better"
     return (
-        visible(m.name),
+        visible(f"{m.name}, {m.unit}" if m.unit else m.name),
         *(_value(_named(result, m.name)) for result in sides.values()),
         *((_difference(changes.get(m.name)),) if changes else ()),
         "" if m.floor is None else f"{m.floor:.3f}",
@@ -156,9 +157,8 @@ def _known(result: BatteryResult, name: str) -> bool:
 def _value(m: Measure | None) -> str:
     if m is None or m.value is None:
         return "not known"
-    unit = f" {m.unit}" if m.unit else ""
     ends = "" if m.low is None or m.high is None else f" ({m.low:.3f} to {m.high:.3f})"
-    return f"{m.value:.3f}{unit}{ends}"
+    return f"{m.value:.3f}{ends}"
 
 
 def _figure(sides: Sides) -> tuple[Drawing, ...]:
@@ -171,6 +171,7 @@ def _figure(sides: Sides) -> tuple[Drawing, ...]:
         return ()
     finding = "; ".join(f"{row.label} {row.value:.2f}" for row in rows[:3])
     title = next(iter(sides.values())).title
+    rows = [row._replace(label=_short(row.label)) for row in rows]
     drawing = ranges(rows, (min(low, 0.0), high), title, finding)
     return (Drawing(drawing, f"{finding}. Bars are the intervals of the table."),)
 
@@ -183,8 +184,15 @@ def _ranges(sides: Sides) -> Sequence[Range]:
             m = _named(result, name)
             if m is None or m.value is None or m.low is None or m.high is None or m.unit:
                 continue
-            room = 30 - (len(when) + 2 if when else 0)
-            short = name if len(name) <= room else f"{name[: room - 1]}…"
-            label = f"{short}, {when}" if when else short
+            label = f"{name}, {when}" if when else name
             rows.append(Range(label, m.value, m.low, m.high, when or "after"))
     return rows
+
+
+def _short(label: str) -> str:
+    """A label that fits beside the axis; the side at its end stays."""
+    name, comma, when = label.rpartition(", ")
+    if when not in ws.WHEN:
+        name, comma, when = label, "", ""
+    room = LONGEST - len(comma + when)
+    return (name if len(name) <= room else f"{name[: room - 1]}…") + comma + when
