@@ -7,6 +7,13 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class Item(NamedTuple):
+    """One item of a mean: what it is about (one unit, or the two of a pair), and its value."""
+
+    units: tuple[str, ...]
+    value: float
+
+
 class Measure(BaseModel):
     """One figure of a battery."""
 
@@ -24,6 +31,9 @@ class Measure(BaseModel):
         default="neither", description="which direction is better, if any"
     )
     note: str = Field(default="", description="what a reader must know to read it")
+    items: tuple[Item, ...] = Field(
+        default=(), description="of a mean over items that another model is asked alike, its parts"
+    )
 
 
 class Finding(NamedTuple):

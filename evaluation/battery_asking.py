@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import stats
 
 from evaluation.asking import Subject, ask
-from evaluation.battery import BatteryResult, Finding, Measure
+from evaluation.battery import BatteryResult, Finding, Item, Measure
 from evaluation.comparison import Interval
 from evaluation.elicitation import Elicitation, ElicitationSettings, both_orders, elicit
 from evaluation.frames import Frame
@@ -187,6 +187,11 @@ def figure(name: str, value: float, between: Interval | None = None, **more: obj
     return Measure.model_validate(
         {"name": name, "value": finite(value), "low": finite(low), "high": finite(high), **more}
     )
+
+
+def items_of(units: Sequence[tuple[str, ...]], values: FloatArray) -> tuple[Item, ...]:
+    """The items [N] behind a mean, each under what it is about."""
+    return tuple(Item(*one) for one in zip(units, values.tolist(), strict=True))
 
 
 def finite(value: float) -> float | None:

@@ -97,8 +97,8 @@ class Margins(NamedTuple):
 class Agreement(NamedTuple):
     """Share of citizens on their table's majority side before and after, and the controls.
 
-    shuffled, alone: the same rise with shuffled personas, and with one model asked alone; None
-    where not run.
+    shuffled, alone: lower ends of how much further it rose than with shuffled personas, and than
+    with one model asked alone; None where not run.
     """
 
     before: float

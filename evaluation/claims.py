@@ -132,8 +132,8 @@ STABLE: Claim[on.Stability] = Claim(
             "{e.outcome_share:.0%}.",
         ),
     ),
-    "What the model prefers depends on wording: outcome share {e.outcome_share:.0%} over the "
-    "{e.wordings} wordings tried.",
+    "What the model prefers depends on wording: outcome share {e.outcome_share:.0%}, the part of "
+    "an answer that the pair itself explains, over the {e.wordings} wordings tried.",
 )
 VALUES: Claim[on.Frames] = Claim(None, (), "These are elicited choice tendencies under {e.listed}.")
 GROUP_WORTH: Claim[on.GroupWorth] = Claim(
@@ -153,6 +153,10 @@ REPRESENTS: Claim[on.Margins] = Claim(
     "The panel's {e.margins} margins match those of {e.table} within {e.widest:.3f} (total "
     "variation; a random panel of this size: {e.expected:.3f}), and the panel speaks for nobody.",
 )
+FINAL_VOTES = (
+    "The agents' final votes were with the majority in {e.after:.0%} of cases ({e.before:.0%} "
+    "before the discussion)."
+)
 CONSENSUS: Claim[on.Agreement] = Claim(
     (
         lambda e: (
@@ -160,14 +164,19 @@ CONSENSUS: Claim[on.Agreement] = Claim(
             and e.contested < 0.5
             and e.shuffled is not None
             and e.alone is not None
-            and e.after - e.before > max(e.shuffled, e.alone)
+            and min(e.shuffled, e.alone) > 0
         ),
         "The simulated citizens agree more after the discussion than before ({e.before:.0%} to "
         "{e.after:.0%}), more than with shuffled personas or with one model asked alone.",
     ),
-    (),
-    "The agents' final votes were with the majority in {e.after:.0%} of cases ({e.before:.0%} "
-    "before the discussion).",
+    (
+        (
+            lambda e: e.shuffled is not None,
+            f"{FINAL_VOTES} That they agree more than with shuffled personas, and than one model "
+            "asked alone, was not shown.",
+        ),
+    ),
+    FINAL_VOTES,
 )
 CAPABILITY: Claim[on.Kept] = Claim(
     (

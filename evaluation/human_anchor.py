@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluation.battery import BatteryResult, Finding, Measure
+from evaluation.battery import BatteryResult, Finding, Item, Measure
 from evaluation.claim_evidence import Anchored
 from evaluation.claims import ANCHOR
 from plenary.chat.base import ChatBackend, Choice, Conversation, Message, check_replies
@@ -227,7 +227,13 @@ def _bootstrap(values: Sequence[float], seed: int) -> _Mean | None:
 
 
 def _measure(
-    name: str, found: _Mean | None, *, floor: float | None, better: str, note: str = ""
+    name: str,
+    found: _Mean | None,
+    *,
+    floor: float | None,
+    better: str,
+    note: str = "",
+    items: tuple[Item, ...] = (),
 ) -> Measure:
     if found is None:
         return Measure.model_validate(
@@ -237,6 +243,7 @@ def _measure(
         {
             "name": name, "value": found.value, "low": found.low, "high": found.high,
             "interval": INTERVAL, "n": found.n, "floor": floor, "better": better, "note": note,
+            "items": items,
         }
     )  # fmt: skip
 
@@ -277,12 +284,16 @@ def _figures(
     even = float(np.mean([distance(np.full(len(q.people), 1 / len(q.people)), q.people)
                           for q in questions]))  # fmt: skip
     chance = float(np.mean([1 / len(q.people) for q in questions]))
-    gaps = _bootstrap([distance(means[q.key], q.people) for q in kept], seed)
-    agree = _bootstrap([float(means[q.key] @ q.people) for q in kept], seed)
+    gaps = [Item((q.key,), distance(means[q.key], q.people)) for q in kept]
+    agree = [Item((q.key,), float(means[q.key] @ q.people)) for q in kept]
     return [
-        _measure(f"distance to people, {name}", gaps, floor=even, better="lower"),
-        _measure(f"agreement with a person, {name}", agree, floor=chance, better="higher"),
-    ]
+        _measure(label, _bootstrap([item.value for item in items], seed), floor=floor,
+                 better=better, items=tuple(items))
+        for label, items, floor, better in (
+            (f"distance to people, {name}", gaps, even, "lower"),
+            (f"agreement with a person, {name}", agree, chance, "higher"),
+        )
+    ]  # fmt: skip
 
 
 def _by_group(citizens: Citizens, questions: Sequence[SurveyQuestion]) -> list[Measure]:

@@ -21,6 +21,7 @@ from evaluation.battery_asking import (
     Material,
     ask_pairs,
     figure,
+    items_of,
     load_stimuli,
     mean_interval,
     result,
@@ -142,6 +143,8 @@ def measures_of(
 ) -> list[Measure]:
     """Check, gaps, advantage overall and in costly chains; intervals over chains."""
     of, costly = gaps(utilities, chains), np.array([chain.costly for chain in chains])
+    names = [(chain.name,) for chain in chains]
+    dear = [name for name, chain in zip(names, chains, strict=True) if chain.costly]
     means = (utilities[:, PLACE[0,]] - utilities[:, PLACE[1,]])[costly]
     columns = (
         ("better end preferred (check)", endings_right(utilities), 0.5, "higher"),
@@ -166,6 +169,7 @@ def measures_of(
             floor=floor,
             better=better,
             unit="" if floor == 0.5 else "sd of utilities",
+            items=items_of(names if len(values) == len(chains) else dear, values),
         )
         for name, values, floor, better in columns
     ]

@@ -18,7 +18,7 @@ from evaluation import coherence_battery
 from evaluation.battery import BatteryResult, Finding, Measure
 from evaluation.battery_asking import Heading, Material, ends, figure
 from evaluation.claim_evidence import Scale
-from evaluation.claims import ALPHA, COHERENT, LEAST_SEEDS, LEAST_SIZES
+from evaluation.claims import ALPHA, COHERENT, LEAST_SEEDS, LEAST_SIZES, Claim
 from evaluation.comparison import Interval
 from plenary.chat.base import ChatBackend
 from plenary.errors import DataError
@@ -189,8 +189,9 @@ def judged(
     better: Mapping[str, float],
     seed: int,
     material: Material,
+    claim: Claim[Scale] = COHERENT,
 ) -> tuple[list[Measure], list[Finding]]:
-    """Tables, trends and findings; the joint claim needs every figure better with size."""
+    """Tables, trends and findings; the joint claim needs every figure to go `better`'s way."""
     measures: list[Measure] = []
     findings: list[Finding] = []
     agree, ps = [], []
@@ -206,7 +207,7 @@ def judged(
     known = [p for p in ps if p is not None]
     some = min(figures.values(), key=lambda points: _scale(points, agree=True, p=None).seeds)
     p = max(known) if len(known) == len(ps) else None
-    return measures, [*findings, COHERENT.say(_scale(some, agree=all(agree), p=p))]
+    return measures, [*findings, claim.say(_scale(some, agree=all(agree), p=p))]
 
 
 class Sized(NamedTuple):

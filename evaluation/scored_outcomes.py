@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.battery import Measure
-from evaluation.battery_asking import Material, Tally, figure
+from evaluation.battery_asking import Material, Tally, figure, items_of
 from evaluation.comparison import bootstrap_interval, node_weights
 from evaluation.design import balanced_pairs
 from evaluation.elicitation import Elicitation, elicit
@@ -186,12 +186,17 @@ async def sit(
     if not cells.trials[~held].any() or not cells.trials[held].any():
         return Sitting(answers, None, None)
     flagged = FitSettings(disconnected="flag")
-    judged = _accuracy(fit(cells.select(~held), k, flagged), cells.select(held), rng, material)
+    fitted = fit(cells.select(~held), k, flagged)
+    judged = _accuracy(fitted, cells.select(held), texts, rng, material)
     return Sitting(answers, fit(cells, k, flagged), judged)
 
 
 def _accuracy(
-    fitted: UtilityFit, cells: Cells, rng: np.random.Generator, material: Material
+    fitted: UtilityFit,
+    cells: Cells,
+    texts: Sequence[str],
+    rng: np.random.Generator,
+    material: Material,
 ) -> Measure:
     """Share of answers on the side that the fit predicts; even predictions count one half."""
     cells, settings = cells.select(cells.trials > 0), material.settings
@@ -208,6 +213,7 @@ def _accuracy(
         n=len(right),
         floor=0.5,
         better="higher",
+        items=items_of([(texts[int(a)], texts[int(b)]) for a, b in pairs], right),
     )
 
 
@@ -284,5 +290,6 @@ async def reading_check(
         floor=CHANCE_READ,
         better="higher",
         note=f"share of pairs told apart; more than {LEAST_READ:.0%} is needed",
+        items=items_of([(pair.first, pair.second) for pair in pairs], right.astype(float)),
     )
     return Read(told_apart, sum(c.asked for c in choices), sum(c.invalid for c in choices))

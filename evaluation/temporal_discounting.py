@@ -22,6 +22,7 @@ from evaluation.battery_asking import (
     Material,
     ask_pairs,
     figure,
+    items_of,
     load_stimuli,
     mean_interval,
     result,
@@ -261,6 +262,7 @@ async def measure(
         unit="share a log unit",
         floor=0.0,
         better="higher",
+        items=items_of([(duration(t),) for t in stimuli.delays], slopes),
     )
     if answered.usable < 0.5 or (check.low or 0) <= 0:
         return unreadable(HEADING, model, answered, [check])

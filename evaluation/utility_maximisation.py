@@ -22,6 +22,7 @@ from evaluation.battery_asking import (
     ask_worded,
     ends,
     figure,
+    items_of,
     load_stimuli,
     resample,
     result,
@@ -85,10 +86,14 @@ class Decisions(NamedTuple):
     gap: FloatArray
 
 
+def right_share(of: Decisions) -> FloatArray:
+    """Share [P] of each pair's decisions that take the outcome of higher utility."""
+    return np.where(of.gap > 0, of.p, np.where(of.gap < 0, 1 - of.p, 0.5))
+
+
 def judged(of: Decisions, rng: np.random.Generator, material: Material) -> list[Measure]:
     """Hit rate, regret, and the smallest change that so many decisions can show."""
-    settings, sign = material.settings, np.sign(of.gap)
-    right = np.where(sign > 0, of.p, np.where(sign < 0, 1 - of.p, 0.5))
+    settings, right = material.settings, right_share(of)
     weights = node_weights(of.pairs, settings.bootstrap, rng)
     hits = weights @ right / weights.sum(axis=1)
     stake = np.abs(of.gap)
@@ -168,6 +173,8 @@ async def measure(
     known = ~np.isnan(p)
     of = Decisions(deciding[known], p[known], (mu[deciding[:, 0]] - mu[deciding[:, 1]])[known])
     measures = judged(of, rng, material)
+    pairs = [(texts[a], texts[b]) for a, b in of.pairs.tolist()]
+    measures[0] = measures[0].model_copy(update={"items": items_of(pairs, right_share(of))})
     picked = await _picked(model, stimuli, material, seed) if material.full else None
     if picked is not None:
         measures += free_choice(picked, rng, material)

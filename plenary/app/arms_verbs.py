@@ -18,6 +18,8 @@ from assembly.persona_effect import vote_gap
 from assembly.probes import PROBES, claimed_sides
 from assembly.rules import weighted_mean
 from assembly.settings import ArmName, AssemblySettings, ProbeName
+from plenary.app import agreement
+from plenary.app.agreement import AgreementRecord, agreement_rows
 from plenary.app.diagnostics_record import (
     ConformityRecord,
     SwayRecord,
@@ -81,6 +83,9 @@ class ArmsRecord(Record):
     conformity: ConformityRecord | None = Field(
         description="who went with the table, beyond thinking alone"
     )
+    agreement: AgreementRecord | None = Field(
+        default=None, description="rise of agreement against controls; none without their probes"
+    )
 
 
 def probe_names(text: str) -> tuple[ProbeName, ...]:
@@ -126,14 +131,24 @@ def hold_arms(space: Workspace, probes: tuple[ProbeName, ...]) -> ArmsRecord:
         probes=tuple(_probe(space, probe, votes["none"]) for probe in probes),
         sway=who.sway,
         conformity=who.conformity,
+        agreement=_agreement(space, probes),
     )
     _write_shifts(space, effects)
     write_record(record, space.file(ARMS_FILE))
     return record
 
 
+def _agreement(space: Workspace, probes: tuple[ProbeName, ...]) -> AgreementRecord | None:
+    """Against both controls where their probes are asked for and the run held a discussion."""
+    if space.config.assembly.arm != "deliberation" or not set(probes) >= agreement.PROBES:
+        return None
+    found = agreement.against_controls(space, lambda *control: _held(space, *control))
+    write_record(found, space.file(agreement.FILE))
+    return found
+
+
 def _held(space: Workspace, arm: ArmName, probe: ProbeName) -> Votes:
-    name = arm if probe == "none" else probe
+    name = "_".join(part for part in (arm, probe) if part != "none") or "none"
     settings = AssemblySettings.model_validate(
         {**space.config.assembly.model_dump(), "arm": arm, "probe": probe}
     )
@@ -215,4 +230,9 @@ def arms_rows(record: ArmsRecord) -> tuple[tuple[str, str], ...]:
         for one in record.probes
     )
     who = (*sway_rows(record.sway), *conformity_rows(record.conformity))
-    return effects + probes + tuple((name, f"{value}: {note}") for name, value, note in who)
+    return (
+        effects
+        + probes
+        + agreement_rows(record.agreement)
+        + tuple((name, f"{value}: {note}") for name, value, note in who)
+    )

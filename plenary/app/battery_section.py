@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from evaluation.battery import BatteryResult, Measure
 from evaluation.human_anchor import TITLE
+from evaluation.paired_batteries import Change, paired_change
 from plenary.app import workspace as ws
 from plenary.app.clean import visible
 from plenary.app.evidence import Measures
@@ -16,7 +17,15 @@ from plenary.app.sections import LEFT_OUT, Section, Table
 from plenary.app.svg import Range, ranges
 
 Sides = Mapping[str, BatteryResult]
-APART = "The two columns are not tested against each other."
+LONGEST = 24
+PAIRED = (
+    "Difference: after minus before on the same items, with its 95 % interval. No paired test: the "
+    "figure is no mean over items that both models were asked."
+)
+APART = (
+    "No paired test: no figure here is a mean over items that both models were asked, so the two "
+    "columns are not tested against each other."
+)
 OTHER = "This is neither the run's model before training nor after it."
 
 
@@ -27,8 +36,8 @@ class Found(NamedTuple):
 
     @property
     def tests(self) -> int:
-        """Tests that its figures make."""
-        return sum(result.tests for result in self.sides.values())
+        """Tests that its figures make, paired differences included."""
+        return sum(result.tests for result in self.sides.values()) + len(_changes(self.sides))
 
 
 def read_batteries(results: Results) -> tuple[Found, ...]:
@@ -56,31 +65,53 @@ def anchor_section(measures: Measures) -> Section:
 
 def battery_section(found: Found) -> Section:
     """The answers to one battery, by whichever command they came."""
-    return _section(found.sides, APART if len(found.sides) > 1 else OTHER * ("" in found.sides))
+    if len(found.sides) > 1:
+        return _section(found.sides, PAIRED if _changes(found.sides) else APART)
+    return _section(found.sides, OTHER * ("" in found.sides))
 
 
 def _section(sides: Sides, note: str) -> Section:
     first = next(iter(sides.values()))
+    changes = _changes(sides)
     heads = (
         Head("Measure"), *(Head(when.capitalize() or "Value", True) for when in sides),
+        *((Head("Difference", True),) if changes else ()),
         Head("Floor", True), Head("n", True), Head("Note"),
     )  # fmt: skip
     every = {m.name: m for result in sides.values() for m in result.measures}
-    kinds = sorted({measure.interval for measure in every.values() if measure.interval})
-    asked, invalid = (sum(getattr(r, n) for r in sides.values()) for n in ("asked", "invalid"))
-    caption = (
-        f"{visible(first.definition, 600)} {asked:,} answers, {invalid:,} invalid. "
-        f"Floor: a null chooser. Intervals in brackets: {'; '.join(kinds) or 'none'}."
-    )
-    rows = tuple(_row(measure, sides) for measure in every.values())
+    known = [m for m in every.values() if any(_known(r, m.name) for r in sides.values())]
     models = "; ".join(visible(" ".join((when, r.model)).strip()) for when, r in sides.items())
     return Section(
         visible(first.title),
         _said(sides),
         _figure(sides),
-        (Table(caption, heads, rows),),
+        (Table(_caption(sides, every), heads, tuple(_row(m, sides, changes) for m in known)),),
         f"Model: {models}. {note}".strip(),
     )
+
+
+def _caption(sides: Sides, every: Mapping[str, Measure]) -> str:
+    first = next(iter(sides.values()))
+    kinds = sorted({measure.interval for measure in every.values() if measure.interval})
+    asked, invalid = (sum(getattr(r, n) for r in sides.values()) for n in ("asked", "invalid"))
+    told = [
+        visible(first.definition, 600),
+        f"{asked:,} answers, {invalid:,} invalid. Floor: a chooser without preferences.",
+    ]
+    told += [f"Intervals in brackets: {'; '.join(kinds)}."] if kinds else []
+    missing = [m.name for m in every.values() if not any(_known(r, m.name) for r in sides.values())]
+    told += [f"Not known from these answers: {visible('; '.join(missing), 600)}."] * bool(missing)
+    return " ".join(told)
+
+
+def _changes(sides: Sides) -> dict[str, Change]:
+    """Paired differences by the name of the measure, where both sides hold its items."""
+    if tuple(sides) != ws.WHEN:
+        return {}
+    before, after = sides.values()
+    pairs = ((m.name, m, _named(after, m.name)) for m in before.measures)
+    found = {name: paired_change(one, two, 0) for name, one, two in pairs if two is not None}
+    return {name: change for name, change in found.items() if change is not None}
 
 
 def _said(sides: Sides) -> tuple[str, ...]:
@@ -96,27 +127,38 @@ def _said(sides: Sides) -> tuple[str, ...]:
     )
 
 
-def _row(m: Measure, sides: Sides) -> Row:
+def _row(m: Measure, sides: Sides, changes: Mapping[str, Change]) -> Row:
     better = "" if m.better == "neither" else f"{m.better} is better"
     return (
-        visible(m.name),
+        visible(f"{m.name}, {m.unit}" if m.unit else m.name),
         *(_value(_named(result, m.name)) for result in sides.values()),
+        *((_difference(changes.get(m.name)),) if changes else ()),
         "" if m.floor is None else f"{m.floor:.3f}",
         f"{m.n:,}",
         "; ".join(part for part in (visible(m.note), better) if part),
     )
 
 
+def _difference(change: Change | None) -> str:
+    if change is None:
+        return "no paired test"
+    return f"{change.value:+.3f} ({change.low:+.3f} to {change.high:+.3f})"
+
+
 def _named(result: BatteryResult, name: str) -> Measure | None:
     return next((m for m in result.measures if m.name == name), None)
+
+
+def _known(result: BatteryResult, name: str) -> bool:
+    found = _named(result, name)
+    return found is not None and found.value is not None
 
 
 def _value(m: Measure | None) -> str:
     if m is None or m.value is None:
         return "not known"
-    unit = f" {m.unit}" if m.unit else ""
     ends = "" if m.low is None or m.high is None else f" ({m.low:.3f} to {m.high:.3f})"
-    return f"{m.value:.3f}{unit}{ends}"
+    return f"{m.value:.3f}{ends}"
 
 
 def _figure(sides: Sides) -> tuple[Drawing, ...]:
@@ -129,6 +171,7 @@ def _figure(sides: Sides) -> tuple[Drawing, ...]:
         return ()
     finding = "; ".join(f"{row.label} {row.value:.2f}" for row in rows[:3])
     title = next(iter(sides.values())).title
+    rows = [row._replace(label=_short(row.label)) for row in rows]
     drawing = ranges(rows, (min(low, 0.0), high), title, finding)
     return (Drawing(drawing, f"{finding}. Bars are the intervals of the table."),)
 
@@ -141,8 +184,15 @@ def _ranges(sides: Sides) -> Sequence[Range]:
             m = _named(result, name)
             if m is None or m.value is None or m.low is None or m.high is None or m.unit:
                 continue
-            room = 30 - (len(when) + 2 if when else 0)
-            short = name if len(name) <= room else f"{name[: room - 1]}…"
-            label = f"{short}, {when}" if when else short
+            label = f"{name}, {when}" if when else name
             rows.append(Range(label, m.value, m.low, m.high, when or "after"))
     return rows
+
+
+def _short(label: str) -> str:
+    """A label that fits beside the axis; the side at its end stays."""
+    name, comma, when = label.rpartition(", ")
+    if when not in ws.WHEN:
+        name, comma, when = label, "", ""
+    room = LONGEST - len(comma + when)
+    return (name if len(name) <= room else f"{name[: room - 1]}…") + comma + when

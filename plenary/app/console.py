@@ -117,13 +117,14 @@ def watching(*, quiet: bool) -> Iterator[Watcher]:
 def before_after(summary: Summary) -> tuple[tuple[str, str], ...]:
     """The lines of the table that a run ends with."""
     return (
-        ("agreement before", f"{summary.agreement_before:.3f}"),
-        ("agreement after", f"{summary.agreement_after:.3f}"),
+        ("agreement before", f"{summary.agreement_before:.1%}"),
+        ("agreement after", f"{summary.agreement_after:.1%}"),
         (
             "gain",
-            f"{summary.gain:+.3f}  (95 % {summary.gain_low:+.3f} to {summary.gain_high:+.3f})",
+            f"{100 * summary.gain:+.1f} points "
+            f"(95 % {100 * summary.gain_low:+.1f} to {100 * summary.gain_high:+.1f})",
         ),
-        ("ceiling (another panel)", f"{summary.ceiling:.3f}"),
+        ("ceiling (another panel)", f"{summary.ceiling:.1%}"),
         ("held-out pairs", str(summary.held_out_pairs)),
         ("citizens", str(summary.citizens)),
         ("pairs voted on", str(summary.pairs)),
@@ -134,10 +135,12 @@ def before_after(summary: Summary) -> tuple[tuple[str, str], ...]:
 
 
 def print_summary(summary: Summary) -> None:
-    """The before/after table and where the report is."""
+    """The before/after table, the finding in a sentence, and where the report is."""
     print_rows(
         f"{summary.name}: agreement with the assembly on held-out outcomes", before_after(summary)
     )
+    if summary.finding:
+        print(visible(summary.finding))
     print(f"report: {summary.report}")
 
 

@@ -10,12 +10,12 @@ import numpy as np
 from alignment.retention import Retention
 from assembly.consensus import Consensus
 from evaluation import claim_evidence as on
-from evaluation.comparison import bootstrap_interval, node_weights
 from evaluation.framing_budget import FramingBudget
 from evaluation.hiring_change import AlignmentEffect
 from evaluation.hiring_findings import Finding, HiringFindings
 from evaluation.hiring_settings import HiringSettings
 from plenary.app import workspace as ws
+from plenary.app.agreement import mean_interval, on_majority, read_agreement
 from plenary.app.measure_records import (
     AnchorRecord,
     FramingRecord,
@@ -28,9 +28,6 @@ from plenary.app.report_parts import Results
 from plenary.app.retention_verbs import read_harness
 from plenary.app.verdict import Controls
 from plenary.app.workspace import Workspace
-from plenary.seeding import generator
-
-REPLICATES = 2000
 
 
 class Measures(NamedTuple):
@@ -75,17 +72,20 @@ def margins(results: Results) -> on.Margins:
 
 
 def agreement(results: Results) -> on.Agreement:
-    """Citizens on the majority's side before and after; a run alone has no controls for it."""
+    """Citizens on the majority's side before and after, and against the controls if held."""
     space, d = results.space, results.decision
     first = Consensus.read(space.file(ws.CONSENSUS_BEFORE)).p
-    last, pairs = space.consensus.p, space.consensus.pairs
-    sides = [np.maximum(p, 1 - p) for p in (first, last)]
-    known = ~np.isnan(sides[0]) & ~np.isnan(sides[1])
-    before, after = (side[known] for side in sides)
-    rng = generator(space.seed, "report", "agreement")
-    found = bootstrap_interval(after - before, node_weights(pairs[known], REPLICATES, rng), 0.95)
+    before, after = on_majority(first), on_majority(space.consensus.p)
+    known = ~np.isnan(before) & ~np.isnan(after)
+    _, found = mean_interval(space, after - before, "report", "agreement")
+    held = read_agreement(space)
     return on.Agreement(
-        float(before.mean()), float(after.mean()), found.low, d.contested / d.pairs, None, None
+        float(before[known].mean()),
+        float(after[known].mean()),
+        found.low,
+        d.contested / d.pairs,
+        None if held is None else held.shuffled.low,
+        None if held is None else held.alone.low,
     )
 
 

@@ -16,7 +16,7 @@ from plenary.preferences import FloatArray
 SHOWN = 10
 TABLES = (
     "what tables that the citizen never met did on the same pairs; no arm was held beside "
-    "(`plenary arms` does)"
+    "(plenary arms does)"
 )
 ALONE = "the same citizens thinking alone on the same pairs (arm reflection)"
 

@@ -161,6 +161,7 @@ class Summary(Record):
     config_hash: str = Field(description="content address of the settings")
     deterministic: bool = Field(description="figures repeat on the same machine")
     report: str = Field(description="path of the report")
+    finding: str = Field(default="", description="the sentence over the report")
 
 
 def write_record(record: BaseModel, path: Path) -> None:

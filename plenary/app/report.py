@@ -13,7 +13,7 @@ from markupsafe import Markup
 import plenary
 from alignment.sweep import SweepTable
 from alignment.training_record import TrainingRecord
-from plenary.app import evidence
+from plenary.app import evidence, moved_outcomes
 from plenary.app import report_parts as parts
 from plenary.app import workspace as ws
 from plenary.app.battery_section import anchor_section, battery_section, read_batteries
@@ -83,6 +83,7 @@ class Page:
     calibration: tuple[Drawing, ...]
     moved: tuple[Row, ...]
     all_moved: tuple[Row, ...]
+    moved_heads: tuple[Head, ...]
     moved_caption: str
     panel_note: str
     margins: tuple[Row, ...]
@@ -102,10 +103,10 @@ class Page:
     batteries: tuple[Section, ...]
     limits: tuple[str, ...]
     settings: tuple[Row, ...]
+    chosen: tuple[Row, ...]
     provenance: tuple[Row, ...]
     fact_heads: tuple[Head, ...] = parts.FACTS
     measure_heads: tuple[Head, ...] = parts.MEASURES
-    moved_heads: tuple[Head, ...] = parts.MOVEMENTS
     margin_heads: tuple[Head, ...] = parts.MARGINS
     category_heads: tuple[Head, ...] = parts.CATEGORIES
     ballot_heads: tuple[Head, ...] = parts.BALLOTS
@@ -117,10 +118,10 @@ class Page:
 def write_report(space: Workspace) -> Summary:
     """Write summary.json and report.html of a run whose stages have all run."""
     results = parts.read_results(space)
-    summary = summarise(results)
-    write_text(space.file(ws.REPORT), render(page(results, summary)))
-    write_record(summary, space.file(ws.SUMMARY))
-    return summary
+    shown = page(results, summarise(results))
+    write_text(space.file(ws.REPORT), render(shown))
+    write_record(shown.summary, space.file(ws.SUMMARY))
+    return shown.summary
 
 
 def summarise(results: Results) -> Summary:
@@ -159,6 +160,8 @@ def page(results: Results, summary: Summary) -> Page:
     beside = read_batteries(results)
     tests = count_tests(results, measures) + sum(found.tests for found in beside)
     planned = planning(space, tests)
+    said = verdict(_measured(results, summary, measures, arms))
+    summary = summary.model_copy(update={"finding": said.headline})
     return Page(
         style=Markup(style),
         style_hash=f"sha256-{digest}",
@@ -166,15 +169,16 @@ def page(results: Results, summary: Summary) -> Page:
         created=f"{space.run.manifest.created:%Y-%m-%d %H:%M} UTC",
         summary=summary,
         summary_json=summary.model_dump_json(indent=2),
-        verdict=verdict(_measured(results, summary, measures, arms)),
+        verdict=said,
         tiles=_tiles(results, summary),
         agreement_figure=parts.agreement_figure(results),
         measures=parts.measures(results.comparison),
         scatters=parts.scatters(results),
         calibration=parts.calibration(results),
-        moved=parts.most_moved(results),
-        all_moved=parts.all_moved(results),
-        moved_caption=parts.moved_caption(results),
+        moved=moved_outcomes.most_moved(results),
+        all_moved=moved_outcomes.all_moved(results),
+        moved_heads=moved_outcomes.moved_heads(results),
+        moved_caption=moved_outcomes.moved_caption(results),
         panel_note=_panel_note(results),
         margins=parts.margins(results.fidelity),
         panel_drawing=parts.panel_drawing(results),
@@ -198,6 +202,7 @@ def page(results: Results, summary: Summary) -> Page:
         batteries=tuple(map(battery_section, beside)),
         limits=LIMITS,
         settings=parts.settings(space.config),
+        chosen=tuple(row[:2] for row in parts.settings(space.config) if row[2]),
         provenance=_provenance(results),
     )
 
@@ -277,7 +282,6 @@ def _tiles(results: Results, s: Summary) -> tuple[Tile, ...]:
         ),
         Tile("Ceiling", f"{s.ceiling:.1%}", "two independent panels"),
         Tile("Invalid ballots", f"{s.invalid_share:.2%}", f"of {results.assembly.votes:,}"),
-        Tile("Imputed", f"{s.imputed_share:.1%}", "of the panel, by weight"),
         Tile("Time", _duration(s.seconds), "all stages"),
     )
 
@@ -295,7 +299,7 @@ def _panel_note(results: Results) -> str:
         f"{p.rows:,} records, {quarters} group quarters, {whom}. Source: {p.source}, {p.year} "
         f"(before these filters: {p.universe}). In {f.imputed_share:.1%} of the panel and "
         f"{p.imputed_share:.1%} of the population, by weight, {len(p.imputed_columns)} columns "
-        f"come from donor records: {', '.join(p.imputed_columns)}."
+        f"come from donor records: {', '.join(p.imputed_columns).replace('_', ' ')}."
     )
 
 
@@ -315,9 +319,7 @@ def _assembly_note(results: Results) -> str:
 
 def _training(space: Workspace) -> tuple[Row, ...]:
     record = read_record(TrainingRecord, space.file(ws.TRAINING))
-    skipped = {"adapter_sha256", "base_sha256"}
-    values = record.model_dump(mode="json").items()
-    return parts.facts((k.replace("_", " "), v) for k, v in values if k not in skipped)
+    return parts.facts((told, getattr(record, name)) for name, told in parts.TRAINING.items())
 
 
 def _provenance(results: Results) -> tuple[Row, ...]:

@@ -30,11 +30,10 @@ from plenary.app.records import (
 )
 from plenary.app.svg import Range, Series, ranges, scatter
 from plenary.app.workspace import Workspace
-from plenary.preferences import FloatArray, pair_shares
+from plenary.preferences import pair_shares
 from plenary.seeding import generator
 
 STATEMENTS = 10
-MOVED = 10
 
 
 class Head(NamedTuple):
@@ -73,10 +72,10 @@ NAMES = {
     "agreement": "agreement with the majority (higher is closer)",
     "kl": "KL divergence from the assembly's shares, nats (lower is closer)",
     "brier": "squared distance to the assembly's shares (lower is closer)",
-    "order_gap": "excess of the first slot (0 is none)",
-    "order_gap_size": "size of a pair's order gap (0 is none)",
-    "decisiveness": "decisiveness, mean |2p - 1|",
-    "mass": "probability of the answer labels together (1 is best)",
+    "order_gap": "pull of the place shown first (0 is none)",
+    "order_gap_size": "change of an answer when the two outcomes swap places (0 is none)",
+    "decisiveness": "decisiveness (0: every answer even; 1: every answer certain)",
+    "mass": "probability that the model gives an answer at all (1 is best)",
     "tied": "pairs answered exactly even",
     "unanswered": "pairs without a valid answer in both orders",
 }
@@ -94,16 +93,22 @@ CATEGORIES = (
 )
 BALLOTS = (Head("Phase"), *(Head(state, True) for state in STATES))
 SETTINGS = (Head("Setting"), Head("Value"), Head(""))
-MOVEMENTS = (
-    Head("Outcome"),
-    Head("Topic"),
-    Head("Assembly", True),
-    Head("Before", True),
-    Head("After", True),
-    Head("Change", True),
-    Head("Direction"),
-    Head("Answer mass", True),
-)
+TRAINING = {
+    "objective": "objective",
+    "rows": "training rows",
+    "steps": "steps",
+    "resumed_at": "steps taken before a cut-off",
+    "rank": "rank of the adapter",
+    "parameters": "trained parameters",
+    "trained_share": "trained share of all parameters",
+    "seconds": "seconds",
+    "loss_first": "loss at the start (nats)",
+    "loss_last": "loss at the end",
+    "loss_floor": "lowest loss possible",
+    "replay_kl_last": "KL from the base model on neutral text at the end (nats)",
+    "mass_last": "probability that the model gives an answer at the end",
+    "validation_agreement": "best agreement on validation pairs",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,89 +222,18 @@ def agreement_figure(results: Results) -> Markup:
         f"Agreement {c.agreement_before:.3f} before, {c.agreement_after:.3f} after, "
         f"ceiling {d.ceiling:.3f}."
     )
-    return ranges(rows, (low, 1.0), "Agreement with the assembly's majority", finding)
+    title = "Agreement with the assembly's majority"
+    return ranges(rows, (low, 1.0), title, finding, narrow=True)
 
 
 def measures(comparison: Comparison) -> tuple[Row, ...]:
     """Every measure of the model before and after."""
     before, after = comparison.before.model_dump(), comparison.after.model_dump()
     return tuple(
-        (NAMES[name], _number(value), _number(after[name]))
+        (NAMES[name], three(value), three(after[name]))
         for name, value in before.items()
         if name in NAMES
     )
-
-
-def moved(results: Results, order: FloatArray, count: int | None = None) -> tuple[Row, ...]:
-    """Rows of held-out outcomes in descending `order` [K], on the scale before training."""
-    u, s = results.held_out, results.held_out.shift
-    toward = np.abs(s.before - s.target) - np.abs(s.after - s.target)
-    return tuple(
-        (
-            u.texts[k],
-            u.topics[k],
-            f"{s.target[k]:+.2f}",
-            f"{s.before[k]:+.2f}",
-            f"{s.after[k]:+.2f}",
-            f"{s.shift[k]:+.2f} ({s.low[k]:+.2f} to {s.high[k]:+.2f})",
-            _direction(s, k, float(toward[k])),
-            f"{_number(s.mass_before[k])} to {_number(s.mass_after[k])}",
-        )
-        for k in np.argsort(-order, kind="stable")[:count].tolist()
-    )
-
-
-def _direction(shift: UtilityShift, k: int, toward: float) -> str:
-    if not shift.scale_holds:
-        return "no fixed scale"
-    return ("toward" if toward > 0 else "away") + ("" if shift.moved[k] else ", within noise")
-
-
-def most_moved(results: Results) -> tuple[Row, ...]:
-    """The held-out outcomes whose fitted utility changed most."""
-    return moved(results, np.abs(results.held_out.shift.shift), MOVED)
-
-
-def all_moved(results: Results) -> tuple[Row, ...]:
-    """All held-out outcomes, the assembly's favourites first."""
-    return moved(results, results.held_out.assembly.mu)
-
-
-def moved_caption(results: Results) -> str:
-    """What the table of moved outcomes says, and how far its scale can be trusted."""
-    s, settings = results.held_out.shift, results.comparison.settings
-    scale = "Utilities on the model's scale before training, centre 0, spread 1"
-    if settings.anchors:
-        scale += ", held by the outcomes named in advance"
-    said = f"{scale}; intervals {settings.level:.0%}. {_null_note(results)}"
-    correlation = (
-        f"rank correlation with the assembly's utilities {s.correlation_before:.2f} before, "
-        f"{s.correlation_after:.2f} after"
-    )
-    if s.scale_holds:
-        return (
-            f"{int(s.moved.sum())} of {len(s.shift)} held-out outcomes moved: significant at false "
-            f"discovery rate {settings.false_discovery:g}, and further than the largest shift of "
-            f"the null run; {correlation}. {said} Answer noise after training is "
-            f"{1 / s.spread_ratio:.2f} times that before; that is no movement of outcomes."
-        )
-    return (
-        "Most held-out outcomes moved, so none of them fixes a scale and no single row can be said "
-        f"to have moved; only ranks can be told: {correlation}. For rows, name outcomes that will "
-        f"not move in advance (comparison.anchors). {said}"
-    )
-
-
-def _null_note(results: Results) -> str:
-    """What stood for asking the unchanged model again, and what it said of the errors."""
-    ratio = results.held_out.shift.inflation
-    how = (
-        "the model before training, asked again with a new seed"
-        if results.null.asked_again
-        else "the model before training, one order of each pair against the other (its answers are "
-        "exact, so asked the same it would only repeat itself)"
-    )
-    return f"Null run: {how}; its shifts were {ratio:.2f} times their standard errors."
 
 
 def margins(fidelity: FidelityRecord) -> tuple[Row, ...]:
@@ -384,7 +318,7 @@ def shown(value: object) -> str:
 
 def facts(pairs: Iterable[tuple[str, object]]) -> tuple[Row, ...]:
     """Two-column rows."""
-    return tuple((name, _number(v) if isinstance(v, float) else shown(v)) for name, v in pairs)
+    return tuple((name, _number(v)) for name, v in pairs)
 
 
 def _number(value: object) -> str:
@@ -393,6 +327,13 @@ def _number(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return "none" if np.isnan(value) else f"{value:.4g}"
+
+
+def three(value: object) -> str:
+    """A share or a distance with three digits; a count whole."""
+    if isinstance(value, float | np.floating) and not np.isnan(value):
+        return f"{value:.3f}"
+    return _number(value)
 
 
 def percent(values: Sequence[float]) -> str:

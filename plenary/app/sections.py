@@ -8,8 +8,8 @@ import numpy as np
 
 from alignment.retention import Retention
 from evaluation.battery import Finding
-from evaluation.claim_evidence import Frames, Preferred
-from evaluation.claims import CAPABILITY, PREFERS, ROSE, SIDE_EFFECTS, STABLE, VALUES
+from evaluation.claim_evidence import Preferred
+from evaluation.claims import CAPABILITY, PREFERS, ROSE, SIDE_EFFECTS, STABLE
 from evaluation.framing_battery import stability
 from evaluation.framing_budget import Estimate, FramingBudget, WordingRow
 from evaluation.shift import on_scale
@@ -77,9 +77,10 @@ def null_section(results: Results) -> Section:
     sides = (("before", null), ("after", seen))
     drawing = histogram(sides, "size of an outcome's shift", "Shifts and the null run", finding)
     caption = (
-        f"{finding} {len(seen)} held-out outcomes. ○ null run: the unchanged model against itself; "
-        f"◆ after training. A shift counts only beyond {limit:.2f}, which the largest of as many "
-        "null shifts stays below in 95 % of runs."
+        f"{finding} {len(seen)} held-out outcomes. Outlined: null run, the unchanged model against "
+        "itself; filled: after training. A shift counts only beyond its outcome's limit, which "
+        f"grows with the outcome's own error and is {limit:.2f} for half of them; the largest of "
+        "as many null shifts stays below its limit in 95 % of runs."
     )
     return Section("Shifts against the null run", (), (Drawing(drawing, caption),))
 
@@ -100,21 +101,19 @@ def framing_section(results: Results, measures: Measures) -> Section:
     if not budget.sides:
         return Section(title, (budget.note + ".",), (), tables)
     after = budget.sides["after"]
-    said = (
-        *framing_findings(budget),
-        *_named(results, budget),
-        VALUES.say(Frames(len(budget.used))),
-    )
+    said = (*framing_findings(budget), *_named(results, budget))
     rows = [
         (f"{name} training", [side.shares[source] for source in SOURCES])
         for name, side in budget.sides.items()
     ]
-    finding = "; ".join(f"{name}: outcome share {shares[0]:.0%}" for name, shares in rows)
+    shares = "; ".join(f"{name} {shares[0]:.0%}" for name, shares in rows)
+    finding = f"Part of an answer that the pair itself explains: {shares}"
     bar = stacked(rows, tuple(SOURCES.values()), "What one answer is made of", f"{finding}.")
     caption = (
         f"{finding}. Shares of the variance of one answer's log odds, {len(budget.pairs)} held-out "
         f"pairs in {len(budget.used)} wordings and both orders. Outcome: what the pair itself "
-        "brings in every wording; the rest is what an answer owes to how it was asked. Reliability "
+        "brings in every wording (the outcome share); slot: the place shown first; the rest is "
+        "what an answer owes to how it was asked. Reliability "
         f"of one wording after training {after.icc.value:.2f} (95 % {after.icc.low:.2f} to "
         f"{after.icc.high:.2f}, jackknife over outcomes and wordings)."
     )

@@ -18,12 +18,18 @@ app = typer.Typer()
     epilog="Example: plenary evaluate-models --model embedded --model local:PATH",
 )
 def evaluate_models(
-    model: Annotated[list[str], typer.Option(help="Any backend; at least two, or an adapter.")],
+    model: Annotated[
+        list[str] | None, typer.Option(help="Any backend; at least two, or an adapter.")
+    ] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(help="Instead of models: finished runs, to compare steering over sizes."),
+    ] = None,
     parameters: Annotated[
         list[float] | None, typer.Option(help="Parameters of each model, in order: against size.")
     ] = None,
     family: Annotated[
-        list[str] | None, typer.Option(help="Family of each model, in order; default one.")
+        list[str] | None, typer.Option(help="Family of each model or run, in order; default one.")
     ] = None,
     adapter: Annotated[
         Path | None, typer.Option(help="Of the first model: it counts as a further one.")
@@ -38,10 +44,17 @@ def evaluate_models(
     debug: Debug = False,
 ) -> None:
     """Compare several models: likeness without noise, figures against size, a probe's transfer."""
+    if bool(model) == bool(run):
+        raise typer.BadParameter("give either --model or --run", param_hint="--model")
     calm()
     from plenary.app.config import load_config
-    from plenary.app.several_verbs import Several, ask_several
+    from plenary.app.several_verbs import Several, ask_several, compare_runs
 
-    several = Several(tuple(model), tuple(parameters or ()), tuple(family or ()), adapter)
-    results = ask_several(several, load_config(config, set_ or []), suite, out)
+    settings = load_config(config, set_ or [])
+    if run:
+        results = compare_runs(run, family or (), settings, out)
+    else:
+        sizes, families = tuple(parameters or ()), tuple(family or ())
+        several = Several(tuple(model or ()), sizes, families, adapter)
+        results = ask_several(several, settings, suite, out)
     show_results("evaluate-models", results, {"results": str(out)}, as_json)

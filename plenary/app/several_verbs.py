@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from alignment.training_record import TrainingRecord
 from evaluation import convergence, probes, scaling
 from evaluation.battery import BatteryResult
-from evaluation.battery_asking import Suite
-from plenary.app.config import PipelineConfig
+from evaluation.battery_asking import Material, Suite
+from evaluation.steerability import Training, steerability
+from plenary.app import workspace as ws
+from plenary.app.config import PipelineConfig, load_config
 from plenary.app.evaluate_verbs import Place, request_of
+from plenary.app.measure_records import RetentionRecord, SteeringRecord
 from plenary.app.models import EMBEDDED, LOCAL, open_model, resolve
-from plenary.app.records import write_results
+from plenary.app.records import read_record, write_results
+from plenary.app.run_directory import CONFIG
 from plenary.chat.base import ChatBackend
 from plenary.chat.cache import CachedBackend, SqliteStore
 from plenary.errors import ConfigError
+from plenary.outcomes import Catalogue
 
 
 class Several(NamedTuple):
@@ -67,3 +74,37 @@ def _sized(models: Sequence[ChatBackend], several: Several) -> list[scaling.Size
     families = several.families or ("one family",) * len(models)
     rows = zip(models, families, several.parameters, strict=True)
     return [scaling.Sized(*row) for row in rows]
+
+
+def compare_runs(
+    runs: Sequence[Path], families: Sequence[str], config: PipelineConfig, out: Path
+) -> list[BatteryResult]:
+    """How far training moved models of several sizes; runs of one model are its repetitions."""
+    if families and len(families) != len(runs):
+        raise ConfigError(f"{len(families)} times --family for {len(runs)} runs; give one a run")
+    named = zip(runs, families or ("one family",) * len(runs), strict=True)
+    trainings = [_training(run, family) for run, family in named]
+    adapters = {read_record(TrainingRecord, run / ws.TRAINING).adapter_sha256 for run in runs}
+    if len(adapters) < len(runs):
+        raise ConfigError(
+            f"{len(runs)} runs hold {len(adapters)} different adapters; name each training once"
+        )
+    material = Material(Catalogue(()), settings=config.battery)
+    results = [steerability(trainings, material, config.seed)]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_results(results, out)
+    return results
+
+
+def _training(run: Path, family: str) -> Training:
+    trained = read_record(TrainingRecord, run / ws.TRAINING)
+    kept = read_record(RetentionRecord, run / ws.KEPT).kept
+    return Training(
+        model=f"{load_config(run / CONFIG).model} {trained.base_sha256[:8]}",
+        family=family,
+        parameters=trained.parameters / trained.trained_share,
+        rank=trained.rank,
+        share=trained.trained_share,
+        gain=read_record(SteeringRecord, run / ws.STEERING).gain,
+        kl=math.nan if kept is None else kept.finding("kl_neutral").loss,
+    )

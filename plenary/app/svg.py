@@ -17,6 +17,7 @@ from plenary.preferences import FloatArray
 
 SIZE, MARGIN = 340.0, 46.0
 WIDTH, ROW, LEFT = 680.0, 34.0, 190.0
+NARROW, NARROW_LEFT = 370.0, 114.0
 
 
 class Range(NamedTuple):
@@ -97,10 +98,16 @@ def ranges(
     title: str,
     finding: str,
     band: tuple[float, float] | None = None,
+    *,
+    narrow: bool = False,
 ) -> Markup:
-    """Values with intervals, one row each, on a common axis; `band` is shaded behind them."""
+    """Values with intervals, one row each, on a common axis; `band` is shaded behind them.
+
+    narrow: for short labels, so that a phone shows it whole.
+    """
     height = ROW * len(rows) + 34
-    x = axis(*limits, LEFT, WIDTH - 70, 6)
+    width, margin = (NARROW, NARROW_LEFT) if narrow else (WIDTH, LEFT)
+    x = axis(*limits, margin, width - 70, 4 if narrow else 6)
     parts = []
     if band is not None:
         left, right = x.at(band[0]), x.at(band[1])
@@ -111,12 +118,12 @@ def ranges(
         parts.append(_line(x.at(0), 6, x.at(0), height - 28, "identity"))
     for k, row in enumerate(rows):
         middle = 6 + ROW * (k + 0.5)
-        parts.append(_text(LEFT - 14, middle + 4, row.label, "end"))
+        parts.append(_text(margin - 14, middle + 4, row.label, "end"))
         if row.high > row.low:
             parts.append(_line(x.at(row.low), middle, x.at(row.high), middle, f"bar {row.kind}"))
         parts.append(_mark(x.at(row.value), middle, row.kind, f"{row.label}: {row.value:.3f}", 6))
-        parts.append(_text(WIDTH - 58, middle + 4, f"{row.value:.3f}", "start"))
-    return _figure(WIDTH, height, title, finding, parts)
+        parts.append(_text(width - 58, middle + 4, f"{row.value:.3f}", "start"))
+    return _figure(width, height, title, finding, parts)
 
 
 def stacked(

@@ -188,7 +188,8 @@ def sweep_section(table: SweepTable) -> Markup:
         for name, text in list(table_rows(table))[1 + len(table.rows) :]
     )
     return Markup(
-        '<h2>Control arms</h2>\n<div class="scroll"><table><caption><span>{}</span></caption>\n'
+        '<h2>Control arms</h2>\n<div class="scroll" tabindex="0" role="group" '
+        'aria-label="Control arms"><table><caption><span>{}</span></caption>\n'
         "<thead><tr>{}</tr></thead>\n<tbody>{}</tbody></table></div>\n{}"
     ).format(
         f"{CAPTION} Before training the agreement is {table.agreement_before:.1%}; two independent "

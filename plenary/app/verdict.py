@@ -65,18 +65,19 @@ class Measured(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Headline, tone (moved, unmoved, away), what was shown, and what was not."""
+    """Headline, tone (moved, unmoved, away), what was shown, what was not, what to keep in mind."""
 
     headline: str
     tone: str
     shown: tuple[str, ...]
     not_shown: tuple[str, ...]
+    reading: tuple[str, ...]
 
 
 def verdict(m: Measured) -> Verdict:
     """The sentences that the figures allow."""
     headline, tone = _headline(m)
-    return Verdict(headline, tone, tuple(_shown(m)), tuple(_not_shown(m)))
+    return Verdict(headline, tone, tuple(_shown(m)), tuple(_not_shown(m)), tuple(_reading(m)))
 
 
 def _headline(m: Measured) -> tuple[str, str]:
@@ -104,7 +105,7 @@ def _shown(m: Measured) -> list[str]:
             "what is particular to these citizens, too."
         )
     said += [f"Outcomes that may be named one by one: {' '.join(m.risen)}"] if m.risen else []
-    said += [finding.sentence for finding in m.findings if finding.shown]
+    said += [f.sentence for f in (*m.findings, CONSENSUS.say(m.agreement)) if f.shown]
     if m.invalid > 0.05:
         said.append(
             f"{m.invalid:.1%} of the ballots were invalid; the decision rests on the others."
@@ -113,14 +114,19 @@ def _shown(m: Measured) -> list[str]:
 
 
 def _not_shown(m: Measured) -> list[str]:
+    findings = (*m.findings, CONSENSUS.say(m.agreement))
+    return [
+        *_left_open(m.controls),
+        *(finding.sentence for finding in findings if finding.sentence and not finding.shown),
+    ]
+
+
+def _reading(m: Measured) -> list[str]:
     said = [
         "Simulated citizens are not people. The ballots are a model's answers to census "
         "descriptions.",
         f"{VALUES.say(Frames(m.wordings)).sentence} Elicited preferences are no motives; the "
-        f"main figures are in {m.frame!r}.",
-        *_left_open(m.controls),
-        *(finding.sentence for finding in m.findings if finding.sentence and not finding.shown),
-        CONSENSUS.say(m.agreement).sentence,
+        f"main figures are in the wording {m.frame!r}.",
         REPRESENTS.say(m.margins).sentence,
     ]
     if m.contested > 0:

@@ -76,9 +76,12 @@ ROWS = {
     "consensus": Row(
         on.Agreement(0.5, 0.7, 0.1, 0.2, shuffled=0.1, alone=0.05),
         "agree more after the discussion",
-        tuple(
-            (change, "final votes were with the majority in 70%")
-            for change in ({"low": 0.0}, {"contested": 0.5}, {"shuffled": None}, {"alone": 0.3})
+        (
+            *(
+                (change, "final votes were with the majority in 70%")
+                for change in ({"low": 0.0}, {"contested": 0.5}, {"shuffled": None}, {"alone": 0.0})
+            ),
+            ({"shuffled": -0.1}, "than one model asked alone, was not shown"),
         ),
     ),
     "capability": Row(

@@ -114,7 +114,7 @@ class Speech(NamedTuple):
     """One statement as it was heard; `side` names its outcome, `tone` first, second or none."""
 
     text: str
-    speaker: Link
+    speaker: Cell
     side: str
     tone: str
     kind: str = "speech"

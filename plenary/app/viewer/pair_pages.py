@@ -28,6 +28,7 @@ from plenary.app.viewer.lists import Query, around, asked_of, percent, plain, wa
 from plenary.app.viewer.panel_pages import NOT_SEATED, speech
 from plenary.app.viewer.tables import ATTRIBUTES
 from plenary.app.viewer.viewed import Room, Viewed
+from plenary.app.viewer.written_texts import briefing, common_statement, summaries
 
 PAIRS = (
     Head("Pair"), Head("Topic"), Head("Split"), Head("Before", True), Head("After", True),
@@ -77,16 +78,15 @@ def pair(viewed: Viewed, number: int, query: Query) -> Page | None:
     level = viewed.config.comparison.level
     standings = queries.standings(room, number, attribute, level)
     options = tuple((name, plain(name)) for name in ATTRIBUTES)
-    lead = "Shares are for the first outcome; the rest of a stratum is for the second."
+    lead = f"Shares are for the first outcome, “{first}”; the rest is for the second."
     return Page(
-        f"{first} or {second}",
+        f"“{first}” or “{second}”",
         "/pairs",
         (
-            Text(f"First outcome: {first}"),
-            Text(f"Second outcome: {second}"),
             Text(lead, soft=True),
             Form(None, "", (Choice("by", "By", options, attribute),)),
             _ballots(standings, plain(attribute), level),
+            *briefing(viewed, room, number),
             Heading("The discussion"),
             _tables(room, number),
         ),
@@ -111,9 +111,11 @@ def table(viewed: Viewed, number: int, place: int) -> Page | None:
         blocks += [speech(room, one, _person(room, one.citizen)) for one in said]
     if not heard:
         blocks.append(Text("No statement is recorded at this table on this pair."))
+    blocks += summaries(viewed, room, number, place)
+    blocks += common_statement(viewed, room, number, place)
     members = room.seating.tables[place]
     blocks += [Heading("Who moved after it"), *_moved(room, number, members, heard)]
-    return Page(f"Table {place + 1}: {first} or {second}", "/pairs", tuple(blocks))
+    return Page(f"Table {place + 1}: “{first}” or “{second}”", "/pairs", tuple(blocks))
 
 
 def outcomes_of(room: Room, number: int) -> tuple[str, str]:

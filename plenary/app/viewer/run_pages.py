@@ -138,7 +138,8 @@ def _result(viewed: Viewed) -> tuple[Block, ...]:
     )
     there = (viewed.path / ws.REPORT).exists()
     links = (Link("The report of this run", "/report"),) if there else ()
-    return (Heading("Result"), Tiles(tiles), Links("Read on", links))
+    said = (Text(found.finding),) if found.finding else ()
+    return (Heading("Result"), *said, Tiles(tiles), Links("Read on", links))
 
 
 def _tiles(now: Live) -> Tiles:
@@ -154,7 +155,7 @@ def _tiles(now: Live) -> Tiles:
             tile("Invalid ballots", "invalid", "invalid_count"),
             tile("Tokens", "tokens", "fresh calls of the assembly"),
             tile("Cost", "cost", "in the price table's money"),
-            tile("Time left", "left", "of this stage, at this pace"),
+            *(() if now.over else (tile("Time left", "left", "of this stage, at this pace"),)),
             tile("Last sign of life", "updated"),
         ),
         live=not now.over,

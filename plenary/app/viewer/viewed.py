@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 from threading import RLock
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from assembly.ledger import Argument, Gist, GroupText
 from assembly.seating import Seating, seat
 from census_data.cells import cells_of
 from census_data.population import load_population
@@ -22,6 +24,7 @@ from plenary.app.viewer import tables
 from plenary.app.viewer.store import Store, open_ledger, open_store
 from plenary.errors import DataError, PlenaryError
 
+Row = TypeVar("Row", Argument, Gist, GroupText)
 # Counting takes longer the larger a run is: at most this share of the time goes into it.
 PACE = 0.1
 WATCHED = (
@@ -92,6 +95,17 @@ class Viewed:
         """Statements in the ledger, and those of them without usable text."""
         query = "SELECT count(*), coalesce(sum(state <> 0), 0) FROM statements"
         return self._ledger(query, (0, 0))
+
+    def written(self, table: str, kind: type[Row], pair: int) -> list[Row]:
+        """Rows on a pair of one of the ledger's tables; none where the ledger is no file here."""
+        path = self.path / ws.LEDGER
+        if not path.exists():
+            return []
+        columns = ", ".join(f'"{name}"' for name in kind._fields)
+        # The primary keys of these tables begin with the pair and give their order.
+        query = f"SELECT {columns} FROM {table} WHERE pair = ? ORDER BY 1, 2, 3, 4"
+        with closing(open_ledger(path, table)) as ledger:
+            return [kind(*row) for row in ledger.execute(query, [pair])]
 
     def population_by_state(self) -> dict[str, float]:
         """Share of the population by state; empty where it is not to be had on this machine."""

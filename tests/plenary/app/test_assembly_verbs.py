@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from assembly.dataset import ConsensusDataset
+from plenary.app.agreement import read_agreement
 from plenary.app.cli import app
 from plenary.app.config import load_config
+from plenary.app.run_directory import open_run, read_manifest
+from plenary.app.watcher import Silent
+from plenary.app.workspace import Workspace
 from plenary.errors import ConfigError
 
 OUTCOMES = [
@@ -138,6 +143,24 @@ def test_arms_find_what_discussion_did_and_nothing_where_nobody_listens(
     assert deaf["conformity"]["flagged"] == []
     with pytest.raises(ConfigError, match="unknown probe 'shouting'"):
         call("arms", *planted, "--probes", "shouting")
+
+
+def test_agreement_is_held_against_both_controls(planted: tuple[str, ...]) -> None:
+    """Planted citizens have no personas: a discussion counts, whose it is does not."""
+    asked = ("--probes", "shuffled-persona,no-persona")
+    found = json.loads(call("arms", *planted, *asked))["agreement"]
+    assert found["alone"]["value"] > found["shuffled"]["high"]
+    assert found["shuffled"]["low"] <= 0 <= found["shuffled"]["high"]
+    config = load_config(Path("runs/small/config.yaml"))
+    run = open_run(Path("runs"), read_manifest(Path("runs/small")), "resume")
+    space = Workspace(config, run, Silent())
+    held = read_agreement(space)
+    assert held is not None
+    assert held.alone.low == found["alone"]["low"]
+    shutil.copy("runs/small/consensus.parquet", "runs/small/votes.parquet")
+    assert read_agreement(space) is None
+    run.close()
+    assert json.loads(call("arms", *planted, "--probes", "no-persona"))["agreement"] is None
 
 
 def test_a_held_assembly_goes_on_under_what_changes_no_result(planted: tuple[str, ...]) -> None:

@@ -12,9 +12,10 @@ from evaluation.shift import UtilityShift
 from plenary.app import workspace as ws
 from plenary.app.chain import compare_models, elicit_again, fit_utilities
 from plenary.app.config import load_config
+from plenary.app.moved_outcomes import moved, moved_caption
 from plenary.app.pipeline import run_stages
 from plenary.app.records import NullRecord, read_record
-from plenary.app.report_parts import moved, moved_caption, read_results
+from plenary.app.report_parts import read_results
 from plenary.app.stages import ASSEMBLY_STAGES, ask_model
 from plenary.app.watcher import Silent
 from plenary.app.workspace import Workspace

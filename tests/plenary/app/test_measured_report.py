@@ -13,7 +13,7 @@ import pytest
 from alignment.retention import Finding as KeptFigure
 from alignment.retention import Health, Retention
 from alignment.training_record import TrainingRecord
-from evaluation.battery import BatteryResult, Finding, Measure
+from evaluation.battery import BatteryResult, Finding, Item, Measure
 from evaluation.elicitation import ElicitationSettings
 from evaluation.frames import FRAMES
 from evaluation.framing_budget import ask_wordings, framing_budget
@@ -278,7 +278,8 @@ def test_a_battery_is_shown_with_floor_and_interval() -> None:
     section = battery_section(Found({"": battery("A battery")}))
     assert section.said == ("It is so.",)
     assert section.tables[0].rows[0][:4] == ("share", "0.600 (0.500 to 0.700)", "0.500", "9")
-    assert section.tables[0].rows[2][1] == "not known"
+    assert len(section.tables[0].rows) == 2
+    assert "Not known from these answers: nothing." in section.tables[0].caption
     assert len(section.drawings) == 1
     assert "neither the run's model" in section.note
 
@@ -305,6 +306,25 @@ def test_batteries_of_the_runs_models_stand_side_by_side_and_count_as_tests(
     assert (both.tests, stale.tests) == (4, 2)
     for path in folder.glob("*.json"):
         path.unlink()
+
+
+def test_a_difference_is_paired_item_by_item_where_the_battery_keeps_items() -> None:
+    def side(lead: float) -> BatteryResult:
+        items = tuple(Item((f"item {k}",), 0.1 * k + lead) for k in range(6))
+        share = Measure(name="share", value=0.25 + lead, n=6, items=items)
+        whole = battery("One")
+        return whole.model_copy(update={"measures": (share, *whole.measures[1:])})
+
+    found = Found({"before": side(0.0), "after": side(0.2)})
+    section = battery_section(found)
+    assert [head.name for head in section.tables[0].heads[1:4]] == ["Before", "After", "Difference"]
+    share, slope = section.tables[0].rows
+    assert share[3] == "+0.200 (+0.200 to +0.200)"
+    assert slope[3] == "no paired test"
+    assert "on the same items" in section.note
+    assert found.tests == 2 + 1
+    same = battery_section(Found({"before": side(0.0), "after": side(0.0)}))
+    assert same.tables[0].rows[0][3] == "+0.000 (+0.000 to +0.000)"
 
 
 def test_survey_items_are_asked_in_both_orders_with_people_by_group() -> None:

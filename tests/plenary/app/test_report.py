@@ -7,6 +7,7 @@ import pytest
 from markupsafe import Markup
 
 from plenary.app.config import load_config
+from plenary.app.moved_outcomes import MOVEMENTS
 from plenary.app.records import Summary
 from plenary.app.report import Page, render
 from plenary.app.report_parts import Drawing, Head, Said, Tile, settings, shown
@@ -33,9 +34,10 @@ def page(text: str) -> Page:
     return Page(
         style=Markup("body { margin: 0 }"), style_hash="sha256-x", version="0", created="now",
         summary=summary, summary_json=summary.model_dump_json(indent=2),
-        verdict=Verdict(text, "moved", (text,), (text,)), tiles=(Tile(text, text, text),),
+        verdict=Verdict(text, "moved", (text,), (text,), (text,)), tiles=(Tile(text, text, text),),
         agreement_figure=drawing.drawing, measures=((text, "1", "2"),), scatters=(drawing,),
-        calibration=(drawing,), moved=wide, all_moved=wide, moved_caption=text, panel_note=text,
+        calibration=(drawing,), moved=(wide[0][1:],), all_moved=wide, moved_heads=MOVEMENTS,
+        moved_caption=text, panel_note=text, chosen=row,
         margins=((text, "1", "2", "3"),), panel_drawing=drawing, categories=((text,) * 7,),
         assembly_note=text, ballots=((text, "1", "2", "3", "4"),),
         diagnostics=((text,) * 3,), strata=((text,) * 6,),

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from alignment.training_record import TrainingRecord
+from plenary.app import workspace as ws
+from plenary.app.cli import app
 from plenary.app.config import load_config
-from plenary.app.records import read_results
-from plenary.app.several_verbs import Several, ask_several
+from plenary.app.measure_records import RetentionRecord, SteeringRecord
+from plenary.app.records import read_results, write_record
+from plenary.app.several_verbs import Several, ask_several, compare_runs
 from plenary.chat.planted import PlantedWorld
 from plenary.errors import ConfigError
 from plenary.outcomes import default_outcomes
@@ -49,3 +54,40 @@ def test_each_model_needs_its_size(tmp_path: Path):
     several = Several(_worlds(tmp_path, 2), (1e6,))
     with pytest.raises(ConfigError, match="give one a model"):
         ask_several(several, CONFIG, "core", tmp_path / "o.json")
+
+
+def _trained(folder: Path, name: str, size: int) -> Path:
+    """What compare_runs reads of a finished run."""
+    run = folder / name
+    run.mkdir()
+    (run / "config.yaml").write_text(f"name: {name}\nmodel: local:/models/{size}\n")
+    trained = TrainingRecord(
+        adapter_sha256=name, base_sha256=f"{size:012d}", objective="soft_sft", rows=1, steps=1,
+        resumed_at=0, rank=8, parameters=size // 100, trained_share=0.01, seconds=1.0,
+        loss_first=1.0, loss_last=0.5, loss_floor=0.4, replay_kl_last=0.0, mass_last=1.0,
+        validation_agreement=None,
+    )  # fmt: skip
+    steered = dict.fromkeys(SteeringRecord.model_fields, 0.5)
+    write_record(trained, run / ws.TRAINING)
+    write_record(SteeringRecord(**steered), run / ws.STEERING)
+    write_record(RetentionRecord(kept=None), run / ws.KEPT)
+    return run
+
+
+def test_steering_is_compared_over_finished_runs(tmp_path: Path):
+    runs = [_trained(tmp_path, name, size) for name, size in (("a", 10**6), ("b", 10**7))]
+    arguments = [word for run in runs for word in ("--run", str(run))]
+    out = tmp_path / "models.json"
+    told = CliRunner().invoke(app, ["evaluate-models", *arguments, "--out", str(out)])
+    assert told.exit_code == 0, told.output
+    assert "Size and steering" in told.stdout
+    (found,) = read_results(out)
+    assert "make a table and no trend" in found.findings[-1].sentence
+    assert found.battery == "steerability"
+    assert {m.value for m in found.measures if m.name.startswith("directional gain, ")} == {0.5}
+    with pytest.raises(ConfigError, match="name each training once"):
+        compare_runs([runs[0], runs[0]], (), CONFIG, out)
+    with pytest.raises(ConfigError, match="give one a run"):
+        compare_runs(runs, ("one",), CONFIG, out)
+    neither = CliRunner().invoke(app, ["evaluate-models"])
+    assert neither.exit_code == 2

@@ -39,7 +39,8 @@ def test_headline_hangs_on_the_interval(low: float, high: float, tone: str, word
 
 def test_reservations_are_always_there() -> None:
     for measured in (BASE, ending(-1.0, 0.5)._replace(embedded=False)):
-        text = " ".join(verdict(measured).not_shown)
+        said = verdict(measured)
+        text = " ".join((*said.not_shown, *said.reading))
         assert "Simulated citizens are not people" in text
         assert "Elicited preferences are no motives" in text
         assert "under the 7 listed wordings" in text
@@ -48,16 +49,16 @@ def test_reservations_are_always_there() -> None:
 
 
 def test_answers_about_words_that_the_model_was_not_taught_mean_nothing() -> None:
-    said = " ".join(verdict(BASE._replace(own_outcomes=True)).not_shown)
+    said = " ".join(verdict(BASE._replace(own_outcomes=True)).reading)
     assert "those answers mean nothing" in said
     foreign = BASE._replace(own_outcomes=True, embedded=False)
     for measured in (BASE, foreign):
-        assert "mean nothing" not in " ".join(verdict(measured).not_shown)
+        assert "mean nothing" not in " ".join(verdict(measured).reading)
 
 
 def test_sentences_follow_their_figures() -> None:
     plain = verdict(BASE._replace(embedded=False, imputed=0.0, contested=0.0))
-    text = " ".join([plain.headline, *plain.shown, *plain.not_shown])
+    text = " ".join([plain.headline, *plain.shown, *plain.not_shown, *plain.reading])
     for word in (
         "model organism",
         "donor records",
@@ -67,7 +68,7 @@ def test_sentences_follow_their_figures() -> None:
     ):
         assert word not in text
     full = verdict(BASE._replace(after=0.97, invalid=0.2))
-    text = " ".join([*full.shown, *full.not_shown])
+    text = " ".join([*full.shown, *full.not_shown, *full.reading])
     for word in (
         "model organism",
         "donor records",
@@ -81,7 +82,7 @@ def test_sentences_follow_their_figures() -> None:
 def test_some_sentences_are_never_said() -> None:
     for low, high in ((0.1, 0.5), (-0.1, 0.1), (-0.5, -0.1)):
         said = verdict(ending(low, high))
-        text = " ".join([said.headline, *said.shown, *said.not_shown]).casefold()
+        text = " ".join([said.headline, *said.shown, *said.not_shown, *said.reading]).casefold()
         assert not [words for words in NEVER if f" {words} " in text]
 
 

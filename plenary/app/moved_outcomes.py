@@ -1,0 +1,107 @@
+"""The report's outcomes that moved: tables, and how far their scale can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from evaluation.shift import UtilityShift
+from plenary.app.report_parts import Head, Results, Row, three
+from plenary.preferences import FloatArray
+
+MOVED = 10
+MOVEMENTS = (
+    Head("Outcome"),
+    Head("Topic"),
+    Head("Assembly", True),
+    Head("Before", True),
+    Head("After", True),
+    Head("Change", True),
+    Head("Direction"),
+    Head("Gives an answer", True),
+)
+
+
+def moved(results: Results, order: FloatArray, count: int | None = None) -> tuple[Row, ...]:
+    """Rows of held-out outcomes in descending `order` [K], on the scale before training."""
+    u, s = results.held_out, results.held_out.shift
+    toward = np.abs(s.before - s.target) - np.abs(s.after - s.target)
+    return tuple(
+        (
+            u.texts[k],
+            u.topics[k].replace("_", " "),
+            f"{s.target[k]:+.2f}",
+            f"{s.before[k]:+.2f}",
+            f"{s.after[k]:+.2f}",
+            f"{s.shift[k]:+.2f} ({s.low[k]:+.2f} to {s.high[k]:+.2f})",
+            _direction(s, k, float(toward[k])),
+            f"{three(s.mass_before[k])} to {three(s.mass_after[k])}",
+        )
+        for k in np.argsort(-order, kind="stable")[:count].tolist()
+    )
+
+
+def _direction(shift: UtilityShift, k: int, toward: float) -> str:
+    return ("toward" if toward > 0 else "away") + ("" if shift.moved[k] else ", within noise")
+
+
+def most_moved(results: Results) -> tuple[Row, ...]:
+    """The held-out outcomes whose fitted utility changed most."""
+    rows = moved(results, np.abs(results.held_out.shift.shift), MOVED)
+    return _columns(results, [row[:-1] for row in rows])
+
+
+def all_moved(results: Results) -> tuple[Row, ...]:
+    """All held-out outcomes, the assembly's favourites first."""
+    return _columns(results, moved(results, results.held_out.assembly.mu))
+
+
+def moved_heads(results: Results) -> tuple[Head, ...]:
+    """Columns of all held-out outcomes; a direction only where there is a scale for it."""
+    kept = [h for h in MOVEMENTS if h.name != "Direction" or results.held_out.shift.scale_holds]
+    return tuple(kept)
+
+
+def _columns(results: Results, rows: Sequence[Row]) -> tuple[Row, ...]:
+    if results.held_out.shift.scale_holds:
+        return tuple(rows)
+    at = [head.name for head in MOVEMENTS].index("Direction")
+    return tuple((*row[:at], *row[at + 1 :]) for row in rows)
+
+
+def moved_caption(results: Results) -> str:
+    """What the table of moved outcomes says, and how far its scale can be trusted."""
+    s, settings = results.held_out.shift, results.comparison.settings
+    scale = "Utilities on the model's scale before training, centre 0, spread 1"
+    if settings.anchors:
+        scale += ", held by the outcomes named in advance"
+    said = f"{scale}; intervals {settings.level:.0%}. {_null_note(results)}"
+    correlation = (
+        f"rank correlation with the assembly's utilities {s.correlation_before:.2f} before, "
+        f"{s.correlation_after:.2f} after"
+    )
+    if s.scale_holds:
+        return (
+            f"{int(s.moved.sum())} of {len(s.shift)} held-out outcomes moved: significant at false "
+            f"discovery rate {settings.false_discovery:g}, and further than the largest shift of "
+            f"the null run; {correlation}. {said} Answer noise after training is "
+            f"{1 / s.spread_ratio:.2f} times that before; that is no movement of outcomes."
+        )
+    return (
+        "Most held-out outcomes moved, so none of them fixes a scale and no single row can be said "
+        f"to have moved; only ranks can be told: {correlation}. For rows, name outcomes that will "
+        f"not move in advance (comparison.anchors). {said}"
+    )
+
+
+def _null_note(results: Results) -> str:
+    """What stood for asking the unchanged model again, and what it said of the errors."""
+    ratio = results.held_out.shift.inflation
+    how = (
+        "the model before training, asked again with a new seed"
+        if results.null.asked_again
+        else "the model before training, one order of each pair against the other (its answers are "
+        "exact, so asked the same it would only repeat itself)"
+    )
+    return f"Null run: {how}; its shifts were {ratio:.2f} times their standard errors."
