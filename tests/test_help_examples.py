@@ -25,10 +25,10 @@ from plenary.app.cli import app
 from plenary.outcomes import default_outcomes
 
 RUN = (
-    "seed=1", "outcomes.count=24", "panel.citizens=14", "design.train_pairs=24",
-    "design.held_out_pairs=14", "assembly.table_size=6", "alignment.epochs=1",
+    "seed=1", "outcomes.count=24", "panel.citizens=6", "design.train_pairs=24",
+    "design.held_out_pairs=14", "assembly.table_size=3", "alignment.epochs=1",
     "comparison.bootstrap=200", "measures.framing_pairs=0", "measures.hiring=false",
-    "measures.human_anchor=false", "dataset.reworded=0",
+    "measures.human_anchor=false", "measures.retention=false", "dataset.reworded=0",
 )  # fmt: skip
 SMALL = " ".join(f"--set {change}" for change in RUN)
 EMBEDDED = str(embedded.model_path())
