@@ -40,7 +40,7 @@ MORE = {
     "evaluate-models": "--set outcomes.count=24",
     "personas stream": "--count 1000",
     "personas validate": "--citizens 6",
-    "sweep": f"--seeds 1 {SMALL}",
+    "sweep": f"--seeds 1 --retention kept.yaml {SMALL}",
     "view": "--port 0",
 }
 OF_A_RUN = (
@@ -50,6 +50,10 @@ FIRST = ("report", "elicit", "personas draw", "plan draft", "plan lock")
 OWN_FILES = {
     "quotas.yaml": "sex: {woman: [5, 9], man: [5, 9]}\n",
     "margins.yaml": "margins:\n  - columns: [sex]\n    cells: [[man, 48.9], [woman, 51.1]]\n",
+    "kept.yaml": "name: tiny\nnote: for tests\nitems:\n"
+    + "- {question: Which, options: [trees, towns], answer: 0}\n" * 2
+    + "documents:\n"
+    + "- {prompt: Speak., text: the town plants four trees}\n" * 2,
     "people.csv": "a,s,w\n30,1,2\n41,2,3\n55,1,1\n",
     "map.yaml": "source: s\nlicence: l\nuniverse: u\nyear: 2023\nweight: w\ncolumns: "
     "{sex: {column: s, recode: {'1': man, '2': woman}}, age: {column: a}}\n",
