@@ -163,4 +163,5 @@ def _spread(shares: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatA
 
 
 def _bits(p: FloatArray) -> FloatArray:
+    p = np.clip(p, 0.0, 1.0)  # a weighted mean of ones may be 1 + 2e-16, whose entropy is -inf
     return (entr(p) + entr(1 - p)) / np.log(2)

@@ -21,6 +21,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 from support.checkpoints import CheckpointName, make_checkpoint
 
 CheckpointMaker = Callable[[CheckpointName], Path]
+TESTS = Path(__file__).parent
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first, those of the whole chain before all: no worker ends on a long one alone."""
+
+    def turn(item: pytest.Item) -> tuple[bool, bool]:
+        return item.get_closest_marker("slow") is None, item.path.parent != TESTS
+
+    items.sort(key=turn)
 
 
 def _is_loopback(host: object) -> bool:

@@ -60,7 +60,8 @@ def test_a_run_killed_in_each_stage_ends_as_one_that_nobody_stopped(
 ) -> None:
     script = Path(__file__).parent / "support" / "killed_chain.py"
     folders = [str(bench.folder / name) for name in ("killed", "straight")]
-    changes = (f"model=local:{checkpoint('qwen2')}", f"citizens_model={bench.world}")
+    changes = (f"model=local:{checkpoint('qwen2')}", f"citizens_model={bench.world}",
+               "elicitation.samples=1")  # fmt: skip
     answer = subprocess.run(
         [sys.executable, str(script), "small.yaml", *folders, *changes],
         cwd=bench.folder, capture_output=True, text=True, check=False,

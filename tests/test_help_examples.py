@@ -25,10 +25,10 @@ from plenary.app.cli import app
 from plenary.outcomes import default_outcomes
 
 RUN = (
-    "seed=1", "outcomes.count=24", "panel.citizens=14", "design.train_pairs=24",
-    "design.held_out_pairs=14", "assembly.table_size=6", "alignment.epochs=1",
+    "seed=1", "outcomes.count=24", "panel.citizens=6", "design.train_pairs=24",
+    "design.held_out_pairs=14", "assembly.table_size=3", "alignment.epochs=1",
     "comparison.bootstrap=200", "measures.framing_pairs=0", "measures.hiring=false",
-    "measures.human_anchor=false", "dataset.reworded=0",
+    "measures.human_anchor=false", "measures.retention=false", "dataset.reworded=0",
 )  # fmt: skip
 SMALL = " ".join(f"--set {change}" for change in RUN)
 EMBEDDED = str(embedded.model_path())
@@ -40,7 +40,7 @@ MORE = {
     "evaluate-models": "--set outcomes.count=24",
     "personas stream": "--count 1000",
     "personas validate": "--citizens 6",
-    "sweep": f"--seeds 1 {SMALL}",
+    "sweep": f"--seeds 1 --retention kept.yaml {SMALL}",
     "view": "--port 0",
 }
 OF_A_RUN = (
@@ -50,6 +50,10 @@ FIRST = ("report", "elicit", "personas draw", "plan draft", "plan lock")
 OWN_FILES = {
     "quotas.yaml": "sex: {woman: [5, 9], man: [5, 9]}\n",
     "margins.yaml": "margins:\n  - columns: [sex]\n    cells: [[man, 48.9], [woman, 51.1]]\n",
+    "kept.yaml": "name: tiny\nnote: for tests\nitems:\n"
+    + "- {question: Which, options: [trees, towns], answer: 0}\n" * 2
+    + "documents:\n"
+    + "- {prompt: Speak., text: the town plants four trees}\n" * 2,
     "people.csv": "a,s,w\n30,1,2\n41,2,3\n55,1,1\n",
     "map.yaml": "source: s\nlicence: l\nuniverse: u\nyear: 2023\nweight: w\ncolumns: "
     "{sex: {column: s, recode: {'1': man, '2': woman}}, age: {column: a}}\n",

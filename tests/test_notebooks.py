@@ -9,10 +9,10 @@ import pytest
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SMALL = [
-    "name=notebook", "outcomes.count=24", "panel.citizens=14", "design.train_pairs=24",
-    "design.held_out_pairs=14", "assembly.table_size=6", "alignment.epochs=1",
+    "name=notebook", "outcomes.count=24", "panel.citizens=6", "design.train_pairs=24",
+    "design.held_out_pairs=14", "assembly.table_size=3", "alignment.epochs=1",
     "comparison.bootstrap=200", "measures.framing_pairs=0", "measures.hiring=false",
-    "dataset.reworded=0",
+    "measures.retention=false", "measures.human_anchor=false", "dataset.reworded=0",
 ]  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def executed(name: str, settings: str) -> str:
 @pytest.mark.slow
 def test_notebooks(tmp_path: Path) -> None:
     printed = executed("quickstart", f"FOLDER = {str(tmp_path)!r}\nCHANGES = {SMALL!r}")
-    assert "14 citizens" in printed
+    assert "6 citizens" in printed
     assert "ceiling" in printed
     printed = executed("reading_the_results", f"FOLDER = {str(tmp_path)!r}\nNAME = 'notebook'")
     assert "the interval holds one half" in printed

@@ -1,32 +1,38 @@
 """Whole processes killed at random points: nothing recorded is lost, nothing is asked again."""
 
 import json
+import multiprocessing
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.killed_run import hold
 
 from assembly.ledger import Ledger
 from assembly.settings import AssemblySettings
 
-ROOT = Path(__file__).parents[2]
+# Every process is a fork of one that has imported the libraries and done nothing else.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([hold.__module__])
 CITIZENS, PAIRS = 14, 12
 BALLOTS = 3 * 2 * CITIZENS * PAIRS
 
 
-def start(folder: Path, number: int, durability: str, delay: float) -> subprocess.Popen[bytes]:
-    script = Path(__file__).with_name("killed_run.py")
-    return subprocess.Popen(
-        [sys.executable, str(script), str(folder), str(number), durability, str(delay)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stderr=subprocess.DEVNULL,
-    )
+def start(folder: Path, number: int, durability: str, delay: float) -> BaseProcess:
+    process = FORKS.Process(target=hold, args=(folder, number, durability, delay))
+    process.start()
+    return process
+
+
+def ended(process: BaseProcess, seconds: float) -> int | None:
+    """How the process ended: 0, an error's code or minus a signal; None while it runs."""
+    process.join(seconds)
+    return process.exitcode
 
 
 def calls(folder: Path, number: int) -> list[int]:
@@ -45,13 +51,13 @@ def recorded(folder: Path) -> set[int]:
     return {reply["prompt_tokens"] for reply in replies}
 
 
-def reach(process: subprocess.Popen[bytes], folder: Path, number: int, count: int) -> None:
+def reach(process: BaseProcess, folder: Path, number: int, count: int) -> None:
     """Wait until the run has made so many calls."""
     deadline = time.monotonic() + 100
-    while len(calls(folder, number)) < count and process.poll() is None:
+    while len(calls(folder, number)) < count and process.is_alive():
         assert time.monotonic() < deadline
         time.sleep(0.002)
-    assert process.poll() is None, "the run ended before it was stopped"
+    assert process.is_alive(), "the run ended before it was stopped"
 
 
 def check_whole(world_of, folder: Path, known: set[int], number: int) -> None:
@@ -85,12 +91,12 @@ def test_twenty_kills_lose_no_vote_and_repeat_no_recorded_call(
         process = start(tmp_path, number, durability, 0.01)
         reach(process, tmp_path, number, count)
         process.kill()
-        assert process.wait(timeout=30) == -signal.SIGKILL
+        assert ended(process, 30) == -signal.SIGKILL
         assert known.isdisjoint(calls(tmp_path, number)), f"a call repeated (kill at {count!r})"
         held = recorded(tmp_path)
         assert known <= held
         known = held
-    assert start(tmp_path, 99, durability, 0.0).wait(timeout=200) == 0
+    assert ended(start(tmp_path, 99, durability, 0.0), 200) == 0
     check_whole(world_of, tmp_path, known, 99)
 
 
@@ -99,11 +105,11 @@ def test_an_interrupt_ends_within_two_seconds_and_a_call_and_resumes(world_of, t
     delay = 2.0
     process = start(tmp_path, 0, "sync", delay)
     reach(process, tmp_path, 0, 250)
-    process.send_signal(signal.SIGINT)
+    os.kill(process.pid, signal.SIGINT)
     begun = time.monotonic()
-    assert process.wait(timeout=30) != 0
+    assert ended(process, 30) == 1
     assert time.monotonic() - begun < 2 + delay
     known = recorded(tmp_path)
     assert known
-    assert start(tmp_path, 1, "sync", 0.0).wait(timeout=200) == 0
+    assert ended(start(tmp_path, 1, "sync", 0.0), 200) == 0
     check_whole(world_of, tmp_path, known, 1)

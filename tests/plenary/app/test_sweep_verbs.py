@@ -35,6 +35,7 @@ design: {train_pairs: 12, held_out_pairs: 8}
 elicitation: {min_mass: 0.0}
 assembly: {min_mass: 0.0}
 alignment: {epochs: 1, batch: 16, replay_rows: 1}
+measures: {framing_pairs: 0, retention: false}
 comparison: {bootstrap: 100}
 """
 KEPT = """
