@@ -3,6 +3,8 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 WORKERS ?= 2
+# What is installed beside plenary: dev is everything that tests need; `view` is enough to run it.
+EXTRAS ?= dev
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 NOT_HERE := not network and not gpu
 
@@ -16,9 +18,11 @@ setup: $(VENV)/.installed ## make the environment ($(VENV)) and install plenary 
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet "torch==2.13.0"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
-	touch $@
+	@echo "1 of 2: PyTorch (on Linux some GB with CUDA; without an accelerator see TORCH_INDEX in the README)"
+	@$(BIN)/python -m pip install --quiet "torch==2.13.0" $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	@echo "2 of 2: plenary with the extras [$(EXTRAS)] and about 200 packages: some minutes, silent"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[$(EXTRAS)]"
+	@touch $@
 
 quickstart: setup ## set up, then run the whole chain with the model that ships with plenary
 	$(BIN)/plenary run configs/quickstart.yaml --exists replace

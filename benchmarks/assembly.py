@@ -188,15 +188,22 @@ def measure(quick: bool) -> list[Target]:
             last.cpu / few.cpu,
             1.5,
             at_least=False,
+            ratio=True,
         ),
         Target("checkpoint a turn, bytes", max(c.checkpoint for c in many), 100.0, at_least=False),
         Target(f"memory growth, {last.turns:,} turns, MB", last.memory, 100.0, at_least=False),
-        Target("one superstep a turn: times our CPU, no ledger", supersteps.cpu / worst, 1.0),
-        Target("one Send a turn: times our CPU, no ledger", sends.cpu / worst, 1.0),
+        Target(
+            "one superstep a turn: times our CPU, no ledger",
+            supersteps.cpu / worst,
+            1.0,
+            ratio=True,
+        ),
+        Target("one Send a turn: times our CPU, no ledger", sends.cpu / worst, 1.0, ratio=True),
         Target(
             "one superstep a turn: times our checkpoint",
             supersteps.checkpoint / last.checkpoint,
             1.0,
+            ratio=True,
         ),
     ]
 

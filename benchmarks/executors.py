@@ -123,7 +123,7 @@ def measure(quick: bool) -> list[Target]:
     """Throughput of two workers against one, and whether the ledgers are the same."""
     pairs = 150 if quick else 600
     local = Run(None, pairs)
-    rows = [Target("local: shards a second", local.rate, 0.0)]
+    rows = [Target("local: shards a second", local.rate, None)]
     kinds: dict[str, type[Processes] | type[OnRay]] = {"processes": Processes}
     if importlib.util.find_spec("ray") is not None:
         # Ray's workers import this checkout, too, and both runs use a cluster that is up.
@@ -136,8 +136,8 @@ def measure(quick: bool) -> list[Target]:
         one, two = (Run(kind(workers), pairs) for workers in (1, 2))
         same = float(one.content == two.content == local.content)
         rows += [
-            Target(f"{name}: shards a second of 2 workers", two.rate, 0.0),
-            Target(f"{name}: throughput of 2 workers / of 1", two.rate / one.rate, 1.4),
+            Target(f"{name}: shards a second of 2 workers", two.rate, None),
+            Target(f"{name}: throughput of 2 workers / of 1", two.rate / one.rate, 1.4, ratio=True),
             Target(f"{name}: ledger as of one process (1 is yes)", same, 1.0),
         ]
     return rows

@@ -282,10 +282,17 @@ def costs(pairs: int) -> Iterator[Target]:
         speed, memory = found[kind]
         print(f"# {kind}: {speed:.0f} tokens/s, peak memory +{memory:.0f} MB", file=sys.stderr)
     yield Target(
-        "tokens/s, ours / TRL SFT on the same rows", found["ours"][0] / found["trl"][0], 1.0
+        "tokens/s, ours / TRL SFT on the same rows",
+        found["ours"][0] / found["trl"][0],
+        1.0,
+        ratio=True,
     )
     yield Target(
-        "peak memory growth, ours / TRL SFT", found["ours"][1] / found["trl"][1], 1.0, False
+        "peak memory growth, ours / TRL SFT",
+        found["ours"][1] / found["trl"][1],
+        1.0,
+        False,
+        ratio=True,
     )
 
 

@@ -205,7 +205,7 @@ def run(quick: bool) -> Iterator[Target]:
             _say(_line(outcome))
             name = f"{size // 1000}k to 8 {kind}"
             yield Target(f"{name}: largest error / N", outcome.our_error, MOST_ERROR, False)
-            yield Target(f"{name}: times faster than ipfn", outcome.ratio, LEAST_RATIO)
+            yield Target(f"{name}: times faster than ipfn", outcome.ratio, LEAST_RATIO, ratio=True)
     seconds, error = million(population, 1 if quick else 3)
     _say(f"1,000,000 persons, 8 one-way margins: {seconds:.2f} s, error {error:.1e} of N")
     yield Target("1,000k to 8 one-way: seconds", seconds, 5.0, at_least=False)

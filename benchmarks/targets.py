@@ -9,30 +9,45 @@ from typing import NamedTuple
 
 
 class Target(NamedTuple):
-    """One measured value. `at_least` says which side of the target is good."""
+    """One measured value. `at_least` says which side of the target is good; None: no target.
+
+    A ratio holds two measurements of one run against each other; it means the same elsewhere.
+    """
 
     name: str
     value: float
-    target: float
+    target: float | None
     at_least: bool = True
+    ratio: bool = False
 
     @property
     def met(self) -> bool:
         """Whether the value is on the good side."""
+        if self.target is None:
+            return True
         return self.value >= self.target if self.at_least else self.value <= self.target
+
+    @property
+    def bar(self) -> str:
+        """The target in words."""
+        if self.target is None:
+            return "none"
+        return f"{'>=' if self.at_least else '<='} {self.target:.4g}"
 
 
 def report(targets: Iterable[Target], as_json: bool) -> None:
     """Print a table, or one JSON object with the list of targets."""
     rows = list(targets)
     if as_json:
-        found = [{"name": t.name, "value": t.value, "target": t.target, "met": t.met} for t in rows]
+        found = [
+            {"name": t.name, "value": t.value, "target": t.bar, "ratio": t.ratio, "met": t.met}
+            for t in rows
+        ]
         print(json.dumps({"targets": found}))
         return
     for t in rows:
-        sign = ">=" if t.at_least else "<="
         verdict = "met" if t.met else "NOT MET"
-        print(f"{t.name:<52} {t.value:>12.4g}  {sign} {t.target:<10.4g} {verdict}")
+        print(f"{t.name:<52} {t.value:>12.4g}  {t.bar:<13} {verdict}")
 
 
 def main(description: str | None, measure: Callable[[bool], Iterable[Target]]) -> None:

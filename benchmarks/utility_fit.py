@@ -60,6 +60,7 @@ class Target(NamedTuple):
     value: float
     target: str
     met: bool
+    ratio: bool = False
 
 
 class Guess(NamedTuple):
@@ -272,7 +273,13 @@ def _speed(plan: Plan) -> tuple[list[Row], list[Target]]:
         rows += found
         ratio = found[1].cpu_seconds / found[0].cpu_seconds
         targets.append(
-            Target(f"fit speed, {k} outcomes", ratio, f">= {SPEED[k]}", ratio >= SPEED[k])
+            Target(
+                f"fit speed over the baseline, {k} outcomes",
+                ratio,
+                f">= {SPEED[k]}",
+                ratio >= SPEED[k],
+                True,
+            )
         )
     return rows, targets
 
@@ -286,7 +293,13 @@ def _regimes(plan: Plan) -> tuple[list[Row], list[Target]]:
         if name in KL:
             ratio = _ratio(rows, name, plan.regime_size, "excess_kl")
             targets.append(
-                Target(f"hold-out KL, {name}", ratio, f"<= {KL[name]}", ratio <= KL[name])
+                Target(
+                    f"hold-out KL over the baseline's, {name}",
+                    ratio,
+                    f"<= {KL[name]}",
+                    ratio <= KL[name],
+                    True,
+                )
             )
     return rows, targets
 
@@ -311,7 +324,13 @@ def run(plan: Plan) -> tuple[list[Row], list[Target]]:
     loop, ratio = whole_loop(plan, 0)
     targets += others + _coverage(plan)
     targets += [
-        Target(f"whole loop, {plan.loop_size} outcomes", ratio, f">= {LOOP}", ratio >= LOOP),
+        Target(
+            f"speed of the whole loop over the baseline, {plan.loop_size} outcomes",
+            ratio,
+            f">= {LOOP}",
+            ratio >= LOOP,
+            True,
+        ),
         Target(
             "1,000,000 cells, CPU s",
             big.cpu_seconds,

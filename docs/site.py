@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mkdocs.structure.files import Files
 
 ROOT = Path(__file__).parents[1]
+NOT_MEASURED = "# Benchmarks\n\nNot measured in this checkout: `make bench` makes this page."
 PACKAGES = ("census_data", "personas", "assembly", "alignment", "evaluation", "plenary")
 
 
@@ -27,6 +28,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages |= {package: api(package) for package in PACKAGES}
     for name, text in pages.items():
         files.append(File.generated(config, f"reference/{name}.md", content=text))
+    if files.get_file_from_path("benchmarks.md") is None:
+        files.append(File.generated(config, "benchmarks.md", content=NOT_MEASURED))
     return files
 
 

@@ -187,6 +187,14 @@ def _lowest_degrees_first(
 
 def plan_pairs(split: OutcomeSplit, settings: DesignSettings, seed: int) -> PairPlan:
     """Train pairs among training, held-out pairs among held-out outcomes; no pair crosses."""
+    for side, members in (("train", split.train), ("held_out", split.held_out)):
+        wanted = getattr(settings, f"{side}_pairs")
+        possible = len(members) * (len(members) - 1) // 2
+        if wanted > possible:
+            raise ConfigError(
+                f"design.{side}_pairs is {wanted!r}, but {len(members)} {side.replace('_', '-')} "
+                f"outcomes make {possible} pairs; lower it or take more outcomes"
+            )
     train = balanced_pairs(
         len(split.train), settings.train_pairs, generator(seed, "design", "train")
     )

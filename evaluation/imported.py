@@ -264,6 +264,8 @@ def import_votes(
     for no preference and invalid ones are kept apart; nothing is counted as one half.
     """
     settings = settings or ImportSettings()
+    if not path.exists():
+        raise DataError(f"no file of votes {str(path)!r}; check the path")
     if path.suffix.lower() == ".json":
         return load_graph(path, settings.edges, settings.probability_votes)
     if path.suffix.lower() == ".parquet" and AnswerTable.is_one(path):

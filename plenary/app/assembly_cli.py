@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from plenary.app.cli_parts import AsJson, Config, Debug, ExistsOption, Name, Out, Set, show, through
+from plenary.app.cli_parts import (
+    AsJson,
+    Config,
+    Debug,
+    DryRun,
+    ExistsOption,
+    Name,
+    Out,
+    Set,
+    named,
+    show,
+    show_estimate,
+    through,
+)
 
 app = typer.Typer()
 
@@ -23,12 +36,16 @@ def dataset(
         str | None, typer.Option("--format", help="Also write rows to train on: soft, sft or dpo.")
     ] = None,
     to: Annotated[Path | None, typer.Option(help="File of those rows, JSON lines.")] = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Write the consensus dataset with its card, metadata and diagnostics."""
     if form not in (None, "soft", "sft", "dpo"):
         raise typer.BadParameter(f"{form!r} is none of soft, sft, dpo", param_hint="--format")
+    if dry_run:
+        show_estimate(config, named(name, set_), as_json, assembly_only=True)
+        return
     space = through("dataset", config, set_ or [], name, out, exists, as_json)
     from plenary.app.consensus_dataset import write_rows
 

@@ -27,7 +27,7 @@ from census_data.pums import ENDPOINT_VARIABLES, bulk_address, import_pums, impo
 from census_data.raking import RakingReport, RakingSettings, rake
 from census_data.session import HOST, Patience
 from census_data.store import write_population
-from plenary.errors import ConfigError
+from plenary.errors import ConfigError, DataError
 from plenary.spreadsheet import neutral
 from plenary.untrusted import first_fault
 
@@ -108,7 +108,10 @@ def import_files(
 ) -> Imported:
     """Make a population of a table with a mapping, or of the survey's person files."""
     if mapping is None:
-        return _kept(import_pums(files, housing, year), out)
+        try:
+            return _kept(import_pums(files, housing, year), out)
+        except DataError as error:
+            raise DataError(f"{error}; a table of your own needs --mapping FILE") from error
     if len(files) != 1 or housing:
         raise ConfigError(
             f"a mapping reads one table, not {[str(path) for path in (*files, *housing)]!r}; "

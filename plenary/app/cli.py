@@ -33,6 +33,7 @@ from plenary.app.cli_parts import (
     calm,
     named,
     show,
+    show_estimate,
     show_file,
     through,
 )
@@ -92,7 +93,7 @@ def run(
 ) -> None:
     """Run the whole chain and print the table of before and after."""
     if dry_run:
-        _show_estimate(config, named(name, set_), as_json)
+        show_estimate(config, named(name, set_), as_json)
         return
     from plenary.app.console import print_summary
     from plenary.app.records import Summary, read_record
@@ -105,19 +106,6 @@ def run(
         print(json.dumps(summary.model_dump(mode="json")))
     else:
         print_summary(summary)
-
-
-def _show_estimate(source: str | None, changes: list[str], as_json: bool) -> None:
-    calm()
-    from plenary.app.config import load_config
-    from plenary.app.console import cost_lines, print_rows
-    from plenary.app.estimate import estimate
-
-    costs = estimate(load_config(source, changes))
-    if as_json:
-        print(json.dumps([cost._asdict() for cost in costs]))
-    else:
-        print_rows("what a run would ask (tokens estimated, training not in it)", cost_lines(costs))
 
 
 for _verb, _spec in VERBS.items():

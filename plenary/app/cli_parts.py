@@ -116,6 +116,29 @@ def show(title: str, content: Mapping[str, object], as_json: bool) -> None:
         print_content(title, content)
 
 
+def show_estimate(
+    source: str | None, changes: list[str], as_json: bool, *, assembly_only: bool = False
+) -> None:
+    """Print what a run would ask and cost, stage by stage; or its part up to the dataset."""
+    calm()
+    from plenary.app.config import load_config
+    from plenary.app.console import cost_lines, print_rows
+    from plenary.app.estimate import estimate
+    from plenary.app.stages import ASSEMBLY_STAGES
+
+    part = {stage.name for stage in ASSEMBLY_STAGES}
+    costs = [
+        cost
+        for cost in estimate(load_config(source, changes))
+        if not assembly_only or cost.stage in part
+    ]
+    if as_json:
+        print(json.dumps([cost._asdict() for cost in costs]))
+        return
+    without = "" if assembly_only else "; training and the measures after it not in it"
+    print_rows(f"what it would ask (tokens estimated{without})", cost_lines(costs))
+
+
 def calm() -> None:
     """Keep libraries from drawing bars, phoning home and starting threads that fork badly."""
     for name, value in {

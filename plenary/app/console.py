@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ from plenary.app.config import PipelineConfig, flat_settings
 from plenary.app.costs import StageCost, total_cost
 from plenary.app.records import Summary
 from plenary.app.watcher import Silent, TrainingProgress, Watcher
+
+A_LINE_EVERY = 60.0
 
 
 class Terminal:
@@ -84,16 +87,33 @@ class Terminal:
 
 
 class Lines(Silent):
-    """Says a line for each stage that ended: for logs."""
+    """Says a line for each stage that ended, and one a minute in the long ones: for logs."""
 
     def begin(self, stage: str, place: int, stages: int) -> None:
         """Note which one it is."""
-        self._place = f"[{place}/{stages}]"
+        self._stage = f"[{place}/{stages}] {stage}"
+        self._said = time.monotonic()
 
     def end(self, stage: str, seconds: float, *, skipped: bool) -> None:
         """Say how long it took."""
-        took = "already done" if skipped else f"{seconds:.1f} s"
-        print(f"{self._place} {stage}: {took}", file=sys.stderr, flush=True)
+        self._say("already done" if skipped else f"{seconds:.1f} s")
+
+    def assembly(self, event: Event) -> None:
+        """Say how far the assembly is."""
+        left = "" if event.left is None else f", {event.left:,.0f} s left"
+        self._now_and_then(f"{event.done} of {event.shards} parts{left}")
+
+    def training(self, progress: TrainingProgress) -> None:
+        """Say how far training is."""
+        self._now_and_then(f"step {progress.step} of {progress.steps}, loss {progress.loss:.3f}")
+
+    def _now_and_then(self, what: str) -> None:
+        if time.monotonic() - self._said >= A_LINE_EVERY:
+            self._said = time.monotonic()
+            self._say(what)
+
+    def _say(self, what: str) -> None:
+        print(f"{self._stage}: {what}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -150,8 +170,10 @@ def cost_lines(costs: Sequence[StageCost]) -> tuple[tuple[str, str], ...]:
 
 
 def _cost_line(cost: StageCost) -> str:
+    if not cost.calls:
+        return "no calls"
     asked = f"{cost.calls:,} calls, {cost.prompt_tokens + cost.completion_tokens:,} tokens"
-    money = "price not known" if cost.money is None else f"{cost.money:,.2f} to pay"
+    money = "price not known (budget.prices)" if cost.money is None else f"{cost.money:,.2f} to pay"
     return f"{asked}, {money}, " + (
         "time not known" if cost.seconds is None else f"about {cost.seconds:,.0f} s"
     )

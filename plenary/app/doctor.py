@@ -57,7 +57,8 @@ def _versions() -> str:
 def _population() -> str:
     population = load_population()
     source = population.source
-    return f"{len(population):,} records, {source.source} {source.year}, hash checked"
+    year = "" if str(source.year) in source.source else f" {source.year}"
+    return f"{len(population):,} records, {source.source}{year}, hash checked"
 
 
 def _outcomes() -> str:

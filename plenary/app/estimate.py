@@ -1,9 +1,10 @@
 """What a run will ask and cost, before anything is asked of a model that costs something.
 
 Calls are counted by holding the assembly itself, on a few pairs, with a stand-in for the model;
-every pair is asked alike, so the rest is a multiple; prompts that come out the same twice are
+every pair is asked alike, so the rest is a multiple (citizens asked again in other words are few
+and counted whole); prompts that come out the same twice are
 asked once, so it may be a little less. Tokens are guessed at 4 characters each and
-statements at their full length: an upper end. Training is not in it.
+statements at their full length: an upper end. Training and the measures after it are not in it.
 """
 
 from __future__ import annotations
@@ -16,18 +17,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from assembly.ledger import Ledger
+from assembly.rewording import MEMORY, ask_reworded
 from assembly.session import convene
 from census_data.population import load_population
 from evaluation.asking import conversations
 from evaluation.cost import ANSWER_TOKENS, CHARACTERS_A_TOKEN, estimate_cost, tokens
 from evaluation.frames import frame
-from personas.prompt import describe
+from personas.persona import Panel
+from personas.prompt import RENDERINGS, describe
 from personas.sampling import recruit
 from plenary.app.config import PipelineConfig
 from plenary.app.costs import StageCost
 from plenary.app.models import citizens_models, open_model, price_for, resolve, takes_part
 from plenary.app.pipeline import preflight
 from plenary.app.plan import Plan, chosen_outcomes, make_plan
+from plenary.app.rewording import PAIRS_A_CITIZEN
 from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
 from plenary.preferences import IntArray
 
@@ -97,7 +101,9 @@ def estimate(config: PipelineConfig) -> list[StageCost]:
     preflight(config)
     catalogue = chosen_outcomes(config.outcomes, config.seed, embedded_reads=takes_part(config))
     plan = make_plan(catalogue, config.outcomes, config.design, config.seed)
-    return [*_elicitations(config, plan), _assembly(config, plan)]
+    panel = recruit(load_population(config.population), config.panel, config.seed)
+    before, *later = _elicitations(config, plan)
+    return [before, _assembly(config, plan, panel), _rewording(config, plan, panel), *later]
 
 
 def _is_here(spec: str) -> bool:
@@ -123,21 +129,48 @@ def _elicitations(config: PipelineConfig, plan: Plan) -> list[StageCost]:
         _money(config, {config.model: 1.0}, prompt, completion),
         calls * pace.choice if pace else None,
     )
-    again = StageCost("elicit again", 0, 0, 0, 0.0, 0.0)
+    after, again = (row._replace(stage=f"elicit {when}") for when in ("after", "again"))
     # Exact answers repeat themselves: they need no second asking.
-    return [row, row._replace(stage="elicit after"), again if here else row._replace(stage="again")]
+    return [row, after, StageCost(again.stage, 0, 0, 0, 0.0, 0.0) if here else again]
 
 
-def _assembly(config: PipelineConfig, plan: Plan) -> StageCost:
-    shares = citizens_models(config)
-    stand_in = StandIn(exact=all(map(_is_here, shares)))
+def _assembly(config: PipelineConfig, plan: Plan, panel: Panel) -> StageCost:
+    stand_in = _stand_in(config)
     sample = plan.pairs[:SAMPLE_PAIRS]
-    _hold(config, plan, sample, stand_in)
-    times = len(plan.pairs) / len(sample)
+    _hold(config, plan, panel, sample, stand_in)
+    return _counted("convene", config, stand_in, len(plan.pairs) / len(sample))
+
+
+def _rewording(config: PipelineConfig, plan: Plan, panel: Panel) -> StageCost:
+    """Which citizens and pairs is not known yet: the first ones stand for them."""
+    stand_in, count = _stand_in(config), min(config.dataset.reworded, len(panel))
+    # Ballots in the assembly's own rendering are in the ledger by then.
+    profiles = [
+        config.profile.model_copy(update={"rendering": name})
+        for name in RENDERINGS
+        if name != config.profile.rendering
+    ]
+    asked = list(panel)[:count]
+    wordings = [[describe(persona, one) for persona in asked] for one in profiles]
+    pairs = plan.pairs[: PAIRS_A_CITIZEN * count]
+    if count:
+        with Ledger(MEMORY) as calls:
+            arguments = (plan.texts, pairs, config.assembly, calls, config.seed)
+            asyncio.run(ask_reworded(stand_in, wordings, *arguments))
+    return _counted("reword", config, stand_in, 1.0)
+
+
+def _stand_in(config: PipelineConfig) -> StandIn:
+    return StandIn(exact=all(map(_is_here, citizens_models(config))))
+
+
+def _counted(stage: str, config: PipelineConfig, stand_in: StandIn, times: float) -> StageCost:
+    """A multiple of what the stand-in was asked, at the prices and paces of the citizens."""
+    shares = citizens_models(config)
     prompt = round(times * stand_in.prompt_tokens)
     completion = round(times * stand_in.completion_tokens)
     return StageCost(
-        "convene",
+        stage,
         round(times * (stand_in.choices + stand_in.replies)),
         prompt,
         completion,
@@ -146,8 +179,9 @@ def _assembly(config: PipelineConfig, plan: Plan) -> StageCost:
     )
 
 
-def _hold(config: PipelineConfig, plan: Plan, pairs: IntArray, stand_in: StandIn) -> None:
-    panel = recruit(load_population(config.population), config.panel, config.seed)
+def _hold(
+    config: PipelineConfig, plan: Plan, panel: Panel, pairs: IntArray, stand_in: StandIn
+) -> None:
     texts = tuple(describe(persona, config.profile) for persona in panel)
     # A briefing file may name pairs beyond the sample; it costs a few words a prompt.
     briefing = config.assembly.briefing

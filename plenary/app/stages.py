@@ -114,7 +114,9 @@ def recruit_panel(space: Workspace) -> None:
         write_panel(panel, path)
     write_text(space.file(ws.PANEL_SHEET), data_sheet(panel))
     rows = np.array([persona.row_id for persona in panel])
-    margins = panel_fidelity(space.population, rows, panel.weight)
+    told = panel_fidelity(space.population, rows, panel.weight)
+    # One cell: everybody is the same, most often since the survey does not tell.
+    margins = [margin for margin in told if margin.cells > 1]
     record = FidelityRecord(
         citizens=len(panel),
         effective_size=panel.effective_size,
@@ -124,7 +126,8 @@ def recruit_panel(space: Workspace) -> None:
         prompt_hash=TEMPLATE_HASH,
     )
     write_record(record, space.file(ws.FIDELITY))
-    shares = representativeness(space.population, panel)
+    known = {margin.name for margin in margins}
+    shares = (s for s in representativeness(space.population, panel) if s.attribute in known)
     categories = tuple(CategoryRecord(**share._asdict()) for share in shares)
     write_record(SharesRecord(categories=categories), space.file(ws.SHARES))
 

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from census_data.acs_margins import AGES
 from census_data.population import PopulationSettings, load_population
 from plenary import embedded
+from plenary.app.census_verbs import import_files
 from plenary.app.cli import app, main
 from plenary.errors import ConfigError, DataError
 
@@ -175,3 +176,26 @@ def test_fetch_zips(server, tmp_path):
     found = answer("fetch", "--pums", "WY", "--out", tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["csv_hwy.zip", "csv_pwy.zip"]
     assert len(found["files"]) == 2
+
+
+def test_a_table_of_ones_own_without_a_mapping_is_told_of_it(tmp_path):
+    table = tmp_path / "people.csv"
+    table.write_text("s,a,w\n1,30,2\n")
+    with pytest.raises(DataError, match="a table of your own needs --mapping FILE"):
+        import_files([table], None, [], 2024, tmp_path / "out")
+
+
+def test_a_panel_is_not_praised_for_what_its_survey_does_not_tell(tmp_path, monkeypatch):
+    data = Path(__file__).parents[3] / "examples" / "data"
+    import_files([data / "village.csv"], data / "village.yaml", [], 2024, tmp_path / "village")
+    monkeypatch.chdir(tmp_path)
+    changes = (
+        "population.folder=village", "panel.citizens=6", 'panel.by=["sex", "education"]',
+        "assembly.table_size=3",
+    )  # fmt: skip
+    told = CliRunner().invoke(app, ["recruit", *(w for c in changes for w in ("--set", c))])
+    assert told.exit_code == 0, told.output
+    fidelity = json.loads((tmp_path / "runs/run/panel_fidelity.json").read_text())
+    assert [margin["name"] for margin in fidelity["margins"]] == ["age", "sex", "education"]
+    shares = json.loads((tmp_path / "runs/run/panel_shares.json").read_text())
+    assert {one["attribute"] for one in shares["categories"]} == {"age", "sex", "education"}

@@ -45,6 +45,11 @@ def test_calls_are_those_of_the_run(bench: Bench, changes: tuple[str, ...]) -> N
     before = json.loads((bench.folder / "runs/small/before.json").read_text())
     assert expected["elicit before"]["calls"] == before["asked"] == 2 * 38
     assert expected["elicit again"]["calls"] == 0
+    assert bench.planted("consensus", *more).code == 0
+    with sqlite3.connect(bench.folder / "runs/small/ledger.sqlite") as db:
+        reworded = db.execute("SELECT count(*) FROM calls").fetchone()[0] - calls
+    db.close()
+    assert 0.99 * expected["reword"]["calls"] <= reworded <= expected["reword"]["calls"]
 
 
 def test_an_endpoint_is_not_asked_and_its_price_is_taken_from_the_table(bench: Bench) -> None:
@@ -58,6 +63,9 @@ def test_an_endpoint_is_not_asked_and_its_price_is_taken_from_the_table(bench: B
     assert row["seconds"] is None
     ballots = 14 * 38 * 2 * 2
     assert row["calls"] >= 3 * ballots
+    until = bench.planted("dataset", "--dry-run", "--json", *more)
+    stages = [row["stage"] for row in json.loads(until.out)]
+    assert stages == ["elicit before", "convene", "reword"]
     shown = bench.planted("run", "--dry-run", *more)
     words = " ".join(shown.out.replace("│", " ").split())
     assert "price not known" in words
