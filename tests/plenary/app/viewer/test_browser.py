@@ -196,6 +196,7 @@ def report(
         "alignment.replay_rows=1",
         "measures.framing_pairs=6",
         "elicitation.samples=1",
+        "elicitation.samples=1",
         "elicitation.reason_tokens=8",
     ]
     run_stages(load_config(str(folder / "whole.yaml"), changes), folder, "error", CHAIN, Silent())
