@@ -17,12 +17,9 @@ import pytest
 from support.checkpoints import CheckpointName
 
 from plenary.app import workspace as ws
-from plenary.app.chain import CHAIN
 from plenary.app.config import load_config
-from plenary.app.pipeline import run_stages
 from plenary.app.progress_record import PROGRESS, ProgressRecord
 from plenary.app.records import read_record, write_record
-from plenary.app.watcher import Silent
 
 pytest.importorskip("starlette", reason="the extra 'view' is not installed")
 pytest.importorskip("duckdb", reason="the extra 'view' is not installed")
@@ -190,15 +187,19 @@ def report(
     base = load_config(tiny / "config.yaml").model_dump(mode="json")
     model = {"name": "whole", "model": f"local:{checkpoint('qwen2')}"}
     (folder / "whole.yaml").write_text(json.dumps({**base, **model}))
-    changes = [
+    changes = (
         "alignment.epochs=1",
         "alignment.batch=16",
         "alignment.replay_rows=1",
         "measures.framing_pairs=6",
         "elicitation.samples=1",
         "elicitation.reason_tokens=8",
-    ]
-    run_stages(load_config(str(folder / "whole.yaml"), changes), folder, "error", CHAIN, Silent())
+    )
+    settings = [word for change in changes for word in ("--set", change)]
+    subprocess.run(
+        [sys.executable, "-m", "plenary.app", "run", "whole.yaml", "--out", ".", *settings],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
     return folder / "whole" / ws.REPORT
 
 
