@@ -179,3 +179,20 @@ def test_requests_that_mean_nothing_are_refused(request_: SweepRequest, said: st
 
 def test_no_sweep_is_no_section(tmp_path: Path) -> None:
     assert read_sweep(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("sweep", "quickstart", "--arms", "asembly"), "unknown arm 'asembly'"),
+        (("arms", "quickstart", "--probes", "shouting"), "unknown probe 'shouting'"),
+    ],
+)
+def test_a_slip_is_said_before_the_assembly_is_held(
+    words: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = CliRunner().invoke(app, words)
+    assert isinstance(answer.exception, ConfigError)
+    assert said in str(answer.exception)
+    assert not (tmp_path / "runs").exists()
