@@ -201,15 +201,15 @@ SIDE_EFFECTS: Claim[on.SideEffects] = Claim(
     (
         (
             lambda e: e.side_effect is not None and bool(e.topics),
-            "{e.side_effect:.0%} of the move is beside the target; untrained topics moved, too: "
-            "{e.listed}.",
+            "{e.side_effect:.0%} of the model's movement was not toward the assembly; untrained "
+            "topics moved, too: {e.listed}.",
         ),
         (
             lambda e: e.side_effect is not None,
-            "{e.side_effect:.0%} of the move is beside the target.",
+            "{e.side_effect:.0%} of the model's movement was not toward the assembly.",
         ),
     ),
-    "What moved beside the target is not known from this run.",
+    "How much of the model's movement was not toward the assembly is not known from this run.",
 )
 HIRING: Claim[on.Influence] = Claim(
     (

@@ -16,6 +16,7 @@ from plenary.app.cli_parts import (
     Name,
     Out,
     Set,
+    calm,
     named,
     show,
     show_estimate,
@@ -71,9 +72,11 @@ def arms(
     debug: Debug = False,
 ) -> None:
     """Tell what discussion did: ask the citizens again without one, and after own thoughts."""
-    space = through("consensus", config, set_ or [], name, out, exists, as_json)
+    calm()
     from plenary.app.arms_verbs import arms_rows, hold_arms, probe_names
 
-    record = hold_arms(space, probe_names(probes))
+    asked = probe_names(probes)  # a slip is said before the assembly is held
+    space = through("consensus", config, set_ or [], name, out, exists, as_json)
+    record = hold_arms(space, asked)
     content = record.model_dump(mode="json") if as_json else dict(arms_rows(record))
     show(f"arms of {space.config.name}", content, as_json)

@@ -210,7 +210,7 @@ def _shown(value: object) -> str:
 
 def print_records(title: str, records: Sequence[Mapping[str, object]]) -> None:
     """A table with a line a record; figures to four digits."""
-    table = Table(title=visible(title), title_justify="left", title_style="bold")
+    table = _titled(title, show_header=True)
     for name in records[0]:
         table.add_column(visible(name), overflow="fold")
     for record in records:
@@ -220,9 +220,17 @@ def print_records(title: str, records: Sequence[Mapping[str, object]]) -> None:
 
 def print_rows(title: str, rows: Iterable[tuple[str, str]]) -> None:
     """A titled table of two columns."""
-    table = Table(title=title, title_justify="left", show_header=False, title_style="bold")
+    table = _titled(title, show_header=False)
     table.add_column()
     table.add_column()
     for name, value in rows:
         table.add_row(Text(visible(name)), Text(visible(value, 2000)))
     Console().print(table)
+
+
+def _titled(title: str, *, show_header: bool) -> Table:
+    """An empty table that is wide enough for its title."""
+    return Table(
+        title=visible(title), title_justify="left", title_style="bold", show_header=show_header,
+        min_width=min(len(title), Console().width),
+    )  # fmt: skip

@@ -213,7 +213,8 @@ def _size_rows(sizes: tuple[SizeRecord, ...]) -> tuple[Row, ...]:
         (
             f"panel of {one.citizens}",
             f"{one.agreement:.1%}",
-            f"agreement with another such panel; at most {one.ceiling:.1%} with everybody",
+            "agreement with another such panel over all pairs; at most "
+            f"{one.ceiling:.1%} with everybody",
         )
         for one in sizes
     )

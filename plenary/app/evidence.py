@@ -67,7 +67,7 @@ def toward(results: Results, measures: Measures, controls: Controls | None) -> o
 def margins(results: Results) -> on.Margins:
     """The panel's margins."""
     widest = max(results.fidelity.margins, key=lambda margin: margin.distance)
-    source = f"{results.population.source}, {results.population.year}"
+    source = results.population.survey
     return on.Margins(source, widest.distance, widest.expected, len(results.fidelity.margins))
 
 

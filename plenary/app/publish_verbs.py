@@ -45,7 +45,7 @@ def provenance(space: Workspace, base: str, licence: str) -> Provenance:
         licence=licence,
         citizens=len(space.panel),
         pairs=len(space.plan.pairs),
-        source=f"{population.source}, {population.year} (sha256 {population.sha256[:12]})",
+        source=f"{population.survey} (sha256 {population.sha256[:12]})",
         citizens_model=read_record(AssemblyRecord, space.file(ws.ASSEMBLY)).backend,
         votes_sha256=content_hash(space.file(ws.VOTES)),
         imputed_share=read_record(FidelityRecord, space.file(ws.FIDELITY)).imputed_share,

@@ -35,6 +35,11 @@ class PopulationRecord(Record):
     imputed_columns: tuple[str, ...] = Field(description="the columns a donor gave")
     notes: tuple[str, ...] = Field(description="what a user must know")
 
+    @property
+    def survey(self) -> str:
+        """The source with its year, once."""
+        return self.source if str(self.year) in self.source else f"{self.source}, {self.year}"
+
 
 class MarginRecord(Record):
     """Distance of one margin of the panel from the population's."""

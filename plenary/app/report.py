@@ -296,10 +296,10 @@ def _panel_note(results: Results) -> str:
     whom = "citizens only" if kept.citizens == "citizens" else "all residents"
     return (
         f"{f.citizens} citizens (effective size {f.effective_size:.1f}) drawn by weight from "
-        f"{p.rows:,} records, {quarters} group quarters, {whom}. Source: {p.source}, {p.year} "
+        f"{p.rows:,} records, {quarters} group quarters, {whom}. Source: {p.survey} "
         f"(before these filters: {p.universe}). In {f.imputed_share:.1%} of the panel and "
         f"{p.imputed_share:.1%} of the population, by weight, {len(p.imputed_columns)} columns "
-        f"come from donor records: {', '.join(p.imputed_columns).replace('_', ' ')}."
+        f"come from donor records: {', '.join(p.imputed_columns).replace('_', ' ') or 'none'}."
     )
 
 

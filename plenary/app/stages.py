@@ -116,7 +116,7 @@ def recruit_panel(space: Workspace) -> None:
     rows = np.array([persona.row_id for persona in panel])
     told = panel_fidelity(space.population, rows, panel.weight)
     # One cell: everybody is the same, most often since the survey does not tell.
-    margins = [margin for margin in told if margin.cells > 1]
+    margins = [margin for margin in told if margin.cells > 1] or told
     record = FidelityRecord(
         citizens=len(panel),
         effective_size=panel.effective_size,

@@ -18,6 +18,7 @@ from plenary.app.cli_parts import (
     Out,
     Set,
     Workers,
+    calm,
     show,
     through,
 )
@@ -50,19 +51,21 @@ def sweep(
     debug: Debug = False,
 ) -> None:
     """Run control arms and doses on the ballots of a run; cells that are done are kept."""
-    space = through(
-        "consensus", config, set_ or [], name, out, "resume", as_json, executor, workers
-    )
+    calm()
     from plenary.app import workspace as ws
     from plenary.app.report import write_report
     from plenary.app.sweep_report import table_rows
-    from plenary.app.sweep_verbs import SweepRequest
+    from plenary.app.sweep_verbs import SweepRequest, check_request
     from plenary.app.sweep_verbs import sweep as run_sweep
 
     request = SweepRequest(
         SweepRequest().arms if arms == "all" else tuple(arms.split(",")),
         seeds, tuple(dose or ()), rebound, by, panels, retention,
     )  # fmt: skip
+    check_request(request)  # a slip is said before the assembly is held
+    space = through(
+        "consensus", config, set_ or [], name, out, "resume", as_json, executor, workers
+    )
     table = run_sweep(space, request, lambda line: print(line, file=sys.stderr))
     if space.file(ws.REPORT).is_file():
         write_report(space)  # the verdict hangs on the control arms

@@ -165,7 +165,10 @@ ALWAYS_WEAK = {
     "values": (on.Frames(12), "elicited choice tendencies under the 12 listed wordings"),
     "group_worth": (on.GroupWorth(0.0), "no rank of groups is given"),
     "represents": (on.Margins("ACS 2024", 0.0, 0.0, 20), "match those of ACS 2024 within 0.000"),
-    "side_effects": (on.SideEffects(0.0, ()), "0% of the move is beside the target"),
+    "side_effects": (
+        on.SideEffects(0.0, ()),
+        "0% of the model's movement was not toward",
+    ),
     "equivalent": (INFLUENCE._replace(level=2, inside=True), "No influence larger than 0.1 log"),
 }
 SILENT = {

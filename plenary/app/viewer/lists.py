@@ -73,7 +73,7 @@ def pager(found: Found, path: str, kept: Query, noun: str) -> Pager:
 
 def waiting(title: str, place: str, what: str) -> Page:
     """A page whose matter a run has not come to."""
-    line = f"{what} This page fills as the run goes on; load it again then."
+    line = f"{what} This page fills when a run comes that far; load it again then."
     return Page(title, place, (Text(line),))
 
 

@@ -71,7 +71,9 @@ def panel(viewed: Viewed) -> Page:
         f"{room.panel.method!r}; {percent(room.panel.imputed_share)} of them, by weight, have "
         "columns from a donor record."
     )
-    blocks: list[Block] = [Text(lead), Heading("Where they live"), *_map(viewed, room)]
+    blocks: list[Block] = [Text(lead)]
+    if any(person.state for person in room.panel):
+        blocks += [Heading("Where they live"), *_map(viewed, room)]
     blocks += [Heading("By attribute, against the population"), Text(panel_finding(shares))]
     blocks.append(
         Text(

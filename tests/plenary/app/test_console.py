@@ -29,3 +29,8 @@ def test_a_long_stage_says_a_line_a_minute(
         "[5/19] convene: 122.0 s",
         "[6/19] align: step 3 of 8, loss 0.500",
     ]
+
+
+def test_a_title_is_not_broken_over_a_narrow_table(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_rows("a run with a rather long name, seed 0", [("plan", "1 s")])
+    assert "a run with a rather long name, seed 0" in capsys.readouterr().out

@@ -201,3 +201,20 @@ def test_sweeps_of_two_panels_are_pooled(place: tuple[str, ...], tmp_path: Path)
 
 def test_no_sweep_is_no_section(tmp_path: Path) -> None:
     assert read_sweep(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("sweep", "quickstart", "--arms", "asembly"), "unknown arm 'asembly'"),
+        (("arms", "quickstart", "--probes", "shouting"), "unknown probe 'shouting'"),
+    ],
+)
+def test_a_slip_is_said_before_the_assembly_is_held(
+    words: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = CliRunner().invoke(app, words)
+    assert isinstance(answer.exception, ConfigError)
+    assert said in str(answer.exception)
+    assert not (tmp_path / "runs").exists()
