@@ -6,7 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args, get_origin
 
 import numpy as np
 import pyarrow as pa
@@ -101,9 +101,16 @@ def data_sheet(panel: Panel) -> str:
     lines += ["Names are invented, attitudes drawn; every other field is that of one record.", ""]
     lines += ["| field | type | meaning |", "|---|---|---|"]
     for name, field in PanelRecord.model_fields.items():
-        kind = str(field.annotation).replace("<class '", "").replace("'>", "").replace("|", "or")
+        kind = _kind(field.annotation)
         lines.append(f"| `{name}` | {kind} | {field.description} |")
     return "\n".join(lines) + "\n"
+
+
+def _kind(annotation: object) -> str:
+    """A field's type in words: its own name, or the values that it may have."""
+    if get_origin(annotation) is Literal:
+        return "one of " + ", ".join(get_args(annotation))
+    return str(annotation).replace("<class '", "").replace("'>", "").replace("|", "or")
 
 
 def _by_ending(formats: dict[str, F], path: Path) -> F:

@@ -108,14 +108,18 @@ def preflight(config: PipelineConfig) -> None:
 
 
 def _run_stage(space: Workspace, stage: Stage) -> float | None:
-    """Seconds the stage took, None when it was found done."""
+    """Seconds the stage took, sessions that were cut off included; None when it was found done."""
     run, marks = space.run, _marks(space, stage)
     if not stage.always and run.is_done(stage.name, marks.fingerprint):
         return None
-    run.record(stage.name, StageRecord(**marks._asdict(), done=False))
-    started = time.monotonic()
-    _work(space, stage)
-    seconds = time.monotonic() - started
+    began = time.monotonic() - run.spent(stage.name, marks.fingerprint)
+    under_way = StageRecord(**marks._asdict(), seconds=time.monotonic() - began, done=False)
+    run.record(stage.name, under_way)
+    try:
+        _work(space, stage)
+    finally:
+        seconds = time.monotonic() - began
+        run.record(stage.name, under_way.model_copy(update={"seconds": seconds}))
     outputs = {name: content_hash(space.file(name)) for name in stage.outputs}
     run.record(stage.name, StageRecord(**marks._asdict(), seconds=seconds, outputs=outputs))
     return seconds

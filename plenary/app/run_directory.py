@@ -40,7 +40,7 @@ class StageRecord(BaseModel):
         description="hash of the settings, the inputs and the code of the stage"
     )
     settings: str = Field(description="hash of the settings and inputs alone")
-    seconds: float = Field(default=0.0, ge=0, description="wall time of the stage")
+    seconds: float = Field(default=0.0, ge=0, description="wall time, without killed sessions")
     outputs: dict[str, str] = Field(default_factory=dict, description="file -> sha256")
     done: bool = Field(default=True, description="false while the stage is under way")
 
@@ -91,6 +91,12 @@ class RunDirectory:
         if record is None or not record.done or record.fingerprint != fingerprint:
             return False
         return all(content_hash(self.file(name)) == sha for name, sha in record.outputs.items())
+
+    def spent(self, stage: str, fingerprint: str) -> float:
+        """Seconds that a stage begun under this fingerprint took in sessions that were stopped."""
+        record = self.manifest.stages.get(stage)
+        begun = record is not None and not record.done and record.fingerprint == fingerprint
+        return record.seconds if record is not None and begun else 0.0
 
     def close(self) -> None:
         """Let go of the lock."""

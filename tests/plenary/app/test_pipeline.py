@@ -7,7 +7,7 @@ import pytest
 from plenary.app import pipeline
 from plenary.app.config import PipelineConfig, load_config
 from plenary.app.pipeline import code_hash, run_stages
-from plenary.app.run_directory import write_text
+from plenary.app.run_directory import RunManifest, write_text
 from plenary.app.stages import Stage
 from plenary.app.watcher import Silent
 from plenary.app.workspace import Workspace
@@ -22,6 +22,10 @@ class Recorder:
     def __init__(self) -> None:
         self.worked: list[str] = []
         self.fail = ""
+        self.clock = 0.0
+
+    def monotonic(self) -> float:
+        return self.clock
 
     def stages(self) -> tuple[Stage, ...]:
         return (
@@ -35,6 +39,7 @@ class Recorder:
     ) -> Stage:
         def work(space: Workspace) -> None:
             self.worked.append(name)
+            self.clock += 5
             if name == self.fail:
                 raise DataError("broken")
             write_text(space.file(f"{name}.txt"), f"{name} {[s(space.config) for s in [settings]]}")
@@ -86,6 +91,22 @@ def test_failed_stage_is_not_done(recorder: Recorder, tmp_path: Path) -> None:
         recorder.run(tmp_path)
     recorder.fail = ""
     assert recorder.run(tmp_path) == ["three"]
+
+
+def test_time_of_sessions_that_were_stopped_counts(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "time", recorder)
+    recorder.fail = "two"
+    for _ in range(2):
+        with pytest.raises(DataError):
+            recorder.run(tmp_path)
+    recorder.fail = ""
+    recorder.run(tmp_path)
+    manifest = RunManifest.model_validate_json((tmp_path / "run" / "manifest.json").read_text())
+    assert {name: record.seconds for name, record in manifest.stages.items()} == {
+        "one": 5, "two": 15, "three": 5,
+    }  # fmt: skip
 
 
 def test_replace_starts_again(recorder: Recorder, tmp_path: Path) -> None:
