@@ -144,7 +144,7 @@ def measures_of(
     """Check, gaps, advantage overall and in costly chains; intervals over chains."""
     of, costly = gaps(utilities, chains), np.array([chain.costly for chain in chains])
     names = [(chain.name,) for chain in chains]
-    dear = [name for name, chain in zip(names, chains, strict=True) if chain.costly]
+    dear = [(chain.name,) for chain in chains if chain.costly]
     means = (utilities[:, PLACE[0,]] - utilities[:, PLACE[1,]])[costly]
     columns = (
         ("better end preferred (check)", endings_right(utilities), 0.5, "higher"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 from evaluation.battery import BatteryResult, Measure
 from evaluation.human_anchor import TITLE
@@ -29,15 +30,26 @@ APART = (
 OTHER = "This is neither the run's model before training nor after it."
 
 
-class Found(NamedTuple):
+@dataclass(frozen=True)
+class Found:
     """One battery: by side (before, after) where the run's models were asked, else the model."""
 
-    sides: dict[str, BatteryResult]
+    sides: Sides
+
+    @cached_property
+    def changes(self) -> dict[str, Change]:
+        """Paired differences by the name of the measure, where both sides hold its items."""
+        if tuple(self.sides) != ws.WHEN:
+            return {}
+        before, after = self.sides.values()
+        pairs = ((m.name, m, _named(after, m.name)) for m in before.measures)
+        found = {name: paired_change(one, two, 0) for name, one, two in pairs if two is not None}
+        return {name: change for name, change in found.items() if change is not None}
 
     @property
     def tests(self) -> int:
         """Tests that its figures make, paired differences included."""
-        return sum(result.tests for result in self.sides.values()) + len(_changes(self.sides))
+        return sum(result.tests for result in self.sides.values()) + len(self.changes)
 
 
 def read_batteries(results: Results) -> tuple[Found, ...]:
@@ -60,19 +72,19 @@ def anchor_section(measures: Measures) -> Section:
     """Survey answers against those of people."""
     if measures.anchor.result is None:
         return Section(TITLE, (LEFT_OUT.format("measures.human_anchor"),))
-    return _section({"": measures.anchor.result}, "")
+    return _section(Found({"": measures.anchor.result}), "")
 
 
 def battery_section(found: Found) -> Section:
     """The answers to one battery, by whichever command they came."""
     if len(found.sides) > 1:
-        return _section(found.sides, PAIRED if _changes(found.sides) else APART)
-    return _section(found.sides, OTHER * ("" in found.sides))
+        return _section(found, PAIRED if found.changes else APART)
+    return _section(found, OTHER * ("" in found.sides))
 
 
-def _section(sides: Sides, note: str) -> Section:
+def _section(found: Found, note: str) -> Section:
+    sides, changes = found.sides, found.changes
     first = next(iter(sides.values()))
-    changes = _changes(sides)
     heads = (
         Head("Measure"), *(Head(when.capitalize() or "Value", True) for when in sides),
         *((Head("Difference", True),) if changes else ()),
@@ -102,16 +114,6 @@ def _caption(sides: Sides, every: Mapping[str, Measure]) -> str:
     missing = [m.name for m in every.values() if not any(_known(r, m.name) for r in sides.values())]
     told += [f"Not known from these answers: {visible('; '.join(missing), 600)}."] * bool(missing)
     return " ".join(told)
-
-
-def _changes(sides: Sides) -> dict[str, Change]:
-    """Paired differences by the name of the measure, where both sides hold its items."""
-    if tuple(sides) != ws.WHEN:
-        return {}
-    before, after = sides.values()
-    pairs = ((m.name, m, _named(after, m.name)) for m in before.measures)
-    found = {name: paired_change(one, two, 0) for name, one, two in pairs if two is not None}
-    return {name: change for name, change in found.items() if change is not None}
 
 
 def _said(sides: Sides) -> tuple[str, ...]:

@@ -39,7 +39,6 @@ FIGURES = (
     "reachable",
     "normalised",
 )
-
 REFERENCE = 400
 
 

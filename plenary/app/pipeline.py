@@ -112,16 +112,17 @@ def _run_stage(space: Workspace, stage: Stage) -> float | None:
     run, marks = space.run, _marks(space, stage)
     if not stage.always and run.is_done(stage.name, marks.fingerprint):
         return None
-    began = time.monotonic() - run.spent(stage.name, marks.fingerprint)
-    under_way = StageRecord(**marks._asdict(), seconds=time.monotonic() - began, done=False)
-    run.record(stage.name, under_way)
+    spent = run.spent(stage.name, marks.fingerprint)
+    record = StageRecord(**marks._asdict(), seconds=spent, done=False)
+    run.record(stage.name, record)
+    started = time.monotonic()
     try:
         _work(space, stage)
+        outputs = {name: content_hash(space.file(name)) for name in stage.outputs}
+        record = StageRecord(**marks._asdict(), outputs=outputs)
     finally:
-        seconds = time.monotonic() - began
-        run.record(stage.name, under_way.model_copy(update={"seconds": seconds}))
-    outputs = {name: content_hash(space.file(name)) for name in stage.outputs}
-    run.record(stage.name, StageRecord(**marks._asdict(), seconds=seconds, outputs=outputs))
+        seconds = spent + time.monotonic() - started
+        run.record(stage.name, record.model_copy(update={"seconds": seconds}))
     return seconds
 
 

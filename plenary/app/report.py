@@ -160,6 +160,7 @@ def page(results: Results, summary: Summary) -> Page:
     beside = read_batteries(results)
     tests = count_tests(results, measures) + sum(found.tests for found in beside)
     planned = planning(space, tests)
+    settings = parts.settings(space.config)
     said = verdict(_measured(results, summary, measures, arms))
     summary = summary.model_copy(update={"finding": said.headline})
     return Page(
@@ -201,8 +202,8 @@ def page(results: Results, summary: Summary) -> Page:
         ),
         batteries=tuple(map(battery_section, beside)),
         limits=LIMITS,
-        settings=parts.settings(space.config),
-        chosen=tuple(row[:2] for row in parts.settings(space.config) if row[2]),
+        settings=settings,
+        chosen=tuple(row[:2] for row in settings if row[2]),
         provenance=_provenance(results),
     )
 

@@ -71,7 +71,7 @@ def ask_several(
 
 
 def _sized(models: Sequence[ChatBackend], several: Several) -> list[scaling.Sized]:
-    families = several.families or ("one family",) * len(models)
+    families = _families(several.families, len(models))
     rows = zip(models, families, several.parameters, strict=True)
     return [scaling.Sized(*row) for row in rows]
 
@@ -82,13 +82,14 @@ def compare_runs(
     """How far training moved models of several sizes; runs of one model are its repetitions."""
     if families and len(families) != len(runs):
         raise ConfigError(f"{len(families)} times --family for {len(runs)} runs; give one a run")
-    named = zip(runs, families or ("one family",) * len(runs), strict=True)
-    trainings = [_training(run, family) for run, family in named]
-    adapters = {read_record(TrainingRecord, run / ws.TRAINING).adapter_sha256 for run in runs}
+    trained = [read_record(TrainingRecord, run / ws.TRAINING) for run in runs]
+    adapters = {record.adapter_sha256 for record in trained}
     if len(adapters) < len(runs):
         raise ConfigError(
             f"{len(runs)} runs hold {len(adapters)} different adapters; name each training once"
         )
+    rows = zip(runs, trained, _families(families, len(runs)), strict=True)
+    trainings = [_training(*row) for row in rows]
     material = Material(Catalogue(()), settings=config.battery)
     results = [steerability(trainings, material, config.seed)]
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -96,8 +97,11 @@ def compare_runs(
     return results
 
 
-def _training(run: Path, family: str) -> Training:
-    trained = read_record(TrainingRecord, run / ws.TRAINING)
+def _families(given: Sequence[str], count: int) -> Sequence[str]:
+    return given or ("one family",) * count
+
+
+def _training(run: Path, trained: TrainingRecord, family: str) -> Training:
     kept = read_record(RetentionRecord, run / ws.KEPT).kept
     return Training(
         model=f"{load_config(run / CONFIG).model} {trained.base_sha256[:8]}",

@@ -6,16 +6,8 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 
-from plenary.chat.base import (
-    ChatBackend,
-    Choice,
-    Conversation,
-    Message,
-    Reply,
-    Sampling,
-    check_replies,
-)
-from plenary.chat.passing import Answer, Choose, Generate, Verb
+from plenary.chat.base import ChatBackend, Conversation, Message, check_replies
+from plenary.chat.passing import Answer, UniformBackend, Verb
 from plenary.errors import ConfigError
 from plenary.seeding import generator
 
@@ -39,7 +31,7 @@ def shares_of_models(citizens: int, shares: Mapping[str, float], seed: int) -> l
     return [cast[k] for k in generator(seed, "models of citizens").permutation(citizens)]
 
 
-class MixedBackend(ChatBackend):
+class MixedBackend(UniformBackend):
     """Sends each conversation to the model that plays its persona.
 
     backends: model -> open backend. cast: system text -> model; two citizens with one text share a
@@ -66,24 +58,7 @@ class MixedBackend(ChatBackend):
         names = "+".join(backend.name for _, backend in sorted(self._backends.items()))
         self.name = f"mixed:{names}#{hashlib.blake2b(roles, digest_size=8).hexdigest()}"
 
-    async def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling
-    ) -> list[Reply]:
-        """Replies, each from the model of its citizen."""
-        return await self._spread(conversations, Generate(sampling))
-
-    async def choose(
-        self,
-        conversations: Sequence[Conversation],
-        labels: tuple[str, ...],
-        *,
-        samples: int = 1,
-        seed: int = 0,
-    ) -> list[Choice]:
-        """Choices, each from the model of its citizen."""
-        return await self._spread(conversations, Choose(labels, samples, seed))
-
-    async def _spread(
+    async def _answers(
         self, conversations: Sequence[Conversation], verb: Verb[Answer]
     ) -> list[Answer]:
         models = [self._model_of(conversation) for conversation in conversations]

@@ -1,7 +1,8 @@
-"""Backends around another one: what they do to a batch, they do to both verbs of the port alike."""
+"""Backends around others: what they do to a batch, they do to both verbs of the port alike."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol, TypeVar
@@ -76,19 +77,13 @@ class Choose:
         )
 
 
-class PassingBackend(ChatBackend):
-    """Passes everything on under the backend's name; a subclass says in `_answers` what it adds."""
-
-    def __init__(self, backend: ChatBackend) -> None:
-        self._backend = backend
-        self.name = backend.name
-        self.supports_seed = backend.supports_seed
-        self.exact_choice = backend.exact_choice
+class UniformBackend(ChatBackend):
+    """Both verbs go the way that a subclass says in `_answers`."""
 
     async def generate(
         self, conversations: Sequence[Conversation], sampling: Sampling
     ) -> list[Reply]:
-        """Replies of the backend."""
+        """One reply a conversation."""
         return await self._answers(conversations, Generate(sampling))
 
     async def choose(
@@ -99,10 +94,21 @@ class PassingBackend(ChatBackend):
         samples: int = 1,
         seed: int = 0,
     ) -> list[Choice]:
-        """Choices of the backend."""
+        """One choice a conversation."""
         return await self._answers(conversations, Choose(labels, samples, seed))
 
+    @abstractmethod
     async def _answers(
         self, conversations: Sequence[Conversation], verb: Verb[Answer]
     ) -> list[Answer]:
-        return await verb.of(self._backend, conversations)
+        """The answers to either verb."""
+
+
+class PassingBackend(UniformBackend):
+    """Passes everything on under the backend's name; a subclass says in `_answers` what it adds."""
+
+    def __init__(self, backend: ChatBackend) -> None:
+        self._backend = backend
+        self.name = backend.name
+        self.supports_seed = backend.supports_seed
+        self.exact_choice = backend.exact_choice
