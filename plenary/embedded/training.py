@@ -25,7 +25,6 @@ WIDTH, LAYERS, HEADS, INNER = 128, 6, 4, 384
 READ_LAYER, JOIN_LAYER = 3, 4
 FINAL_GAIN = 3.0
 SORTED = 4
-REPORT_EVERY = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,7 @@ class Recipe:
     flat: float = 0.3
     weight_decay: float = 0.05
     noise: float = 0.2
+    report_every: int = 100
     seed: int = 0
 
 
@@ -268,7 +268,7 @@ def train(
         schedule.step()
         for name, value in parts.items():
             sums.setdefault(name, []).append(float(value.detach()))
-        if (step + 1) % REPORT_EVERY == 0:
+        if (step + 1) % recipe.report_every == 0:
             report(step + 1, {name: float(np.mean(values)) for name, values in sums.items()}, model)
             sums = {}
     return model.eval()
