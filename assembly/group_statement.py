@@ -27,7 +27,7 @@ from assembly.prompts import MAX_STATEMENTS, Shown, Statement, digest
 from assembly.room import Room
 from assembly.seating import Shard
 from assembly.statements import MAX_CHARACTERS, named
-from plenary.chat.base import Conversation, Sampling, check_replies
+from plenary.chat.base import Conversation, Sampling, check_replies, drawn
 from plenary.seeding import derived_seed
 
 TABLE, DRAFT, CRITICISM, REVISED = range(4)
@@ -53,7 +53,8 @@ async def write(room: Room, shard: Shard, step: int) -> int:
         room.settings.statement_tokens if step == CRITICISM else GROUP_TOKENS,
         derived_seed(room.seed, "assembly", "plenary", step),
     )
-    replies = await room.backend.generate([a.prompt for a in asked], sampling) if asked else []
+    prompts = [drawn(a.prompt, _draw(room, shard, a)) for a in asked]
+    replies = await room.backend.generate(prompts, sampling) if asked else []
     check_replies(room.backend.name, len(asked), len(replies))
     rows = []
     for a, reply in zip(asked, replies, strict=True):
@@ -63,6 +64,11 @@ async def write(room: Room, shard: Shard, step: int) -> int:
     room.ledger.add_group_texts(rows)
     room.notify("group", len(rows), sum(row.state != VALID for row in rows))
     return len(rows)
+
+
+def _draw(room: Room, shard: Shard, asked: Asked) -> str:
+    """A citizen's own; the moderator's for each table of each hall."""
+    return f"{shard.hall}.{asked.table}" if asked.citizen is None else room.draws[asked.citizen]
 
 
 def _shown(room: Room, pair: int) -> Shown:

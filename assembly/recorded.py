@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from plenary.chat.base import Choice, Conversation
-from plenary.chat.cache import CachedBackend
+from plenary.chat.cache import CachedBackend, Remembered
 from plenary.chat.passing import Choose
-
-
-class Recorded(NamedTuple):
-    """Choices, and the content address of each one's call; a failed call has no answer there."""
-
-    choices: list[Choice]
-    keys: list[str]
 
 
 class RecordedBackend(CachedBackend):
@@ -27,8 +19,6 @@ class RecordedBackend(CachedBackend):
         *,
         samples: int = 1,
         seed: int = 0,
-    ) -> Recorded:
+    ) -> Remembered[Choice]:
         """As `choose`, with the keys that `choose` records its answers under."""
-        verb = Choose(labels, samples, seed)
-        keys = verb.keys(self, conversations)
-        return Recorded(await self._remembered(keys, conversations, verb), keys)
+        return await self._remembered(conversations, Choose(labels, samples, seed))

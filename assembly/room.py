@@ -13,6 +13,7 @@ from assembly.prompts import Shown, Statement
 from assembly.recorded import RecordedBackend
 from assembly.seating import Seating, Shard
 from assembly.settings import AssemblySettings
+from plenary.chat.base import copies
 from plenary.preferences import IntArray
 
 
@@ -40,6 +41,15 @@ class Room:
     def arm(self) -> Arm:
         """What happens between the ballots."""
         return ARMS[self.settings.arm]
+
+    @property
+    def draws(self) -> list[str]:
+        """What each citizen's sampled answers are named by [C].
+
+        Citizens who are told the same, or who speak in another's stead, draw for themselves.
+        """
+        stead = "shuffled " if self.settings.probe == "shuffled-persona" else ""
+        return [f"{stead}{draw}" for draw in copies(self.systems)]
 
     @property
     def rounds(self) -> int:

@@ -19,7 +19,7 @@ from assembly.prompts import LABELS, MAX_STATEMENTS, Shown, ballot
 from assembly.room import Room
 from assembly.seating import Shard
 from assembly.statements import MAX_CHARACTERS, clean
-from plenary.chat.base import Conversation, Reply, Sampling, check_replies
+from plenary.chat.base import Conversation, Reply, Sampling, check_replies, drawn
 from plenary.seeding import derived_seed, generator
 
 
@@ -29,8 +29,12 @@ async def cast_ballots(room: Room, shard: Shard, phase: int) -> int:
     slots = _shuffled(room, shard, phase)
     faces = {(p, o): room.shown(p, o) for p in room.seating.positions(shard) for o in (0, 1)}
     abstain = room.settings.abstain
+    draws = room.draws
     choices, keys = await room.backend.choose_recorded(
-        [_ballot(room, c, faces[p, o], recall.preface(c, p, o)) for c, p, o in slots],
+        [
+            drawn(_ballot(room, c, faces[p, o], recall.preface(c, p, o)), draws[c])
+            for c, p, o in slots
+        ],
         LABELS_ABSTAIN if abstain else LABELS,
         samples=room.settings.samples,
         seed=derived_seed(room.seed, "assembly", "ballot", phase),
@@ -108,13 +112,16 @@ def _slots(room: Room, shard: Shard, turn: int) -> list[Slot]:
 async def declare_sides(room: Room, shard: Shard, turn: int) -> int:
     """The speakers of a round say for which outcome they will speak; returns the declarations."""
     recall = await _recalled(room, shard, turn)
-    slots = _slots(room, shard, turn)
+    slots, draws = _slots(room, shard, turn), room.draws
     choices = await room.backend.choose(
         [
-            room.arm.lean(
-                room.systems[s.citizen],
-                room.shown(s.pair, s.order),
-                recall.preface(s.citizen, s.pair, s.order),
+            drawn(
+                room.arm.lean(
+                    room.systems[s.citizen],
+                    room.shown(s.pair, s.order),
+                    recall.preface(s.citizen, s.pair, s.order),
+                ),
+                draws[s.citizen],
             )
             for s in slots
         ],
@@ -149,9 +156,13 @@ async def make_statements(room: Room, shard: Shard, turn: int) -> int:
         room.ledger.declarations(tables, turn, pairs), key=lambda d: (d.table, d.seat, d.pair)
     )
     willing = [(d, d.side, room.shown(d.pair, d.order)) for d in declared if d.side is not None]
+    draws = room.draws
     prompts = [
-        room.arm.reason(
-            room.systems[d.citizen], shown, side, recall.preface(d.citizen, d.pair, d.order)
+        drawn(
+            room.arm.reason(
+                room.systems[d.citizen], shown, side, recall.preface(d.citizen, d.pair, d.order)
+            ),
+            draws[d.citizen],
         )
         for d, side, shown in willing
     ]

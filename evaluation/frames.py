@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evaluation.frame_design import FACTOR_NAMES, Levels, compose, plackett_burman
-from plenary.chat.base import Conversation, Message
+from plenary.chat.base import Conversation, Message, draw_of, drawn
 from plenary.errors import ConfigError
 
 LABELS = ("A", "B")
@@ -119,4 +119,5 @@ def decision(frame: Frame, asked: Conversation, reasons: str) -> Conversation:
     """The conversation in which the model, its reasons given, is asked for the label."""
     if frame.after_reasoning is None:
         raise ConfigError(f"frame {frame.id!r} asks at once; put its question as it is")
-    return (*asked, Message("assistant", reasons), Message("user", frame.after_reasoning))
+    said = (Message("assistant", reasons), Message("user", frame.after_reasoning))
+    return drawn((*asked, *said), draw_of(asked))

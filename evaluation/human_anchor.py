@@ -16,7 +16,15 @@ import numpy as np
 from evaluation.battery import BatteryResult, Finding, Item, Measure
 from evaluation.claim_evidence import Anchored
 from evaluation.claims import ANCHOR
-from plenary.chat.base import ChatBackend, Choice, Conversation, Message, check_replies
+from plenary.chat.base import (
+    ChatBackend,
+    Choice,
+    Conversation,
+    Message,
+    check_replies,
+    copies,
+    drawn,
+)
 from plenary.errors import DataError
 from plenary.preferences import FloatArray, IntArray
 from plenary.seeding import generator
@@ -97,7 +105,8 @@ async def survey_answers(
     asked = invalid = 0
     for size in sorted({len(question.people) for question in questions}):
         some = [question for question in questions if len(question.people) == size]
-        prompts = [_as(s, order) for s in systems for q in some for order in q.orders]
+        told = list(zip(systems, copies(systems), strict=True))
+        prompts = [_as(s, d, order) for s, d in told for q in some for order in q.orders]
         choices = await model.choose(prompts, tuple(LETTERS[:size]), samples=samples, seed=seed)
         check_replies(model.name, len(prompts), len(choices))
         rows = np.array([_shares(choice, size, least_mass) for choice in choices])
@@ -119,8 +128,8 @@ def _known_mean(parts: Sequence[FloatArray]) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
-def _as(system: str | None, asked: Conversation) -> Conversation:
-    return asked if system is None else (Message("system", system), *asked)
+def _as(system: str | None, draw: str, asked: Conversation) -> Conversation:
+    return drawn(asked if system is None else (Message("system", system), *asked), draw)
 
 
 def _shares(choice: Choice, size: int, least_mass: float) -> tuple[float, ...]:

@@ -19,6 +19,8 @@ from plenary.chat.base import (
     Reply,
     Sampling,
     check_replies,
+    copies,
+    drawn,
 )
 from plenary.errors import BackendError
 from plenary.preferences import FloatArray
@@ -55,8 +57,8 @@ async def interview(
     for size in sizes:
         items = {n: i for n, i in survey.file.items.items() if len(i.answers) == size}
         asked = [
-            question(item, wording, system, reverse=reverse)
-            for system in systems
+            drawn(question(item, wording, system, reverse=reverse), draw)
+            for system, draw in zip(systems, copies(systems), strict=True)
             for item in items.values()
             for reverse in (False, True)
         ]

@@ -2,8 +2,8 @@
 
 Calls are counted by holding the assembly itself, on a few pairs, with a stand-in for the model;
 every pair is asked alike, so the rest is a multiple (citizens asked again in other words are few
-and counted whole); prompts that come out the same twice are
-asked once, so it may be a little less. Tokens are guessed at 4 characters each and
+and counted whole); prompts that come out the same twice are asked once where answers are exact,
+so it may be a little less. Tokens are guessed at 4 characters each and
 statements at their full length: an upper end. Training and the measures after it are not in it.
 """
 

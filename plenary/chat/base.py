@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -19,6 +20,41 @@ class Message(NamedTuple):
 
 
 Conversation = tuple[Message, ...]
+
+
+class _Drawn(tuple[Message, ...]):
+    """A conversation that names its draw; any backend may read it as the plain one."""
+
+    draw: str
+
+
+def drawn(conversation: Conversation, draw: str) -> Conversation:
+    """The conversation with the name of the draw it asks for.
+
+    Where answers are drawn, one draw belongs to one citizen: two who are asked the very same words
+    name different draws, and each gets an answer of their own. "" is the draw of a conversation
+    that names none.
+    """
+    if not draw:
+        return conversation
+    named = _Drawn(conversation)
+    named.draw = draw
+    return named
+
+
+def draw_of(conversation: Conversation) -> str:
+    """The draw that a conversation names; "" for none."""
+    return getattr(conversation, "draw", "")
+
+
+def copies(texts: Iterable[Hashable]) -> list[str]:
+    """The draw of each text: "" for the first of its kind, then "1", "2", ... for its copies."""
+    seen: Counter[Hashable] = Counter()
+    draws = []
+    for text in texts:
+        draws.append(str(seen[text] or ""))
+        seen[text] += 1
+    return draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +138,10 @@ class ChatBackend(Protocol):
 
 
 def call_key(backend: str, verb: str, conversation: Conversation, **parameters: object) -> str:
-    """Content address of one model call (blake2b-128 of canonical JSON)."""
-    payload = [backend, verb, [list(message) for message in conversation], parameters]
+    """Content address of one model call, its draw included (blake2b-128 of canonical JSON)."""
+    payload: list[object] = [backend, verb, [list(m) for m in conversation], parameters]
+    if draw := draw_of(conversation):
+        payload.append(draw)
     text = json.dumps(payload, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

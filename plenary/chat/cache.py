@@ -1,5 +1,8 @@
 """Content-addressed memory of model calls: the same question is put to a model once.
 
+Where a model samples, the same question asked twice is two draws: a conversation names its draw
+(`base.drawn`), and those of one batch that name none are numbered.
+
 What was answered, refused or unreadable is kept; what failed on the way (a `failure` that starts
 with "failed") is not, so that the next run asks again.
 """
@@ -11,7 +14,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Generic, NamedTuple, Protocol, Self
 
 from plenary.chat.base import (
     ChatBackend,
@@ -19,6 +22,9 @@ from plenary.chat.base import (
     Conversation,
     Reply,
     check_replies,
+    copies,
+    draw_of,
+    drawn,
 )
 from plenary.chat.passing import Answer, PassingBackend, Verb
 from plenary.errors import DataError
@@ -103,6 +109,13 @@ class SqliteStore(CallStore):
             self._database.executemany("INSERT OR IGNORE INTO calls VALUES (?, ?)", answers.items())
 
 
+class Remembered(NamedTuple, Generic[Answer]):
+    """Answers, and the content address of each one's call; a failed call has no answer there."""
+
+    answers: list[Answer]
+    keys: list[str]
+
+
 class CachedBackend(PassingBackend):
     """Answers from the store where it can; asks for the rest, each distinct call once."""
 
@@ -113,11 +126,14 @@ class CachedBackend(PassingBackend):
     async def _answers(
         self, conversations: Sequence[Conversation], verb: Verb[Answer]
     ) -> list[Answer]:
-        return await self._remembered(verb.keys(self, conversations), conversations, verb)
+        return (await self._remembered(conversations, verb)).answers
 
     async def _remembered(
-        self, keys: Sequence[str], conversations: Sequence[Conversation], verb: Verb[Answer]
-    ) -> list[Answer]:
+        self, conversations: Sequence[Conversation], verb: Verb[Answer]
+    ) -> Remembered[Answer]:
+        if verb.draws and not self.exact_choice:
+            conversations = _told_apart(conversations)
+        keys = verb.keys(self, conversations)
         distinct = list(dict.fromkeys(keys))
         answers = {
             key: _read(text, verb.kind) for key, text in self._store.get_many(distinct).items()
@@ -129,7 +145,14 @@ class CachedBackend(PassingBackend):
             answers.update(zip(missing, fresh, strict=True))
             kept = {key: answers[key] for key in missing if not _failed(answers[key])}
             self._store.put_many({key: json.dumps(asdict(answer)) for key, answer in kept.items()})
-        return [answers[key] for key in keys]
+        return Remembered([answers[key] for key in keys], keys)
+
+
+def _told_apart(conversations: Sequence[Conversation]) -> list[Conversation]:
+    """Copies within a batch named as draws of their own."""
+    named = [(c, draw_of(c)) for c in conversations]
+    again = copies(named)
+    return [drawn(c, f"{draw}#{k}") if k else c for (c, draw), k in zip(named, again, strict=True)]
 
 
 def _failed(answer: Reply | Choice) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
+from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling, draw_of
 from plenary.chat.batching import TokenRow
 from plenary.chat.checkpoints import load_tokenizer
 from plenary.chat.label_reading import read_choices, too_long
@@ -51,7 +51,7 @@ class CheckpointBackend(ChatBackend):
     async def generate(
         self, conversations: Sequence[Conversation], sampling: Sampling
     ) -> list[Reply]:
-        """One reply a conversation; its draws depend on seed, sample and its own prompt only."""
+        """One reply a conversation, drawn by seed, sample, its own prompt and draw alone."""
         return await asyncio.to_thread(self._generate, conversations, sampling)
 
     @abstractmethod
@@ -60,9 +60,16 @@ class CheckpointBackend(ChatBackend):
 
     @abstractmethod
     def _draw(
-        self, rows: Sequence[TokenRow], ends: Sequence[int | None], sampling: Sampling
+        self,
+        rows: Sequence[TokenRow],
+        ends: Sequence[int | None],
+        streams: Sequence[np.random.Generator],
+        sampling: Sampling,
     ) -> list[Reply]:
-        """A reply to each row [N] that fits; `ends`: the control token after each answer."""
+        """A reply to each row [N] that fits, drawn from its stream.
+
+        ends: the control token after each answer.
+        """
 
     def _choose(
         self, conversations: Sequence[Conversation], labels: tuple[str, ...]
@@ -77,7 +84,12 @@ class CheckpointBackend(ChatBackend):
         room = self._longest - sampling.max_tokens
         fits = [k for k, row in enumerate(rows) if len(row) <= room]
         replies = [Reply(None, too_long(row, self._longest), len(row)) for row in rows]
-        drawn = self._draw([rows[k] for k in fits], [answers[k].end for k in fits], sampling)
+        drawn = self._draw(
+            [rows[k] for k in fits],
+            [answers[k].end for k in fits],
+            [reply_stream(rows[k], sampling, draw_of(conversations[k])) for k in fits],
+            sampling,
+        )
         for k, reply in zip(fits, drawn, strict=True):
             replies[k] = reply
         return replies
@@ -88,7 +100,7 @@ class CheckpointBackend(ChatBackend):
         return Reply(cleaned or None, failure, len(row), tokens)
 
 
-def reply_stream(row: TokenRow, sampling: Sampling) -> np.random.Generator:
+def reply_stream(row: TokenRow, sampling: Sampling, draw: str = "") -> np.random.Generator:
     """The random numbers of the reply to one prompt."""
     prompt = hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest()
-    return generator(sampling.seed, "reply", sampling.sample, prompt)
+    return generator(sampling.seed, "reply", sampling.sample, prompt, *([draw] if draw else ()))

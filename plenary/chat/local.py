@@ -27,7 +27,7 @@ from transformers import (
 from plenary.chat.activations import LocalInterior
 from plenary.chat.base import Reply, Sampling
 from plenary.chat.batching import TokenRow
-from plenary.chat.checkpoint_backend import CheckpointBackend, reply_stream
+from plenary.chat.checkpoint_backend import CheckpointBackend
 from plenary.chat.checkpoints import (
     LOAD_ERRORS,
     checkpoint_folder,
@@ -231,9 +231,13 @@ class LocalBackend(CheckpointBackend):
             return self._forward.label_log_probs(rows, labels)
 
     def _draw(
-        self, rows: Sequence[TokenRow], ends: Sequence[int | None], sampling: Sampling
+        self,
+        rows: Sequence[TokenRow],
+        ends: Sequence[int | None],
+        streams: Sequence[np.random.Generator],
+        sampling: Sampling,
     ) -> list[Reply]:
-        drawn = [reply_stream(row, sampling).random(sampling.max_tokens) for row in rows]
+        drawn = [stream.random(sampling.max_tokens) for stream in streams]
         stops = self._ends | {end for end in ends if end is not None}
         with self._swap.under(self._adapter):
             tokens = self._forward.replies(

@@ -20,6 +20,11 @@ class Verb(Protocol[Answer]):
         """What it is answered with."""
         ...
 
+    @property
+    def draws(self) -> bool:
+        """Whether a backend that samples draws the answer at random."""
+        ...
+
     def keys(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[str]:
         """Content addresses of its calls; what the backend leaves unused is no part of them."""
         ...
@@ -40,10 +45,16 @@ class Generate:
         """Replies."""
         return Reply
 
+    @property
+    def draws(self) -> bool:
+        """At any temperature above 0."""
+        return self.sampling.temperature > 0
+
     def keys(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[str]:
-        """By sampling."""
+        """By sampling, and by draw where there is one."""
+        asked = conversations if self.draws else map(tuple, conversations)
         sampling = asdict(self.sampling)
-        return [call_key(backend.name, "generate", c, **sampling) for c in conversations]
+        return [call_key(backend.name, "generate", c, **sampling) for c in asked]
 
     async def of(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[Reply]:
         """Ask for replies."""
@@ -63,12 +74,17 @@ class Choose:
         """Choices."""
         return Choice
 
+    @property
+    def draws(self) -> bool:
+        """Always."""
+        return True
+
     def keys(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[str]:
-        """By labels, and by `samples` and `seed` where the backend samples."""
-        drawn = {} if backend.exact_choice else {"samples": self.samples, "seed": self.seed}
-        return [
-            call_key(backend.name, "choose", c, labels=self.labels, **drawn) for c in conversations
-        ]
+        """By labels, and by `samples`, `seed` and draw where the backend samples."""
+        exact = backend.exact_choice
+        asked = map(tuple, conversations) if exact else conversations
+        sampled = {} if exact else {"samples": self.samples, "seed": self.seed}
+        return [call_key(backend.name, "choose", c, labels=self.labels, **sampled) for c in asked]
 
     async def of(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[Choice]:
         """Ask for choices."""

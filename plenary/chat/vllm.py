@@ -20,7 +20,7 @@ import numpy as np
 
 from plenary.chat.base import Reply, Sampling, check_replies
 from plenary.chat.batching import TokenRow
-from plenary.chat.checkpoint_backend import CheckpointBackend, reply_stream
+from plenary.chat.checkpoint_backend import CheckpointBackend
 from plenary.chat.checkpoints import checkpoint_folder, checkpoint_hash
 from plenary.chat.settings import DEFAULTS, ChatSettings, VllmSettings
 from plenary.errors import BackendError, ConfigError
@@ -104,16 +104,20 @@ class VllmBackend(CheckpointBackend):
         return np.array([[_log_prob(output, token) for token in labels] for output in outputs])
 
     def _draw(
-        self, rows: Sequence[TokenRow], ends: Sequence[int | None], sampling: Sampling
+        self,
+        rows: Sequence[TokenRow],
+        ends: Sequence[int | None],
+        streams: Sequence[np.random.Generator],
+        sampling: Sampling,
     ) -> list[Reply]:
         parameters = [
             self._parameters(
                 max_tokens=sampling.max_tokens,
                 temperature=sampling.temperature,
-                seed=int(reply_stream(row, sampling).integers(SEEDS)),
+                seed=int(stream.integers(SEEDS)),
                 stop_token_ids=[] if end is None else [end],
             )
-            for row, end in zip(rows, ends, strict=True)
+            for stream, end in zip(streams, ends, strict=True)
         ]
         outputs = self._ask(rows, parameters)
         return [self._drawn(row, output) for row, output in zip(rows, outputs, strict=True)]

@@ -13,7 +13,8 @@ from assembly.seating import seat
 from assembly.session import convene
 from assembly.settings import AssemblySettings
 from plenary.chat.base import Choice, Reply
-from plenary.chat.budget import BudgetedBackend
+from plenary.chat.budget import BudgetedBackend, CountingBackend
+from plenary.chat.cache import MemoryStore
 from plenary.chat.planted import PlantedBackend, PlantedWorld
 from plenary.errors import BudgetExceeded, ConfigError, DataError
 
@@ -223,3 +224,37 @@ def test_framework_and_ledger_cost_at_most_half_a_millisecond_a_turn(world_of, t
     assert (time.process_time() - start) / backend.asked < 0.5e-3
     size = (tmp_path / "timed" / "checkpoints.sqlite").stat().st_size
     assert size / backend.asked < 100
+
+
+@pytest.mark.parametrize("shared", ["probe", "persona"])
+def test_citizens_who_are_told_the_same_answer_for_themselves(
+    world, tmp_path, small, shared
+) -> None:
+    """An endpoint that samples is asked by each of them, and not again when the run goes on."""
+    change = {"arm": "none", "samples": 3}
+    if shared == "probe":
+        change["probe"] = "no-persona"
+    else:
+        world.systems = ("You are citizen number 0.",) * len(world.systems)
+    settings = small.model_copy(update=change)
+    worlds = {"utilities": dict.fromkeys(world.texts, 0.0), "exact": False}
+    counted = CountingBackend(PlantedBackend(PlantedWorld(**worlds)))
+    with pytest.raises(BudgetExceeded):
+        world.hold(BudgetedBackend(counted, calls=150), tmp_path, settings)
+    votes = world.hold(counted, tmp_path, settings)
+    assert counted.counts.answers == 3 * len(votes) == 3 * 2 * 2 * 11 * 9
+    by_citizen = citizen_shares(votes, BEFORE, 11, 9)
+    assert by_citizen.std(axis=0).min() > 0
+
+
+def test_who_speaks_for_another_does_not_borrow_their_answers(world, tmp_path, small) -> None:
+    """Arms share one store, and ballots under another's persona are draws of their own."""
+    worlds = {"utilities": dict.fromkeys(world.texts, 0.0), "exact": False}
+    counted = CountingBackend(PlantedBackend(PlantedWorld(**worlds)))
+    store = MemoryStore()
+    for name, probe in enumerate(("none", "shuffled-persona", "none")):
+        folder = tmp_path / str(name)
+        folder.mkdir()
+        settings = small.model_copy(update={"arm": "none", "probe": probe})
+        world.hold(counted, folder, settings, calls=store)
+    assert counted.counts.answers == 2 * settings.samples * 2 * 2 * 11 * 9

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.scripted import ScriptedBackend
 
-from plenary.chat.base import ChatBackend, Conversation, Message, Sampling
+from plenary.chat.base import ChatBackend, Conversation, Message, Sampling, copies, draw_of, drawn
 from plenary.chat.cache import CachedBackend, CallStore, MemoryStore, SqliteStore
 from plenary.errors import BackendError, DataError
 
@@ -62,6 +63,50 @@ def test_exact_choices_do_not_depend_on_samples(store: CallStore) -> None:
     asyncio.run(cached.choose(asks("x"), LABELS, samples=1, seed=0))
     asyncio.run(cached.choose(asks("x"), LABELS, samples=9, seed=3))
     assert inner.asked == ["x"]
+
+
+def test_where_answers_are_drawn_copies_in_a_batch_are_draws_of_their_own(store: CallStore) -> None:
+    inner = ScriptedBackend(exact=False)
+    cached = CachedBackend(inner, store)
+    for _ in range(2):  # the second time from the store
+        asyncio.run(cached.choose(asks("x", "y", "x", "x"), LABELS, samples=2))
+    assert inner.asked == ["x", "y", "x", "x"]
+    for _ in range(2):
+        asyncio.run(cached.generate(asks("x", "x"), Sampling(0.7)))
+        asyncio.run(cached.generate(asks("x", "x"), Sampling(0.0)))  # nothing is drawn
+    assert inner.asked[4:] == ["x", "x", "x"]
+
+
+def test_a_named_draw_is_found_again_in_any_batch_and_order(store: CallStore) -> None:
+    inner = ScriptedBackend(exact=False)
+    cached = CachedBackend(inner, store)
+    ask = asks("x")[0]
+    both = [drawn(ask, draw) for draw in copies(["same", "same"])]
+    asyncio.run(cached.choose(both, LABELS))
+    asyncio.run(cached.choose([both[1], *asks("y")], LABELS))
+    asyncio.run(cached.choose([both[0]], LABELS))
+    assert inner.asked == ["x", "x", "y"]
+    asyncio.run(cached.generate(both, Sampling()))
+    asyncio.run(cached.generate(both[::-1], Sampling()))
+    assert inner.asked[3:] == ["x", "x"]
+
+
+def test_exact_choices_are_shared_by_copies_and_replies_are_not(store: CallStore) -> None:
+    inner = ScriptedBackend()
+    cached = CachedBackend(inner, store)
+    both = [drawn(asks("x")[0], draw) for draw in ("", "1")]
+    asyncio.run(cached.choose(both, LABELS))
+    assert inner.asked == ["x"]
+    asyncio.run(cached.generate(both, Sampling()))
+    assert inner.asked == ["x", "x", "x"]
+
+
+def test_a_draw_travels_with_its_conversation() -> None:
+    ask = drawn(asks("x")[0], "3")
+    assert draw_of(pickle.loads(pickle.dumps(ask))) == "3"
+    assert ask == asks("x")[0]
+    assert draw_of(asks("x")[0]) == ""
+    assert copies("abab") == ["", "", "1", "1"]
 
 
 def test_refusals_are_kept_and_failures_asked_again(store: CallStore) -> None:
