@@ -139,7 +139,7 @@ def _figures(c: Comparison) -> list[str]:
         f"| {c.after.order_gap_size:.3f} |",
         "",
         f"Gain {100 * c.gain:+.1f} points ({100 * c.gain_low:+.1f} to {100 * c.gain_high:+.1f}). "
-        f"Agreement of two independent panels: {ceiling}.",
+        f"Agreement of two independent panels on held-out pairs, the ceiling: {ceiling}.",
     ]
 
 

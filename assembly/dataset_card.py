@@ -230,12 +230,15 @@ def _reliability(dataset: ConsensusDataset, curve: Curve | None) -> str:
     ]
     lines = [f"- contested pairs: {contested}", f"- mean standard error of p: {', '.join(errors)}"]
     if curve is None:
-        return "\n".join([*lines, f"- ceiling of any model trained on the labels: {UNKNOWN}"])
+        return "\n".join([*lines, f"- agreement of the labels with another panel: {UNKNOWN}"])
     rows = [
         f"| {n} | {r:.3f} | {a:.3f} | {c:.3f} |"
         for n, r, a, c in zip(
-            curve.sizes, curve.reliability, curve.agreement, curve.ceiling, strict=True
+            curve.sizes, curve.reliability, curve.agreement, curve.with_everybody, strict=True
         )
     ]
-    head = "| citizens | reliability | two panels agree | ceiling of any model |\n|---|---|---|---|"
+    head = (
+        "| citizens | reliability | two panels agree, all pairs | "
+        "labels agree with the whole population |\n|---|---|---|---|"
+    )
     return "\n".join(lines) + "\n\n" + head + "\n" + "\n".join(rows)

@@ -76,8 +76,8 @@ class Curve(NamedTuple):
     reliability: correlation about one half of the shares of two independent panels of that size,
     signal / (signal + noise / n) (Spearman-Brown [spearman1910]). agreement: share of pairs on
     which their majorities agree.
-    ceiling: share on which one panel's majority agrees with that of the whole population: the most
-    that any model can reach against such labels. halves_reliability, halves_agreement: the same as
+    with_everybody: share on which one panel's majority agrees with that of the whole population:
+    what a model that repeats the labels reaches. halves_reliability, halves_agreement: the same as
     measured between disjoint parts of this panel; NaN where two of that size cannot be cut.
     signal: variance about one half of the population's shares over pairs. noise: variance between
     citizens (times their dependence in clusters), mean over pairs.
@@ -86,7 +86,7 @@ class Curve(NamedTuple):
     sizes: tuple[int, ...]
     reliability: FloatArray
     agreement: FloatArray
-    ceiling: FloatArray
+    with_everybody: FloatArray
     halves_reliability: FloatArray
     halves_agreement: FloatArray
     signal: float

@@ -1,4 +1,4 @@
-"""Census to report in one call, and the figures that come out; under three minutes on two cores.
+"""Census to report in one call, with its figures; three to four minutes on two idle cores.
 
 Run: python examples/whole_chain.py [FOLDER]
 """

@@ -144,7 +144,7 @@ def before_after(summary: Summary) -> tuple[tuple[str, str], ...]:
             f"{100 * summary.gain:+.1f} points "
             f"(95 % {100 * summary.gain_low:+.1f} to {100 * summary.gain_high:+.1f})",
         ),
-        ("ceiling (another panel)", f"{summary.ceiling:.1%}"),
+        ("ceiling (another panel, held-out pairs)", f"{summary.ceiling:.1%}"),
         ("held-out pairs", str(summary.held_out_pairs)),
         ("citizens", str(summary.citizens)),
         ("pairs voted on", str(summary.pairs)),

@@ -138,7 +138,7 @@ def _sizes(curve: Curve) -> tuple[SizeRecord, ...]:
             citizens=size,
             reliability=float(curve.reliability[k]),
             agreement=float(curve.agreement[k]),
-            ceiling=float(curve.ceiling[k]),
+            with_everybody=float(curve.with_everybody[k]),
             halves_agreement=known(curve.halves_agreement[k]),
         )
         for k, size in enumerate(curve.sizes)

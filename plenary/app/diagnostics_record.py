@@ -83,7 +83,9 @@ class SizeRecord(Record):
     citizens: int = Field(description="size of the panel")
     reliability: float = Field(description="correlation of the shares of two such panels")
     agreement: float = Field(description="pairs on which their majorities agree")
-    ceiling: float = Field(description="most that a model trained on one can agree with everybody")
+    with_everybody: float = Field(
+        description="pairs on which the majority of one is that of the whole population"
+    )
     halves_agreement: float | None = Field(description="agreement of disjoint parts of this panel")
 
 
@@ -132,7 +134,7 @@ def rows(record: DiagnosticsRecord) -> tuple[Row, ...]:
         *sway_rows(record.sway),
         *conformity_rows(record.conformity),
         *_spread_rows(record.spread),
-        *_size_rows(record.sizes),
+        *size_rows(record.sizes),
         *_error_rows(record.errors),
         *_cycle_rows(record.cycles),
         *_novelty_rows(record.novelty),
@@ -208,13 +210,14 @@ def _spread_rows(found: SpreadRecord) -> tuple[Row, ...]:
     )
 
 
-def _size_rows(sizes: tuple[SizeRecord, ...]) -> tuple[Row, ...]:
+def size_rows(sizes: tuple[SizeRecord, ...]) -> tuple[Row, ...]:
+    """Agreement of panels by size, over all pairs."""
     return tuple(
         (
             f"panel of {one.citizens}",
             f"{one.agreement:.1%}",
-            "agreement with another such panel over all pairs; at most "
-            f"{one.ceiling:.1%} with everybody",
+            "agreement with another such panel over all pairs; "
+            f"{one.with_everybody:.1%} with the whole population",
         )
         for one in sizes
     )

@@ -155,7 +155,7 @@ class Summary(Record):
     gain: float = Field(description="after minus before")
     gain_low: float = Field(description="lower end of the paired bootstrap interval")
     gain_high: float = Field(description="upper end of the paired bootstrap interval")
-    ceiling: float = Field(description="agreement of two independent panels")
+    ceiling: float = Field(description="agreement of two independent panels, held-out pairs")
     citizens: int = Field(description="citizens")
     outcomes: int = Field(description="outcomes")
     pairs: int = Field(description="pairs voted on")

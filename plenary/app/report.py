@@ -281,7 +281,7 @@ def _tiles(results: Results, s: Summary) -> tuple[Tile, ...]:
             f"{100 * s.gain:+.1f}",
             f"points, 95 % {100 * s.gain_low:+.1f} to {100 * s.gain_high:+.1f}",
         ),
-        Tile("Ceiling", f"{s.ceiling:.1%}", "two independent panels"),
+        Tile("Ceiling", f"{s.ceiling:.1%}", "two independent panels, held-out pairs"),
         Tile("Invalid ballots", f"{s.invalid_share:.2%}", f"of {results.assembly.votes:,}"),
         Tile("Time", _duration(s.seconds), "all stages"),
     )

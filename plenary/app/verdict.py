@@ -95,7 +95,7 @@ def _shown(m: Measured) -> list[str]:
         f"{100 * m.low:+.1f} to {100 * m.high:+.1f} (paired bootstrap over held-out outcomes).",
         f"Two independent panels of {m.citizens} citizens would agree on {m.ceiling:.1%} of "
         f"these pairs "
-        f"({m.ceiling_low:.1%} to {m.ceiling_high:.1%}); that is the ceiling.",
+        f"({m.ceiling_low:.1%} to {m.ceiling_high:.1%}): the ceiling on held-out pairs.",
     ]
     if m.controls is not None:
         said += _held_against_controls(m.controls)

@@ -32,7 +32,7 @@ def test_curve_matches_its_closed_form(weighted) -> None:
     np.testing.assert_allclose(found.noise, noise, rtol=0.1)
     np.testing.assert_allclose(found.reliability, 0.05**2 / (0.05**2 + noise / n), atol=0.03)
     q = ndtr(np.abs(p - 0.5) / np.sqrt(noise / n[:, None]))
-    np.testing.assert_allclose(found.ceiling, q.mean(axis=1), atol=0.02)
+    np.testing.assert_allclose(found.with_everybody, q.mean(axis=1), atol=0.02)
     np.testing.assert_allclose(found.agreement, (q**2 + (1 - q) ** 2).mean(axis=1), atol=0.02)
     # Disjoint parts of the panel itself lie on the same curve, as far as they reach.
     np.testing.assert_allclose(found.halves_reliability[:4], found.reliability[:4], atol=0.03)
@@ -40,14 +40,14 @@ def test_curve_matches_its_closed_form(weighted) -> None:
     assert np.isnan(found.halves_agreement[4:]).all()
 
 
-def test_no_model_beats_the_ceiling_and_one_that_knows_the_population_reaches_it() -> None:
+def test_a_model_that_knows_the_population_agrees_more_than_another_panel() -> None:
     rng = np.random.default_rng(1)
     p = 0.5 + rng.normal(0, 0.08, 3000)
     panel = drawn(rng, p, 40)
     curve = size_curve(votes_from(panel[None]), 3000, np.ones(40), 0, [40], rng, draws=2)
     fresh = drawn(rng, p, 40).mean(axis=0)
-    assert np.mean((fresh > 0.5) == (p > 0.5)) == pytest.approx(curve.ceiling[0], abs=0.02)
-    assert curve.agreement[0] < curve.ceiling[0]
+    assert np.mean((fresh > 0.5) == (p > 0.5)) == pytest.approx(curve.with_everybody[0], abs=0.02)
+    assert curve.agreement[0] < curve.with_everybody[0]
 
 
 def test_dependence_at_tables_lowers_the_curve() -> None:

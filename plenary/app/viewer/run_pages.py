@@ -134,7 +134,7 @@ def _result(viewed: Viewed) -> tuple[Block, ...]:
         Tile("Agreement before", percent(found.agreement_before), "held-out pairs"),
         Tile("Agreement after", percent(found.agreement_after), "same pairs"),
         Tile("Gain", f"{100 * found.gain:+.1f}", gain),
-        Tile("Ceiling", percent(found.ceiling), "two independent panels"),
+        Tile("Ceiling", percent(found.ceiling), "two independent panels, held-out pairs"),
     )
     there = (viewed.path / ws.REPORT).exists()
     links = (Link("The report of this run", "/report"),) if there else ()
