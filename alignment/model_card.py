@@ -9,6 +9,8 @@ from typing import NamedTuple
 from alignment.adapter import AdapterManifest
 from alignment.retention import Retention
 from alignment.sweep import ArmRow, SweepTable
+from evaluation.claim_evidence import Toward
+from evaluation.claims import TOWARD
 from evaluation.comparison import Comparison
 
 INTENDED = (
@@ -41,7 +43,8 @@ class Provenance(NamedTuple):
     base: name of the base model as readers know it. licence: of the adapter, as an SPDX id.
     citizens, pairs: of the assembly. source: the population, its year and hash. citizens_model: who
     spoke for the citizens. votes_sha256: hash of the ballots. imputed_share: weighted share of
-    citizens with donor-imputed columns. embedded: the model that ships took part.
+    citizens with donor-imputed columns. embedded: the model that ships took part. toward: what the
+    run shows of movement on held-out outcomes.
     """
 
     base: str
@@ -53,6 +56,7 @@ class Provenance(NamedTuple):
     votes_sha256: str
     imputed_share: float
     embedded: bool
+    toward: Toward
 
 
 def model_card(
@@ -69,7 +73,7 @@ def model_card(
     parts = [
         _head(made_from),
         f"# Adapter toward a simulated assembly's choices, for {made_from.base}",
-        _summary(comparison, arms),
+        _summary(made_from.toward, arms),
         _section("Intended use", [INTENDED]),
         _section("Not intended", _bullets(NOT_INTENDED)),
         _section("Figures", [*_figures(comparison), *_arms(arms)]),
@@ -105,20 +109,14 @@ def _bullets(lines: Sequence[str]) -> list[str]:
     return [f"- {line}" for line in lines]
 
 
-def _summary(comparison: Comparison, arms: SweepTable | None) -> str:
-    if comparison.gain_low > 0:
-        said = "moved toward the majority of a simulated assembly on outcomes it was not trained on"
-    elif comparison.gain_high < 0:
-        said = "moved away from the majority of a simulated assembly on held-out outcomes"
-    else:
-        said = "cannot be told from an untrained one on held-out outcomes"
+def _summary(toward: Toward, arms: SweepTable | None) -> str:
     controls = (
         "Control arms were run; see below."
         if arms is not None
         else "Without control arms: that the assembly's content did this, and not training as "
         "such, was not shown."
     )
-    return f"A LoRA adapter whose elicited choices {said}. {controls}"
+    return f"A LoRA adapter. {TOWARD.say(toward).sentence} {controls}"
 
 
 def _figures(c: Comparison) -> list[str]:

@@ -79,7 +79,7 @@ TOWARD: Claim[on.Toward] = Claim(
             "assembly's majority, in the wording that it was trained in.",
         ),
         (
-            lambda e: e.outcomes_high < 0,
+            lambda e: e.away,
             "On outcomes it was not trained on, the model's elicited choices moved away from the "
             "assembly's majority.",
         ),

@@ -183,7 +183,7 @@ def anchored(
         measures += _by_group(citizens, questions)
         simulated = _fall(sides, said, seed) if informative and citizens.given.informative else None
     measures += [
-        _measure(f"came nearer to {name}", found, floor=0.0, better="higher")
+        _measure(f"fall of the distance to {name}", found, floor=0.0, better="higher")
         for name, found in (("people", nearer), ("simulated citizens", simulated))
     ]
     evidence = Anchored(

@@ -96,7 +96,7 @@ def agreement_rows(record: AgreementRecord | None) -> tuple[tuple[str, str], ...
     if record is None:
         return ()
     return tuple(
-        (f"agreement against {name}", f"rose {100 * lead.value:+.1f} points more "
+        (f"agreement against {name}", f"rise beyond that control {100 * lead.value:+.1f} points "
          f"(95 % {100 * lead.low:+.1f} to {100 * lead.high:+.1f})")
         for name, lead in (
             ("shuffled personas", record.shuffled), ("one model asked alone", record.alone)

@@ -169,9 +169,10 @@ def sway_rows(found: SwayRecord | None) -> tuple[Row, ...]:
             f"{found.standing_out} speakers differ from that; against {found.against}",
         ),
         (
-            "most persuasive",
+            "largest effect of a speaker",
             f"{first.citizen}: {first.shrunk:+.3f}",
-            f"log odds a statement, {first.statements} statements, drawn toward the mean",
+            f"log odds a statement, {first.statements} statements, drawn toward the mean; "
+            + ("differs from 0" if first.moves else "does not differ from 0"),
         ),
     )
 

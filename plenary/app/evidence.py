@@ -10,6 +10,7 @@ import numpy as np
 from alignment.retention import Retention
 from assembly.consensus import Consensus
 from evaluation import claim_evidence as on
+from evaluation.comparison import Comparison
 from evaluation.framing_budget import FramingBudget
 from evaluation.hiring_change import AlignmentEffect
 from evaluation.hiring_findings import Finding, HiringFindings
@@ -51,14 +52,15 @@ def read_measures(space: Workspace) -> Measures:
     )
 
 
-def toward(results: Results, measures: Measures, controls: Controls | None) -> on.Toward:
+def toward(comparison: Comparison, measures: Measures, controls: Controls | None) -> on.Toward:
     """Whether the model moved toward the assembly."""
     gain = None if measures.framing is None else measures.framing.gain
     return on.Toward(
-        outcomes_low=results.comparison.gain_low,
-        outcomes_high=results.comparison.gain_high,
+        outcomes_low=comparison.gain_low,
+        outcomes_high=comparison.gain_high,
         wordings_low=None if gain is None else gain.low,
         beyond_null=measures.steering.beyond_null,
+        away_beyond_null=measures.steering.away_beyond_null,
         trained_low=measures.steering.trained_low,
         seeds=1 if controls is None else controls.seeds,
     )
@@ -148,11 +150,13 @@ def fairness(
 def side_effects(results: Results, measures: Measures) -> on.SideEffects:
     """Part of the move beside the target, less what re-asking has; topics need a sweep.
 
-    Unknown where most outcomes moved, so that none of them fixes a scale.
+    Unknown where most outcomes moved, so that none of them fixes a scale, and where re-asking
+    alone moves the model as far.
     """
-    s = measures.steering
+    s, shift = measures.steering, results.held_out.shift
     null = s.null_side_effect if s.null_side_effect == s.null_side_effect else 0.0
-    known = s.side_effect == s.side_effect and results.held_out.shift.scale_holds
+    moved = s.beyond_null or s.away_beyond_null or bool(shift.moved.any())
+    known = s.side_effect == s.side_effect and shift.scale_holds and moved
     return on.SideEffects(max(s.side_effect - null, 0.0) if known else None, ())
 
 

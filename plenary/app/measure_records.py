@@ -29,8 +29,16 @@ class SteeringRecord(Record):
     @property
     def beyond_null(self) -> bool:
         """Whether the gain is larger than what re-asking gives in 95 % of draws."""
-        limits = [abs(x) for x in (self.null_low, self.null_high) if x == x]
-        return self.gain > max(limits, default=0.0)
+        return self.gain > self._limit
+
+    @property
+    def away_beyond_null(self) -> bool:
+        """Whether the move away from the assembly is larger than re-asking gives."""
+        return self.gain < -self._limit
+
+    @property
+    def _limit(self) -> float:
+        return max((abs(x) for x in (self.null_low, self.null_high) if x == x), default=0.0)
 
 
 class FramingRecord(Record):

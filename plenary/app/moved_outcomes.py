@@ -43,7 +43,9 @@ def moved(results: Results, order: FloatArray, count: int | None = None) -> tupl
 
 
 def _direction(shift: UtilityShift, k: int, toward: float) -> str:
-    return ("toward" if toward > 0 else "away") + ("" if shift.moved[k] else ", within noise")
+    if not shift.moved[k]:
+        return "within noise"
+    return "toward" if toward > 0 else "away"
 
 
 def most_moved(results: Results) -> tuple[Row, ...]:

@@ -7,13 +7,15 @@ from pathlib import Path
 from alignment.adapter import check_adapter
 from alignment.model_card import Provenance, model_card
 from alignment.publish import hub_folder, push_to_hub
+from evaluation.claim_evidence import Toward
 from evaluation.comparison import Comparison
 from plenary.app import workspace as ws
+from plenary.app.evidence import read_measures, toward
 from plenary.app.laboratory import reference_retention
 from plenary.app.models import checkpoint_path, takes_part
 from plenary.app.records import AssemblyRecord, FidelityRecord, PopulationRecord, read_record
 from plenary.app.run_directory import content_hash
-from plenary.app.sweep_report import read_sweep
+from plenary.app.sweep_report import controls, read_sweep
 from plenary.app.workspace import Workspace
 
 
@@ -23,12 +25,17 @@ def publish(
     """Write the folder; push it only when a repository is named. Gives what `show` prints."""
     checkpoint = checkpoint_path(space.config.model)
     adapter = space.file(ws.ADAPTER)
+    comparison, arms = (
+        read_record(Comparison, space.file(ws.COMPARISON)),
+        read_sweep(space.run.path),
+    )
+    shown_by = toward(comparison, read_measures(space), controls(arms) if arms else None)
     card = model_card(
         check_adapter(adapter, checkpoint),
-        provenance(space, base, licence),
-        read_record(Comparison, space.file(ws.COMPARISON)),
+        provenance(space, base, licence, shown_by),
+        comparison,
         reference_retention(space),
-        read_sweep(space.run.path),
+        arms,
     )
     folder = hub_folder(adapter, checkpoint, base, card, output)
     shown = {"folder": str(folder), "base": base, "licence": licence}
@@ -37,7 +44,7 @@ def publish(
     return shown
 
 
-def provenance(space: Workspace, base: str, licence: str) -> Provenance:
+def provenance(space: Workspace, base: str, licence: str, shown_by: Toward) -> Provenance:
     """Where the run's target comes from."""
     population = read_record(PopulationRecord, space.file(ws.POPULATION))
     return Provenance(
@@ -50,4 +57,5 @@ def provenance(space: Workspace, base: str, licence: str) -> Provenance:
         votes_sha256=content_hash(space.file(ws.VOTES)),
         imputed_share=read_record(FidelityRecord, space.file(ws.FIDELITY)).imputed_share,
         embedded=takes_part(space.config),
+        toward=shown_by,
     )

@@ -237,6 +237,7 @@ def _measured(
     return Measured(
         before=summary.agreement_before,
         after=summary.agreement_after,
+        after_low=results.comparison.after.low,
         gain=summary.gain,
         low=summary.gain_low,
         high=summary.gain_high,
@@ -253,7 +254,7 @@ def _measured(
         embedded=takes_part(results.space.config),
         own_outcomes=results.space.config.outcomes.path is not None,
         wordings=_wordings(results, measures),
-        toward=evidence.toward(results, measures, held),
+        toward=evidence.toward(results.comparison, measures, held),
         margins=evidence.margins(results),
         agreement=evidence.agreement(results),
         risen=risen(results, measures),
@@ -306,14 +307,13 @@ def _panel_note(results: Results) -> str:
 
 def _assembly_note(results: Results) -> str:
     a, d = results.assembly, results.decision
-    direction = "toward" if a.toward >= 0 else "away from"
     return (
         f"{a.votes:,} ballots, {a.invalid_share:.2%} invalid; {a.statements:,} statements, "
         f"{a.silent:,} "
         f"without usable text. The discussion changed the side of {a.changed:.1%} of the citizens' "
-        f"choices; their probabilities moved by {a.shift:.3f} on average, and by "
-        f"{abs(a.toward):.3f} "
-        f"{direction} the majority of the rest of their table. On {d.contested} of {d.pairs} pairs "
+        f"choices; their probabilities moved by {a.shift:.3f} on average. Net of direction that is "
+        f"{a.toward:+.3f} (positive: toward the majority of the rest of their table; without an "
+        f"interval, so no direction is claimed). On {d.contested} of {d.pairs} pairs "
         "the interval of the assembly's share holds one half."
     )
 

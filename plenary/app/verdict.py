@@ -31,7 +31,8 @@ class Controls(NamedTuple):
 class Measured(NamedTuple):
     """The figures that the sentences hang on; shares of held-out pairs, higher is closer.
 
-    low, high: ends of the paired bootstrap interval of the gain. embedded: the model that ships
+    after_low: lower end of the agreement after. low, high: ends of the paired bootstrap interval
+    of the gain. embedded: the model that ships
     took part. own_outcomes: they are not of its catalogue. imputed: weighted share of citizens
     with donor-imputed columns. controls: None without a sweep. toward, margins, agreement:
     evidence of claims. risen: outcomes that may be named. findings: what the other sections found.
@@ -40,6 +41,7 @@ class Measured(NamedTuple):
 
     before: float
     after: float
+    after_low: float
     gain: float
     low: float
     high: float
@@ -83,7 +85,7 @@ def verdict(m: Measured) -> Verdict:
 def _headline(m: Measured) -> tuple[str, str]:
     e = m.toward
     toned = {True: "moved", False: "unmoved"}[e.outcomes_low > 0 and bool(e.beyond_null)]
-    return TOWARD.say(e).sentence, "away" if e.outcomes_high < 0 else toned
+    return TOWARD.say(e).sentence, "away" if e.away else toned
 
 
 def _shown(m: Measured) -> list[str]:
@@ -99,7 +101,7 @@ def _shown(m: Measured) -> list[str]:
     ]
     if m.controls is not None:
         said += _held_against_controls(m.controls)
-    if m.after > m.ceiling_high:
+    if m.after_low > m.ceiling_high:
         said.append(
             "The trained model agrees with this panel more than another panel would: it has learnt "
             "what is particular to these citizens, too."

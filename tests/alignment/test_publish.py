@@ -14,13 +14,15 @@ from alignment.publish import FILES, hub_folder, push_to_hub
 from alignment.settings import AlignmentSettings
 from alignment.sweep import ArmRow, SweepTable
 from alignment.train import align, open_aligned
+from evaluation.claim_evidence import Toward
 from evaluation.comparison import Comparison, ComparisonSettings, compare, target_cells
 from plenary.errors import BackendError, DataError
 from plenary.preferences import Targets
 
 SETTINGS = AlignmentSettings(epochs=1, batch=30, replay_weight=0)
+MOVED = Toward(0.1, 0.3, None, beyond_null=True, away_beyond_null=False, trained_low=0.1, seeds=1)
 ORIGIN = Provenance(
-    'lab: "small" #1', "apache-2.0", 60, 184, "ACS 2024", "embedded", "f" * 64, 0.22, True
+    'lab: "small" #1', "apache-2.0", 60, 184, "ACS 2024", "embedded", "f" * 64, 0.22, True, MOVED
 )
 
 
@@ -86,11 +88,19 @@ def test_the_card_states_the_transfer_to_other_wordings(
 
 
 def test_the_card_does_not_claim_a_gain_that_is_none(adapter: Path, comparison: Comparison) -> None:
-    flat = comparison.model_copy(update={"gain_low": -0.1, "gain_high": 0.1})
-    card = model_card(manifest_of(adapter), ORIGIN, flat, None, None)
-    assert "cannot be told from an untrained one" in card
-    away = comparison.model_copy(update={"gain_low": -0.2, "gain_high": -0.1})
-    assert "moved away" in model_card(manifest_of(adapter), ORIGIN, away, None, None)
+    def card(**changes: object) -> str:
+        origin = ORIGIN._replace(toward=MOVED._replace(**changes))
+        return model_card(manifest_of(adapter), origin, comparison, None, None)
+
+    assert "moved toward" in card()
+    flat = card(outcomes_low=-0.1, outcomes_high=0.1, trained_low=None)
+    re_asked = card(beyond_null=False, trained_low=None)
+    for told in (flat, re_asked):
+        assert "no movement toward the assembly can be told from re-asking" in told
+        assert "moved" not in told.partition("## Intended use")[0].partition("no movement")[0]
+    away = {"outcomes_low": -0.2, "outcomes_high": -0.1, "beyond_null": False, "trained_low": None}
+    assert "moved away" in card(**away, away_beyond_null=True)
+    assert "moved away" not in card(**away, away_beyond_null=False)
 
 
 def test_the_folder_is_what_a_hub_holds_and_still_loads(

@@ -25,7 +25,9 @@ class Row(NamedTuple):
     spoilt: tuple[tuple[dict[str, object], str], ...]
 
 
-TOWARD = on.Toward(0.1, 0.3, 0.05, beyond_null=True, trained_low=0.1, seeds=3)
+TOWARD = on.Toward(
+    0.1, 0.3, 0.05, beyond_null=True, away_beyond_null=False, trained_low=0.1, seeds=3
+)
 INFLUENCE = on.Influence(6, "as the ladder says", 0.1, recovered=True, inside=False, contexts=2,
                          prompts=2)  # fmt: skip
 SCALE = on.Scale(5, 1, agree=True, p=0.02, seeds=3, largest=2e9)
@@ -41,7 +43,11 @@ ROWS = {
             ({"beyond_null": None}, "trained items only"),
             ({"outcomes_low": 0.0}, "trained items only"),
             ({"outcomes_low": 0.0, "trained_low": None}, "no movement"),
-            ({"outcomes_low": -0.3, "outcomes_high": -0.1}, "moved away"),
+            (
+                {"outcomes_low": -0.3, "outcomes_high": -0.1, "away_beyond_null": True},
+                "moved away",
+            ),
+            ({"outcomes_low": -0.3, "outcomes_high": -0.1, "trained_low": None}, "no movement"),
         ),
     ),
     "rose": Row(

@@ -8,17 +8,19 @@ from evaluation.claims import NEVER
 from plenary.app.verdict import Controls, Measured, verdict
 
 BASE = Measured(
-    before=0.5, after=0.8, gain=0.3, low=0.1, high=0.5, ceiling=0.9, ceiling_low=0.85,
-    ceiling_high=0.95, pairs=70, outcomes=26, citizens=60, invalid=0.0, contested=0.1,
-    imputed=0.2, frame="plain", embedded=True, wordings=7,
-    toward=Toward(0.1, 0.5, None, beyond_null=True, trained_low=None, seeds=1),
+    before=0.5, after=0.8, after_low=0.7, gain=0.3, low=0.1, high=0.5, ceiling=0.9,
+    ceiling_low=0.85, ceiling_high=0.95, pairs=70, outcomes=26,
+    citizens=60, invalid=0.0, contested=0.1, imputed=0.2, frame="plain", embedded=True, wordings=7,
+    toward=Toward(
+        0.1, 0.5, None, beyond_null=True, away_beyond_null=False, trained_low=None, seeds=1
+    ),
     margins=Margins("a census", 0.02, 0.1, 12),
     agreement=Agreement(0.7, 0.8, 0.05, 0.1, None, None),
 )  # fmt: skip
 
 
 def ending(low: float, high: float) -> Measured:
-    toward = BASE.toward._replace(outcomes_low=low, outcomes_high=high)
+    toward = BASE.toward._replace(outcomes_low=low, outcomes_high=high, away_beyond_null=high < 0)
     return BASE._replace(low=low, high=high, toward=toward)
 
 
@@ -67,7 +69,7 @@ def test_sentences_follow_their_figures() -> None:
         "invalid",
     ):
         assert word not in text
-    full = verdict(BASE._replace(after=0.97, invalid=0.2))
+    full = verdict(BASE._replace(after=0.99, after_low=0.97, invalid=0.2))
     text = " ".join([*full.shown, *full.not_shown, *full.reading])
     for word in (
         "model organism",
@@ -90,6 +92,19 @@ def test_movement_that_re_asking_gives_is_none() -> None:
     said = verdict(BASE._replace(toward=BASE.toward._replace(beyond_null=False)))
     assert said.tone == "unmoved"
     assert "no movement" in said.headline
+
+
+def test_no_direction_away_that_re_asking_gives_too() -> None:
+    said = verdict(ending(-0.5, -0.1)._replace(toward=BASE.toward._replace(
+        outcomes_low=-0.5, outcomes_high=-0.1, beyond_null=False, away_beyond_null=False
+    )))  # fmt: skip
+    assert said.tone == "unmoved"
+    assert "no movement" in said.headline
+
+
+def test_one_panel_is_learnt_only_where_the_whole_interval_lies_above_the_ceiling() -> None:
+    text = " ".join(verdict(BASE._replace(after=0.97, after_low=0.93)).shown)
+    assert "particular to these" not in text
 
 
 def test_findings_stand_on_the_side_of_their_evidence() -> None:
