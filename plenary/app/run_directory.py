@@ -280,6 +280,11 @@ def _merged(old: RunManifest, new: RunManifest) -> RunManifest:
 
 def _git(folder: Path, *arguments: str) -> str:
     answer = subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+        ["git", "--no-optional-locks", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=10,
     )
     return answer.stdout.strip()
