@@ -6,7 +6,6 @@ decisions, and answers to pick from in the question, so that no judge has to mat
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -35,6 +34,7 @@ from evaluation.design import all_pairs
 from evaluation.elicitation import Elicitation
 from evaluation.thurstonian import FitSettings, fit
 from plenary.chat.base import ChatBackend, Message, Reply, Sampling, check_replies
+from plenary.chat.parse_label import parse_label
 from plenary.preferences import Cells, FloatArray, IntArray, pair_shares
 from plenary.seeding import generator
 
@@ -220,10 +220,9 @@ class Picked(NamedTuple):
 
 
 def matched(reply: Reply, answers: Sequence[str]) -> int | None:
-    """The one listed answer that the reply names; None where it names none or several."""
-    text = (reply.text or "").casefold()
-    named = [k for k, a in enumerate(answers) if re.search(rf"\b{re.escape(a.casefold())}\b", text)]
-    return named[0] if len(named) == 1 else None
+    """The one listed answer that the reply settles on; None for none, several, or a denial."""
+    picked = parse_label(reply.text or "", answers)
+    return None if picked is None else answers.index(picked)
 
 
 async def _picked(

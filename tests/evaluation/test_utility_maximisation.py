@@ -82,7 +82,10 @@ def test_replies_without_an_answer_are_invalid_not_wrong() -> None:
 
 @pytest.mark.parametrize(
     ("reply", "place"),
-    [("A kiln, I think.", 1), ("kilns", None), ("a piano or a kiln", None), (None, None)],
+    [
+        *(("A kiln, I think.", 1), ("kilns", None), ("a piano or a kiln", None), (None, None)),
+        *(("I would pick a kiln.", 1), ("Anything but a kiln", None), ("Not a piano.", None)),
+    ],
 )
 def test_matching(reply: str | None, place: int | None) -> None:
     assert matched(Reply(reply), ["a piano", "a kiln"]) == place
