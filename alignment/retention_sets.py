@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from plenary.chat.base import Conversation, Message
 from plenary.errors import DataError
 from plenary.outcomes import configs_folder
-from plenary.untrusted import yaml_tree
+from plenary.untrusted import read_file
 
 
 class Item(BaseModel):
@@ -70,15 +69,10 @@ def load_retention_set(source: str | Path) -> RetentionSet:
     shipped = configs_folder() / "retention" / f"{path.name}.yaml"
     if not path.is_file() and path.parent == Path():
         path = shipped
-    try:
-        return RetentionSet.model_validate(yaml_tree(path.read_text(encoding="utf-8")))
-    except OSError as error:
+    if not path.is_file():
         names = ", ".join(sorted(p.stem for p in shipped.parent.glob("*.yaml")))
         raise DataError(
-            f"cannot read retention set {str(source)!r}: {error.strerror}; give a YAML file or "
-            f"one of {names}"
-        ) from error
-    except (ValidationError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(
-            f"{str(path)!r} is no retention set: {str(error)[:200]!r}; mend the file"
-        ) from error
+            f"cannot read retention set {str(source)!r}: no such file; give a YAML file or one of "
+            f"{names}"
+        )
+    return read_file(RetentionSet, path, "retention set", DataError)

@@ -8,7 +8,6 @@ weight as far as it goes. Shapes: N persons, G cells.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
@@ -23,7 +22,8 @@ from census_data.population import Population
 from census_data.raking import OUTSIDE, Margin
 from plenary.errors import DataError
 from plenary.preferences import FloatArray, IntArray
-from plenary.untrusted import first_fault, yaml_tree
+from plenary.table_files import finite, read_csv
+from plenary.untrusted import Unreadable, ending, first_fault, fitted, read_tree
 
 JOIN = " | "
 COUNT = "count"
@@ -46,6 +46,22 @@ class Target(BaseModel):
     def name(self) -> str:
         """The columns, as margins are named in reports."""
         return " x ".join(self.columns)
+
+
+class _Written(Target):
+    """A target as it stands in a file: labels that look like numbers or flags are labels."""
+
+    cells: tuple[tuple[str, ...], ...] = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        min_length=1, description="labels and the count, as written"
+    )
+
+
+class _MarginFile(BaseModel):
+    """A YAML file of margins as it is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    margins: tuple[_Written, ...] = Field(min_length=1, description="the margins")
 
 
 class MarginFile(BaseModel):
@@ -88,22 +104,13 @@ def population_margin(
 
 
 def read_targets(path: Path) -> tuple[Target, ...]:
-    """Margins of a .yaml or .csv file. A CSV file is one margin: its columns, then `count`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(
-            f"cannot read margins {str(path)!r}: {error.strerror}; check the path"
-        ) from (error)
-    except UnicodeDecodeError as error:
-        raise DataError(f"margins {str(path)!r} are not UTF-8: {error}; save them as UTF-8") from (
-            error
-        )
-    if path.suffix.lower() == ".csv":
-        return (_from_csv(text, path),)
-    if path.suffix.lower() in (".yaml", ".yml"):
-        return _from_yaml(text, path)
-    raise DataError(f"margins {path.name!r} are in no known format; use .yaml or .csv")
+    """Margins of a .yaml, .csv or .tsv file. A table is one margin: its columns, then `count`."""
+    kind = ending(path)
+    if kind in (".csv", ".tsv"):
+        return (_from_csv(path),)
+    if kind in (".yaml", ".yml"):
+        return _from_yaml(path)
+    raise DataError(f"margins {path.name!r} are in no known format; use .yaml, .csv or .tsv")
 
 
 def write_targets(targets: Iterable[Target], path: Path) -> None:
@@ -161,37 +168,33 @@ def _line(target: Target, cells: Sequence[str | float]) -> CellTarget:
         )
     *labels, count = cells
     try:
-        number = float(count)
-    except ValueError as error:
-        raise DataError(
-            f"count {count!r} of margin {target.name!r} is no number; mend it"
-        ) from error
-    if not (np.isfinite(number) and number >= 0):
+        persons = finite(count)
+    except Unreadable as error:
+        raise DataError(f"count {count!r} of margin {target.name!r} is no number; mend it") from (
+            error
+        )
+    if persons < 0:
         raise DataError(f"count {count!r} of margin {target.name!r} is negative; mend it")
-    return CellTarget(tuple(tuple(str(label).split(JOIN)) for label in labels), number)
+    return CellTarget(tuple(tuple(str(label).split(JOIN)) for label in labels), persons)
 
 
-def _from_yaml(text: str, path: Path) -> tuple[Target, ...]:
+def _from_yaml(path: Path) -> tuple[Target, ...]:
+    tree = read_tree(path, "margins", DataError)
     try:
-        return MarginFile.model_validate(yaml_tree(text)).margins
-    except yaml.YAMLError as error:
-        raise DataError(f"margins {str(path)!r} are not YAML: {error}; mend the file") from error
+        listed = fitted(_MarginFile, tree).margins
     except ValidationError as error:
         raise DataError(f"margins {str(path)!r} {first_fault(error)}; mend the file") from error
+    return tuple(Target(**target.model_dump()) for target in listed)
 
 
-def _from_csv(text: str, path: Path) -> Target:
-    try:
-        rows = list(csv.reader(text.splitlines()))
-    except csv.Error as error:
-        raise DataError(f"margins {str(path)!r} are no CSV: {error}; mend the file") from error
-    if len(rows) < 2 or rows[0][-1:] != [COUNT] or len(rows[0]) < 2:
+def _from_csv(path: Path) -> Target:
+    rows = read_csv(path, "margins", DataError)
+    columns = tuple(rows[0]) if rows else ()
+    if columns[-1:] != (COUNT,) or len(columns) < 2:
         raise DataError(
             f"margins {str(path)!r} have no header of columns and {COUNT!r}, or no line below it; "
             "mend the file"
         )
     return Target(
-        columns=tuple(rows[0][:-1]),
-        cells=tuple(tuple(row) for row in rows[1:] if row),
-        source=path.name,
+        columns=columns[:-1], cells=tuple(tuple(row.values()) for row in rows), source=path.name
     )

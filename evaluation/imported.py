@@ -1,21 +1,20 @@
-"""Preference tables of a user's own: CSV, JSONL or Parquet, one row a vote or a count of votes.
+"""Preference tables of a user's own: CSV, TSV, JSONL or Parquet, one row per vote or per count.
 
-Columns: two outcomes, the one shown first first (by id, by text, or by position in the catalogue),
-and one of a choice (which of the two, or "no preference", or empty for an invalid vote), wins and
-trials, or a probability. Optional: votes (how many the row stands for).
+Columns: two outcomes, the one shown first first (by id, by text, or, in a catalogue without
+numbers for ids, by position from 0), and one of a choice (which of the two, or "no preference", or
+empty for an invalid vote), wins and trials, or a probability. Optional: votes (how many the row
+stands for). A word that could name an outcome or a side has one meaning in the whole file.
 """
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.answers import AnswerTable, Origin, file_hash
@@ -23,7 +22,9 @@ from evaluation.preference_graph import load_graph
 from plenary.errors import DataError
 from plenary.outcomes import Catalogue, Outcome, imported_outcome
 from plenary.preferences import Cells, FloatArray
-from plenary.untrusted import csv_rows, json_tree
+from plenary.spreadsheet import original
+from plenary.table_files import NO_VALUES, cell_text, finite, read_rows
+from plenary.untrusted import Unreadable, ending
 
 Row = Mapping[str, object]
 
@@ -42,6 +43,9 @@ FIRST = {"first", "a", "1", "left", "option a", "option_a", "first wins"}
 SECOND = {"second", "b", "2", "right", "option b", "option_b", "second wins"}
 NEITHER = {"tie", "equal", "no preference", "neither", "draw", "indifferent", "none", "both"}
 INVALID = {"", "null", "nan", "na", "invalid", "refused", "unparseable"}
+SIDES = (FIRST, SECOND, NEITHER, INVALID)
+# 4.10233E+06: what a spreadsheet leaves of a long number.
+SHORTENED = re.compile(r"[+-]?\d(\.\d+)?[eE][+]?\d+", re.ASCII)
 
 
 class ImportSettings(BaseModel):
@@ -81,40 +85,74 @@ class _Names:
     outcomes: list[Outcome]
     closed: bool
     index: dict[str, int] = field(default_factory=dict)
+    twice: set[str] = field(default_factory=set)
+    numbered: bool = False
 
     def __post_init__(self) -> None:
         for k, outcome in enumerate(self.outcomes):
-            self.index.setdefault(_key(outcome.text), k)
-            self.index.setdefault(_key(outcome.id), k)
+            for key in {_key(outcome.text), _key(outcome.id)}:
+                if self.index.setdefault(key, k) != k:
+                    self.twice.add(key)
+            self.numbered |= _key(outcome.id).isdecimal()
 
     def find(self, name: object, where: str) -> int:
         """Index of an outcome; DataError when it is unknown and the catalogue was given."""
-        key = _key(name)
-        if not key:
-            raise DataError(f"empty outcome in {where}; fill the cell or drop the row")
+        text = _text(name, where).strip()
+        key = _key(text)
+        if not key or key in NO_VALUES:
+            raise DataError(f"empty outcome {name!r} in {where}; fill the cell or drop the row")
+        if key in self.twice:
+            raise DataError(
+                f"outcome {text!r} in {where} is the id or text of two outcomes; name it otherwise"
+            )
         if key not in self.index:
             if self.closed:
-                at = int(key) if key.isdecimal() and len(key) < 10 else len(self.outcomes)
-                if at < len(self.outcomes):
-                    return at
-                raise DataError(
-                    f"outcome {str(name)[:80]!r} in {where} is not in the catalogue; "
-                    "use its ids or texts"
-                )
+                return self._position(text, where)
+            self._check_new(key, text, where)
             self.index[key] = len(self.outcomes)
-            text = str(name).strip()
             self.outcomes.append(imported_outcome(text, text, where))
         return self.index[key]
 
+    def _position(self, text: str, where: str) -> int:
+        """Index that a number means where no id is a number: else some rows would name ids."""
+        at = int(text) if text.isdecimal() and len(text) < 10 else len(self.outcomes)
+        if at >= len(self.outcomes) or self.numbered:
+            why = ", whose ids are numbers themselves" if self.numbered else ""
+            raise DataError(
+                f"outcome {text[:80]!r} in {where} is not in the catalogue{why}; "
+                "use its ids or texts"
+            )
+        return at
 
-def _key(name: object) -> str:
-    text = f"{name:g}" if isinstance(name, float) else str(name if name is not None else "")
-    return text.strip().rstrip(".").casefold()
+    def _check_new(self, key: str, text: str, where: str) -> None:
+        if SHORTENED.fullmatch(text):
+            raise DataError(
+                f"outcome {text!r} in {where} is a number cut short; write ids in full, as text"
+            )
+        other = key.removesuffix(".0") if key.endswith(".0") else f"{key}.0"
+        if other in self.index and other.removesuffix(".0").isdecimal():
+            raise DataError(
+                f"outcome {text!r} in {where} stands elsewhere as {other!r}; write ids in one way"
+            )
+
+
+def _key(name: str) -> str:
+    return name.strip().rstrip(".").casefold()
+
+
+def _text(value: object, where: str) -> str:
+    try:
+        return cell_text(value)
+    except Unreadable as error:
+        raise DataError(f"{error}, in {where}") from error
 
 
 def _columns(names: Iterable[str], path: Path) -> dict[str, str]:
     """Our name of a column -> the table's; DataError when the needed ones are missing."""
-    lower = {name.strip().casefold(): name for name in names}
+    lower: dict[str, str] = {}
+    for name in names:
+        if lower.setdefault(name.strip().casefold(), name) != name:
+            raise DataError(f"column {name!r} of {path.name!r} comes twice; rename one")
     found = {
         ours: lower[alias]
         for ours, aliases in ALIASES.items()
@@ -140,8 +178,8 @@ def _columns(names: Iterable[str], path: Path) -> dict[str, str]:
 
 def _number(value: object, what: str, where: str, high: float = np.inf) -> float:
     try:
-        number = float(str(value))
-    except ValueError:
+        number = finite(value)
+    except Unreadable:
         number = np.nan
     if not 0 <= number <= high:
         limit = "0..1" if high == 1 else "a number of at least 0"
@@ -149,20 +187,17 @@ def _number(value: object, what: str, where: str, high: float = np.inf) -> float
     return number
 
 
-def _empty(value: object) -> bool:
-    return value is None or _key(value) in INVALID
-
-
 def _vote(
     row: Row, columns: Mapping[str, str], names: _Names, where: str, settings: ImportSettings
 ) -> _Vote:
+    """A row's answers; a choice is counted later, when the whole file is known."""
     cell = {ours: row.get(theirs) for ours, theirs in columns.items()}
     first, second = (names.find(cell[name], where) for name in ("first", "second"))
     if first == second:
         raise DataError(f"{where} compares {cell['first']!r} with itself; drop the row")
-    votes = 1.0 if _empty(cell.get("votes")) else _number(cell["votes"], "votes", where)
+    votes = _number(cell["votes"], "votes", where) if "votes" in columns else 1.0
     if "choice" in columns:
-        return _Vote(first, second, *_chosen(cell, (first, second), names, votes, where))
+        return _Vote(first, second, 0.0, 0.0, 0.0, votes)
     if "wins" in columns:
         wins = _number(cell["wins"], "wins", where)
         losses = (
@@ -173,68 +208,52 @@ def _vote(
         if losses < -1e-9:
             raise DataError(f"wins {wins!r} exceed trials in {where}; mend the row")
         return _Vote(first, second, wins, max(losses, 0.0), 0.0, 0.0)
-    if _empty(cell["probability"]):
+    if _key(_text(cell["probability"], where)) in INVALID:
         return _Vote(first, second, 0.0, 0.0, 0.0, votes)
     p = _number(cell["probability"], "probability", where, 1)
     trials = votes if "votes" in columns else settings.probability_votes
     return _Vote(first, second, p * trials, (1 - p) * trials, 0.0, 0.0)
 
 
-def _chosen(
-    cell: Mapping[str, object], pair: tuple[int, int], names: _Names, votes: float, where: str
-) -> tuple[float, float, float, float]:
-    """Answers for the first, the second, neither, and invalid ones."""
-    word = _key(cell["choice"])
-    named = names.index.get(word)
-    if named in pair:
-        return (votes, 0.0, 0.0, 0.0) if named == pair[0] else (0.0, votes, 0.0, 0.0)
-    for place, words in enumerate((FIRST, SECOND, NEITHER, INVALID)):
-        if word in words:
-            counts = [0.0, 0.0, 0.0, 0.0]
-            counts[place] = votes
-            return counts[0], counts[1], counts[2], counts[3]
-    raise DataError(
-        f"choice {cell['choice']!r} in {where} names neither outcome; "
-        "use first, second, an outcome's id or text, no preference, or nothing if invalid"
+def _chosen(votes: Sequence[_Vote], words: Sequence[str], names: _Names, path: Path) -> list[_Vote]:
+    """Votes with what each row's word chose; a word that has two meanings gets the file's one.
+
+    A word such as 1 or A can name an outcome or a side. Where the two differ in some row, rows
+    whose word has one meaning decide; DataError when none does or they contradict each other.
+    """
+    named, sides = zip(*(_meanings(v, w, names) for v, w in zip(votes, words, strict=True)),
+                       strict=True)  # fmt: skip
+    doubtful = [w in names.index and s is not None for w, s in zip(words, sides, strict=True)]
+    split = [at for at, d in enumerate(doubtful) if d and named[at] != sides[at]]
+    by_name = any(n is not None and s is None for n, s in zip(named, sides, strict=True))
+    by_side = any(
+        s in (0, 1) and (not d or n is None) for n, s, d in zip(named, sides, doubtful, strict=True)
     )
+    if split and by_name == by_side:
+        raise DataError(
+            f"choice {words[split[0]]!r} in row {split[0] + 1} of {path.name!r} could be the "
+            "outcome of that name or a side; write first or second"
+        )
+    found: list[_Vote] = []
+    for at, (vote, word) in enumerate(zip(votes, words, strict=True)):
+        name, side = named[at], sides[at]
+        place = name if side is None or (name is not None and by_name) else side
+        if place is None:
+            raise DataError(
+                f"choice {word!r} in row {at + 1} of {path.name!r} names neither outcome; use "
+                "first, second, an outcome's id or text, no preference, or nothing if invalid"
+            )
+        counts = [0.0] * len(SIDES)
+        counts[place] = vote.invalid
+        found.append(_Vote(vote.first, vote.second, *counts))
+    return found
 
 
-def _rows(path: Path) -> list[Row]:
-    readers = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet, ".pq": _parquet}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise DataError(f"unknown format of votes {path.name!r}; use one of {', '.join(readers)}")
-    try:
-        rows = reader(path)
-    except (OSError, UnicodeDecodeError, pa.ArrowInvalid, csv.Error) as error:
-        raise DataError(f"cannot read votes from {str(path)!r}: {error}; check the file") from error
-    if not rows:
-        raise DataError(f"no votes in {str(path)!r}; give at least one row")
-    return rows
-
-
-def _csv(path: Path) -> list[Row]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv_rows(file))
-
-
-def _jsonl(path: Path) -> list[Row]:
-    rows: list[Row] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json_tree(line)
-        except ValueError as error:
-            raise DataError(f"line {number} of {path.name} is no JSON: {error}; mend it") from error
-        if not isinstance(row, dict):
-            raise DataError(f"line {number} of {path.name} is {line[:60]!r}; write an object")
-        rows.append(row)
-    return rows
-
-
-def _parquet(path: Path) -> list[Row]:
-    return list(pq.read_table(path).to_pylist())
+def _meanings(vote: _Vote, word: str, names: _Names) -> tuple[int | None, int | None]:
+    """Place in SIDES of a word taken as an outcome's name, and taken as a word for a side."""
+    pair, index = (vote.first, vote.second), names.index.get(word)
+    named = pair.index(index) if index in pair and word not in names.twice else None
+    return named, next((at for at, words in enumerate(SIDES) if word in words), None)
 
 
 def _pooled(votes: Sequence[_Vote]) -> tuple[Cells, FloatArray]:
@@ -266,17 +285,27 @@ def import_votes(
     settings = settings or ImportSettings()
     if not path.exists():
         raise DataError(f"no file of votes {str(path)!r}; check the path")
-    if path.suffix.lower() == ".json":
+    if ending(path) == ".json":
         return load_graph(path, settings.edges, settings.probability_votes)
     if path.suffix.lower() == ".parquet" and AnswerTable.is_one(path):
         return AnswerTable.read(path)
-    rows = _rows(path)
+    rows = read_rows(path, "votes", DataError)
+    if not rows:
+        raise DataError(f"no votes in {str(path)!r}; give at least one row")
+    if ending(path) in (".csv", ".tsv"):
+        rows = [{name: original(str(cell)) for name, cell in row.items()} for row in rows]
     columns = _columns(dict.fromkeys(name for row in rows for name in row if name), path)
     names = _Names(list(catalogue or ()), catalogue is not None)
+    places = [f"row {number} of {path.name}" for number in range(1, len(rows) + 1)]
     votes = [
-        _vote(row, columns, names, f"row {number} of {path.name}", settings)
-        for number, row in enumerate(rows, 1)
+        _vote(row, columns, names, where, settings) for row, where in zip(rows, places, strict=True)
     ]
+    if "choice" in columns:
+        words = [
+            _key(_text(row.get(columns["choice"]), where))
+            for row, where in zip(rows, places, strict=True)
+        ]
+        votes = _chosen(votes, words, names, path)
     cells, undecided = _pooled(votes if settings.order == "listed" else _halved(votes))
     origin = Origin(
         source=path.name,

@@ -18,7 +18,8 @@ from evaluation.answers import AnswerTable, Origin, file_hash
 from plenary.errors import DataError
 from plenary.outcomes import Outcome, imported_outcome
 from plenary.preferences import Cells
-from plenary.untrusted import json_tree
+from plenary.table_files import cell_text, finite
+from plenary.untrusted import Unreadable, read_tree
 
 Tree = Mapping[str, object]
 
@@ -40,7 +41,7 @@ def load_graph(path: Path, edges: str = "all", probability_votes: float = 10.0) 
     reference made up itself (pseudo-labels) are left out, and so are the halves it puts in for
     unreadable answers wherever the answers themselves are on file.
     """
-    tree = _tree(path)
+    tree = _mapping(read_tree(path, "preference graph", DataError), "file", path)
     graph = _mapping(tree.get("graph_data", tree), "graph_data", path)
     options = _options(graph.get("options", tree.get("options")), path)
     wanted = _wanted(graph, edges, path)
@@ -70,16 +71,6 @@ def load_graph(path: Path, edges: str = "all", probability_votes: float = 10.0) 
     return AnswerTable(table, nothing, nothing.astype(bool), nothing.astype(np.int64), origin)
 
 
-def _tree(path: Path) -> Tree:
-    try:
-        tree = json_tree(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise DataError(
-            f"cannot read a preference graph from {str(path)!r}: {error}; check the file"
-        ) from error
-    return _mapping(tree, "file", path)
-
-
 def _mapping(value: object, what: str, path: Path) -> Tree:
     if not isinstance(value, Mapping):
         raise DataError(f"{what} of {path.name!r} is {str(value)[:60]!r}; it should be an object")
@@ -95,19 +86,30 @@ def _options(value: object, path: Path) -> dict[str, Outcome]:
             f"no options in {path.name!r}; it should list objects with id and description"
         )
     found: dict[str, Outcome] = {}
+    bare = {not isinstance(option, Mapping) or "id" not in option for option in value}
+    if len(bare) > 1:
+        raise DataError(f"some options of {path.name!r} have an id, others none; give each one")
     for place, option in enumerate(value):
-        identity, text = _option(option, place)
+        where = f"option {place} of {path.name!r}"
+        identity, text = _option(option, place, where)
         if identity in found:
             raise DataError(f"option {identity!r} of {path.name!r} comes twice; keep it once")
         found[identity] = imported_outcome(identity, text, path.name)
     return found
 
 
-def _option(option: object, place: int) -> tuple[str, str]:
+def _option(option: object, place: int, where: str) -> tuple[str, str]:
     if not isinstance(option, Mapping):
-        return str(place), str(option)
-    identity = str(option.get("id", place))
-    return identity, str(option.get("description") or option.get("text") or identity)
+        return str(place), _text(option, where)
+    identity = _text(option.get("id", place), where)
+    return identity, _text(option.get("description") or option.get("text") or identity, where)
+
+
+def _text(value: object, where: str) -> str:
+    try:
+        return cell_text(value)
+    except Unreadable as error:
+        raise DataError(f"{error}, in {where}") from error
 
 
 def _wanted(graph: Tree, edges: str, path: Path) -> set[frozenset[str]] | None:
@@ -118,12 +120,14 @@ def _wanted(graph: Tree, edges: str, path: Path) -> set[frozenset[str]] | None:
     listed = graph.get(key)
     if not isinstance(listed, list):
         raise DataError(f"{path.name!r} does not say which edges are {edges!r}; take all edges")
-    return {frozenset(map(str, cast("list[object]", pair))) for pair in listed}
+    if not all(isinstance(pair, list) for pair in listed):
+        raise DataError(f"{key!r} of {path.name!r} should list pairs of ids; mend the file")
+    return {frozenset(_text(end, key) for end in cast("list[object]", pair)) for pair in listed}
 
 
 def _end(edge: Tree, side: str, options: Mapping[str, Outcome], where: str) -> str:
     value = edge.get(f"option_{side}_id", edge.get(f"option_{side}"))
-    identity = str(value.get("id") if isinstance(value, Mapping) else value)
+    identity = _text(value.get("id") if isinstance(value, Mapping) else value, where)
     if identity not in options:
         raise DataError(f"{where} names option {identity!r}, which is not listed; mend the file")
     return identity
@@ -171,6 +175,8 @@ def _by_order(auxiliary: Tree, a: int, b: int, votes: float, where: str) -> list
     probabilities = auxiliary.get("choice_probs")
     if not isinstance(probabilities, list):
         return []
+    if not all(isinstance(entry, Mapping) for entry in probabilities):
+        raise DataError(f"choice_probs of {where} should list objects; mend the file")
     return [_exact(a, b, cast("Tree", entry), votes, where) for entry in probabilities]
 
 
@@ -192,8 +198,8 @@ def _exact(a: int, b: int, entry: Tree, votes: float, where: str) -> _Cell:
 
 def _share(value: object, where: str) -> float:
     try:
-        share = float(str(value))
-    except ValueError:
+        share = finite(value)
+    except Unreadable:
         share = np.nan
     if not 0 <= share <= 1:
         raise DataError(f"probability {value!r} in {where}; it should lie in 0..1")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar, get_args, get_origin
 
@@ -15,10 +14,12 @@ from pydantic import Field, ValidationError, field_validator
 
 from personas.persona import Panel, Persona
 from plenary.errors import DataError
-from plenary.spreadsheet import neutral, original
-from plenary.untrusted import csv_rows, first_fault, json_tree
+from plenary.spreadsheet import original
+from plenary.table_files import NO_VALUES, read_csv, read_parquet, write_csv
+from plenary.untrusted import ending, first_fault, json_tree, read_json_lines
 
 F = TypeVar("F")
+Rows = Iterator[tuple[str, object]]
 
 
 class PanelRecord(Persona):
@@ -60,14 +61,14 @@ def write_panel(panel: Panel, path: Path) -> None:
 def read_panel(path: Path) -> Panel:
     """Read what `write_panel` wrote; DataError for a missing, foreign or damaged file."""
     reader = _by_ending(READERS, path)
-    try:
-        records = reader(path)
-    except ValidationError as error:
-        raise DataError(f"panel {str(path)!r} {first_fault(error)}; mend the file") from error
-    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
-        raise DataError(
-            f"cannot read a panel from {str(path)!r}: {error}; check the file"
-        ) from error
+    records: list[PanelRecord] = []
+    for place, row in reader(path):
+        try:
+            records.append(PanelRecord.model_validate(row))
+        except ValidationError as error:
+            raise DataError(
+                f"panel {str(path)!r}, {place}, {first_fault(error)}; mend the file"
+            ) from error
     if len({(record.panel_method, record.panel_seed) for record in records}) != 1:
         raise DataError(
             f"{str(path)!r} holds citizens of no panel or of several; export one panel to one file"
@@ -114,7 +115,7 @@ def _kind(annotation: object) -> str:
 
 
 def _by_ending(formats: dict[str, F], path: Path) -> F:
-    found = formats.get(path.suffix.lower())
+    found = formats.get(ending(path))
     if found is None:
         raise DataError(f"unknown panel file format {path.name!r}; use one of {', '.join(formats)}")
     return found
@@ -125,40 +126,41 @@ def _write_jsonl(records: Sequence[PanelRecord], path: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _read_jsonl(path: Path) -> list[PanelRecord]:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [PanelRecord.model_validate_json(line) for line in lines if line.strip()]
+def _read_jsonl(path: Path) -> Rows:
+    for line, row in read_json_lines(path, "panel", DataError):
+        yield f"line {line}", row
 
 
 def _write_parquet(records: Sequence[PanelRecord], path: Path) -> None:
     pq.write_table(pa.Table.from_pylist([record.model_dump() for record in records]), path)
 
 
-def _read_parquet(path: Path) -> list[PanelRecord]:
-    return [PanelRecord.model_validate(row) for row in pq.read_table(path).to_pylist()]
+def _read_parquet(path: Path) -> Rows:
+    for number, row in enumerate(read_parquet(path, "panel", DataError), 1):
+        yield f"row {number}", row
 
 
 def _write_csv(records: Sequence[PanelRecord], path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.DictWriter(handle, list(PanelRecord.model_fields), lineterminator="\n")
-        writer.writeheader()
-        for record in records:
-            row = record.model_dump()
-            row["attitudes"] = json.dumps(row["attitudes"])
-            writer.writerow({name: neutral(value) for name, value in row.items()})
+    rows = [record.model_dump() for record in records]
+    for row in rows:
+        row["attitudes"] = json.dumps(row["attitudes"])
+    write_csv(path, list(PanelRecord.model_fields), (tuple(row.values()) for row in rows))
 
 
-def _read_csv(path: Path) -> list[PanelRecord]:
+def _read_csv(path: Path) -> Rows:
     """Empty cells are None where the field may be; pydantic reads numbers and flags from text."""
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        rows = csv_rows(handle)
     nullable = {name for name, f in PanelRecord.model_fields.items() if "None" in str(f.annotation)}
-    return [
-        PanelRecord.model_validate(
-            {name: None if name in nullable and not v else original(v) for name, v in row.items()}
+    for number, row in enumerate(read_csv(path, "panel", DataError), 1):
+        for name, cell in row.items():
+            if cell.casefold() in NO_VALUES:
+                raise DataError(
+                    f"panel {str(path)!r}, row {number}, has {cell!r} at {name!r}; leave the cell "
+                    "empty where there is no value"
+                )
+        yield (
+            f"row {number}",
+            {name: None if name in nullable and not v else original(v) for name, v in row.items()},
         )
-        for row in rows
-    ]
 
 
 WRITERS: dict[str, Callable[[Sequence[PanelRecord], Path], None]] = {
@@ -166,7 +168,7 @@ WRITERS: dict[str, Callable[[Sequence[PanelRecord], Path], None]] = {
     ".csv": _write_csv,
     ".parquet": _write_parquet,
 }
-READERS: dict[str, Callable[[Path], list[PanelRecord]]] = {
+READERS: dict[str, Callable[[Path], Rows]] = {
     ".jsonl": _read_jsonl,
     ".csv": _read_csv,
     ".parquet": _read_parquet,

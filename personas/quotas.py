@@ -5,15 +5,12 @@ Shapes: P people of the pool, T types, Q quotas, k seats. A panel is a count of 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_array, hstack, identity, vstack
@@ -21,7 +18,8 @@ from scipy.sparse import csr_array, hstack, identity, vstack
 from census_data.cells import Cells
 from plenary.errors import ConfigError, ConvergenceError, DataError
 from plenary.preferences import FloatArray, IntArray
-from plenary.untrusted import csv_rows, first_fault, yaml_tree
+from plenary.table_files import read_csv
+from plenary.untrusted import ending, first_fault, read_tree
 
 # Types that a quick panel leaves to the exact solver, besides one a quota; its relative gap.
 UNSETTLED, NEARLY = 10, 0.3
@@ -240,25 +238,25 @@ def proportional_quotas(
 
 
 def read_quotas(path: Path) -> tuple[Quota, ...]:
-    """Quotas from YAML or JSON, {attribute: {category: [lower, upper]}}, or from CSV.
+    """Quotas from YAML or JSON, {attribute: {category: [lower, upper]}}, or from CSV or TSV.
 
-    The CSV has the columns attribute, category, lower, upper. DataError for anything else.
+    The table has the columns attribute, category, lower, upper. DataError for anything else.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(
-            f"cannot read quotas from {str(path)!r}: {error.strerror}; check the path"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{str(path)!r} is not UTF-8: {error.reason}; save it as UTF-8") from error
-    rows = _csv_rows(text, path) if path.suffix.lower() == ".csv" else _tree_rows(text, path)
+    if ending(path) in (".csv", ".tsv"):
+        rows: list[Mapping[str, object]] = list(read_csv(path, "quotas", DataError))
+    else:
+        rows = _tree_rows(read_tree(path, "quotas", DataError), path)
     if not rows:
         raise DataError(f"{str(path)!r} holds no quota; give at least one")
-    try:
-        return tuple(Quota.model_validate(row) for row in rows)
-    except ValidationError as error:
-        raise DataError(f"a quota in {str(path)!r} {first_fault(error)}; mend the file") from error
+    found: list[Quota] = []
+    for number, row in enumerate(rows, 1):
+        try:
+            found.append(Quota.model_validate(row))
+        except ValidationError as error:
+            raise DataError(
+                f"quota {number} in {str(path)!r} {first_fault(error)}; mend the file"
+            ) from error
+    return tuple(found)
 
 
 def _between(lower: FloatArray, upper: FloatArray | IntArray) -> Bounds:
@@ -270,26 +268,17 @@ def _rows_between(rows: csr_array, lower: FloatArray, upper: FloatArray) -> Line
     return LinearConstraint(rows, lower, upper)  # pyright: ignore[reportArgumentType]
 
 
-def _csv_rows(text: str, path: Path) -> list[dict[str, str]]:
-    try:
-        return csv_rows(io.StringIO(text))
-    except csv.Error as error:
-        raise DataError(f"{str(path)!r} is no CSV table: {error}; mend it") from error
-
-
-def _tree_rows(text: str, path: Path) -> list[dict[str, object]]:
-    try:
-        tree = yaml_tree(text)
-    except yaml.YAMLError as error:
-        raise DataError(f"{str(path)!r} is neither YAML nor JSON: {error}; mend it") from error
+def _tree_rows(tree: object, path: Path) -> list[Mapping[str, object]]:
     if not isinstance(tree, Mapping):
         _bad_shape(tree, path)
-    rows: list[dict[str, object]] = []
+    rows: list[Mapping[str, object]] = []
     for name, categories in tree.items():
         if not isinstance(categories, Mapping):
             _bad_shape(categories, path)
         for category, bounds in categories.items():
-            if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
+            if not isinstance(bounds, list) or len(bounds) != 2:
+                _bad_shape(bounds, path)
+            if any(isinstance(bound, bool) for bound in bounds):
                 _bad_shape(bounds, path)
             low, high = bounds
             rows.append(

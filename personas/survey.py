@@ -7,20 +7,20 @@ Shapes: C citizens, A answers of an item.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from personas.persona import Persona
 from plenary.errors import DataError
 from plenary.preferences import FloatArray
-from plenary.untrusted import first_fault
+from plenary.table_files import finite, read_csv
+from plenary.untrusted import Unreadable, read_file
 
 SURVEY_FILE, SHARES_FILE, COEFFICIENTS_FILE = "survey.json", "shares.csv", "coefficients.csv"
 ALL = "all"
@@ -118,14 +118,7 @@ def load_survey(folder: Path | None = None) -> Survey:
 
 
 def _read_file(path: Path) -> SurveyFile:
-    try:
-        file = SurveyFile.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise DataError(
-            f"cannot read the survey {str(path)!r}: {error.strerror}; check the path"
-        ) from error
-    except ValidationError as error:
-        raise DataError(f"survey {str(path)!r} {first_fault(error)}; mend the file") from error
+    file = read_file(SurveyFile, path, "survey", DataError)
     for name, grouping in file.groupings.items():
         if grouping.attribute not in Persona.model_fields:
             raise DataError(
@@ -146,19 +139,25 @@ def _read_shares(
 ) -> tuple[dict[tuple[str, str, str], FloatArray], dict[tuple[str, str, str], int]]:
     shares: dict[tuple[str, str, str], FloatArray] = {}
     bases: dict[tuple[str, str, str], int] = {}
-    for row in _rows(path, ("item", "by", "stratum", "response", "n", "share")):
+    seen: set[tuple[str, ...]] = set()
+    for place, row in _rows(path, ("item", "by", "stratum", "response", "n", "share")):
         if row["item"] not in file.items:
             continue
         key = row["item"], row["by"], row["stratum"]
         answers = len(file.items[row["item"]].answers)
-        code = int(_number(row["response"], path))
-        if not 1 <= code <= answers:
+        code = _number(row["response"], place)
+        if code not in range(1, answers + 1):
             raise DataError(
-                f"response {code!r} of item {row['item']!r} is none of its {answers} answers; "
-                f"mend {str(path)!r}"
+                f"response {row['response']!r} of item {row['item']!r} in {place} is none of its "
+                f"{answers} answers; number them from 1"
             )
-        shares.setdefault(key, np.zeros(answers))[code - 1] = _number(row["share"], path)
-        bases[key] = int(_number(row["n"], path))
+        if (*key, row["response"]) in seen:
+            raise DataError(
+                f"{place} gives answer {row['response']!r} of {'/'.join(key)!r} again; keep one row"
+            )
+        seen.add((*key, row["response"]))
+        shares.setdefault(key, np.zeros(answers))[int(code) - 1] = _number(row["share"], place)
+        bases[key] = int(_number(row["n"], place))
     for key, values in shares.items():
         if abs(values.sum() - 1) > LARGEST_SUM_ERROR or values.min() < 0:
             raise DataError(
@@ -171,29 +170,25 @@ def _read_shares(
 
 def _read_coefficients(path: Path) -> dict[str, dict[str, Coefficient]]:
     found: dict[str, dict[str, Coefficient]] = {}
-    for row in _rows(path, ("item", "term", "coef", "se")):
-        effect = Coefficient(_number(row["coef"], path), _number(row["se"], path))
-        found.setdefault(row["item"], {})[row["term"]] = effect
+    for place, row in _rows(path, ("item", "term", "coef", "se")):
+        effect = Coefficient(_number(row["coef"], place), _number(row["se"], place))
+        if row["term"] in found.setdefault(row["item"], {}):
+            raise DataError(f"{place} gives term {row['term']!r} of an item again; keep one row")
+        found[row["item"]][row["term"]] = effect
     return found
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle)
-            rows = [dict(row) for row in reader]
-    except OSError as error:
-        raise DataError(f"cannot read {str(path)!r}: {error.strerror}; check the path") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{str(path)!r} is not UTF-8: {error.reason}; save it as UTF-8") from error
-    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+    rows = read_csv(path, "survey table", DataError)
+    missing = [name for name in columns if name not in (rows[0] if rows else ())]
     if missing:
         raise DataError(f"{str(path)!r} lacks the columns {missing!r}; add them")
-    return rows
+    for at, row in enumerate(rows, 1):
+        yield f"row {at} of {str(path)!r}", row
 
 
-def _number(text: str, path: Path) -> float:
+def _number(text: str, place: str) -> float:
     try:
-        return float(text)
-    except (TypeError, ValueError):
-        raise DataError(f"{text!r} in {str(path)!r} is no number; mend the file") from None
+        return finite(text)
+    except Unreadable as error:
+        raise DataError(f"{error} in {place}; mend the file") from error

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from plenary.errors import DataError
-from plenary.untrusted import csv_rows, first_fault, json_tree, yaml_tree
+from plenary.spreadsheet import original
+from plenary.table_files import cell_text, read_csv
+from plenary.untrusted import (
+    Unreadable,
+    ending,
+    first_fault,
+    fitted,
+    read_json_lines,
+    read_tree,
+)
 
 DEFAULT_CATALOGUE = "default.yaml"
 
@@ -30,7 +36,9 @@ class Outcome(BaseModel):
     text: str = Field(min_length=1, description="one sentence without a final full stop")
     topic: str = Field(min_length=1, description="topic the outcome is filed under")
     ladder: str | None = Field(None, description="numeric ladder the outcome is a rung of")
-    quantity: float | None = Field(None, description="rung on the ladder, in the ladder's unit")
+    quantity: float | None = Field(
+        None, allow_inf_nan=False, description="rung on the ladder, in the ladder's unit"
+    )
     direction: Literal["left", "right"] | None = Field(
         None, description="political direction of a policy as US party platforms have it"
     )
@@ -130,102 +138,108 @@ def default_outcomes() -> Catalogue:
 
 
 def load_outcomes(path: Path) -> Catalogue:
-    """Read a catalogue: plenary YAML, the emergent-values options JSON, CSV or JSONL.
+    """Read a catalogue: plenary YAML, the emergent-values options JSON, CSV, TSV or JSONL.
 
-    Raises DataError for a missing file, an unknown format, and duplicate or empty outcomes.
+    Packed or not (.gz, .zip). DataError for a missing file, an unknown format, and duplicate or
+    empty outcomes.
     """
     readers = {
         ".yaml": _yaml,
         ".yml": _yaml,
         ".json": _options_json,
         ".csv": _csv,
+        ".tsv": _csv,
         ".jsonl": _jsonl,
     }
-    reader = readers.get(path.suffix.lower())
+    reader = readers.get(ending(path))
     if reader is None:
         raise DataError(
             f"unknown outcome file format {path.name!r}; use one of {', '.join(readers)}"
         )
-    try:
-        rows = reader(path.read_text(encoding="utf-8"))
-        outcomes = tuple(Outcome.model_validate(row) for row in rows)
-    except OSError as error:
-        raise DataError(
-            f"cannot read outcomes from {str(path)!r}: {error.strerror}; check the path"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{str(path)!r} is not UTF-8: {error.reason}; save it as UTF-8") from error
-    except csv.Error as error:
-        raise DataError(f"{str(path)!r} is no CSV table: {error}; mend the file") from error
-    except ValidationError as error:
-        raise DataError(
-            f"an outcome in {path.name!r} {first_fault(error)}; mend the file"
-        ) from error
+    outcomes: list[Outcome] = []
+    for place, row in reader(path):
+        try:
+            outcomes.append(fitted(Outcome, row))
+        except ValidationError as error:
+            raise DataError(
+                f"{place} of {path.name!r} {first_fault(error)}; mend the file"
+            ) from error
     if len(outcomes) < 2:
         raise DataError(
             f"{str(path)!r} holds {len(outcomes)} outcomes; a comparison needs at least 2"
         )
-    return Catalogue(outcomes)
+    return Catalogue(tuple(outcomes))
 
 
-def _parsed(text: str, parse: Callable[[str], object], kind: str) -> object:
-    try:
-        return parse(text)
-    except (ValueError, yaml.YAMLError) as error:
-        raise DataError(f"not valid {kind}: {str(error)[:120]!r}; mend the file") from error
+_Rows = Iterator[tuple[str, object]]
 
 
-def _yaml(text: str) -> list[object]:
-    data = _parsed(text, yaml_tree, "YAML")
-    if not isinstance(data, dict) or not isinstance(data.get("outcomes"), list):
+def _yaml(path: Path) -> _Rows:
+    data = read_tree(path, "outcomes", DataError)
+    listed = data.get("outcomes") if isinstance(data, dict) else None
+    if not isinstance(listed, list):
         raise DataError(
-            f"outcome file starts with {text[:40]!r}; "
+            f"outcomes {str(path)!r} start with {str(data)[:40]!r}; "
             "a YAML catalogue holds a list under 'outcomes'"
         )
-    return data["outcomes"]
+    yield from ((f"outcome {number}", row) for number, row in enumerate(listed, 1))
 
 
-def _options_json(text: str) -> list[object]:
-    data = _parsed(text, json_tree, "JSON")
+def _options_json(path: Path) -> _Rows:
+    data = read_tree(path, "outcomes", DataError)
     if not isinstance(data, Mapping) or not all(isinstance(v, list) for v in data.values()):
         raise DataError(
-            f"outcome file starts with {text[:40]!r}; give an object of topic -> list of sentences"
+            f"outcomes {str(path)!r} start with {str(data)[:40]!r}; "
+            "give an object of topic -> list of sentences"
         )
-    return [
-        {"id": f"{topic}-{k:03d}", "text": sentence, "topic": topic}
-        for topic, sentences in data.items()
-        for k, sentence in enumerate(sentences)
-    ]
+    for topic, sentences in data.items():
+        for k, sentence in enumerate(sentences):
+            row = {"id": f"{topic}-{k:03d}", "text": sentence, "topic": topic}
+            yield f"sentence {k + 1} of {topic!r}", row
 
 
-def _with_defaults(rows: Iterable[Mapping[str, object]]) -> list[object]:
-    known = set(Outcome.model_fields)
-    result: list[object] = []
-    for k, row in enumerate(rows):
-        kept = {
-            key: value for key, value in row.items() if value not in ("", None) or key == "text"
-        }
-        unknown = set(kept) - known
-        if unknown:
+def _csv(path: Path) -> _Rows:
+    for number, row in enumerate(read_csv(path, "outcomes", DataError), 1):
+        place = f"row {number}"
+        cells = {key: original(cell) for key, cell in row.items()}
+        yield place, _with_defaults(cells, number, place, path)
+
+
+def _jsonl(path: Path) -> _Rows:
+    rows = read_json_lines(path, "outcomes", DataError)
+    for number, (line, value) in enumerate(rows, 1):
+        row = {"text": value} if isinstance(value, str) else value
+        if not isinstance(row, dict):
             raise DataError(
-                f"unknown outcome column {sorted(unknown)[0]!r}; use {', '.join(sorted(known))}"
+                f"line {line} of {path.name!r} holds {value!r}, neither a sentence nor an object; "
+                "mend the file"
             )
-        result.append({"id": f"o{k:04d}", "topic": "all", **kept})
-    return result
+        place = f"line {line}"
+        yield place, _with_defaults(_named(row, place, path), number, place, path)
 
 
-def _csv(text: str) -> list[object]:
-    return _with_defaults(csv_rows(io.StringIO(text)))
+def _named(row: Mapping[str, object], place: str, path: Path) -> dict[str, object]:
+    """A row of JSON, its names as text: identifiers are often numbers."""
+    try:
+        return {
+            key: cell_text(value)
+            if key in ("id", "topic", "ladder") and type(value) in (int, float)
+            else value
+            for key, value in row.items()
+        }
+    except Unreadable as error:
+        raise DataError(f"{place} of {path.name!r}: {error}") from error
 
 
-def _jsonl(text: str) -> list[object]:
-    rows = [_parsed(line, json_tree, "JSONL") for line in text.splitlines() if line.strip()]
-    return _with_defaults(_as_row(row) for row in rows)
-
-
-def _as_row(value: object) -> Mapping[str, object]:
-    if isinstance(value, str):
-        return {"text": value}
-    if isinstance(value, dict):
-        return value
-    raise DataError(f"outcome line {value!r} is neither a sentence nor an object; mend the file")
+def _with_defaults(
+    row: Mapping[str, object], number: int, place: str, path: Path
+) -> dict[str, object]:
+    """A row without its empty cells; an id by its number and a topic where it has none."""
+    kept = {k: value for k, value in row.items() if value not in ("", None) or k == "text"}
+    unknown = sorted(set(kept) - set(Outcome.model_fields))
+    if unknown:
+        raise DataError(
+            f"unknown outcome column {unknown[0]!r} in {place} of {path.name!r}; "
+            f"use {', '.join(sorted(Outcome.model_fields))}"
+        )
+    return {"id": f"o{number - 1:04d}", "topic": "all", **kept}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,7 +27,7 @@ from census_data.raking import RakingReport, RakingSettings, rake
 from census_data.session import HOST, Patience
 from census_data.store import write_population
 from plenary.errors import ConfigError, DataError
-from plenary.spreadsheet import neutral
+from plenary.table_files import write_csv
 from plenary.untrusted import first_fault
 
 ADDRESS_VARIABLE = "CENSUS_BASE_URL"
@@ -177,13 +176,12 @@ def _client(year: int, survey: str, cache: Path) -> CensusClient:
 
 def _write_table(table: AcsTable, out: Path) -> str:
     path = out / f"{table.table}.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("place", "code", "variable", "label", "estimate"))
-        for place, code, row in zip(table.places, table.place_codes, table.estimates, strict=True):
-            for name, label, value in zip(table.variables, table.labels, row, strict=True):
-                cells = (place, code, name, label, "" if value != value else value)
-                writer.writerow([neutral(cell) for cell in cells])
+    rows = [
+        (place, code, name, label, "" if value != value else value)
+        for place, code, row in zip(table.places, table.place_codes, table.estimates, strict=True)
+        for name, label, value in zip(table.variables, table.labels, row, strict=True)
+    ]
+    write_csv(path, ("place", "code", "variable", "label", "estimate"), rows)
     return str(path)
 
 

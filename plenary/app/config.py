@@ -31,7 +31,7 @@ from plenary.chat.secrets import redacted
 from plenary.chat.settings import ChatSettings
 from plenary.errors import ConfigError
 from plenary.outcomes import configs_folder
-from plenary.untrusted import yaml_tree
+from plenary.untrusted import Written, fitted, read_tree
 
 Tree = dict[str, object]
 FILES = (("outcomes", "path"), ("assembly", "briefing"), ("", "analysis_plan"))
@@ -237,7 +237,7 @@ def load_config(source: str | Path | None, overrides: Sequence[str] = ()) -> Pip
 
     `source` is a YAML file, the name of a shipped preset, or None for the defaults.
     """
-    tree = _read(_found(source)) if source is not None else {}
+    tree = _read(_found(source)) if source is not None else Written()
     for override in overrides:
         _apply(tree, override)
     return validated(tree)
@@ -246,7 +246,7 @@ def load_config(source: str | Path | None, overrides: Sequence[str] = ()) -> Pip
 def validated(tree: Mapping[str, object]) -> PipelineConfig:
     """The config behind a nested mapping; ConfigError for unknown names and wrong types."""
     try:
-        return PipelineConfig.model_validate(tree)
+        return fitted(PipelineConfig, tree)
     except ValidationError as error:
         raise ConfigError(_message(error)) from error
 
@@ -294,14 +294,11 @@ def _found(source: str | Path) -> Path:
     raise ConfigError(f"no config {str(source)!r}; give a YAML file or a preset: {presets}")
 
 
-def _read(path: Path) -> Tree:
-    try:
-        data = yaml_tree(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read config {str(path)!r}: {error}; mend the file") from error
+def _read(path: Path) -> Written:
+    data = read_tree(path, "config", ConfigError)
     if data is None:
-        return {}
-    if not isinstance(data, dict):
+        return Written()
+    if not isinstance(data, Written):
         raise ConfigError(f"config {str(path)!r} holds {data!r}; write settings as 'name: value'")
     for group, name in FILES:
         inner = data.get(group) if group else data
@@ -315,21 +312,21 @@ def _beside(path: Path, name: str) -> str:
     return name if name in WORDS else str(path.parent / name)
 
 
-def _apply(tree: Tree, override: str) -> None:
+def _apply(tree: Written, override: str) -> None:
     name, equals, text = override.partition("=")
     if not equals or not name.strip():
         raise ConfigError(f"cannot read {override!r}; write --set a.b=value")
     *groups, last = name.strip().split(".")
     here = tree
     for group in groups:
-        inner = here.setdefault(group, {})
-        if not isinstance(inner, dict):
+        inner = here.setdefault(group, Written())
+        if not isinstance(inner, Written):
             raise ConfigError(
                 f"{override!r} goes into {group!r}, which is a value; {_nearest(name)}"
             )
-        here = cast("Tree", inner)
+        here = inner
     try:
-        here[last] = yaml_tree(text)
+        here.put(last, text)
     except yaml.YAMLError as error:
         raise ConfigError(f"cannot read the value in {override!r}; quote it as in YAML") from error
 

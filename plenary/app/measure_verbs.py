@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,12 +35,12 @@ from plenary.errors import ConfigError, DataError
 from plenary.outcomes import Catalogue, load_outcomes
 from plenary.preferences import IntArray
 from plenary.seeding import generator
-from plenary.spreadsheet import neutral
-from plenary.untrusted import first_fault
+from plenary.table_files import TABLES, write_csv
+from plenary.untrusted import ending, first_fault
 
 FIXED = ("balanced", "all")
 DESIGNS = (*FIXED, *SELECTORS)
-VOTE_FILES = (".csv", ".jsonl", ".parquet", ".pq", ".json")
+VOTE_FILES = (*TABLES, ".json")
 Record = dict[str, object]
 
 
@@ -55,7 +55,7 @@ class Request(NamedTuple):
 
 def is_votes(source: str | None) -> bool:
     """Whether a command-line argument names a file of answers rather than a config."""
-    return source is not None and Path(source).suffix.lower() in VOTE_FILES
+    return source is not None and ending(Path(source)) in VOTE_FILES
 
 
 def settings_as_text(settings: BaseModel) -> dict[str, str]:
@@ -267,13 +267,12 @@ def fit_votes(table: AnswerTable, settings: FitSettings, stem: Path) -> Record:
 
 def _write_ranking(fitted: UtilityFit, table: AnswerTable, path: Path) -> None:
     """Outcomes by falling utility, as CSV."""
-    with path.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(("rank", "id", "utility", "standard_error", "text"))
-        for rank, k in enumerate(np.argsort(-fitted.mu).tolist(), 1):
-            outcome = table.origin.outcomes[k]
-            figures = (f"{fitted.mu[k]:.6f}", f"{fitted.sd[k]:.6f}")
-            writer.writerow((rank, neutral(outcome.id), *figures, neutral(outcome.text)))
+    rows: list[Sequence[object]] = []
+    for rank, k in enumerate(np.argsort(-fitted.mu).tolist(), 1):
+        outcome = table.origin.outcomes[k]
+        figures = (Decimal(f"{fitted.mu[k]:.6f}"), Decimal(f"{fitted.sd[k]:.6f}"))
+        rows.append((rank, outcome.id, *figures, outcome.text))
+    write_csv(path, ("rank", "id", "utility", "standard_error", "text"), rows)
 
 
 class Sides(NamedTuple):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from plenary.chat.base import (
     ChatBackend,
@@ -27,7 +27,7 @@ from plenary.chat.base import (
 from plenary.chat.settings import ChatSettings
 from plenary.errors import BackendError, ConfigError
 from plenary.seeding import generator
-from plenary.untrusted import first_fault
+from plenary.untrusted import read_file
 
 _OPTION = re.compile(
     r"^[^\w\n]*option\s+([AB])\b[^\w\n]*([^\n]*?)\s*$", re.IGNORECASE | re.MULTILINE
@@ -191,11 +191,4 @@ def open_spec(
     rest: str, adapter: Path | None, base_url: str | None, settings: ChatSettings
 ) -> PlantedBackend:
     """Open the backend behind planted:FILE, a JSON file with the fields of PlantedWorld."""
-    try:
-        return PlantedBackend(
-            PlantedWorld.model_validate_json(Path(rest).read_text(encoding="utf-8"))
-        )
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read planted world {rest!r}: {error}; check the path") from error
-    except ValidationError as error:
-        raise ConfigError(f"planted world {rest!r} {first_fault(error)}; mend the file") from error
+    return PlantedBackend(read_file(PlantedWorld, Path(rest), "planted world", ConfigError))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from plenary.errors import ConfigError
-from plenary.untrusted import yaml_tree
+from plenary.untrusted import read_file
 
 
 class Price(BaseModel):
@@ -26,18 +25,15 @@ class Price(BaseModel):
 
 
 HERE = Price(prompt=0, completion=0)
-_TABLE = TypeAdapter(dict[str, Price])
+
+
+class _Table(RootModel[dict[str, Price]]):
+    """PROVIDER:MODEL -> price."""
 
 
 def read_prices(path: Path) -> dict[str, Price]:
     """A price table, PROVIDER:MODEL -> price; ConfigError for any other file."""
-    try:
-        return _TABLE.validate_python(yaml_tree(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        raise ConfigError(
-            f"cannot read prices from {str(path)!r}: {error}; write PROVIDER:MODEL: "
-            "{prompt: ..., completion: ...}"
-        ) from error
+    return read_file(_Table, path, "prices", ConfigError).root
 
 
 def price_of(spec: str, prices: Mapping[str, Price], base_url: str | None) -> Price | None:
