@@ -21,7 +21,8 @@ from census_data.store import Facts, assembled
 from census_data.tables import CsvForm, read_blocks
 from plenary.errors import DataError
 from plenary.preferences import FloatArray, IntArray
-from plenary.untrusted import read_file
+from plenary.table_files import LARGEST_EXACT, NO_VALUES, cell_text, finite
+from plenary.untrusted import Unreadable, read_file
 
 
 class MappedColumn(BaseModel):
@@ -59,7 +60,11 @@ class PopulationMapping(BaseModel):
         default={}, description="number -> lower edges of the bands it is compared in"
     )
     encoding: str = Field(default="utf8", description="encoding of a CSV file")
-    delimiter: str = Field(default=",", min_length=1, max_length=1, description="of a CSV file")
+    delimiter: str | None = Field(
+        default=None,
+        pattern=r"^[!#-/:-@\[-`{-~\t ]$",
+        description="of a CSV file; None: comma, semicolon or tab, whichever splits the header",
+    )
 
 
 class _Unreadable(Exception):
@@ -88,50 +93,72 @@ class _Coder:
         self._rows = 0
 
     def take(self, column: pa.Array) -> None:
-        """Code the next block."""
+        """Code the next block; DataError names the row of a text that has no code."""
         encoded = column.dictionary_encode(null_encoding="encode")
         places = encoded.indices.to_numpy(zero_copy_only=False)
-        texts = [_text(value) for value in encoded.dictionary.to_pylist()]
-        codes = np.empty(len(texts), dtype=np.int64)
-        for at, text in enumerate(texts):
-            if text not in self._known:
-                try:
-                    self._known[text] = self._number(text) if self.number else self._code(text)
-                except _Unreadable as error:
-                    row = self._rows + int(np.flatnonzero(places == at)[0]) + 1
-                    raise DataError(
-                        f"{error.what} in column {self._spec.column!r}, row {row!r}{error.remedy}"
-                    ) from error
-            codes[at] = self._known[text]
+        values = encoded.dictionary.to_pylist()
+        codes = np.empty(len(values), dtype=np.int64)
+        for at, value in enumerate(values):
+            try:
+                codes[at] = self._found(value)
+            except _Unreadable as error:
+                row = self._rows + int(np.flatnonzero(places == at)[0]) + 1
+                raise DataError(
+                    f"{error.what} in column {self._spec.column!r}, row {row!r}{error.remedy}"
+                ) from error
         self._blocks.append(codes[places])
         self._rows += len(places)
+
+    def _found(self, value: object) -> int:
+        """Code of a value, kept for the next time."""
+        try:
+            text = cell_text(value).strip()
+        except Unreadable as error:
+            raise _Unreadable(f"{error},", "") from error
+        if text not in self._known:
+            self._known[text] = self._number(text) if self.number else self._code(text)
+        return self._known[text]
 
     def values(self) -> IntArray:
         """Codes or numbers of everybody [N]."""
         return np.concatenate(self._blocks) if self._blocks else np.array([], dtype=np.int64)
 
     def _code(self, text: str) -> int:
-        if self._spec.recode is None:
-            if text not in self._places:
-                self._places[text] = len(self.labels)
-                self.labels.append(text)
-            return self._places[text]
-        if text not in self._spec.recode:
-            raise _Unreadable(
-                f"unknown code {text!r}",
-                f"; add it to the recode table of {self.name!r}, or to missing or not_in_universe",
-            )
-        return self._places[self._spec.recode[text]]
+        elsewhere = "missing or not_in_universe"
+        if self._spec.recode is not None:
+            if text not in self._spec.recode:
+                raise _Unreadable(
+                    f"unknown code {text!r}",
+                    f"; add it to the recode table of {self.name!r}, which has "
+                    f"{', '.join(map(repr, list(self._spec.recode)[:12]))}, or to {elsewhere}",
+                )
+            return self._places[self._spec.recode[text]]
+        if text not in self._places:
+            if text.casefold() in NO_VALUES:
+                raise _Unreadable(f"{text!r}", f", is no label; name it under {elsewhere}")
+            _check_label(self.name, text)
+            self._places[text] = len(self.labels)
+            self.labels.append(text)
+        return self._places[text]
 
     def _number(self, text: str) -> int:
         remedy = f"name it under missing or not_in_universe of {self.name!r}"
         try:
-            number = round(float(text))
-        except (ValueError, OverflowError) as error:
+            found = finite(text)
+        except Unreadable as error:
             raise _Unreadable(f"{text!r}", f", is no number; {remedy}") from error
-        if number in (NOT_IN_UNIVERSE, MISSING):
+        if self.name in BY_NAME:
+            low, high = BY_NAME[self.name].bounds
+            if not low <= found <= high:
+                raise _Unreadable(
+                    f"{self.name} {text!r}",
+                    f", is not between {low} and {high}; {remedy}, or drop the row",
+                )
+        if round(found) in (NOT_IN_UNIVERSE, MISSING):
             raise _Unreadable(f"number {text!r}", f", would read as no answer; {remedy}")
-        return number
+        if abs(found) >= LARGEST_EXACT:
+            raise _Unreadable(f"number {text!r}", f", is too large; {remedy}")
+        return round(found)
 
 
 def read_mapping(path: Path) -> PopulationMapping:
@@ -151,10 +178,13 @@ def import_table(path: Path, mapping: PopulationMapping) -> Population:
     weights: list[FloatArray] = []
     rows = 0
     for block in read_blocks(path, wanted, CsvForm(mapping.encoding, mapping.delimiter)):
-        weights.append(block_weights(block.column(mapping.weight), mapping.weight, rows))
-        rows += block.num_rows
-        for name, coder in coders.items():
-            coder.take(block.column(sources[name]))
+        try:
+            weights.append(block_weights(block.column(mapping.weight), mapping.weight, rows))
+            rows += block.num_rows
+            for name, coder in coders.items():
+                coder.take(block.column(sources[name]))
+        except DataError as error:
+            raise DataError(f"{str(path)!r}: {error}") from error
     if not rows:
         raise DataError(f"{str(path)!r} has no rows; give a file with persons")
     return assembled(
@@ -176,13 +206,14 @@ def import_table(path: Path, mapping: PopulationMapping) -> Population:
 
 def block_weights(column: pa.Array, name: str, rows_before: int) -> FloatArray:
     """Weights of a block [N]; DataError for one that is no positive number."""
-    texts = [_text(value) for value in column.to_pylist()]
-    weight = np.array([_float_or_nan(text) for text in texts], dtype=np.float64)
-    bad = np.flatnonzero(~(np.isfinite(weight) & (weight > 0)))
+    values = column.to_pylist()
+    weight = np.array([_finite_or_nan(value) for value in values], dtype=np.float64)
+    bad = np.flatnonzero(~(weight > 0))
     if len(bad):
         at = int(bad[0])
+        shown = "" if values[at] is None else values[at]
         raise DataError(
-            f"weight {texts[at]!r} in column {name!r}, row {rows_before + at + 1!r}, is not "
+            f"weight {shown!r} in column {name!r}, row {rows_before + at + 1!r}, is not "
             "positive; drop or mend such rows"
         )
     return weight
@@ -213,19 +244,28 @@ def _first_labels(name: str, spec: MappedColumn) -> list[str]:
     """The schema's labels where they cover the mapping's, else the mapping's in its order."""
     known = BY_NAME[name].labels if name in BY_NAME else ()
     used = list(dict.fromkeys((spec.recode or {}).values()))
+    for label in used:
+        try:
+            _check_label(name, label)
+        except _Unreadable as error:
+            raise DataError(
+                f"{error.what} in the recode table of {name!r}{error.remedy}"
+            ) from error
     return list(known) if used and set(used) <= set(known) else used
 
 
-def _text(value: object) -> str:
-    if value is None or value != value:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
+def _check_label(name: str, label: str) -> None:
+    """_Unreadable for a label that nobody can be described by."""
+    if name in BY_NAME and BY_NAME[name].closed and label not in BY_NAME[name].labels:
+        raise _Unreadable(
+            f"unknown label {label!r}",
+            f"; recode it to one of {', '.join(map(repr, BY_NAME[name].labels))}, or name it under "
+            "missing",
+        )
 
 
-def _float_or_nan(text: str) -> float:
+def _finite_or_nan(value: object) -> float:
     try:
-        return float(text)
-    except ValueError:
+        return finite(value)
+    except Unreadable:
         return float("nan")

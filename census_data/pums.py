@@ -21,14 +21,14 @@ from census_data.population import Population, load_book
 from census_data.recode import DERIVED, label_tables, recode, source_name
 from census_data.schema import BY_NAME, COLUMNS, NOT_IN_UNIVERSE
 from census_data.store import Facts, assembled
-from census_data.tables import CsvForm, column_names, read_blocks
+from census_data.tables import CsvForm, columns_in, read_blocks
 from plenary.errors import ConfigError, DataError
 from plenary.preferences import FloatArray, IntArray
 
 BULK = "https://www2.census.gov"
 SOURCE = "US Census Bureau, American Community Survey Public Use Microdata Sample"
-PERSONS = CsvForm(members="*psam_p*.csv")
-HOUSING = CsvForm(members="*psam_h*.csv")
+PERSONS = CsvForm(delimiter=",", members="*psam_p*.csv")
+HOUSING = CsvForm(delimiter=",", members="*psam_h*.csv")
 WEIGHT, SERIAL = "PWGTP", "SERIALNO"
 STATE_NAMES = ("STATE", "ST")
 PERSON_VARIABLES = (
@@ -99,7 +99,14 @@ def _population(
 ) -> Population:
     raw = {name.lower(): values for name, values in records.variables.items()}
     raw |= _of_household(records)
-    adults = records.variables["AGEP"] >= ADULT
+    age = records.variables["AGEP"]
+    oldest = BY_NAME["age"].bounds[1]
+    for row in np.flatnonzero((age < 0) | (age > oldest))[:1].tolist():
+        raise DataError(
+            f"age {int(age[row])!r} in variable 'AGEP', person {row + 1!r}, is not between 0 and "
+            f"{oldest}; drop or mend such rows"
+        )
+    adults = age >= ADULT
     if not adults.any():
         raise DataError("no adult among the records; give a person file of the survey")
     raw = {name: values[adults] for name, values in raw.items()}
@@ -128,7 +135,7 @@ def _population(
 
 
 def _persons(path: Path) -> PersonRecords:
-    state = next((n for n in STATE_NAMES if n in column_names(path, PERSONS)), STATE_NAMES[0])
+    state = next((n for n in STATE_NAMES if n in columns_in(path, PERSONS)), STATE_NAMES[0])
     wanted = (SERIAL, WEIGHT, state, *PERSON_VARIABLES)
     parts: list[PersonRecords] = []
     rows = 0
@@ -177,7 +184,7 @@ def _housing(
 
 
 def _serials(block: pa.RecordBatch) -> np.ndarray[tuple[int], np.dtype[np.bytes_]]:
-    return np.array(block.column(SERIAL).to_pylist(), dtype=np.bytes_)
+    return np.array([str(value).encode() for value in block.column(SERIAL).to_pylist()], np.bytes_)
 
 
 def _of_household(records: PersonRecords) -> dict[str, IntArray]:
@@ -208,7 +215,7 @@ def _code(text: str, name: str) -> int:
         return NOT_IN_UNIVERSE
     try:
         number = int(float(text))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DataError(
             f"unknown code {text!r} in variable {name!r}; give a file as the bureau publishes it"
         ) from error

@@ -8,6 +8,7 @@ snapshot). Numbers use the same two: the bureau rounds dollars, so that -1 and -
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -29,6 +30,8 @@ class Column:
     first: Census code of the first label, the others following one by one.
     universe: who is asked; everybody else has NOT_IN_UNIVERSE.
     donor: imputed from a donor record in California and Texas.
+    bounds: least and largest number that a person can have; anything else is a code.
+    closed: nobody can be described by a label other than these.
     """
 
     name: str
@@ -39,14 +42,16 @@ class Column:
     first: int = 1
     universe: str = "all adults"
     donor: bool = False
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    closed: bool = False
 
 
 HOUSEHOLDS = "not in group quarters"
 WORKED = "worked in the last 5 years, or unemployed"
 
 COLUMNS = (
-    Column("age", "number", "AGEP", "age in years, top-coded by the bureau"),
-    Column("sex", "category", "SEX", "sex", labels.SEX),
+    Column("age", "number", "AGEP", "age in years, top-coded by the bureau", bounds=(18, 120)),
+    Column("sex", "category", "SEX", "sex", labels.SEX, closed=True),
     Column(
         "race", "category", "RAC1P", "race as recorded, apart from Hispanic origin", labels.RACE
     ),
@@ -61,7 +66,14 @@ COLUMNS = (
         labels.RACE_ORIGIN,
     ),
     Column("schooling", "category", "SCHL", "highest grade or degree in detail", labels.SCHOOLING),
-    Column("education", "category", "schooling", "highest level of education", labels.EDUCATION),
+    Column(
+        "education",
+        "category",
+        "schooling",
+        "highest level of education",
+        labels.EDUCATION,
+        closed=True,
+    ),
     Column(
         "field_of_degree",
         "category",
@@ -129,6 +141,7 @@ COLUMNS = (
         "usual hours of work a week",
         universe="worked in the last 12 months",
         donor=True,
+        bounds=(0, 168),
     ),
     Column(
         "personal_income",
@@ -152,8 +165,16 @@ COLUMNS = (
         labels.HOUSEHOLD_TYPE,
         universe=HOUSEHOLDS,
     ),
-    Column("household_size", "number", "NP", "persons in the household, capped at 12"),
-    Column("children", "number", "AGEP", "persons under 18 in the household, capped at 8"),
+    Column(
+        "household_size", "number", "NP", "persons in the household, capped at 12", bounds=(1, 60)
+    ),
+    Column(
+        "children",
+        "number",
+        "AGEP",
+        "persons under 18 in the household, capped at 8",
+        bounds=(0, 40),
+    ),
     Column(
         "householder",
         "category",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -74,7 +74,10 @@ def assembled(
         ),
         imputed_columns=(),
         imputed_share=0.0,
-        notes=tuple(f"{column.name} is missing for everybody." for column in absent),
+        notes=(
+            *(f"{column.name} is missing for everybody." for column in absent),
+            *_left_out(columns),
+        ),
         bands=dict(facts.bands) or None,
     )
     return Population(
@@ -86,6 +89,13 @@ def assembled(
         source=manifest,
         bands=MappingProxyType({**BANDS, **facts.bands}),
     )
+
+
+def _left_out(columns: Mapping[str, IntArray]) -> Iterator[str]:
+    """A note on the rows that no citizen can be made of."""
+    rows = int(np.count_nonzero((columns["age"] < 0) | (columns["sex"] < 0)))
+    if 0 < rows < len(columns["age"]):
+        yield f"{rows} rows have no age or no sex: they count in margins, and are never drawn."
 
 
 def write_population(population: Population, folder: Path) -> None:

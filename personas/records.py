@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from census_data.labels import NO_RECENT_WORK
 from census_data.population import Population
@@ -15,6 +15,7 @@ from personas.profile import Sex, invent_names
 from plenary.errors import ConfigError, DataError
 from plenary.preferences import IntArray
 from plenary.seeding import generator
+from plenary.untrusted import first_fault
 
 LABELLED = (
     "race_origin",
@@ -81,7 +82,23 @@ def build_personas(
     }
     keys = tuple(columns)
     rows = [dict(zip(keys, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return PEOPLE.validate_python(rows)
+    try:
+        return PEOPLE.validate_python(rows)
+    except ValidationError as error:
+        raise DataError(
+            f"a citizen of this population {first_fault(error)}; import the population again"
+        ) from error
+
+
+def drawable(population: Population) -> Population:
+    """The people of whom a citizen can be made: age and sex are known; DataError for nobody."""
+    known = (population.values("age") >= 0) & (population.values("sex") >= 0)
+    if not known.any():
+        raise DataError(
+            "nobody in this population has both an age and a sex; map those columns, and import it "
+            "again"
+        )
+    return population if known.all() else population.select(known)
 
 
 def stream_personas(
@@ -94,6 +111,7 @@ def stream_personas(
     """
     if count < 1 or chunk < 1:
         raise ConfigError(f"{count!r} personas in chunks of {chunk!r}; ask for at least one")
+    population = drawable(population)
     cumulated = np.cumsum(population.weight) * (count / population.weight.sum())
     expected = population.weight * (count / population.weight.sum())
     start = float(generator(seed, "stream").random())

@@ -16,7 +16,7 @@ from personas.attitudes import with_attitudes
 from personas.draws import Selection, simple_draw, stratified_draw, systematic_draw
 from personas.persona import Panel
 from personas.quotas import Quota, proportional_quotas
-from personas.records import build_personas
+from personas.records import build_personas, drawable
 from personas.sortition import Fairness, LotterySettings, draw_seats, quota_lottery
 from personas.survey import load_survey
 from personas.swap import swap_draw
@@ -75,6 +75,7 @@ def recruit(population: Population, settings: PanelSettings, seed: int) -> Panel
     for the method swap; the panel's weights are the design weights raked to the population's
     one-way margins.
     """
+    population = drawable(population)
     if settings.citizens > len(population):
         raise ConfigError(
             f"{settings.citizens!r} citizens from a population of {len(population)} records; "

@@ -25,6 +25,12 @@ from plenary.untrusted import Unreadable, read_file
 SURVEY_FILE, SHARES_FILE, COEFFICIENTS_FILE = "survey.json", "shares.csv", "coefficients.csv"
 ALL = "all"
 LARGEST_SUM_ERROR = 0.02
+_NUMBER_TYPES = (int, float, int | None)
+
+
+NUMBERS = tuple(
+    name for name, field in Persona.model_fields.items() if field.annotation in _NUMBER_TYPES
+)
 
 
 class Item(BaseModel):
@@ -131,6 +137,13 @@ def _read_file(path: Path) -> SurveyFile:
             raise DataError(
                 f"grouping {name!r} needs either groups, or edges with as many labels; mend it"
             )
+        numeric = grouping.attribute in NUMBERS
+        if bool(grouping.edges) != numeric or list(grouping.edges) != sorted(grouping.edges):
+            wanted = "edges, lowest first" if numeric else "groups of its values"
+            raise DataError(
+                f"grouping {name!r} is by {grouping.attribute!r}, which needs {wanted}; mend "
+                f"{str(path)!r}"
+            )
     return file
 
 
@@ -144,12 +157,13 @@ def _read_shares(
         if row["item"] not in file.items:
             continue
         key = row["item"], row["by"], row["stratum"]
+        _check_stratum(file, row["by"], row["stratum"], place)
         answers = len(file.items[row["item"]].answers)
         code = _number(row["response"], place)
         if code not in range(1, answers + 1):
             raise DataError(
-                f"response {row['response']!r} of item {row['item']!r} in {place} is none of its "
-                f"{answers} answers; number them from 1"
+                f"response {row['response']!r} of item {row['item']!r} is none of its {answers} "
+                f"answers, in {place}; number them from 1"
             )
         if (*key, row["response"]) in seen:
             raise DataError(
@@ -166,6 +180,23 @@ def _read_shares(
             )
         values /= values.sum()
     return shares, bases
+
+
+def _check_stratum(file: SurveyFile, by: str, stratum: str, place: str) -> None:
+    """DataError for a group that a grouping, or a crossing of some, does not have."""
+    names, parts = by.split("|"), stratum.split("|")
+    if not set(names) <= set(file.groupings):
+        return
+    if len(names) != len(parts):
+        raise DataError(f"stratum {stratum!r} in {place} is no group of {by!r}; mend the row")
+    for name, part in zip(names, parts, strict=True):
+        grouping = file.groupings[name]
+        known = (*grouping.groups, *grouping.labels)
+        if part not in known:
+            raise DataError(
+                f"stratum {part!r} in {place} is no group of {name!r}; use one of "
+                f"{', '.join(map(repr, known))}"
+            )
 
 
 def _read_coefficients(path: Path) -> dict[str, dict[str, Coefficient]]:
@@ -191,4 +222,4 @@ def _number(text: str, place: str) -> float:
     try:
         return finite(text)
     except Unreadable as error:
-        raise DataError(f"{error} in {place}; mend the file") from error
+        raise DataError(f"{error}, in {place}; mend the file") from error

@@ -124,16 +124,17 @@ async def validate(
     """
     survey = chosen_items(survey, settings.items)
     systems = [describe(persona, profile) for persona in panel]
+    # What the survey or the panel lacks is said before the model is asked.
+    like = {item: people_like_them(survey, panel, item) for item in survey.file.items}
+    terms = demographic_terms(panel)
     samples = settings.samples
     told = await interview(backend, survey, systems, samples=samples, seed=seed)
     plain = await interview(backend, survey, [None], samples=samples, seed=seed)
-    items = survey.file.items
-    like = {item: people_like_them(survey, panel, item) for item in items}
     ways: dict[str, Answers] = {
         "personas": told,
-        "marginal": {i: np.tile(survey.marginal(i), (len(panel), 1)) for i in items},
+        "marginal": {i: np.tile(survey.marginal(i), (len(panel), 1)) for i in like},
         "regression": like,
-        "no persona": {i: np.tile(plain[i], (len(panel), 1)) for i in items},
+        "no persona": {i: np.tile(plain[i], (len(panel), 1)) for i in like},
     }
     wording = naming = float("nan")
     if settings.stability:
@@ -150,7 +151,9 @@ async def validate(
         raise BackendError(
             f"{backend.name!r} gave no valid answer to {survey.file.name!r}; use another model"
         )
-    scores = {way: _scores(survey, panel, given, like, settings) for way, given in ways.items()}
+    scores = {
+        way: _scores(survey, panel, given, like, terms, settings) for way, given in ways.items()
+    }
     file = survey.file
     return Validation(file.name, file.source, backend.name, scores, wording, naming, invalid)
 
@@ -182,13 +185,17 @@ def chosen_items(survey: Survey, items: Sequence[str]) -> Survey:
 
 
 def _scores(
-    survey: Survey, panel: Panel, given: Answers, like: Answers, settings: ValidationSettings
+    survey: Survey,
+    panel: Panel,
+    given: Answers,
+    like: Answers,
+    terms: Mapping[str, FloatArray],
+    settings: ValidationSettings,
 ) -> tuple[ItemScore, ...]:
     members = [g for g in groups(survey, panel) if len(g.members) >= settings.smallest_group]
     members += [
         g for g in groups(survey, panel, crossed=True) if len(g.members) >= settings.smallest_group
     ]
-    terms = demographic_terms(panel)
     return tuple(
         _score(survey, item, panel, given[item], like[item], members, terms)
         for item in survey.file.items

@@ -143,11 +143,9 @@ def read_parquet(path: Path, name: str, refusal: Refusal) -> list[dict[str, obje
     """Rows of a Parquet file by column name, dictionaries as what they stand for."""
     content = read_bytes(path, name, refusal)
     try:
-        table = pq.read_table(pa.BufferReader(content))
-        names = table.column_names
-        if len(set(names)) < len(names):
-            column_names(names)
-        return table.to_pylist()
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
+            column_names(file.schema_arrow.names)
+            return file.read().to_pylist()
     except Unreadable as error:
         raise refusal(f"{name} {str(path)!r} {error}") from error
     except (OSError, ValueError, ArithmeticError, pa.ArrowException) as error:

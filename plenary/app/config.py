@@ -243,7 +243,7 @@ def load_config(source: str | Path | None, overrides: Sequence[str] = ()) -> Pip
     return validated(tree)
 
 
-def validated(tree: Mapping[str, object]) -> PipelineConfig:
+def validated(tree: Mapping[str, object] | Written) -> PipelineConfig:
     """The config behind a nested mapping; ConfigError for unknown names and wrong types."""
     try:
         return fitted(PipelineConfig, tree)
@@ -302,8 +302,9 @@ def _read(path: Path) -> Written:
         raise ConfigError(f"config {str(path)!r} holds {data!r}; write settings as 'name: value'")
     for group, name in FILES:
         inner = data.get(group) if group else data
-        if isinstance(inner, dict) and isinstance(inner.get(name), str):
-            inner[name] = _beside(path, inner[name])
+        file = inner.get(name) if isinstance(inner, Written) else None
+        if isinstance(inner, Written) and isinstance(file, str):
+            inner[name] = _beside(path, file)
     return data
 
 

@@ -22,6 +22,7 @@ from plenary.app import workspace as ws
 from plenary.app.viewer.store import open_ledger
 from plenary.errors import DataError
 from plenary.preferences import Cells
+from plenary.untrusted import read_tree
 
 # alignment.adapter says the same, but takes torch, and seconds, to import.
 ADAPTER_MANIFEST = "plenary_adapter.json"
@@ -152,10 +153,7 @@ def _ledger(path: Path) -> Rows:
 
 
 def _record(path: Path) -> Rows:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise DataError(f"cannot read {str(path)!r}: {error}; make it again") from error
+    content = read_tree(path, "record", DataError)
     if not isinstance(content, dict):
         raise DataError(f"{str(path)!r} holds {type(content).__name__!r}; a record is an object")
     for name, value in content.items():

@@ -73,7 +73,7 @@ def test_csv_is_one_margin(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("margins: [", "are not YAML"),
+        ("margins: [", "is not YAML"),
         ("margins: []", r"has \[\] at 'margins'"),
         ("margins: [{columns: [sex], cells: [[man, 1]], colour: red}]", "Extra inputs"),
         ("", "has None"),

@@ -95,7 +95,7 @@ def test_unknown_order_puts_half_of_the_votes_in_each(tmp_path):
         (({"first": "p", "second": "q", "p": 1.5},), r"probability '1.5' in row 1 .*0\.\.1"),
         (({"first": "p", "second": "q", "wins": 3, "trials": 2},), "wins 3.0 exceed trials"),
         (({"first": "p", "second": "q", "wins": -3, "trials": 2},), "wins '-3' in row 1"),
-        (({"first": "", "second": "q", "choice": "q"},), "empty outcome in row 1"),
+        (({"first": "", "second": "q", "choice": "q"},), "empty outcome '' in row 1"),
     ],
 )
 def test_errors_quote_the_value_and_its_place(tmp_path, rows, message):
@@ -107,8 +107,8 @@ def test_unreadable_files_are_plain_errors(tmp_path):
     for name, text, message in (
         ("v.xml", "", r"unknown format of votes 'v.xml'"),
         ("v.csv", "", "no votes in"),
-        ("v.jsonl", "[1]", r"line 1 of v.jsonl is '\[1\]'; write an object"),
-        ("w.jsonl", "{", "line 1 of w.jsonl is no JSON"),
+        ("v.jsonl", "[1]", r"line 1 of 'v.jsonl' is '\[1\]'; write an object"),
+        ("w.jsonl", "{", "line 1 of 'w.jsonl' is no JSON"),
         ("v.parquet", "nothing", "cannot read votes"),
     ):
         (tmp_path / name).write_text(text, encoding="utf-8")

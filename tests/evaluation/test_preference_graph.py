@@ -108,7 +108,7 @@ def test_graph_may_stand_alone_and_edges_may_be_a_list(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "cannot read a preference graph"),
+        ("{", "preference graph .* is not JSON"),
         ("[1]", r"file of 'r.json' is '\[1\]'"),
         ('{"options": [], "edges": []}', "no options in 'r.json'"),
         (json.dumps({"options": OPTIONS}), r"no edges in 'r.json', which has \['options'\]"),

@@ -65,9 +65,9 @@ def test_jsonl_of_sentences_and_objects(tmp_path: Path) -> None:
     [
         ("o.txt", "x", "unknown outcome file format 'o.txt'"),
         ("o.yaml", "- a\n", "list under 'outcomes'"),
-        ("o.yaml", "outcomes: [", "not valid YAML"),
+        ("o.yaml", "outcomes: [", "is not YAML"),
         ("o.json", "[1]", "topic -> list of sentences"),
-        ("o.json", "{", "not valid JSON"),
+        ("o.json", "{", "is not JSON"),
         ("o.jsonl", "3\n4\n", "neither a sentence nor an object"),
         ("o.jsonl", '"One"\n', "holds 1 outcomes"),
         ("o.csv", "text,colour\na,red\nb,blue\n", "unknown outcome column 'colour'"),

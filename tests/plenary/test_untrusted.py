@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ import yaml
 from pydantic import BaseModel
 
 from plenary.errors import DataError
-from plenary.untrusted import csv_rows, json_tree, read_file, yaml_tree
+from plenary.untrusted import json_tree, read_file, yaml_tree
 
 
 @pytest.mark.parametrize(
@@ -36,12 +35,6 @@ def test_json_nested_without_end_is_refused() -> None:
         json_tree('{"a":' * 100_000)
 
 
-def test_csv_rows_are_whole() -> None:
-    assert csv_rows(["a,b", "1"]) == [{"a": "1", "b": ""}]
-    with pytest.raises(csv.Error, match="line 2 has more cells"):
-        csv_rows(["a", "1,2"])
-
-
 class Ladder(BaseModel):
     rungs: tuple[int, ...]
 
@@ -53,7 +46,7 @@ class Ladder(BaseModel):
         (b"- 1", r"ladder '.*' has \[1\]: .*; mend the file"),
         (b"rungs: [" + b"x" * 500 + b"]", r"has 'x{119}\.\.\. at"),
         (b"rungs: [", "ladder '.*' is not YAML: .*; mend the file"),
-        (b"\xff\xfe\xfa", "is not YAML"),
+        (b"\xff\xfe\xfa", "ladder .* is not UTF-16-LE: byte 0xfa at position 2, line 1"),
     ],
 )
 def test_a_file_of_another_form_is_refused_in_one_wording(

@@ -1,0 +1,231 @@
+"""Files with something wrong in them: read, or refused in one line of ours, never a bug."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from assembly.briefing import read_briefing
+from census_data.mapping import import_table, read_mapping
+from census_data.margins import read_targets
+from census_data.population import load_population
+from census_data.pums import import_pums
+from evaluation.analysis_plan import read_plan
+from evaluation.imported import import_votes
+from personas.export import read_panel, write_panel
+from personas.quotas import read_quotas
+from personas.sampling import PanelSettings, recruit
+from personas.survey import load_survey
+from plenary.app.config import load_config
+from plenary.app.show_verbs import describe
+from plenary.chat.planted import open_spec as open_planted
+from plenary.chat.prices import read_prices
+from plenary.chat.settings import DEFAULTS
+from plenary.errors import PlenaryError
+from plenary.outcomes import load_outcomes
+
+PANEL = recruit(load_population(), PanelSettings(citizens=6, method="systematic"), 4)
+OUTCOMES = "id,text,topic\r\nb1,A bridge is built,towns\r\nb2,Écoles stay open,schools\r\n"
+MAPPING = """
+source: made up
+licence: CC0-1.0
+universe: adults
+year: 2024
+weight: w
+columns:
+  age: {column: age}
+  sex: {column: sex}
+"""
+PEOPLE = "age,sex,w\n34,man,1.5\n71,woman,2\n"
+
+GOOD_MARGINS = "sex,count\nwoman,500\nman,500\n"
+GOOD_VOTES = 'first,second,choice\nx,y,first\ny,z,"second"\nz,x,no preference\n'
+GOOD_PLAN = "title: x\nprimary: [retention]\nsettings: {seed: 1, design.train_pairs: 20}\n"
+GOOD_BRIEFING = "pairs:\n- {first: a, second: b, for_first: [x], for_second: [y]}\n"
+GOOD_GRAPH = json.dumps({
+    "options": [{"id": 0, "description": "x"}, {"id": 1, "description": "y"}],
+    "edges": {"(0, 1)": {"option_A": {"id": 0}, "option_B": {"id": 1}, "probability_A": 0.7,
+                         "aux_data": {"original_parsed": ["A", "B"], "choice_probs": [
+                             {"p_a": 0.3, "direction": "flipped"}]}}},
+    "training_edges": [[0, 1]],
+})  # fmt: skip
+PUMS = (
+    "SERIALNO", "PWGTP", "STATE", "AGEP", "SEX", "RAC1P", "HISP", "SCHL", "FOD1P", "MAR", "ESR",
+    "COW", "OCCP", "INDP", "WKHP", "PINCP", "CIT", "ENG", "MIL", "DIS", "HICOV", "JWTRNS",
+    "RELSHIPP",
+)  # fmt: skip
+GOOD_PUMS = (
+    ",".join(PUMS) + "\n2024HU1,12,06,34,1,1,01,21,,1,1,1,0010,0170,40,50000,1,,4,2,1,1,20\n"
+)
+
+
+def good_files(folder: Path) -> dict[str, tuple[Callable[[Path], object], bytes]]:
+    """Name of a good file -> its reader and its content."""
+    mapping = read_mapping(write(folder / "mapping.yaml", MAPPING))
+
+    def panel(ending: str) -> bytes:
+        write_panel(PANEL, folder / f"panel{ending}")
+        return (folder / f"panel{ending}").read_bytes()
+
+    table = import_votes(write(folder / "votes.csv", GOOD_VOTES))
+    table.write(folder / "own.parquet")
+    rows = pa.table({"first": ["x", "y"], "second": ["y", "z"], "choice": ["first", "second"]})
+    pq.write_table(rows, folder / "votes.parquet")
+    pq.write_table(pa.table({"age": [30], "sex": ["man"], "w": [1.0]}), folder / "people.parquet")
+
+    def survey(path: Path) -> object:
+        for part in ("survey.json", "shares.csv"):
+            if part != path.name:
+                write(folder / "survey" / part, SURVEY[part])
+        return load_survey(path.parent)
+
+    (folder / "survey").mkdir()
+
+    def people(path: Path) -> object:
+        return import_table(path, mapping)
+
+    return {
+        "o.csv": (load_outcomes, OUTCOMES.encode()),
+        "o.tsv": (load_outcomes, OUTCOMES.replace(",", "\t").encode()),
+        "o.jsonl": (load_outcomes, b'{"text": "One", "id": 4}\n"Two"\n'),
+        "o.json": (load_outcomes, b'{"towns": ["One", "Two"]}'),
+        "o.yaml": (load_outcomes, b"outcomes:\n- {id: a, text: x, topic: t, quantity: 3}\n"
+                                  b"- {id: b, text: y, topic: t}\n"),
+        "v.csv": (import_votes, GOOD_VOTES.encode()),
+        "v.jsonl": (import_votes, b'{"a": 1, "b": 2, "p": 0.5}\n{"a": 2, "b": 3, "p": 0.1}\n'),
+        "v.json": (import_votes, GOOD_GRAPH.encode()),
+        "v.parquet": (import_votes, (folder / "votes.parquet").read_bytes()),
+        "own.parquet": (import_votes, (folder / "own.parquet").read_bytes()),
+        "panel.jsonl": (read_panel, panel(".jsonl")),
+        "panel.csv": (read_panel, panel(".csv")),
+        "panel.parquet": (read_panel, panel(".parquet")),
+        "m.yaml": (read_mapping, MAPPING.encode()),
+        "people.csv": (people, PEOPLE.encode()),
+        "people.csv.gz": (people, gzip.compress(PEOPLE.encode())),
+        "people.parquet": (people, (folder / "people.parquet").read_bytes()),
+        "psam_p06.csv": (lambda path: import_pums([path], [], 2024), GOOD_PUMS.encode()),
+        "t.csv": (read_targets, GOOD_MARGINS.encode()),
+        "t.yaml": (read_targets, b"margins:\n- {columns: [sex], cells: [[man, 1], [woman, 2]]}\n"),
+        "q.yaml": (read_quotas, b"sex: {woman: [1, 2], man: [0, 3]}\n"),
+        "q.json": (read_quotas, b'{"sex": {"woman": [1, 2]}}'),
+        "q.csv": (read_quotas, b"attribute,category,lower,upper\nsex,woman,1,2\n"),
+        "plan.yaml": (read_plan, GOOD_PLAN.encode()),
+        "briefing.yaml": (read_briefing, GOOD_BRIEFING.encode()),
+        "prices.yaml": (read_prices, b"openai:x: {prompt: 1, completion: 2.5}\n"),
+        "config.yaml": (load_config, b"name: one\nseed: 3\npanel: {citizens: 8, by: [sex]}\n"),
+        "planted.json": (
+            lambda path: open_planted(str(path), None, None, DEFAULTS),
+            b'{"utilities": {"a": 1.0, "b": -0.5}, "sigma": 0.5}',
+        ),
+        "survey/shares.csv": (survey, SURVEY["shares.csv"]),
+        "survey/survey.json": (survey, SURVEY["survey.json"]),
+        "show.json": (describe, b'{"a": 1, "b": [1, 2]}'),
+        "show.parquet": (describe, (folder / "own.parquet").read_bytes()),
+    }  # fmt: skip
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def refused(read: Callable[[], object], *said: str) -> None:
+    """One line of ours that holds every word of `said`."""
+    with pytest.raises(PlenaryError) as caught:
+        read()
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1, message
+    for word in said:
+        assert word in message, message
+
+
+SURVEY = {
+    "survey.json": json.dumps({
+        "name": "town", "source": "made up",
+        "items": {"bus": {"about": "buses", "answers": ["yes", "no"]}},
+        "groupings": {"sex": {"attribute": "sex", "groups": {"f": ["woman"], "m": ["man"]}}},
+    }).encode(),
+    "shares.csv": b"item,by,stratum,response,n,share\nbus,all,all,1,9,0.5\nbus,all,all,2,9,0.5\n"
+                  b"bus,sex,f,1,4,0.5\nbus,sex,f,2,4,0.5\n",
+}  # fmt: skip
+WORDS = (
+    b"NaN", b"", b"-9", b"1e400", b"9" * 400, b"\x00", b"\xff", "\u2028".encode(), b'"', b"'", b"[",
+    b"null", b"true", b"1.5", b"\r", b"\n\n", b";", b"\t", b"{}", b"[[]]", b"2024-13-45", b"-",
+    b"=1+1", b"\\ud800", b"0x1F", b"x" * 70_000, b"1_0", b"inf", b"*a", b"&a", b"<<",
+    b": ", b"\xef\xbb\xbf",
+)  # fmt: skip
+
+
+def damaged(content: bytes, rng: random.Random) -> bytes:
+    """The content with one or two things wrong in it."""
+    kind = rng.randrange(9)
+    at, to = sorted(rng.randrange(len(content) + 1) for _ in range(2))
+    if kind == 0:
+        return content[:at]
+    if kind == 1:
+        return content[:at] + content[to:]
+    if kind == 2:
+        return content[:at] + content[at:to] * 2 + content[to:]
+    if kind == 3:
+        return (
+            content[:at] + rng.choice(WORDS) + content[min(at + rng.randrange(4), len(content)) :]
+        )
+    if kind == 4:
+        parts = content.split(b",")
+        rng.shuffle(parts)
+        return b",".join(parts)
+    if kind == 5:
+        lines = content.split(b"\n")
+        lines.insert(rng.randrange(len(lines) + 1), rng.choice(lines))
+        return b"\n".join(lines)
+    if kind == 6:
+        return content.decode("utf-8", "replace").encode(
+            rng.choice(("utf-16", "latin-1")), "replace"
+        )
+    if kind == 7:
+        flipped = bytearray(content)
+        for _ in range(rng.randrange(1, 6)):
+            flipped[rng.randrange(len(flipped))] ^= 1 << rng.randrange(8)
+        return bytes(flipped)
+    words = content.replace(b"\n", b",").split(b",")
+    return content.replace(rng.choice(words) or b"x", rng.choice(WORDS))
+
+
+NAMES = (
+    "o.csv", "o.tsv", "o.jsonl", "o.json", "o.yaml", "v.csv", "v.jsonl", "v.json", "v.parquet",
+    "own.parquet", "panel.jsonl", "panel.csv", "panel.parquet", "m.yaml", "people.csv",
+    "people.csv.gz", "people.parquet", "psam_p06.csv", "t.csv", "t.yaml", "q.yaml", "q.json",
+    "q.csv", "plan.yaml", "briefing.yaml", "prices.yaml", "config.yaml", "planted.json",
+    "survey/shares.csv", "survey/survey.json", "show.json", "show.parquet",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_damage_ends_in_an_error_that_is_not_ours(tmp_path: Path, name: str) -> None:
+    files = good_files(tmp_path)
+    assert set(files) == set(NAMES)
+    read, content = files[name]
+    path = write(tmp_path / name, content)
+    read(path)
+    rng = random.Random(name)
+    for _ in range(60):
+        found = damaged(damaged(content, rng) or b"\n" if rng.random() < 0.3 else content, rng)
+        path.write_bytes(found)
+        with contextlib.suppress(PlenaryError):
+            read(path)
+    for other in (b"", b"\x00" * 64, bytes(range(256)), gzip.compress(content), b"PAR1" * 9):
+        path.write_bytes(other)
+        with contextlib.suppress(PlenaryError):
+            read(path)
+    path.unlink()
+    refused(lambda: read(path), path.name)
+    path.mkdir()
+    refused(lambda: read(path), path.name)
