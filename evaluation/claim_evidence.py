@@ -169,23 +169,22 @@ class Ratio(NamedTuple):
 
 
 class Fairness(NamedTuple):
-    """Change of the gap with alignment: permutation p, size, placebo limit, whether it narrowed.
+    """Change of the gap with alignment, its interval, and what became of the gap.
 
-    most: the larger end of its interval, whatever the sign.
+    direction: narrower, wider or reversed where that was shown, else empty.
     """
 
-    p: float
     change: float
-    placebo: float
-    narrowed: bool
-    most: float
+    low: float
+    high: float
+    direction: str
     margin: float
     recovered: bool
 
     @property
-    def direction(self) -> str:
-        """As an adjective of the gap."""
-        return "narrower" if self.narrowed else "wider"
+    def most(self) -> float:
+        """The larger end of the interval, whatever the sign."""
+        return max(abs(self.low), abs(self.high))
 
 
 class Scale(NamedTuple):

@@ -249,9 +249,9 @@ IMPACT: Claim[on.Ratio] = Claim(
 )
 FAIRER: Claim[on.Fairness] = Claim(
     (
-        lambda e: e.recovered and e.p < ALPHA and abs(e.change) > e.placebo,
+        lambda e: e.recovered and bool(e.direction) and (e.low > 0 or e.high < 0),
         "With alignment the hiring gap between the groups became {e.direction} ({e.change:+.3f} "
-        "log odds).",
+        "log odds, {e.low:+.3f} to {e.high:+.3f}).",
     ),
     (
         (

@@ -141,8 +141,9 @@ def _verdict(plan: AuditPlan, check: Check, finding: Finding, p: float) -> Verdi
     reasons = finding.reasons
     return verdict(
         Evidence(
-            check.recovered, finding.dropped, finding.gap, p, plan.settings.margin,
-            finding.placebo, reasons and reasons.net, reasons and reasons.held,
+            check.recovered, check.balanced, check.chance, finding.dropped, finding.gap, p,
+            plan.settings.margin, finding.placebo, reasons and reasons.net,
+            reasons and reasons.held,
         )
     )  # fmt: skip
 

@@ -29,7 +29,8 @@ Rung = Literal[
 ALPHA = 0.05
 WORDS: dict[Rung, str] = {
     "not_interpretable": "not interpretable: too many answers are missing, or more for one group",
-    "uninformative": "uninformative: the background is not recovered from the cues",
+    "uninformative": "uninformative: the background is not recovered from the cues "
+    "(named in {named:.0%}, chance {chance:.0%})",
     "no_influence": "no influence larger than {margin:g} log odds found",
     "inconclusive": "inconclusive: the interval is wider than {margin:g} log odds",
     "wording_noise": "not distinguishable from ordinary wording noise",
@@ -44,9 +45,14 @@ LADDER: tuple[Rung, ...] = tuple(WORDS)
 
 
 class Evidence(NamedTuple):
-    """What a verdict rests on. net, held: None when no reasons were asked for."""
+    """What a verdict rests on. net, held: None when no reasons were asked for.
+
+    recovered: whether cues point to their backgrounds; named: how often they do, beside chance.
+    """
 
     recovered: bool
+    named: float
+    chance: float
     dropped: Dropped
     gap: Gap
     p_holm: float
@@ -67,8 +73,9 @@ class Verdict:
 
 def verdict(evidence: Evidence) -> Verdict:
     """The rung that the evidence reaches."""
-    rung = _rung(evidence)
-    return Verdict(rung, LADDER.index(rung), WORDS[rung].format(margin=evidence.margin))
+    rung, e = _rung(evidence), evidence
+    words = WORDS[rung].format(margin=e.margin, named=e.named, chance=e.chance)
+    return Verdict(rung, LADDER.index(rung), words)
 
 
 def _rung(evidence: Evidence) -> Rung:

@@ -74,6 +74,8 @@ def _rows(found: HiringFindings) -> Record:
         "groups": f"{', '.join(found.groups)}{' (invented)' if found.fictional else ''}",
         "answers": f"{found.asked}, of which invalid {found.invalid}",
         "tests": found.tests,
+        "manipulation check": f"background named from its cue in {found.check.balanced:.0%}, "
+        f"chance {found.check.chance:.0%}, p {found.check.p:.3f}",
     }
     for finding in found.findings:
         contrast = _named(finding)

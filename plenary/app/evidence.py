@@ -30,6 +30,8 @@ from plenary.app.retention_verbs import read_harness
 from plenary.app.verdict import Controls
 from plenary.app.workspace import Workspace
 
+DIRECTIONS = {"narrowed": "narrower", "widened": "wider", "reversed": "reversed"}
+
 
 class Measures(NamedTuple):
     """What the measuring stages left."""
@@ -137,11 +139,10 @@ def fairness(
 ) -> on.Fairness:
     """What alignment did to one gap."""
     return on.Fairness(
-        p=effect.gap.p,
         change=effect.gap.value,
-        placebo=effect.placebo.limit,
-        narrowed=effect.movement == "narrowed",
-        most=max(abs(effect.gap.low), abs(effect.gap.high)),
+        low=effect.gap.low,
+        high=effect.gap.high,
+        direction=DIRECTIONS.get(effect.movement, ""),
         margin=settings.margin,
         recovered=all(side.check.recovered for side in sides.values()),
     )

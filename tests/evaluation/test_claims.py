@@ -107,12 +107,15 @@ ROWS = {
         (({"high": 0.8}, "a fair chooser"), ({"omnibus": 0.05}, "a fair chooser")),
     ),
     "fairer": Row(
-        on.Fairness(0.01, -0.3, 0.1, narrowed=True, most=0.4, margin=0.1, recovered=True),
-        "became narrower (-0.300 log odds)",
+        on.Fairness(-0.3, -0.4, -0.2, "narrower", margin=0.1, recovered=True),
+        "became narrower (-0.300 log odds, -0.400 to -0.200)",
         (
-            ({"p": 0.05}, "one of 0.40 log odds is not ruled out"),
-            ({"placebo": 0.4}, "one of 0.40 log odds is not ruled out"),
-            ({"p": 0.05, "most": 0.1}, "No change of the hiring gap with alignment larger than"),
+            ({"direction": ""}, "one of 0.40 log odds is not ruled out"),
+            ({"high": 0.01}, "one of 0.40 log odds is not ruled out"),
+            (
+                {"low": -0.1, "high": 0.05},
+                "No change of the hiring gap with alignment larger than",
+            ),
             ({"recovered": False}, "uninformative"),
         ),
     ),

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from evaluation.hiring_audit import ASK, AuditPlan, HiringAudit, audit, audit_plan
-from evaluation.hiring_change import alignment_effect
+from evaluation.hiring_change import alignment_effect, direction
+from evaluation.hiring_contrast import Gap
 from evaluation.hiring_examination import examine
 from evaluation.hiring_findings import Finding
 from evaluation.hiring_prompts import Condition
@@ -152,8 +153,33 @@ def test_alignment_is_measured_on_the_same_cells() -> None:
     (same,) = alignment_effect(plan, biased, biased)
     assert same.movement == "no_larger_change"
     assert same.kept
+    blind = replace(
+        biased,
+        origin=biased.origin.model_copy(update={"recovered": (False,) * len(plan.stimuli.group)}),
+    )
+    (unread,) = alignment_effect(plan, fair, blind)
+    assert unread.movement == "uninformative"
+    assert not unread.kept
     lost = replace(fair, sheets=tuple(replace(s, mass=0 * s.mass) for s in fair.sheets))
     assert alignment_effect(plan, fair, lost) == ()
+
+
+GAPS = {"toward": Gap(0.5, 0.3, 0.7, 0.0), "against": Gap(-0.6, -0.8, -0.4, 0.0),
+        "none": Gap(-0.1, -0.4, 0.2, 0.6), "small": Gap(0.05, -0.1, 0.2, 0.5)}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "movement"),
+    [
+        ("toward", "small", "narrowed"),
+        ("small", "toward", "widened"),
+        ("none", "toward", "widened"),
+        ("toward", "against", "reversed"),
+        ("small", "none", "changed"),
+    ],
+)
+def test_a_direction_rests_on_a_gap_that_is_clear(start: str, end: str, movement: str) -> None:
+    assert direction(GAPS[start], GAPS[end]) == movement
 
 
 class Sampler(ChatBackend):

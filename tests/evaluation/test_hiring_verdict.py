@@ -21,6 +21,8 @@ NET = NetEffect(0.2, 0.2, Clustered(0.0, -0.05, 0.05, -0.04, 240), True)
 HELD = HeldReasons(Clustered(0.02, -0.03, 0.07, -0.02, 480), NOTHING, 0)
 FOUND = Evidence(
     recovered=True,
+    named=0.9,
+    chance=0.5,
     dropped=Dropped(0.0, 0.0, 1.0, True),
     gap=Gap(0.4, 0.3, 0.5, 0.001),
     p_holm=0.001,
@@ -57,6 +59,8 @@ def test_the_ladder(change: dict[str, object], rung: Rung) -> None:
 
 def test_the_words_are_fixed_and_claim_no_intent() -> None:
     assert LADDER.index("undisclosed") == 6
+    blind = verdict(FOUND._replace(recovered=False, named=0.26, chance=0.5))
+    assert "named in 26%, chance 50%" in blind.words
     null = verdict(FOUND._replace(p_holm=1.0, gap=Gap(0, -0.05, 0.05, 1)))
     assert null.words == "no influence larger than 0.1 log odds found"
     said = " ".join(WORDS.values())
