@@ -46,10 +46,11 @@ def pad_left(sequences: Sequence[Sequence[int]]) -> Padded:
     return Padded(ids, mask, (mask.cumsum(1) - 1).clamp(min=0))
 
 
-def collate(rows: Sequence[AnswerRow]) -> dict[str, Tensor]:
-    """Batch: `Padded` fields [N, T], reads [J, 4], starts [B, 4], target_p [B], weight [B].
+def collate(rows: Sequence[AnswerRow], share: float | None = None) -> dict[str, Tensor]:
+    """Batch: `Padded` fields [N, T], reads [J, 4], starts [B, 4]; target_p, weight, share [B].
 
     starts: sequence and position from the end where the answer starts, first token of each label.
+    share: of each row in its step's loss; by default these rows are the whole step.
     """
     sequences, reads, starts = list[list[int]](), list[Read](), list[list[int]]()
     for row, content in enumerate(rows):
@@ -68,6 +69,7 @@ def collate(rows: Sequence[AnswerRow]) -> dict[str, Tensor]:
         "starts": torch.tensor(starts),
         "target_p": torch.tensor([row["target_p"] for row in rows], dtype=torch.float32),
         "weight": torch.tensor([row["weight"] for row in rows], dtype=torch.float32),
+        "share": torch.full((len(rows),), 1 / len(rows) if share is None else share),
     }
 
 
@@ -92,10 +94,11 @@ def retention_kl(reference: Tensor, logits: Tensor) -> Tensor:
 
 
 def rest_kl(reference: Tensor, logits: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    """Mean KL(reference || model), nats, where the answer starts, both labels taken as one word.
+    """KL(reference || model), nats, where the answer starts, both labels taken as one word.
 
-    logits [N, W, V]. It says nothing about which label is answered: 0 is a model whose answer mass
-    and whose other words are what they were. Labels of several tokens count by their first.
+    Summed over the rows by their share in the step. logits [N, W, V]. It says nothing about which
+    label is answered: 0 is a model whose answer mass and whose other words are what they were.
+    Labels of several tokens count by their first.
     """
     sequence, back, *first = batch["starts"].unbind(1)
     labels = torch.stack(first, 1)
@@ -105,4 +108,4 @@ def rest_kl(reference: Tensor, logits: Tensor, batch: dict[str, Tensor]) -> Tens
     # Labels that begin alike are one word: its mass counts once.
     twice = torch.where(labels[:, 0] == labels[:, 1], math.log(2), 0.0)
     was, now = (each.gather(1, labels).logsumexp(-1) - twice for each in (before, after))
-    return (words + was.exp() * (was - now)).mean()
+    return batch["share"] @ (words + was.exp() * (was - now))

@@ -17,6 +17,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, P
 from alignment.settings import AlignmentSettings
 from plenary.errors import BackendError, ConfigError
 
+CHANCE = ("drop", "jitter")
+
 
 def lora_config(settings: AlignmentSettings, rank: int) -> LoraConfig:
     """PEFT's configuration. No bias and no dropout, so that adapter off is the base."""
@@ -112,10 +114,14 @@ def _four_bits() -> BitsAndBytesConfig:
 
 
 def without_dropout(model: PreTrainedModel) -> PreTrainedModel:
-    """The model with every dropout off, so that adapter on and off differ by the adapter alone."""
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-        elif isinstance(getattr(module, "attention_dropout", None), float):
-            setattr(module, "attention_dropout", 0.0)  # noqa: B010
+    """The model with nothing left to chance, so that adapter on and off differ by the adapter.
+
+    Dropout, layer drop and the jitter of routers, as modules or as numbers that a forward reads.
+    """
+    for holder in (*model.modules(), model.config, model.config.get_text_config()):
+        if isinstance(holder, nn.Dropout):
+            holder.p = 0.0
+        for name, value in list(vars(holder).items()):
+            if isinstance(value, float) and any(word in name for word in CHANCE):
+                setattr(holder, name, 0.0)
     return model

@@ -71,8 +71,8 @@ class AlignmentSettings(BaseModel):
     micro_batch: int | None = Field(
         default=None,
         ge=1,
-        description="rows computed together in one process, gradients added up to `batch`; none "
-        "takes them all at once",
+        description="most rows computed together in one process; gradients add up to those of "
+        "`batch` rows whatever it is; none takes them all at once",
     )
     epochs: float = Field(default=2.0, gt=0, description="passes over the rows")
     replay_weight: float = Field(

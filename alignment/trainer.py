@@ -1,9 +1,9 @@
 """Door to trl: one supervised trainer for every objective, on label tokens only.
 
-The loss of a batch is the mean over its rows of weight times the objective's loss at the label
+The loss of a step is the mean over its rows of weight times the objective's loss at the label
 tokens, plus `replay_weight` times KL(adapter off || adapter on) on replay text and `rest_weight`
-times the same where the answer starts, the preference left out. Logits are computed only where they
-are read.
+times the same where the answer starts, the preference left out. What is computed at once is a part
+of a step; the parts' losses add up to the step's. Logits are computed only where they are read.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -46,6 +47,7 @@ from alignment.batches import (
 )
 from alignment.encoding import AnswerRow, ReplayRow
 from alignment.objectives import OBJECTIVES
+from alignment.portions import Portions, batch_plan, spread, steps_of
 from alignment.settings import AlignmentSettings
 from plenary.errors import ConfigError
 from plenary.seeding import derived_seed, generator
@@ -107,7 +109,8 @@ def without_library_warnings() -> Iterator[None]:
 class AnswerTrainer(SFTTrainer):
     """`SFTTrainer` on pre-tokenised rows whose loss is read at the label tokens."""
 
-    loss_is_scaled_for_ga = False
+    # The parts of a step add up to its loss: nothing is left to divide by their number.
+    loss_is_scaled_for_ga = True
 
     def __init__(
         self,
@@ -150,15 +153,24 @@ class AnswerTrainer(SFTTrainer):
             base = label_log_probs(reference, inputs)
             rest = rest_kl(reference, logits, inputs) if self.settings.rest_weight else rest
         rows = self.objective.loss(log_p, base, inputs["target_p"], self.settings.beta)
-        # Weights have mean 1 over the data. Dividing by the rows and not by the batch's own weight
-        # keeps the step an unbiased estimate, whatever the batch is made of.
-        answer = (inputs["weight"] * rows).mean()
-        kl = torch.zeros(()) if self.replay is None else self._replay_kl(model, self.replay)
-        mass = log_p.detach().exp().sum(1).mean()
+        # Weights have mean 1 over the data. Dividing by the step's rows and not by their own weight
+        # keeps the step an unbiased estimate, whatever it is made of.
+        answer = inputs["share"] @ (inputs["weight"] * rows)
+        kl = torch.zeros((), device=logits.device)
+        if self.replay is not None:
+            kl = self._replay_kl(model, self.replay, *inputs.get("part", (0, 1)))
+        mass = inputs["share"] @ log_p.detach().exp().sum(1)
         self.measured.append((answer.item(), kl.item(), mass.item()))
         loss = answer + self.settings.rest_weight * rest
         loss = loss if self.replay is None else loss + self.replay.weight * kl
+        # Processes' gradients are averaged; the step's is their sum.
+        loss = loss * self.accelerator.num_processes
         return (loss, {"log_p": log_p}) if return_outputs else loss
+
+    def get_train_dataloader(self) -> DataLoader:
+        """This process's parts of all steps in order; transformers would even out their sizes."""
+        portions = Portions(self.rows.answers, self.settings, self.args.data_seed or 0)
+        return DataLoader(portions, batch_size=1, collate_fn=itemgetter(0))
 
     @staticmethod
     def _logits(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
@@ -172,8 +184,17 @@ class AnswerTrainer(SFTTrainer):
         with torch.no_grad(), bare.disable_adapter():
             yield
 
-    def _replay_kl(self, model: nn.Module, replay: Replay) -> Tensor:
-        rows = replay.draw(self.state.global_step)
+    def _replay_kl(self, model: nn.Module, replay: Replay, part: int, parts: int) -> Tensor:
+        """What one of the parts adds to the step's mean over all its scored positions."""
+        of_step = replay.draw(self.state.global_step)
+        processes = self.accelerator.num_processes
+        spreading = spread(of_step, parts)
+        start = part // processes * processes
+        if not any(spreading[start : start + processes]):
+            return torch.zeros((), device=self.accelerator.device)
+        # Where other processes have rows, one without computes as well: all must take part.
+        rows = spreading[part] or of_step[:1]
+        share = sum(row.scored for row in spreading[part]) / sum(row.scored for row in of_step)
         keep = max(row.scored for row in rows)
         scored = torch.arange(keep) >= keep - torch.tensor([row.scored for row in rows])[:, None]
         padded = pad_left([row.input_ids for row in rows])
@@ -181,7 +202,7 @@ class AnswerTrainer(SFTTrainer):
         inputs |= {"logits_to_keep": keep, "use_cache": False}
         with self._adapter_off(model):
             reference = model(**inputs).logits[scored]
-        return retention_kl(reference, model(**inputs).logits[scored])
+        return share * retention_kl(reference, model(**inputs).logits[scored])
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval"):
         """Share of validation pairs answered on the assembly's side, both orders and all frames."""
@@ -219,7 +240,7 @@ class AnswerTrainer(SFTTrainer):
 
 
 class _Progress(TrainerCallback):
-    """Hands each step's measurements on, the mean over its micro-batches."""
+    """Hands each step's measurements on, the sum over its parts in all processes."""
 
     def __init__(self, trainer: AnswerTrainer, on_step: OnStep) -> None:
         self.trainer, self.report = trainer, on_step
@@ -232,7 +253,10 @@ class _Progress(TrainerCallback):
         **kwargs: object,
     ) -> None:
         """See TrainerCallback."""
-        loss, kl, mass = np.mean(self.trainer.measured, axis=0).tolist()
+        parts = torch.tensor(self.trainer.measured, dtype=torch.float64).sum(0)
+        device = self.trainer.accelerator.device
+        whole = self.trainer.accelerator.reduce(parts.to(device), "sum")
+        loss, kl, mass = cast("Tensor", whole).tolist()
         self.trainer.measured = [(loss, kl, mass)]
         self.report(TrainingStep(state.global_step, state.max_steps, loss, kl, mass))
 
@@ -245,26 +269,6 @@ class _Progress(TrainerCallback):
     ) -> None:
         """See TrainerCallback."""
         self.trainer.measured = []
-
-
-class BatchPlan(NamedTuple):
-    """Rows a process computes together, and how many such batches make a step."""
-
-    rows: int
-    accumulated: int
-
-
-def batch_plan(settings: AlignmentSettings) -> BatchPlan:
-    """How a step's rows are spread; ConfigError when they do not come out even."""
-    processes = PartialState().num_processes
-    here = settings.batch // processes
-    rows = settings.micro_batch or here
-    if rows * processes * (here // max(rows, 1)) != settings.batch:
-        raise ConfigError(
-            f"batch {settings.batch!r} is no multiple of micro_batch {rows!r} times {processes!r} "
-            "processes; change one of them"
-        )
-    return BatchPlan(rows, here // rows)
 
 
 def in_bf16(settings: AlignmentSettings) -> bool:
@@ -284,16 +288,16 @@ def training_arguments(
             "alignment.report_to to 'none'"
         )
     plan = batch_plan(settings)
-    steps = settings.epochs * -(-rows // settings.batch)
     every = settings.checkpoint_every
     return SFTConfig(
         output_dir=str(folder),
         per_device_train_batch_size=plan.rows,
         gradient_accumulation_steps=plan.accumulated,
-        num_train_epochs=settings.epochs,
+        # `Portions` holds the steps of all epochs.
+        num_train_epochs=1,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine",
-        warmup_steps=round(settings.warmup * steps),
+        warmup_steps=round(settings.warmup * steps_of(settings, rows)),
         weight_decay=0.0,
         seed=derived_seed(seed, "alignment"),
         data_seed=derived_seed(seed, "alignment", "rows"),
