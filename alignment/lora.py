@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -11,10 +13,12 @@ from typing import cast
 import torch
 import transformers
 from peft import LoraConfig, get_peft_model
+from peft.tuners.tuners_utils import BaseTuner
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from alignment.settings import AlignmentSettings
+from plenary.chat.checkpoints import LOAD_ERRORS
 from plenary.errors import BackendError, ConfigError
 
 CHANCE = ("drop", "jitter")
@@ -59,12 +63,54 @@ def chosen_rank(path: Path, settings: AlignmentSettings) -> int:
 
 def _sizes(path: Path, settings: AlignmentSettings, rank: int) -> tuple[int, int]:
     """Trained parameters and all parameters, the adapter's included, at one rank."""
-    config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     adapter = lora_config(settings, rank)
     with torch.device("meta"), naming_layers(adapter):
-        adapted = get_peft_model(AutoModelForCausalLM.from_config(config), adapter)
+        adapted = get_peft_model(_without_weights(path), adapter)
     counts = [(p.numel(), p.requires_grad) for p in adapted.parameters()]
     return sum(n for n, trained in counts if trained), sum(n for n, _ in counts)
+
+
+def check_targets(path: Path, settings: AlignmentSettings) -> None:
+    """ConfigError when the layers to adapt are not there, or cannot be adapted alone.
+
+    A layer whose weights another one shares (tied embeddings) changes alone while it is trained,
+    and both change once the adapter is merged: another model. TRL adapts no output layer.
+    """
+    adapter = lora_config(settings, 1)
+    with torch.device("meta"), naming_layers(adapter), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*tie_word_embeddings", UserWarning)
+        model = _without_weights(path)
+        users = defaultdict[int, list[str]](list)
+        for name, module in model.named_modules():
+            for weights in module.parameters(recurse=False):
+                users[id(weights)].append(name)
+        shared = {name: names for names in users.values() if len(names) > 1 for name in names}
+        output = [n for n, m in model.named_modules() if m is model.get_output_embeddings()]
+        adapted = get_peft_model(model, adapter).base_model
+    for name in cast("BaseTuner", adapted).targeted_module_names:
+        if name in shared:
+            others = " and ".join(repr(other) for other in shared[name] if other != name)
+            raise ConfigError(
+                f"alignment.targets {settings.targets!r} adapts {name!r}, which shares its weights "
+                f"with {others} in {str(path)!r} (tied embeddings); name other layers, such as "
+                "all-linear, or untie the model first"
+            )
+        if name in output:
+            raise ConfigError(
+                f"alignment.targets {settings.targets!r} adapts the output layer {name!r}, which "
+                "the trainer cannot; name other layers, such as all-linear"
+            )
+
+
+def _without_weights(path: Path) -> PreTrainedModel:
+    """The model at `path` as its configuration says, for use on the device meta."""
+    try:
+        config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        return cast("PreTrainedModel", AutoModelForCausalLM.from_config(config))
+    except LOAD_ERRORS as error:
+        raise BackendError(
+            f"cannot read the configuration of {str(path)!r}: {error}; check the checkpoint"
+        ) from error
 
 
 @contextmanager
@@ -91,7 +137,7 @@ def load_base(path: Path, settings: AlignmentSettings, *, bf16: bool) -> PreTrai
             trust_remote_code=False,
             local_files_only=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except LOAD_ERRORS as error:
         raise BackendError(
             f"cannot load model {str(path)!r} for training: {error}; check the checkpoint"
         ) from error

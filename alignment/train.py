@@ -32,7 +32,7 @@ from alignment.adapter import (
 from alignment.checkpoints import MarkWhole, close_work, open_work, work_folder
 from alignment.encoding import encode_answers, encode_replay
 from alignment.examples import Example, examples, training_frames
-from alignment.lora import chosen_rank, load_base, lora_config, naming_layers
+from alignment.lora import check_targets, chosen_rank, load_base, lora_config, naming_layers
 from alignment.objectives import OBJECTIVES
 from alignment.settings import AlignmentSettings
 from alignment.trainer import (
@@ -142,6 +142,7 @@ def _train(
 ) -> Trained:
     base, work = base_fingerprint(model_path), work_folder(output)
     with without_library_warnings():
+        check_targets(model_path, settings)
         rank = chosen_rank(model_path, settings)
     with _closing(work, settings), _staged(output) as folder, without_library_warnings():
         with PartialState().main_process_first():

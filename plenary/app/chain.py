@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from alignment.lora import check_targets
 from alignment.train import align
 from alignment.training_record import TrainingRecord
 from assembly.ballots import AFTER
@@ -15,6 +16,7 @@ from evaluation.null_run import Halves, orders_apart, repeats_itself
 from evaluation.shift import UtilityShift, anchor_places, utility_shift
 from evaluation.thurstonian import UtilityFit, fit
 from plenary.app import workspace as ws
+from plenary.app.config import PipelineConfig
 from plenary.app.measure_stages import MEASURES
 from plenary.app.models import checkpoint_path
 from plenary.app.records import (
@@ -36,6 +38,11 @@ from plenary.seeding import derived_seed, generator
 REPLAY = 240
 # The rules whose labels are shares of the population, which the strata's utilities describe.
 STRATA_RULES = ("weighted_share", "multilevel_thurstonian")
+
+
+def check_training(config: PipelineConfig) -> None:
+    """Raise where the model has no weights here, or not the layers that are to be adapted."""
+    check_targets(checkpoint_path(config.model), config.alignment)
 
 
 def train(space: Workspace) -> None:
@@ -187,7 +194,7 @@ CHAIN: tuple[Stage, ...] = (
         ("plan", "consensus"),
         (ws.ADAPTER, ws.TRAINING),
         ("alignment",),
-        trains=True,
+        check=check_training,
     ),
     Stage(
         "elicit after",

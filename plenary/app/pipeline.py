@@ -23,7 +23,7 @@ from evaluation.hiring_audit import audit_plan
 from evaluation.hiring_stimuli import default_stimuli
 from plenary.app.config import PipelineConfig, config_hash, flat_settings, resolved_yaml
 from plenary.app.executor import Executor
-from plenary.app.models import check_models, checkpoint_path, deterministic, takes_part
+from plenary.app.models import check_models, deterministic, takes_part
 from plenary.app.plan import chosen_outcomes, make_plan
 from plenary.app.progress_record import PROGRESS, noting
 from plenary.app.run_directory import (
@@ -65,8 +65,9 @@ def run_stages(
     What can be checked before a model is asked is checked before the directory is touched.
     """
     preflight(config)
-    if any(stage.trains for stage in stages):
-        checkpoint_path(config.model)
+    for stage in stages:
+        if stage.check is not None:
+            stage.check(config)
     sure, reason = deterministic(config)
     manifest = new_manifest(
         config.name, config_hash(config), config.seed, deterministic=sure, reason=reason

@@ -64,7 +64,8 @@ class Stage(NamedTuple):
     settings: what of the config it depends on. needs: stages whose files it reads.
     outputs: files it leaves. code: packages whose source is part of its fingerprint.
     continues: begun work is carried on, so other settings are refused instead of starting again.
-    trains: needs the weights of the model. always: cheap, and shows what may have come since.
+    check: raises, before a model is asked, where the stage could not do its work.
+    always: cheap, and shows what may have come since.
     """
 
     name: str
@@ -74,7 +75,7 @@ class Stage(NamedTuple):
     outputs: tuple[str, ...]
     code: tuple[str, ...]
     continues: bool = False
-    trains: bool = False
+    check: Callable[[PipelineConfig], None] | None = None
     always: bool = False
 
 

@@ -17,6 +17,7 @@ import torch
 import transformers
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTuner
+from torch import nn
 from transformers import (
     AutoModelForCausalLM,
     BitsAndBytesConfig,
@@ -38,6 +39,10 @@ from plenary.chat.settings import DEFAULTS, ChatSettings, LocalSettings
 from plenary.errors import BackendError
 from plenary.preferences import FloatArray
 
+# Tokens that a merged adapter is tried on, and how far its log-probabilities may be from those of
+# the adapter apart: what rounding makes in deep models, and of what the adapter changes.
+PROBE, ROUNDING, SLACK = 16, 1e-3, 0.02
+
 
 def load_model(
     path: str | Path,
@@ -47,8 +52,8 @@ def load_model(
 ) -> PreTrainedModel:
     """A causal language model for evaluation, float32 unless `settings` say otherwise.
 
-    The adapter is merged into the weights; beside 4-bit weights, which nothing merges into, it
-    stays a layer of its own.
+    The adapter is merged into float32 weights; beside others, which would round it away, it stays
+    layers of its own. BackendError when the merged model is not the one that was trained.
     """
     folder = checkpoint_folder(path, "model")
     transformers.utils.logging.disable_progress_bar()
@@ -65,7 +70,8 @@ def load_model(
             f"cannot load model {str(path)!r}: {error}; check the checkpoint and chat.local"
         ) from error
     if adapter is not None:
-        model = _adapted(model, checkpoint_folder(adapter, "adapter"), merge=not settings.four_bit)
+        exact = settings.dtype == "float32" and not settings.four_bit
+        model = _adapted(model, checkpoint_folder(adapter, "adapter"), merge=exact)
     return model.eval()
 
 
@@ -96,9 +102,11 @@ def _placement(settings: LocalSettings) -> dict[str, object]:
 
 @contextmanager
 def _naming_kept() -> Iterator[None]:
-    """Peft 0.21 still asks transformers 5.24 for a property under its old name."""
+    """Without peft's warnings of tied layers, and of a name that transformers 5.24 has changed."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        # What becomes of tied layers is tested here, and refused.
+        warnings.filterwarnings("ignore", ".*tie_word_embeddings", UserWarning)
         yield
 
 
@@ -111,10 +119,35 @@ def _no_adapter(adapter: Path, error: Exception) -> BackendError:
 def _adapted(model: PreTrainedModel, adapter: Path, *, merge: bool) -> PreTrainedModel:
     try:
         with _naming_kept():
-            wrapped = PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
-            return cast("PreTrainedModel", wrapped.merge_and_unload() if merge else wrapped.model)
+            wrapped = PeftModel.from_pretrained(model, str(adapter), local_files_only=True).eval()
+            return _merged(wrapped, adapter) if merge else cast("PreTrainedModel", wrapped.model)
     except LOAD_ERRORS as error:
         raise _no_adapter(adapter, error) from error
+
+
+def _merged(wrapped: PeftModel, adapter: Path) -> PreTrainedModel:
+    """The weights with the adapter in them; BackendError when they answer otherwise than apart."""
+    apart = probe_log_probs(wrapped)
+    with wrapped.disable_adapter():
+        effect = float((apart - probe_log_probs(wrapped)).abs().max())
+    merged = cast("PreTrainedModel", wrapped.merge_and_unload())
+    away = float((apart - probe_log_probs(merged)).abs().max())
+    if not away <= max(ROUNDING, SLACK * effect):
+        raise BackendError(
+            f"adapter {str(adapter)!r} merged into the weights is another model: log-probabilities "
+            f"differ by up to {away:.2g}, as where it adapts layers that share their weights (tied "
+            "embeddings); train one on other layers"
+        )
+    return merged
+
+
+@torch.no_grad()
+def probe_log_probs(model: nn.Module) -> torch.Tensor:
+    """Log-probabilities [T, V] after tokens from all over the vocabulary, to tell models apart."""
+    known = cast("PreTrainedModel", model)
+    words = known.config.get_text_config().vocab_size
+    ids = torch.linspace(0, words - 1, PROBE).long()[None].to(known.device)
+    return model(input_ids=ids, use_cache=False).logits[0].float().log_softmax(-1)
 
 
 class _Swap:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, FalconConfig, MixtralConfig, OPTConfig
 
 from alignment.lora import chosen_rank, without_dropout
@@ -17,7 +19,8 @@ from alignment.train import align, open_aligned
 from alignment.trainer import without_library_warnings
 from evaluation.frames import FRAMES, LABELS, question
 from plenary.chat.local import LocalBackend
-from plenary.errors import ConfigError, DataError
+from plenary.chat.settings import LocalSettings
+from plenary.errors import BackendError, ConfigError, DataError
 from plenary.preferences import Targets
 
 Maker = Callable[[str], Path]
@@ -169,3 +172,92 @@ def test_nothing_in_a_training_forward_is_left_to_chance() -> None:
         model = without_dropout(AutoModelForCausalLM.from_config(config)).train()
         first, second = (model(input_ids=ids, use_cache=False).logits for _ in range(2))
         torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+
+def _foreign_adapter(base: Path, folder: Path, **changes: object) -> Path:
+    """An adapter that another tool made, with layers that plenary does not train."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_pretrained(base)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wrapped = get_peft_model(model, LoraConfig(r=2, task_type="CAUSAL_LM", **changes))
+        for parameter in wrapped.parameters():
+            if parameter.requires_grad:
+                parameter.data += 0.3 * torch.randn_like(parameter)
+        wrapped.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("target", ["embed_tokens", "lm_head", "model.embed_tokens"])
+def test_layers_that_share_their_weights_are_not_adapted(
+    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path, target: str
+) -> None:
+    settings = QUICK.model_copy(update={"targets": (target, "q_proj")})
+    with pytest.raises(ConfigError, match=r"shares its weights with .*tied embeddings"):
+        align(checkpoint("qwen2"), texts, targets, settings, tmp_path / "adapter", 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_embeddings_of_their_own_are_adapted_and_the_output_layer_is_not(
+    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+) -> None:
+    base = checkpoint("llama")
+    settings = QUICK.model_copy(update={"targets": ("embed_tokens",)})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*save_embedding_layers", UserWarning)
+        made = align(base, texts, targets, settings, tmp_path / "adapter", 0)
+    apart = LocalBackend(base).with_adapter(made.adapter)
+    merged = open_aligned(base, made.adapter)
+    np.testing.assert_allclose(_shares(merged, texts), _shares(apart, texts), atol=1e-5)
+    assert np.abs(_shares(merged, texts) - _shares(LocalBackend(base), texts)).max() > 0.01
+    output = QUICK.model_copy(update={"targets": ("lm_head",)})
+    with pytest.raises(ConfigError, match="output layer 'lm_head'"):
+        align(base, texts, targets, output, tmp_path / "none", 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"target_modules": ["embed_tokens"]},
+        {"target_modules": ["lm_head"]},
+        {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]},
+        {"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]},
+        {"target_modules": ["q_proj"], "trainable_token_indices": [5, 6]},
+    ],
+)
+def test_an_adapter_is_measured_as_it_was_trained_or_refused(
+    checkpoint: Maker, texts: tuple[str, ...], tmp_path: Path, changes: dict[str, object]
+) -> None:
+    """Whatever another tool adapted on tied embeddings: merged it is the same model, or none."""
+    base = checkpoint("qwen2")
+    adapter = _foreign_adapter(base, tmp_path / "adapter", **changes)
+    apart = _shares(LocalBackend(base).with_adapter(adapter), texts)
+    try:
+        merged = _shares(LocalBackend(base, adapter=adapter), texts)
+    except BackendError as error:
+        assert "another model" in str(error)  # noqa: PT017
+        return
+    np.testing.assert_allclose(merged, apart, atol=1e-4)
+
+
+@pytest.mark.parametrize("target", ["embed_tokens", "lm_head"])
+def test_an_adapter_of_tied_embeddings_is_refused_where_it_would_be_merged(
+    checkpoint: Maker, tmp_path: Path, target: str
+) -> None:
+    base = checkpoint("qwen2")
+    adapter = _foreign_adapter(base, tmp_path / "adapter", target_modules=[target])
+    with pytest.raises(BackendError, match="another model"):
+        LocalBackend(base, adapter=adapter)
+
+
+def test_a_small_update_is_not_rounded_away_with_the_weights(
+    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+) -> None:
+    """Merged into bfloat16 weights it would be; the layers stay apart."""
+    base = checkpoint("llama")
+    settings = QUICK.model_copy(update={"learning_rate": 1e-4, "epochs": 2})
+    made = align(base, texts, targets, settings, tmp_path / "adapter", 0)
+    coarse = LocalSettings(dtype="bfloat16")
+    apart = LocalBackend(base, settings=coarse).with_adapter(made.adapter)
+    opened = LocalBackend(base, adapter=made.adapter, settings=coarse)
+    np.testing.assert_array_equal(_shares(opened, texts), _shares(apart, texts))

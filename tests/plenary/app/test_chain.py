@@ -10,7 +10,7 @@ import pytest
 
 from evaluation.shift import UtilityShift
 from plenary.app import workspace as ws
-from plenary.app.chain import compare_models, elicit_again, fit_utilities
+from plenary.app.chain import CHAIN, compare_models, elicit_again, fit_utilities
 from plenary.app.config import load_config
 from plenary.app.moved_outcomes import moved, moved_caption
 from plenary.app.pipeline import run_stages
@@ -19,6 +19,7 @@ from plenary.app.report_parts import read_results
 from plenary.app.stages import ASSEMBLY_STAGES, ask_model
 from plenary.app.watcher import Silent
 from plenary.app.workspace import Workspace
+from plenary.errors import ConfigError
 
 TEXTS = [f"the town plants {k} trees" for k in range(40)]
 
@@ -81,3 +82,16 @@ def test_a_model_that_did_not_change_moved_nothing(tmp_path: Path) -> None:
     space = _measured(tmp_path, exact=False, raised=0.0)
     for side in ws.SIDES:
         assert not UtilityShift.read(space.file(ws.shift_file(side))).moved.any()
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [("embed_tokens", "tied embeddings"), ("lm_head", "tied embeddings"), ("nowhere", "nowhere")],
+)
+def test_layers_that_cannot_be_trained_are_refused_before_a_model_is_asked(
+    tmp_path: Path, target: str, reason: str
+) -> None:
+    config = load_config(None, ["name=tied", f"alignment.targets=[{target}]"])
+    with pytest.raises(ConfigError, match=reason):
+        run_stages(config, tmp_path, "error", CHAIN, Silent())
+    assert list(tmp_path.iterdir()) == []
