@@ -13,11 +13,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import stats
 
+from evaluation.davidson import fit_answers
 from evaluation.design import random_pairs, random_regular_pairs
 from evaluation.elicitation import Elicitation, ElicitationSettings, elicit
 from evaluation.order_pilot import OrderPilot
 from evaluation.selection import PairSet, selector
-from evaluation.thurstonian import FitSettings, UtilityFit, fit
+from evaluation.thurstonian import FitSettings, UtilityFit
 from plenary.chat.base import ChatBackend
 from plenary.errors import ConfigError, DataError
 from plenary.preferences import Cells, FloatArray, IntArray
@@ -91,7 +92,7 @@ def default_fitter(settings: FitSettings | None = None) -> Fitter:
     Parts of the graph that are not yet joined are flagged.
     """
     chosen = (settings or FitSettings()).model_copy(update={"disconnected": "flag"})
-    return lambda cells, outcomes, previous: fit(cells, outcomes, chosen, previous)
+    return lambda cells, outcomes, previous: fit_answers(cells, outcomes, chosen, previous)
 
 
 def asker(

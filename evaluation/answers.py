@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from evaluation.davidson import fit_with_ties
+from evaluation.davidson import fit_answers
 from evaluation.elicitation import Elicitation
 from evaluation.frames import frame
-from evaluation.thurstonian import FitSettings, UtilityFit, fit
+from evaluation.thurstonian import FitSettings, UtilityFit
 from plenary.errors import DataError
 from plenary.outcomes import Outcome
-from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
+from plenary.preferences import BoolArray, Cells, IntArray
 
 _KEY = b"plenary_answers"
 CELL_COLUMNS = tuple(field.name for field in fields(Cells))
@@ -29,6 +30,11 @@ def file_hash(path: Path) -> str:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
     return digest.hexdigest()
+
+
+def settings_as_text(settings: BaseModel) -> dict[str, str]:
+    """Every setting with its value, as an origin keeps them."""
+    return {name: json.dumps(value) for name, value in settings.model_dump(mode="json").items()}
 
 
 class Origin(BaseModel):
@@ -50,22 +56,21 @@ class Origin(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class AnswerTable:
-    """Answers of one subject, one row a cell [N].
+    """Answers of one subject, one row per cell [N]; the one form in which answers are stored.
 
-    cells: answers as given. undecided: answers for "no preference". excluded: cells that do not
-    count (answer mass below the gate). frame: position in `origin.frames`.
+    cells: answers as given. excluded: cells that do not count (answer mass below the gate). frame:
+    position in `origin.frames`.
     """
 
     cells: Cells
-    undecided: FloatArray
     excluded: BoolArray
     frame: IntArray
     origin: Origin
 
     @property
     def accepted(self) -> Cells:
-        """The cells that count."""
-        return self.cells.select(~self.excluded)
+        """The cells [N], excluded ones emptied: no valid answer, mass kept for the record."""
+        return self.cells.emptied(self.excluded)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -81,17 +86,17 @@ class AnswerTable:
     @property
     def usable(self) -> BoolArray:
         """Cells [N] that count and hold an answer."""
-        return ~self.excluded & (self.cells.trials + self.undecided > 0)
+        return ~self.excluded & self.cells.answered
 
-    def select(self, mask: BoolArray) -> AnswerTable:
-        """The cells picked by a mask [N]."""
-        rest = (self.undecided[mask], self.excluded[mask], self.frame[mask])
+    def select(self, mask: BoolArray | IntArray) -> AnswerTable:
+        """The cells picked by a mask [N] or by positions."""
+        rest = (self.excluded[mask], self.frame[mask])
         return AnswerTable(self.cells.select(mask), *rest, self.origin)
 
     def to_arrow(self) -> pa.Table:
-        """The columns of Cells and the three others; origin as metadata."""
+        """The columns of Cells and the two others; origin as metadata."""
         columns = {name: getattr(self.cells, name) for name in CELL_COLUMNS}
-        columns |= {name: getattr(self, name) for name in ("undecided", "excluded", "frame")}
+        columns |= {"excluded": self.excluded, "frame": self.frame}
         return pa.table(columns).replace_schema_metadata({_KEY: self.origin.model_dump_json()})
 
     def write(self, path: Path) -> None:
@@ -102,7 +107,7 @@ class AnswerTable:
     def write_parts(cls, parts: Iterable[AnswerTable], origin: Origin, path: Path) -> None:
         """Write the cells of all parts as one table, with one part in memory at a time."""
         empty = Cells(*(np.empty(0, dtype=kind) for kind in (int, int, *[float] * 4)))
-        none = (np.empty(0), np.empty(0, dtype=bool), np.empty(0, dtype=np.int64))
+        none = (np.empty(0, dtype=bool), np.empty(0, dtype=np.int64))
         with pq.ParquetWriter(path, cls(empty, *none, origin).to_arrow().schema) as writer:
             for part in parts:
                 writer.write_table(part.to_arrow())
@@ -114,12 +119,12 @@ class AnswerTable:
             table = pq.read_table(path)
             origin = Origin.model_validate_json((table.schema.metadata or {})[_KEY])
             cells = Cells(*(table[name].to_numpy() for name in CELL_COLUMNS))
-            rest = [table[name].to_numpy() for name in ("undecided", "excluded", "frame")]
+            excluded, frames = (table[name].to_numpy() for name in ("excluded", "frame"))
         except (OSError, KeyError, pa.ArrowInvalid, ValidationError) as error:
             raise DataError(
                 f"cannot read answers from {str(path)!r}: {error}; elicit or import them again"
             ) from error
-        return cls(cells, rest[0], rest[1], rest[2], origin)
+        return cls(cells, excluded, frames, origin)
 
     @staticmethod
     def is_one(path: Path) -> bool:
@@ -130,12 +135,11 @@ class AnswerTable:
             return False
 
 
-def fit_table(table: AnswerTable, settings: FitSettings | None = None) -> UtilityFit:
-    """Fit the answers that count; by Davidson's model where some chose neither outcome."""
-    outcomes, undecided = len(table.origin.outcomes), np.where(table.excluded, 0, table.undecided)
-    if undecided.any():
-        return fit_with_ties(table.accepted, undecided, outcomes, settings)
-    return fit(table.accepted, outcomes, settings)
+def fit_table(
+    table: AnswerTable, settings: FitSettings | None = None, *, ties: bool = False
+) -> UtilityFit:
+    """Fit the answers that count; by Davidson's model where some chose neither, or if `ties`."""
+    return fit_answers(table.accepted, len(table.origin.outcomes), settings, ties=ties)
 
 
 def answer_table(
@@ -149,7 +153,6 @@ def answer_table(
     frames = answers.frames
     return AnswerTable(
         answers.cells,
-        answers.undecided,
         answers.excluded,
         answers.frame,
         Origin(

@@ -31,13 +31,11 @@ class Subject(NamedTuple):
 class Answers(NamedTuple):
     """Answers to N presentations.
 
-    cells [N]; undecided [N]: answers (or exact probability) for "no preference"; mass [N]: answer
-    mass, NaN for mere counts; asked, invalid: answers over all cells; failure: first reason why an
-    answer was invalid.
+    cells [N]; mass [N]: answer mass, NaN for mere counts; asked, invalid: answers over all cells;
+    failure: first reason why an answer was invalid.
     """
 
     cells: Cells
-    undecided: FloatArray
     mass: FloatArray
     asked: int
     invalid: int
@@ -48,7 +46,6 @@ class Answers(NamedTuple):
         """All answers, in order."""
         return cls(
             Cells.join([part.cells for part in parts]),
-            np.concatenate([part.undecided for part in parts]),
             np.concatenate([part.mass for part in parts]),
             sum(part.asked for part in parts),
             sum(part.invalid for part in parts),
@@ -118,11 +115,11 @@ def _answers(shown: IntArray, choices: Sequence[Sequence[Choice]], *, exact: boo
         wins + second,
         invalid,
         mass if exact else np.full(len(shown), np.nan),
+        undecided,
     )
     reasons = [choice.failure for choice in flat if choice.failure]
     return Answers(
         cells,
-        undecided,
         mass,
         sum(choice.asked for choice in flat),
         sum(choice.invalid for choice in flat),

@@ -121,7 +121,6 @@ async def ask_worded(
         answers.mass < how.min_mass,
         answers.asked,
         answers.invalid,
-        answers.undecided,
         answers.mass,
         np.zeros(len(answers.mass), dtype=np.int64),
         (form.id,),
@@ -141,11 +140,11 @@ class Tally(NamedTuple):
 def tally(parts: Sequence[Elicitation]) -> Tally:
     """How a battery's questions were answered."""
     mass = np.concatenate([part.mass for part in parts])
-    trials = np.concatenate([part.accepted.trials for part in parts])
+    answered = np.concatenate([part.accepted.answered for part in parts])
     return Tally(
         sum(part.asked for part in parts),
         sum(part.invalid for part in parts),
-        float(np.mean(trials > 0)),
+        float(np.mean(answered)),
         float(np.nanmean(mass)) if not np.isnan(mass).all() else float("nan"),
     )
 

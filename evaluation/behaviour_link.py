@@ -28,7 +28,8 @@ from evaluation.battery_asking import (
     worded,
 )
 from evaluation.comparison import node_weights
-from evaluation.thurstonian import FitSettings, fit
+from evaluation.davidson import fit_answers
+from evaluation.thurstonian import FitSettings
 from evaluation.utility_maximisation import split_pairs
 from plenary.chat.base import ChatBackend
 from plenary.preferences import BoolArray, Cells, FloatArray, IntArray, pair_shares
@@ -152,7 +153,7 @@ async def measure(
     answered = tally([base, *stories])
     if answered.usable < 0.5 or tally([base]).usable < 0.5:
         return unreadable(HEADING, model, answered)
-    mu = fit(base.accepted, len(outcomes), FitSettings(disconnected="flag")).mu
+    mu = fit_answers(base.accepted, len(outcomes), FitSettings(disconnected="flag")).mu
     p = pair_shares(Cells.join([story.accepted for story in stories]), told).p
     of = Linked(told, mu[told[:, 0]] - mu[told[:, 1]], p)
     story = np.arange(len(told)) % len(contexts)

@@ -16,8 +16,9 @@ from scipy import sparse, stats
 from scipy.special import expit
 
 from evaluation.comparison import node_weights
+from evaluation.davidson import fit_answers
 from evaluation.shift import rank_correlation
-from evaluation.thurstonian import FitSettings, UtilityFit, fit
+from evaluation.thurstonian import FitSettings, UtilityFit
 from plenary.errors import DataError
 from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
 
@@ -340,7 +341,7 @@ def split_half(
     fitted = []
     for _ in range(splits):
         half = rng.permutation(pair.max() + 1)[pair] % 2 == 0
-        fitted.append([fit(cells.select(s), outcomes, settings).mu for s in (half, ~half)])
+        fitted.append([fit_answers(cells.select(s), outcomes, settings).mu for s in (half, ~half)])
 
     def reliability(members: IntArray) -> float:
         r = np.mean([rank_correlation(one[members], other[members]) for one, other in fitted])

@@ -19,9 +19,10 @@ from evaluation.battery_asking import (
     unreadable,
 )
 from evaluation.comparison import Interval
+from evaluation.davidson import fit_answers
 from evaluation.design import all_pairs, balanced_pairs
 from evaluation.elicitation import Elicitation
-from evaluation.thurstonian import FitSettings, fit
+from evaluation.thurstonian import FitSettings
 from plenary.chat.base import ChatBackend
 from plenary.outcomes import Outcome
 from plenary.preferences import Cells, FloatArray, IntArray
@@ -75,7 +76,7 @@ def _measures(
     settings, rng = material.settings, generator(seed, "coherence", "intervals")
     level, draws = settings.level, settings.bootstrap
     flagged = FitSettings(disconnected="flag")
-    fitted = fit(train, outcomes, flagged)
+    fitted = fit_answers(train, outcomes, flagged)
     every = Cells.join([train, test])
     pairs = np.unique(np.sort(np.stack([every.first, every.second], axis=1), axis=1), axis=0)
     order = coherence.order_effect(every, pairs, rng, level, draws)
@@ -130,8 +131,9 @@ async def _climb(
     texts, pairs = [o.text for o in rungs], all_pairs(len(rungs))
     answers = await ask_pairs(model, texts, pairs, material, seed)
     cells = answers.accepted
-    mu = fit(cells, len(rungs), FitSettings(disconnected="flag")).mu if cells.trials.any() else None
-    return answers, mu
+    if not cells.trials.any():
+        return answers, None
+    return answers, fit_answers(cells, len(rungs), FitSettings(disconnected="flag")).mu
 
 
 def _monotone(utilities: Sequence[FloatArray | None], level: float) -> list[Measure]:

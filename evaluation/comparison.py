@@ -67,6 +67,11 @@ class Measured(BaseModel):
     order_gap: float = Field(description="mean excess of the first slot, -0.5..0.5; 0 is none")
     order_gap_size: float = Field(description="mean size of a pair's order gap; 0 is none")
     decisiveness: float = Field(description="mean of |2p - 1| over pairs; 1 is always certain")
+    undecided: float = Field(
+        default=0.0,
+        description="share of the valid answers asked that chose neither outcome; each counts as "
+        "one half for either",
+    )
     mass: float | None = Field(
         description="mean answer mass over all cells asked; None where only counts exist"
     )
@@ -198,7 +203,7 @@ def _measure(
     shares: PairShares,
     kept: BoolArray,
     scores: _Scores,
-    mass: float | None,
+    cells: Cells,
     weights: FloatArray,
     level: float,
 ) -> Measured:
@@ -213,7 +218,8 @@ def _measure(
         order_gap=float(gap.mean()),
         order_gap_size=float(np.abs(gap).mean()),
         decisiveness=float(np.abs(2 * p - 1).mean()),
-        mass=mass,
+        undecided=cells.undecided_share,
+        mass=_mean_mass(cells),
         tied=int((scores.agreement == 0.5).sum()),
         unanswered=int(np.isnan(shares.p).sum()),
     )
@@ -249,8 +255,8 @@ def compare(
     gain = bootstrap_interval(last.agreement - first.agreement, weights, settings.level)
     kl_gain = bootstrap_interval(first.kl - last.kl, weights, settings.level)
     return Comparison(
-        before=_measure(old, kept, first, _mean_mass(before), weights, settings.level),
-        after=_measure(new, kept, last, _mean_mass(after), weights, settings.level),
+        before=_measure(old, kept, first, before, weights, settings.level),
+        after=_measure(new, kept, last, after, weights, settings.level),
         gain=float((last.agreement - first.agreement).mean()),
         gain_low=gain.low,
         gain_high=gain.high,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
@@ -61,5 +63,4 @@ def among(cells: Cells, members: IntArray) -> Cells:
     position[members] = np.arange(len(members))
     first, second = position[cells.first], position[cells.second]
     keep = (first >= 0) & (second >= 0)
-    kept = cells.select(keep)
-    return Cells(first[keep], second[keep], kept.wins, kept.trials, kept.invalid, kept.mass)
+    return replace(cells.select(keep), first=first[keep], second=second[keep])

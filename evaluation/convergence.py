@@ -21,6 +21,7 @@ from evaluation.battery_asking import (
     tally,
 )
 from evaluation.comparison import Interval
+from evaluation.davidson import fit_answers
 from evaluation.design import balanced_pairs
 from evaluation.elicitation import Elicitation
 from evaluation.jackknife import (
@@ -29,7 +30,7 @@ from evaluation.jackknife import (
     jackknife_correlation,
     leave_one_out,
 )
-from evaluation.thurstonian import FitSettings, fit
+from evaluation.thurstonian import FitSettings
 from plenary.chat.base import ChatBackend
 from plenary.errors import ConfigError
 from plenary.preferences import Cells, FloatArray, IntArray
@@ -61,7 +62,7 @@ def fitted_halves(cells: Cells, outcomes: int, half: IntArray) -> Halves:
     parts = [cells.select(half == k) for k in (0, 1)]
     if any(not part.trials.any() for part in parts):
         return Halves(np.zeros(outcomes), np.zeros(outcomes))
-    return Halves(*(fit(part, outcomes, flagged).mu for part in parts))
+    return Halves(*(fit_answers(part, outcomes, flagged).mu for part in parts))
 
 
 def _correlations(a: FloatArray, b: FloatArray, weights: FloatArray) -> FloatArray:

@@ -11,14 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, sparse
 
-from evaluation.connectivity import components, require_connected, separated
+from evaluation.connectivity import separated
 from evaluation.laplace import standardise
-from evaluation.thurstonian import FitSettings, UtilityFit, central
-from plenary.errors import DataError
+from evaluation.thurstonian import FitSettings, UtilityFit, central, fit, joined
 from plenary.preferences import Cells, FloatArray, IntArray
 
-PRIOR_MU, PRIOR_BIAS, PRIOR_TIE = 3.0, 2.0, 3.0
-TOLERANCE, LIMIT, SHORTEST = 1e-9, 100, 1e-8
+PRIOR_MU, PRIOR_TIE, SHORTEST = 3.0, 3.0, 1e-8
 
 
 class TieAnswers(NamedTuple):
@@ -63,7 +61,7 @@ def _log_p(d: FloatArray, log_tie: float) -> tuple[FloatArray, FloatArray, Float
 class DavidsonObjective:
     """Negative log posterior of theta [K + 2]; lower is better."""
 
-    def __init__(self, answers: TieAnswers, outcomes: int) -> None:
+    def __init__(self, answers: TieAnswers, outcomes: int, settings: FitSettings) -> None:
         """Prepare the sparse design [N, K + 1] of differences with the slot's column."""
         n, self.answers, self.outcomes = len(answers.first), answers, outcomes
         columns = np.concatenate([answers.first, answers.second, np.full(n, outcomes)])
@@ -71,7 +69,9 @@ class DavidsonObjective:
         self.design = sparse.csr_array(
             (entries, (np.tile(np.arange(n), 3), columns)), shape=(n, outcomes + 1)
         )
-        sds = np.repeat([PRIOR_MU, PRIOR_BIAS, PRIOR_TIE], [outcomes, 1, 1])
+        # The settings count the bias in units of sigma, of which log odds take the root of two.
+        bias_sd = settings.order_bias_sd / np.sqrt(2)
+        sds = np.repeat([PRIOR_MU, bias_sd, PRIOR_TIE], [outcomes, 1, 1])
         self.precision = 1 / sds**2
 
     def log_likelihood(self, theta: FloatArray) -> float:
@@ -110,17 +110,22 @@ class DavidsonObjective:
         return self.precision * theta - gradient, hessian + np.diag(self.precision)
 
 
-def fit_davidson(answers: TieAnswers, outcomes: int) -> DavidsonFit:
-    """Posterior mode by damped Newton steps on the convex objective of K = `outcomes` outcomes."""
-    if not len(answers.first):
-        raise DataError("no cell was answered; a fit needs at least one answered pair")
-    require_connected(components(answers.first, answers.second, outcomes))
-    objective, theta = DavidsonObjective(answers, outcomes), np.zeros(outcomes + 2)
+def fit_davidson(
+    answers: TieAnswers, outcomes: int, settings: FitSettings | None = None
+) -> DavidsonFit:
+    """Posterior mode by damped Newton steps on the convex objective of K = `outcomes` outcomes.
+
+    Of the settings it has no use for link, lapses, trim and dense_limit. DataError when nothing was
+    answered or, unless `disconnected` is "flag", the comparisons do not join the outcomes.
+    """
+    settings = settings or FitSettings()
+    joined(answers.first, answers.second, outcomes, settings)
+    objective, theta = DavidsonObjective(answers, outcomes, settings), np.zeros(outcomes + 2)
     converged, count = False, 0
-    while not converged and count < LIMIT:
+    while not converged and count < settings.max_iterations:
         gradient, hessian = objective.slopes(theta)
         step = -linalg.solve(hessian, gradient, assume_a="pos")
-        if -gradient @ step < TOLERANCE:
+        if -gradient @ step / 2 < settings.tolerance * outcomes:
             converged = True
             continue
         length, value = 1.0, objective.value(theta)
@@ -144,31 +149,38 @@ def fit_davidson(answers: TieAnswers, outcomes: int) -> DavidsonFit:
     )
 
 
-def tie_answers(cells: Cells, undecided: FloatArray, exact_weight: float) -> TieAnswers:
-    """Cells [N] and their answers for neither [N]; exact ones weigh `exact_weight`."""
-    answered = cells.trials + undecided > 0
-    cells, undecided = cells.select(answered), undecided[answered]
+def tie_answers(cells: Cells, exact_weight: float) -> TieAnswers:
+    """The answered cells [N]; exact ones weigh `exact_weight`."""
+    cells = cells.select(cells.answered)
     weight = np.where(np.isnan(cells.mass), 1.0, exact_weight)
     return TieAnswers(
         cells.first,
         cells.second,
         weight * cells.wins,
         weight * (cells.trials - cells.wins),
-        weight * undecided,
+        weight * cells.undecided,
     )
 
 
-def fit_with_ties(
-    cells: Cells, undecided: FloatArray, outcomes: int, settings: FitSettings | None = None
+def fit_answers(
+    cells: Cells,
+    outcomes: int,
+    settings: FitSettings | None = None,
+    start: UtilityFit | None = None,
+    *,
+    ties: bool = False,
 ) -> UtilityFit:
-    """Fit cells [N] with `undecided` [N] answers for neither by Davidson's model.
+    """Fit cells [N]: by Davidson's model where some chose neither outcome, else as thurstonian.fit.
 
-    The result is a Bradley-Terry fit in its usual gauges with `tie` set; it has no lapse rate.
-    Raises DataError when nothing was answered or the comparisons do not join the outcomes.
+    Davidson's is a Bradley-Terry fit in its usual gauges with `tie` set; it has no lapse rate and
+    needs no `start`. ties: take it in any case, since what is compared must share one model. Raises
+    DataError when nothing was answered or the comparisons do not join the outcomes.
     """
+    if not (ties or cells.undecided.any()):
+        return fit(cells, outcomes, settings, start)
     settings = (settings or FitSettings()).model_copy(update={"link": "bradley_terry"})
-    answers = tie_answers(cells, undecided, settings.exact_weight)
-    found = fit_davidson(answers, outcomes)
+    answers = tie_answers(cells, settings.exact_weight)
+    found = fit_davidson(answers, outcomes, settings)
     plain = standardise(found.mu, np.ones(outcomes, dtype=bool))
     trimmed = standardise(found.mu, central(found.mu, settings.trim))
     spread = found.covariance[:outcomes, :outcomes]
@@ -180,7 +192,7 @@ def fit_with_ties(
         sd_trimmed=trimmed.errors(spread),
         # The link divides by the root of two equal variances.
         log_sigma=np.full(outcomes, -0.5 * np.log(2) - np.log(plain.scale)),
-        component=components(first, second, outcomes),
+        component=joined(first, second, outcomes, settings),
         separated=separated(first, second, wins, losses, outcomes),
         order_bias=found.order_bias / plain.scale,
         order_bias_sd=float(np.sqrt(found.covariance[outcomes, outcomes])) / plain.scale,

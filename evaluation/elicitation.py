@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -90,17 +90,14 @@ class Elicitation:
 
     cells [N]: answers as the model gave them. excluded [N]: answer mass below the gate, or the
     frame was hardly answered. asked, invalid: answers asked for, and those refused, failed or
-    unreadable, over all cells. undecided [N]: "no preference", in answers (or in probability where
-    it is exact); it counts among neither the trials nor the invalid. mass [N]: answer mass that
-    the gate saw, NaN for mere counts. frame [N]: position in `frames`. pilots: one a frame if
-    orders were balanced.
+    unreadable, over all cells. mass [N]: answer mass that the gate saw, NaN for mere counts.
+    frame [N]: position in `frames`. pilots: one per frame if orders were balanced.
     """
 
     cells: Cells
     excluded: BoolArray
     asked: int
     invalid: int
-    undecided: FloatArray
     mass: FloatArray
     frame: IntArray
     frames: tuple[str, ...]
@@ -109,14 +106,7 @@ class Elicitation:
     @property
     def accepted(self) -> Cells:
         """The cells [N], excluded ones emptied: no valid answer, mass kept for the record."""
-        keep = ~self.excluded
-        cells = self.cells
-        return replace(
-            cells,
-            wins=np.where(keep, cells.wins, 0.0),
-            trials=np.where(keep, cells.trials, 0.0),
-            invalid=np.where(keep, cells.invalid, cells.invalid + cells.trials),
-        )
+        return self.cells.emptied(self.excluded)
 
     @property
     def invalid_share(self) -> float:
@@ -156,7 +146,6 @@ class Elicitation:
             np.concatenate([part.excluded for part in parts]),
             sum(part.asked for part in parts),
             sum(part.invalid for part in parts),
-            np.concatenate([part.undecided for part in parts]),
             np.concatenate([part.mass for part in parts]),
             np.concatenate([part.frame for part in parts]),
             first.frames,
@@ -192,7 +181,7 @@ def _check_usable(
     answers: Answers, excluded: BoolArray, name: str, settings: ElicitationSettings
 ) -> None:
     cells = answers.cells
-    unusable = excluded | (cells.trials + answers.undecided == 0)
+    unusable = excluded | ~cells.answered
     if not len(cells) or unusable.mean() <= settings.max_unusable:
         return
     if 2 * excluded.sum() >= unusable.sum():
@@ -302,7 +291,6 @@ async def elicit(
         np.concatenate([part.excluded for part in parts]),
         answers.asked,
         answers.invalid,
-        answers.undecided,
         answers.mass,
         np.repeat(np.arange(len(parts)), sizes),
         settings.frames,

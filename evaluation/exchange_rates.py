@@ -31,9 +31,10 @@ from evaluation.battery_asking import (
 from evaluation.claim_evidence import GroupWorth
 from evaluation.claims import GROUP_WORTH
 from evaluation.comparison import Interval, node_weights
+from evaluation.davidson import fit_answers
 from evaluation.design import balanced_pairs
 from evaluation.elicitation import Elicitation
-from evaluation.thurstonian import FitSettings, fit
+from evaluation.thurstonian import FitSettings
 from plenary.chat.base import ChatBackend
 from plenary.outcomes import Catalogue
 from plenary.preferences import FloatArray, IntArray
@@ -257,7 +258,7 @@ def fitted_curves(parts: Sequence[Elicitation], ladders: Sequence[Ladder]) -> li
     for part in parts:
         if tally([part]).usable < 0.5:
             continue
-        mu = fit(part.accepted, int(stops[-1]), FitSettings(disconnected="flag")).mu
+        mu = fit_answers(part.accepted, int(stops[-1]), FitSettings(disconnected="flag")).mu
         own = np.split(mu, stops[:-1])
         found.append([curve(u, rungs.logs) for u, rungs in zip(own, ladders, strict=True)])
     return found

@@ -27,8 +27,9 @@ from evaluation.battery_asking import (
     tally,
     unreadable,
 )
+from evaluation.davidson import fit_answers
 from evaluation.design import balanced_pairs
-from evaluation.thurstonian import FitSettings, fit
+from evaluation.thurstonian import FitSettings
 from plenary.chat.base import ChatBackend
 from plenary.preferences import Cells, FloatArray, IntArray, pair_shares
 from plenary.seeding import generator
@@ -309,7 +310,7 @@ async def measure(
     parts = [await ask_pairs(model, texts, between, material, seed)]
     if tally(parts).usable < 0.5:
         return unreadable(HEADING, model, tally(parts))
-    mu = fit(parts[0].accepted, k, FitSettings(disconnected="flag")).mu
+    mu = fit_answers(parts[0].accepted, k, FitSettings(disconnected="flag")).mu
     check = [lot.text for lot in checked(texts, mu, stimuli.explicit, rng)]
     halves = np.arange(len(check), dtype=np.int64).reshape(-1, 2)
     parts.append(await ask_pairs(model, check, halves, material, seed))
@@ -329,7 +330,7 @@ async def measure(
 def fitted(outcomes: Cells, lotteries: Cells, asked: Sequence[Lottery], count: int) -> Expectation:
     """Utilities of `count` outcomes and, numbered after them, of the lotteries, in one fit."""
     cells = Cells.join([outcomes, lotteries])
-    found = fit(cells, count + len(asked), FitSettings(disconnected="flag"))
+    found = fit_answers(cells, count + len(asked), FitSettings(disconnected="flag"))
     own, chances = found.mu[:count], np.zeros((len(asked), count))
     for row, lottery in zip(chances, asked, strict=True):
         row[lottery.members] = lottery.chances

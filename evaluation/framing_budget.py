@@ -8,7 +8,7 @@ key evaluation (section 2).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -148,29 +148,25 @@ async def ask_wordings(
 
 def _counted(answers: Answers, settings: ElicitationSettings) -> Answers:
     """The answers with cells of low mass emptied."""
-    enough = ~(answers.mass < settings.min_mass)
-    cells = answers.cells
-    emptied = replace(cells, wins=cells.wins * enough, trials=cells.trials * enough)
-    return answers._replace(cells=emptied, undecided=answers.undecided * enough)
+    return answers._replace(cells=answers.cells.emptied(answers.mass < settings.min_mass))
 
 
 def _unanswered(answers: Answers, settings: ElicitationSettings) -> str:
     low = answers.mass < settings.min_mass
-    empty = answers.cells.trials + answers.undecided == 0
+    empty = ~answers.cells.answered
     if (low | empty).mean() <= settings.max_unusable:
         return ""
     return "answers have too little probability" if low.mean() > empty.mean() else "hardly answered"
 
 
 def _row(form: Frame, trained: bool, answers: Answers, excluded: str) -> WordingRow:
-    decided = float(answers.cells.trials.sum() + answers.undecided.sum())
-    offered = form.offers_no_preference and decided > 0
+    offered = form.offers_no_preference and bool(answers.cells.answered.any())
     return WordingRow(
         name=form.id,
         trained=trained,
         mass=None if np.isnan(answers.mass).all() else float(np.nanmean(answers.mass)),
         invalid=answers.invalid / answers.asked if answers.asked else 0.0,
-        undecided=float(answers.undecided.sum()) / decided if offered else None,
+        undecided=answers.cells.undecided_share if offered else None,
         excluded=excluded,
     )
 
@@ -248,11 +244,11 @@ def _kept(sides: Mapping[str, FramedAnswers], pairs: IntArray) -> _Kept:
 
 def _ties(side: FramedAnswers, used: Sequence[str]) -> FloatArray:
     """Share of no preference [P] among readable answers, over the wordings that offer it."""
-    offering = [side.answers[row.name] for row in side.rows
+    offering = [side.answers[row.name].cells for row in side.rows
                 if row.name in used and row.undecided is not None]  # fmt: skip
     if not offering:
-        return np.full(len(side.answers[used[0]].undecided) // 2, np.nan)
-    shares = [a.undecided / np.maximum(a.cells.trials + a.undecided, 1e-12) for a in offering]
+        return np.full(len(side.answers[used[0]].cells) // 2, np.nan)
+    shares = [c.undecided / np.maximum(c.trials + c.undecided, 1e-12) for c in offering]
     return np.mean(shares, axis=0).reshape(-1, 2).mean(axis=1)
 
 

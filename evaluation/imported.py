@@ -21,7 +21,7 @@ from evaluation.answers import AnswerTable, Origin, file_hash
 from evaluation.preference_graph import load_graph
 from plenary.errors import DataError
 from plenary.outcomes import Catalogue, Outcome, imported_outcome
-from plenary.preferences import Cells, FloatArray
+from plenary.preferences import Cells
 from plenary.spreadsheet import original
 from plenary.table_files import NO_VALUES, cell_text, finite, read_rows
 from plenary.untrusted import Unreadable, ending
@@ -256,15 +256,16 @@ def _meanings(vote: _Vote, word: str, names: _Names) -> tuple[int | None, int | 
     return named, next((at for at, words in enumerate(SIDES) if word in words), None)
 
 
-def _pooled(votes: Sequence[_Vote]) -> tuple[Cells, FloatArray]:
-    """Cells [N] with one row an ordered pair, and the undecided answers [N]."""
+def _pooled(votes: Sequence[_Vote]) -> Cells:
+    """Cells [N], one row per ordered pair."""
     table = np.array(votes, dtype=float).reshape(-1, 6)
     shown, cell = np.unique(table[:, :2].astype(np.int64), axis=0, return_inverse=True)
     wins, losses, undecided, invalid = (
         np.bincount(cell.ravel(), table[:, k], len(shown)).astype(np.float64) for k in range(2, 6)
     )
     nothing = np.full(len(shown), np.nan)
-    return Cells(shown[:, 0], shown[:, 1], wins, wins + losses, invalid, nothing), undecided
+    first, second = shown.T
+    return Cells(first, second, wins, wins + losses, invalid, nothing, undecided)
 
 
 def _halved(votes: Sequence[_Vote]) -> list[_Vote]:
@@ -306,7 +307,7 @@ def import_votes(
             for row, where in zip(rows, places, strict=True)
         ]
         votes = _chosen(votes, words, names, path)
-    cells, undecided = _pooled(votes if settings.order == "listed" else _halved(votes))
+    cells = _pooled(votes if settings.order == "listed" else _halved(votes))
     origin = Origin(
         source=path.name,
         source_hash=file_hash(path),
@@ -315,4 +316,4 @@ def import_votes(
         settings={name: str(value) for name, value in settings.model_dump().items()},
     )
     nothing = np.zeros(len(cells), dtype=np.int64)
-    return AnswerTable(cells, undecided, nothing.astype(bool), nothing, origin)
+    return AnswerTable(cells, nothing.astype(bool), nothing, origin)

@@ -28,8 +28,9 @@ from evaluation.battery_asking import (
     tally,
     unreadable,
 )
+from evaluation.davidson import fit_answers
 from evaluation.design import all_pairs
-from evaluation.thurstonian import FitSettings, fit
+from evaluation.thurstonian import FitSettings
 from plenary.chat.base import ChatBackend
 from plenary.preferences import FloatArray, IntArray
 from plenary.seeding import generator
@@ -202,7 +203,7 @@ async def measure(
     answered = tally([answers])
     if answered.usable < 0.5:
         return unreadable(HEADING, model, answered)
-    mu = fit(answers.accepted, len(texts), FitSettings(disconnected="flag")).mu
+    mu = fit_answers(answers.accepted, len(texts), FitSettings(disconnected="flag")).mu
     measures = measures_of(mu.reshape(len(chains), -1), chains, material)
     if (measures[0].low or 0) <= 0.5:
         return unreadable(HEADING, model, answered, measures)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from evaluation.answers import AnswerTable
 from plenary.errors import DataError
 from plenary.preferences import BoolArray, Cells
 
@@ -20,33 +21,35 @@ from plenary.preferences import BoolArray, Cells
 class Halves(NamedTuple):
     """Two sets of answers to the same pairs, in the same frames, that differ by noise alone."""
 
-    first: Cells
-    second: Cells
+    first: AnswerTable
+    second: AnswerTable
 
 
 def _in_both_orders(cells: Cells) -> BoolArray:
     """Mask [N] of the answered cells whose pair was answered in the other order, too."""
     size = int(max(cells.first.max(initial=0), cells.second.max(initial=0))) + 1
-    answered = cells.trials > 0
+    answered = cells.answered
     shown, turned = cells.first * size + cells.second, cells.second * size + cells.first
     return answered & np.isin(shown, turned[answered])
 
 
-def repeats_itself(cells: Cells) -> bool:
+def repeats_itself(table: AnswerTable) -> bool:
     """Whether asking once more would return the same numbers, so that the orders must serve.
 
     All answers are exact, and all pairs were asked in both orders (a new seed would otherwise draw
     other orders).
     """
-    answered = cells.trials > 0
+    cells = table.accepted
+    answered = cells.answered
     return bool(answered.any() and not np.isnan(cells.mass[answered]).any()) and bool(
         _in_both_orders(cells)[answered].mean() > 0.5
     )
 
 
-def orders_apart(cells: Cells, rng: np.random.Generator) -> Halves:
+def orders_apart(table: AnswerTable, rng: np.random.Generator) -> Halves:
     """Each pair that was answered in both orders: one order to either set, which one by chance."""
-    cells = cells.select(_in_both_orders(cells))
+    table = table.select(_in_both_orders(table.accepted))
+    cells = table.cells
     if not len(cells):
         raise DataError(
             "no pair was answered in both orders, so there is no null run; ask both orders, or ask "
@@ -57,4 +60,4 @@ def orders_apart(cells: Cells, rng: np.random.Generator) -> Halves:
     codes, pair = np.unique(low * size + high, return_inverse=True)
     turned = rng.permutation(len(codes))[pair] % 2 == 1
     one = (cells.first == low) ^ turned
-    return Halves(cells.select(one), cells.select(~one))
+    return Halves(table.select(one), table.select(~one))

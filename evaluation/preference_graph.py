@@ -68,7 +68,7 @@ def load_graph(path: Path, edges: str = "all", probability_votes: float = 10.0) 
     table = Cells(
         first.astype(np.int64), second.astype(np.int64), wins, trials, invalid, nothing + np.nan
     )
-    return AnswerTable(table, nothing, nothing.astype(bool), nothing.astype(np.int64), origin)
+    return AnswerTable(table, nothing.astype(bool), nothing.astype(np.int64), origin)
 
 
 def _mapping(value: object, what: str, path: Path) -> Tree:

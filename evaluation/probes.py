@@ -20,6 +20,7 @@ from evaluation.battery_asking import (
 )
 from evaluation.claims import READ_OUT
 from evaluation.comparison import Interval, bootstrap_interval, node_weights
+from evaluation.davidson import fit_answers
 from evaluation.design import balanced_pairs
 from evaluation.elicitation import Elicitation
 from evaluation.frames import frame, question
@@ -33,7 +34,7 @@ from evaluation.probing import (
     probe,
     probe_transfer,
 )
-from evaluation.thurstonian import FitSettings, UtilityFit, fit
+from evaluation.thurstonian import FitSettings, UtilityFit
 from plenary.chat.base import ChatBackend
 from plenary.chat.interior import Activations, Interior, Marked, interior_of
 from plenary.errors import BackendError
@@ -97,7 +98,7 @@ async def value(model: ChatBackend, material: Material, seed: int, least: float)
     held = np.repeat(rng.random(len(pairs)) < HELD_OUT, 2)
     cells, topics = answers.accepted, tuple(o.topic for o in outcomes)
     train = cells.select(~held)
-    fitted = fit(train, k, FitSettings(disconnected="flag")) if train.trials.any() else None
+    fitted = fit_answers(train, k, FitSettings(disconnected="flag")) if train.trials.any() else None
     mu, sd = (fitted.mu, fitted.sd) if fitted is not None else np.zeros((2, k))
     # The residual has a variance of its own, so 1 / sd^2 alone would let a few outcomes rule.
     weights = 1 / np.maximum(sd**2 + np.median(sd**2), 1e-9)

@@ -15,11 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from evaluation.battery import Measure
 from evaluation.battery_asking import Material, Tally, figure, items_of
 from evaluation.comparison import bootstrap_interval, node_weights
+from evaluation.davidson import fit_answers
 from evaluation.design import balanced_pairs
 from evaluation.elicitation import Elicitation, elicit
 from evaluation.frames import LABELS
 from evaluation.jackknife import MOST, jackknife_correlation
-from evaluation.thurstonian import FitSettings, UtilityFit, fit
+from evaluation.thurstonian import FitSettings, UtilityFit
 from plenary.chat.base import ChatBackend, Conversation, Message, check_replies
 from plenary.preferences import Cells, FloatArray
 from plenary.seeding import generator
@@ -186,9 +187,9 @@ async def sit(
     if not cells.trials[~held].any() or not cells.trials[held].any():
         return Sitting(answers, None, None)
     flagged = FitSettings(disconnected="flag")
-    fitted = fit(cells.select(~held), k, flagged)
+    fitted = fit_answers(cells.select(~held), k, flagged)
     judged = _accuracy(fitted, cells.select(held), texts, rng, material)
-    return Sitting(answers, fit(cells, k, flagged), judged)
+    return Sitting(answers, fit_answers(cells, k, flagged), judged)
 
 
 def _accuracy(

@@ -173,7 +173,15 @@ class _Fitted(NamedTuple):
 
 
 def weighted_answers(cells: Cells, exact_weight: float) -> Answers:
-    """Cells with a valid answer; exact probabilities (with a mass) weigh `exact_weight`."""
+    """Cells with a valid answer; exact probabilities (with a mass) weigh `exact_weight`.
+
+    DataError where some chose neither outcome: this model has no place for them.
+    """
+    if cells.undecided.any():
+        raise DataError(
+            f"{float(cells.undecided.sum()):g} answers are for no preference, which this model "
+            "does not know; fit them with evaluation.davidson.fit_answers"
+        )
     cells = cells.select(cells.trials > 0)
     low, high = np.minimum(cells.first, cells.second), np.maximum(cells.first, cells.second)
     # Cells of a pair side by side: sums over pairs then run through memory in order.
@@ -233,19 +241,20 @@ def central(mu: FloatArray, share: float) -> BoolArray:
     return mask if mask.sum() > 1 else np.ones(len(mu), dtype=bool)
 
 
-def _check(answers: Answers, outcomes: int, settings: FitSettings) -> IntArray:
-    if outcomes < 2 or not len(answers.first):
+def joined(first: IntArray, second: IntArray, outcomes: int, settings: FitSettings) -> IntArray:
+    """Component [K] of each outcome by the answered cells [N]; DataError where no fit can be."""
+    if outcomes < 2 or not len(first):
         raise DataError(
-            f"{len(answers.first)} answered cells on {outcomes} outcomes; "
+            f"{len(first)} answered cells on {outcomes} outcomes; "
             "a fit needs at least one answered pair"
         )
-    highest = int(max(answers.first.max(), answers.second.max()))
+    highest = int(max(first.max(), second.max()))
     if highest >= outcomes:
         raise DataError(
             f"cell names outcome {highest!r} of {outcomes}; "
             "pass the number of outcomes of the catalogue"
         )
-    labels = components(answers.first, answers.second, outcomes)
+    labels = components(first, second, outcomes)
     if settings.disconnected == "error":
         require_connected(labels)
     return labels
@@ -262,11 +271,12 @@ def fit(
     A cell with a mass is an exact probability; one without is a count. Invalid answers carry no
     information and are never filled in. start: an earlier fit of the same outcomes, from which the
     search sets out; it saves time and, to the tolerance, changes nothing. Raises DataError when
-    nothing was answered, the comparisons do not join the outcomes, or `start` is of others.
+    nothing was answered, the comparisons do not join the outcomes, `start` is of others, or some
+    chose neither outcome, which davidson.fit_answers fits.
     """
     settings = settings or FitSettings()
     answers = weighted_answers(cells, settings.exact_weight)
-    labels = _check(answers, outcomes, settings)
+    labels = joined(answers.first, answers.second, outcomes, settings)
     if start is not None and len(start.mu) != outcomes:
         raise DataError(
             f"a start of {len(start.mu)!r} outcomes for a fit of {outcomes!r}; start from a fit of "

@@ -30,9 +30,10 @@ from evaluation.battery_asking import (
     worded,
 )
 from evaluation.comparison import node_weights
+from evaluation.davidson import fit_answers
 from evaluation.design import all_pairs
 from evaluation.elicitation import Elicitation
-from evaluation.thurstonian import FitSettings, fit
+from evaluation.thurstonian import FitSettings
 from plenary.chat.base import ChatBackend, Message, Reply, Sampling, check_replies
 from plenary.chat.parse_label import parse_label
 from plenary.preferences import Cells, FloatArray, IntArray, pair_shares
@@ -168,7 +169,7 @@ async def measure(
     parts = [base, *await decide(model, texts, deciding, stimuli.decisions, material, seed)]
     if tally(parts).usable < 0.5 or tally(parts[:1]).usable < 0.5:
         return unreadable(HEADING, model, tally(parts))
-    mu = fit(base.accepted, len(texts), FitSettings(disconnected="flag")).mu
+    mu = fit_answers(base.accepted, len(texts), FitSettings(disconnected="flag")).mu
     p = pair_shares(Cells.join([part.accepted for part in parts[1:]]), deciding).p
     known = ~np.isnan(p)
     of = Decisions(deciding[known], p[known], (mu[deciding[:, 0]] - mu[deciding[:, 1]])[known])
@@ -235,7 +236,7 @@ async def _picked(
         parts.append(await ask_pairs(model, texts, all_pairs(len(texts)), material, seed))
         cells = parts[-1].accepted
         usable = bool(cells.trials.any())
-        mu = fit(cells, len(texts), FitSettings(disconnected="flag")).mu if usable else None
+        mu = fit_answers(cells, len(texts), FitSettings(disconnected="flag")).mu if usable else None
         listed = [rng.permutation(len(texts))[:LISTED] for _ in range(PER_QUESTION)]
         replies = await model.generate(
             [_asked(question, shown) for shown in listed], Sampling(0.0, 24, seed)

@@ -9,6 +9,7 @@ docs/references.md, keys evaluation and shrout1979.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -38,13 +39,10 @@ def log_odds(frames: Sequence[Cells], pairs: IntArray) -> LogOdds:
     for cells in frames:
         exact = not np.isnan(cells.mass[cells.trials > 0]).any()
         extra = 0.0 if exact else 0.5
-        softened = Cells(
-            cells.first,
-            cells.second,
-            cells.wins + extra * (cells.trials > 0),
-            cells.trials + 2 * extra * (cells.trials > 0),
-            cells.invalid,
-            cells.mass,
+        softened = replace(
+            cells,
+            wins=cells.wins + extra * (cells.trials > 0),
+            trials=cells.trials + 2 * extra * (cells.trials > 0),
         )
         shares = order_shares(softened, pairs)
         p = np.stack([shares.first, 1 - shares.second], axis=1).clip(EXTREME, 1 - EXTREME)

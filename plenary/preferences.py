@@ -6,13 +6,10 @@ Shapes: K outcomes, P pairs, N cells. An outcome is its index 0..K-1 in the cata
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from plenary.errors import DataError
@@ -31,6 +28,8 @@ class Cells:
     trials [N]: valid answers; 1 for an exact probability.
     invalid [N]: refused or unparseable answers; never part of `trials`.
     mass [N]: total probability of the answer labels before normalising; NaN for mere counts.
+    undecided [N]: answers (or probability) for "no preference"; part of neither `trials` nor
+    `invalid`. Left out, there are none.
     """
 
     first: IntArray
@@ -39,13 +38,18 @@ class Cells:
     trials: FloatArray
     invalid: FloatArray
     mass: FloatArray
+    undecided: FloatArray = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
+        if not len(self.undecided):
+            object.__setattr__(self, "undecided", np.zeros(len(self.first)))
         lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)}
         if len(set(lengths.values())) > 1:
             raise DataError(f"columns of different length {lengths!r}; give one value a cell")
         if np.any(self.wins < -1e-9) or np.any(self.wins > self.trials + 1e-9):
             raise DataError("wins outside 0..trials; check the columns of the table")
+        if np.any(self.undecided < 0):
+            raise DataError("answers for no preference below 0; check the columns of the table")
 
     def __len__(self) -> int:
         return len(self.first)
@@ -54,20 +58,27 @@ class Cells:
         """The cells picked by a mask [N] or by positions."""
         return Cells(*(getattr(self, f.name)[mask] for f in fields(self)))
 
-    def write(self, path: Path) -> None:
-        """Write as Parquet, one column a field."""
-        pq.write_table(pa.table({f.name: getattr(self, f.name) for f in fields(self)}), path)
+    @property
+    def answered(self) -> BoolArray:
+        """Cells [N] with a valid answer, "no preference" included."""
+        return self.trials + self.undecided > 0
 
-    @classmethod
-    def read(cls, path: Path) -> Cells:
-        """Read what `write` wrote; DataError when a column is missing."""
-        try:
-            table = pq.read_table(path)
-            return cls(*(table[f.name].to_numpy() for f in fields(cls)))
-        except (OSError, KeyError, pa.ArrowInvalid) as error:
-            raise DataError(
-                f"cannot read cells from {str(path)!r}: {error}; export them again"
-            ) from error
+    @property
+    def undecided_share(self) -> float:
+        """Share of all valid answers that chose neither outcome; 0 when there are none."""
+        total = float(self.trials.sum() + self.undecided.sum())
+        return float(self.undecided.sum()) / total if total else 0.0
+
+    def emptied(self, mask: BoolArray) -> Cells:
+        """All cells, those of a mask [N] without a valid answer; their mass stays on record."""
+        keep = ~mask
+        return replace(
+            self,
+            wins=np.where(keep, self.wins, 0.0),
+            trials=np.where(keep, self.trials, 0.0),
+            invalid=np.where(keep, self.invalid, self.invalid + self.trials + self.undecided),
+            undecided=np.where(keep, self.undecided, 0.0),
+        )
 
     @classmethod
     def join(cls, parts: Sequence[Cells]) -> Cells:
@@ -76,12 +87,12 @@ class Cells:
 
 
 class PairShares(NamedTuple):
-    """Order-balanced answers a pair.
+    """Order-balanced answers, one row per pair; "no preference" gives one half to each outcome.
 
     p [P]: probability that pairs[:, 0] is preferred, mean over the two orders; NaN where an order
         has no valid answer.
     order_gap [P]: mean over orders of P(first shown) minus 0.5; positive favours the first slot.
-    trials [P]: valid answers over both orders.
+    trials [P]: valid answers over both orders, "no preference" included.
     """
 
     p: FloatArray
@@ -91,6 +102,8 @@ class PairShares(NamedTuple):
 
 def pair_shares(cells: Cells, pairs: IntArray) -> PairShares:
     """Average each pair [P, 2] over its two presentation orders, each order weighing one half."""
+    if not len(pairs):
+        return PairShares(np.zeros(0), np.zeros(0), np.zeros(0))
     size = (
         int(max(pairs.max(initial=0), cells.first.max(initial=0), cells.second.max(initial=0))) + 1
     )
@@ -101,8 +114,8 @@ def pair_shares(cells: Cells, pairs: IntArray) -> PairShares:
         cell_keys = a * size + b
         at = np.searchsorted(keys[order], cell_keys).clip(max=len(keys) - 1)
         hit = keys[order][at] == cell_keys
-        np.add.at(wins[slot], order[at[hit]], cells.wins[hit])
-        np.add.at(trials[slot], order[at[hit]], cells.trials[hit])
+        np.add.at(wins[slot], order[at[hit]], cells.wins[hit] + cells.undecided[hit] / 2)
+        np.add.at(trials[slot], order[at[hit]], cells.trials[hit] + cells.undecided[hit])
     with np.errstate(invalid="ignore", divide="ignore"):
         shown_first = wins / trials
     forward, backward = shown_first[0], 1.0 - shown_first[1]

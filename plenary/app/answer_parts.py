@@ -149,7 +149,7 @@ def _figures(table: AnswerTable, frames: int) -> list[float]:
         *np.bincount(table.frame, minlength=frames),
         *np.bincount(table.frame[~table.usable], minlength=frames),
         table.cells.trials.sum(),
-        table.undecided.sum(),
+        table.cells.undecided.sum(),
         table.cells.invalid.sum(),
         mass.sum(),
         len(mass),

@@ -12,9 +12,10 @@ from alignment.training_record import TrainingRecord
 from assembly.ballots import AFTER
 from assembly.population_utilities import population_utilities
 from evaluation.comparison import compare, target_cells
+from evaluation.davidson import fit_answers
 from evaluation.null_run import Halves, orders_apart, repeats_itself
 from evaluation.shift import UtilityShift, anchor_places, utility_shift
-from evaluation.thurstonian import UtilityFit, fit
+from evaluation.thurstonian import UtilityFit
 from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig
 from plenary.app.measure_stages import MEASURES
@@ -76,17 +77,18 @@ def elicit_after(space: Workspace) -> None:
 
 def elicit_again(space: Workspace) -> None:
     """The null run of the model before: the same pairs, frames and orders once more."""
-    before = space.cells("before")
+    before = space.answers("before")
     asked_again = not repeats_itself(before)
     if asked_again:
         ask_model(space, space.model(space.config.model), "again", "again")
-        halves = Halves(before, space.cells("again"))
+        halves = Halves(before, space.answers("again"))
     else:
         halves = orders_apart(before, generator(space.seed, "null", "orders"))
-    for name, cells in zip(ws.NULLS, halves, strict=True):
+    for name, table in zip(ws.NULLS, halves, strict=True):
         with staged(space.file(f"{name}.parquet")) as path:
-            cells.write(path)
-    record = NullRecord(asked_again=asked_again, cells=sum(map(len, halves)))
+            table.write(path)
+    cells = sum(len(table.cells) for table in halves)
+    record = NullRecord(asked_again=asked_again, cells=cells)
     write_record(record, space.file(ws.NULL))
 
 
@@ -94,14 +96,20 @@ def fit_utilities(space: Workspace) -> None:
     """Fit utilities before, after, of the null run and of the assembly, by side of the split."""
     sources = {when: space.cells(when) for when in (*ws.WHEN, *ws.NULLS)}
     for side in ws.SIDES:
-        for source, cells in sources.items():
-            _pooled(space, source, cells, side).save(space.file(ws.fit_stem(source, side)))
+        asked = {source: space.of_side(cells, side) for source, cells in sources.items()}
+        ties = any(cells.undecided.any() for cells in asked.values())
+        for source, cells in asked.items():
+            fitted = _pooled(space, source, cells, side, ties=ties)
+            fitted.save(space.file(ws.fit_stem(source, side)))
         _of_assembly(space, side).save(space.file(ws.fit_stem("assembly", side)))
 
 
-def _pooled(space: Workspace, source: str, cells: Cells, side: str) -> UtilityFit:
+def _pooled(
+    space: Workspace, source: str, cells: Cells, side: str, *, ties: bool = False
+) -> UtilityFit:
     outcomes = np.array(getattr(space.plan, side))
-    fitted = fit(_local(space.of_side(cells, side), outcomes), len(outcomes), space.config.fit)
+    local = _local(cells, outcomes)
+    fitted = fit_answers(local, len(outcomes), space.config.fit, ties=ties)
     if not fitted.converged:
         raise ConvergenceError(
             f"utilities {source!r} on {side!r} outcomes did not settle in "
@@ -115,7 +123,8 @@ def _of_assembly(space: Workspace, side: str) -> UtilityFit:
     rule = read_record(ConsensusRecord, space.file("consensus.json")).rule
     apart = space.config.fit.disconnected == "flag"
     if space.config.dataset.utilities == "pooled" or rule not in STRATA_RULES or apart:
-        return _pooled(space, "assembly", target_cells(space.consensus.targets()), side)
+        cells = space.of_side(target_cells(space.consensus.targets()), side)
+        return _pooled(space, "assembly", cells, side)
     held, outcomes = space.electorate(AFTER), np.array(getattr(space.plan, side))
     at = np.isin(held.pairs, outcomes).all(axis=1)
     own = replace(
@@ -130,7 +139,7 @@ def _of_assembly(space: Workspace, side: str) -> UtilityFit:
 def _local(cells: Cells, outcomes: np.ndarray) -> Cells:
     """Cells with outcomes numbered by their position in `outcomes`, which is sorted."""
     first, second = (np.searchsorted(outcomes, side) for side in (cells.first, cells.second))
-    return Cells(first, second, cells.wins, cells.trials, cells.invalid, cells.mass)
+    return replace(cells, first=first, second=second)
 
 
 def compare_models(space: Workspace) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from evaluation.active import ActiveSettings, asker, explore
-from evaluation.answers import AnswerTable, answer_table, fit_table
+from evaluation.answers import AnswerTable, answer_table, fit_table, settings_as_text
 from evaluation.comparison import ComparisonSettings
 from evaluation.cost import Cost, estimate_cost
 from evaluation.design import all_pairs, balanced_pairs
@@ -22,7 +21,7 @@ from evaluation.imported import ImportSettings, import_votes
 from evaluation.null_run import orders_apart
 from evaluation.selection import SELECTORS
 from evaluation.shift import NullPair, UtilityShift, anchor_places, utility_shift
-from evaluation.thurstonian import FitSettings, UtilityFit, fit
+from evaluation.thurstonian import FitSettings, UtilityFit
 from plenary.app.answer_parts import gather
 from plenary.app.config import PipelineConfig
 from plenary.app.executor import HERE, Executor
@@ -56,11 +55,6 @@ class Request(NamedTuple):
 def is_votes(source: str | None) -> bool:
     """Whether a command-line argument names a file of answers rather than a config."""
     return source is not None and ending(Path(source)) in VOTE_FILES
-
-
-def settings_as_text(settings: BaseModel) -> dict[str, str]:
-    """Every setting with its value."""
-    return {name: json.dumps(value) for name, value in settings.model_dump(mode="json").items()}
 
 
 def _catalogue(config: PipelineConfig) -> Catalogue:
@@ -193,7 +187,7 @@ def _answers_record(
         "asked": answers.asked,
         "calls_made": calls,
         "invalid_share": round(answers.invalid_share, 4),
-        "undecided_share": round(_undecided(table), 4),
+        "undecided_share": round(table.cells.undecided_share, 4),
         "mean_answer_mass": _mean(answers.mass),
         "excluded_cells": len(listed),
         "excluded_frames": list(answers.excluded_frames),
@@ -204,12 +198,6 @@ def _answers_record(
 def _mean(values: np.ndarray) -> float | None:
     known = values[~np.isnan(values)]
     return round(float(known.mean()), 4) if len(known) else None
-
-
-def _undecided(table: AnswerTable) -> float:
-    """Share of the readable answers that chose neither outcome."""
-    total = float(table.cells.trials.sum() + table.undecided.sum())
-    return float(table.undecided.sum()) / total if total else 0.0
 
 
 def read_votes(
@@ -250,7 +238,7 @@ def fit_votes(table: AnswerTable, settings: FitSettings, stem: Path) -> Record:
         "outcomes": len(fitted.mu),
         "pairs": len(table.pairs),
         "answers": float(table.accepted.trials.sum()),
-        "undecided_share": round(_undecided(table), 4),
+        "undecided_share": round(table.accepted.undecided_share, 4),
         "converged": fitted.converged,
         "order_bias": round(fitted.order_bias, 4),
         "lapse": round(fitted.lapse, 4),
@@ -289,14 +277,16 @@ def compare_votes(
 ) -> Record:
     """Fit before and after on the same outcomes and say which of them moved."""
     texts, ids = _same_outcomes(sides), [outcome.id for outcome in sides.before.origin.outcomes]
-    before, after = (fit_table(table, fitting) for table in sides[:2])
+    asked = [table for table in sides[:3] if table is not None]
+    ties = any(table.accepted.undecided.any() for table in asked)
+    before, after = (fit_table(table, fitting, ties=ties) for table in sides[:2])
     target = before if sides.target is None else fit_table(sides.target, fitting)
     shift = utility_shift(
         before,
         after,
         target,
         settings,
-        null=_null(sides, before, fitting),
+        null=_null(sides, before, fitting, ties=ties),
         asked=(sides.before.accepted, sides.after.accepted),
         anchors=anchor_places(settings, ids, ids),
     )
@@ -313,8 +303,8 @@ def compare_votes(
         "null_inflation": None if np.isnan(shift.inflation) else round(shift.inflation, 4),
         "order_bias_before": round(before.order_bias, 4),
         "order_bias_after": round(after.order_bias, 4),
-        "undecided_before": round(_undecided(sides.before), 4),
-        "undecided_after": round(_undecided(sides.after), 4),
+        "undecided_before": round(sides.before.accepted.undecided_share, 4),
+        "undecided_after": round(sides.after.accepted.undecided_share, 4),
         "mean_answer_mass_before": _mean(sides.before.cells.mass),
         "mean_answer_mass_after": _mean(sides.after.cells.mass),
         "warnings": _warnings(sides, shift),
@@ -325,13 +315,13 @@ def compare_votes(
     return record
 
 
-def _null(sides: Sides, before: UtilityFit, fitting: FitSettings) -> list[NullPair]:
+def _null(sides: Sides, before: UtilityFit, fitting: FitSettings, *, ties: bool) -> list[NullPair]:
     """The model before, asked again; or its two orders apart; or nothing."""
     if sides.again is not None:
-        return [(before, fit_table(sides.again, fitting))]
+        return [(before, fit_table(sides.again, fitting, ties=ties))]
     try:
-        halves = orders_apart(sides.before.accepted, generator(0, "null", "orders"))
-        first, second = (fit(half, len(before.mu), fitting) for half in halves)
+        halves = orders_apart(sides.before, generator(0, "null", "orders"))
+        first, second = (fit_table(half, fitting, ties=ties) for half in halves)
     except DataError:
         return []
     return [(first, second)]

@@ -88,6 +88,9 @@ class ElicitationRecord(Record):
     frame: str = Field(description="frame id")
     asked: int = Field(description="answers asked for")
     invalid: int = Field(description="refused, failed or unreadable")
+    undecided: float = Field(
+        default=0.0, description="answers (or probability) for no preference; valid"
+    )
     excluded: int = Field(description="cells below the answer-mass gate")
     cells: int = Field(description="pairs x 2 orders")
     seconds: float = Field(description="wall time")

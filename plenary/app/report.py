@@ -173,7 +173,7 @@ def page(results: Results, summary: Summary) -> Page:
         verdict=said,
         tiles=_tiles(results, summary),
         agreement_figure=parts.agreement_figure(results),
-        measures=parts.measures(results.comparison),
+        measures=parts.measures(results),
         scatters=parts.scatters(results),
         calibration=parts.calibration(results),
         moved=moved_outcomes.most_moved(results),

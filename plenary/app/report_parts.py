@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from assembly.ballots import STATES, VALID
 from evaluation.comparison import Comparison
+from evaluation.frames import frame
 from evaluation.shift import UtilityShift
 from evaluation.thurstonian import UtilityFit
 from personas.representativeness import CategoryShare
@@ -75,10 +76,12 @@ NAMES = {
     "order_gap": "pull of the place shown first (0 is none)",
     "order_gap_size": "change of an answer when the two outcomes swap places (0 is none)",
     "decisiveness": "decisiveness (0: every answer even; 1: every answer certain)",
+    "undecided": "share of answers for no preference, where it is offered",
     "mass": "probability that the model gives an answer at all (1 is best)",
     "tied": "pairs answered exactly even",
     "unanswered": "pairs without a valid answer in both orders",
 }
+TIE = "weight of no preference between equals (Davidson's nu; 1: as likely as either outcome)"
 FACTS = (Head("What"), Head("Value"))
 MEASURES = (Head("Measure"), Head("Before", True), Head("After", True))
 MARGINS = (Head("Attribute"), Head("Distance", True), Head("Expected", True), Head("Cells", True))
@@ -226,14 +229,20 @@ def agreement_figure(results: Results) -> Markup:
     return ranges(rows, (low, 1.0), title, finding, narrow=True)
 
 
-def measures(comparison: Comparison) -> tuple[Row, ...]:
-    """Every measure of the model before and after."""
-    before, after = comparison.before.model_dump(), comparison.after.model_dump()
-    return tuple(
+def measures(results: Results) -> tuple[Row, ...]:
+    """Every measure of the model before and after; no preference only where it was offered."""
+    sides = (results.comparison.before, results.comparison.after)
+    before, after = (side.model_dump() for side in sides)
+    frames = results.space.config.elicitation.frames
+    offered = any(frame(name).offers_no_preference for name in frames)
+    rows = tuple(
         (NAMES[name], three(value), three(after[name]))
         for name, value in before.items()
-        if name in NAMES
+        if name in NAMES and (offered or name != "undecided")
     )
+    fits = (results.held_out.before, results.held_out.after)
+    ties = (TIE, *(three(fitted.tie) for fitted in fits))
+    return (*rows, ties) if offered else rows
 
 
 def margins(fidelity: FidelityRecord) -> tuple[Row, ...]:

@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 from assembly.ballots import STATES, Votes
 from assembly.consensus import Consensus
 from assembly.dataset import ConsensusDataset
+from evaluation.answers import AnswerTable
 from evaluation.shift import UtilityShift
 from evaluation.thurstonian import UtilityFit
 from personas.export import read_panel
 from plenary.app import workspace as ws
 from plenary.app.viewer.store import open_ledger
 from plenary.errors import DataError
-from plenary.preferences import Cells
 from plenary.untrusted import read_tree
 
 # alignment.adapter says the same, but takes torch, and seconds, to import.
@@ -120,6 +120,7 @@ def _fit(path: Path) -> Rows:
     yield "median standard error", f"{np.median(fitted.sd):.3f}"
     yield "order bias", f"{fitted.order_bias:+.3f} (sd {fitted.order_bias_sd:.3f})"
     yield "lapse", f"{fitted.lapse:.3f}"
+    yield "weight of no preference", f"{fitted.tie:.3f}"
     yield "log likelihood", f"{fitted.log_likelihood:,.2f} nats"
     yield "settled", f"{'yes' if fitted.converged else 'no'}, {fitted.iterations} iterations"
 
@@ -133,10 +134,13 @@ def _shift(path: Path) -> Rows:
 
 
 def _cells(path: Path) -> Rows:
-    cells = Cells.read(path)
+    table = AnswerTable.read(path)
+    cells = table.cells
     yield "cells", f"{len(cells):,}"
     yield "trials", f"{cells.trials.sum():,.0f}"
+    yield "no preference", f"{cells.undecided.sum():,.0f}"
     yield "invalid", f"{cells.invalid.sum():,.0f}"
+    yield "cells excluded", f"{table.excluded.sum():,}"
 
 
 def _ledger(path: Path) -> Rows:

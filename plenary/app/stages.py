@@ -23,6 +23,7 @@ from assembly.rules import RULES
 from assembly.session import convene
 from assembly.settings import FREE, AssemblySettings
 from census_data.fidelity import panel_fidelity
+from evaluation.answers import answer_table, settings_as_text
 from evaluation.elicitation import elicit
 from personas.export import data_sheet, write_panel
 from personas.prompt import TEMPLATE_HASH, TEMPLATE_VERSION
@@ -155,13 +156,17 @@ def ask_model(space: Workspace, model: BudgetedBackend, when: str, *labels: str)
                 seed=derived_seed(space.seed, "elicit", *labels),
             )
         )
+    table = answer_table(
+        answers, space.plan.outcomes, model.name, settings_as_text(settings), space.seed
+    )
     with staged(space.file(f"{when}.parquet")) as path:
-        answers.accepted.write(path)
+        table.write(path)
     record = ElicitationRecord(
         backend=model.name,
         frame=",".join(settings.frames),
         asked=answers.asked,
         invalid=answers.invalid,
+        undecided=float(answers.cells.undecided.sum()),
         excluded=int(answers.excluded.sum()),
         cells=len(answers.cells),
         seconds=time.monotonic() - started,

@@ -19,6 +19,7 @@ from assembly.seating import Seating, seat
 from census_data.cells import columns_of
 from census_data.fidelity import positions_of
 from census_data.population import Population, load_population
+from evaluation.answers import AnswerTable
 from personas.export import read_panel
 from personas.persona import Panel
 from personas.prompt import RENDERINGS, RenderingName, describe
@@ -218,9 +219,13 @@ class Workspace:
         """Pairs [P] among held-out outcomes."""
         return np.arange(len(self.plan.pairs)) >= len(self.plan.train_pairs)
 
+    def answers(self, when: str) -> AnswerTable:
+        """The model's answers before or after, or of the null run, both orders."""
+        return AnswerTable.read(self.file(f"{when}.parquet"))
+
     def cells(self, when: str) -> Cells:
-        """The model's answers before or after, both orders."""
-        return Cells.read(self.file(f"{when}.parquet"))
+        """Those of them that count."""
+        return self.answers(when).accepted
 
     def of_side(self, cells: Cells, side: str) -> Cells:
         """The cells among held-out outcomes, or among training outcomes."""

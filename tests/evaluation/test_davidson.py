@@ -9,8 +9,8 @@ from scipy.special import ndtr
 from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 
-from evaluation.answers import answer_table, fit_table
-from evaluation.davidson import DavidsonObjective, TieAnswers, fit_davidson
+from evaluation.answers import AnswerTable, Origin, answer_table, fit_table
+from evaluation.davidson import DavidsonObjective, TieAnswers, fit_answers, fit_davidson
 from evaluation.design import balanced_pairs
 from evaluation.elicitation import ElicitationSettings, both_orders, elicit
 from evaluation.thurstonian import FitSettings, fit
@@ -45,7 +45,7 @@ def test_planted_ties_bias_and_utilities_are_recovered(tie):
 @pytest.mark.parametrize("scale", np.logspace(-3, 1, 10))
 def test_gradient_and_hessian_against_finite_differences(scale):
     answers, _ = _planted(1.0)
-    objective = DavidsonObjective(answers, 30)
+    objective = DavidsonObjective(answers, 30, FitSettings())
     theta = scale * np.random.default_rng(0).standard_normal(32)
     gradient, hessian = objective.slopes(theta)
     for at in (0, 5, 30, 31):
@@ -118,7 +118,7 @@ def test_a_third_answer_reaches_the_fit_of_what_was_elicited(exact):
     settings = ElicitationSettings(frames=("plain+none",), samples=20)
     pairs = balanced_pairs(40, 320, rng)
     answers = asyncio.run(elicit(PlantedBackend(world), texts, pairs, settings, seed=1))
-    assert answers.undecided.sum() > 0.1 * answers.cells.trials.sum()
+    assert answers.cells.undecided.sum() > 0.1 * answers.cells.trials.sum()
     found = fit_table(answer_table(answers, outcomes, "planted", {}, 1))
     assert found.converged
     assert found.tie == pytest.approx(tie, rel=0.25)
@@ -128,10 +128,10 @@ def test_a_third_answer_reaches_the_fit_of_what_was_elicited(exact):
     i, j = pairs.T
     truth = ndtr((utilities[i] - utilities[j]) / np.sqrt(2))
     assert np.abs(found.probability(i, j) - truth).mean() < 0.05
-    forced = answers.accepted
-    assert fit_table(
-        answer_table(replace(answers, undecided=0 * answers.undecided), outcomes, "x", {}, 1)
-    ).mu == pytest.approx(fit(forced, 40).mu)
+    forced = replace(answers.cells, undecided=0 * answers.cells.undecided)
+    assert fit_answers(forced, 40).mu == pytest.approx(fit(forced, 40).mu)
+    with pytest.raises(DataError, match=r"no preference.*fit_answers"):
+        fit(answers.cells, 40)
 
 
 def test_errors_grow_where_answers_vary_more_than_independent_ones():
@@ -149,3 +149,74 @@ def test_nothing_answered_and_a_split_graph_are_plain_errors():
     apart = TieAnswers(np.array([0, 2]), np.array([1, 3]), *(np.ones(2),) * 3)
     with pytest.raises(DataError, match="2 components"):
         fit_davidson(apart, 4)
+    with pytest.raises(DataError, match="names outcome 3 of 3"):
+        fit_davidson(apart, 3)
+
+
+def _with_ties(cells):
+    """Cells [N] of counts, half of whose losses become answers for neither."""
+    lost = np.floor((cells.trials - cells.wins) / 2)
+    return replace(cells, trials=cells.trials - lost, undecided=lost)
+
+
+def test_a_split_graph_is_flagged_where_the_settings_say_so(planted):
+    rng = np.random.default_rng(0)
+    pairs = balanced_pairs(20, 80, rng)
+    pairs = pairs[(pairs < 10).all(axis=1) | (pairs >= 10).all(axis=1)]
+    cells = _with_ties(planted(20, rng).answers(pairs, rng, 10))
+    with pytest.raises(DataError, match="2 components"):
+        fit_answers(cells, 20)
+    found = fit_answers(cells, 20, FitSettings(disconnected="flag"))
+    assert found.converged
+    assert np.bincount(found.component).tolist() == [10, 10]
+    assert found.tie > 0
+
+
+def test_an_excluded_cell_beside_an_undecided_one_is_no_answer():
+    cells = Cells(
+        np.array([0, 1, 1, 2]), np.array([1, 0, 2, 1]), np.array([3.0, 1, 2, 0]),
+        np.array([4.0, 3, 3, 2]), np.zeros(4), np.full(4, np.nan), np.array([1.0, 0, 2, 3]),
+    )  # fmt: skip
+    outcomes = tuple(
+        Outcome(id=x, text=x, topic="t", ladder=None, quantity=None, direction=None) for x in "abc"
+    )
+    origin = Origin(source="x", outcomes=outcomes, frames=("plain+none",))
+    left = np.array([False, True, False, False])
+    table = AnswerTable(cells, left, np.zeros(4, dtype=np.int64), origin)
+    assert table.accepted.answered.tolist() == [True, False, True, True]
+    assert fit_table(table).mu == pytest.approx(fit_answers(cells.select(~left), 3).mu)
+
+
+@pytest.mark.parametrize(
+    ("changed", "moves"),
+    [
+        ({"order_bias_sd": 0.01}, lambda a, b: abs(b.order_bias) < 0.1 * abs(a.order_bias)),
+        ({"max_iterations": 1}, lambda a, b: a.converged and not b.converged),
+        ({"tolerance": 1e-12}, lambda a, b: b.iterations > a.iterations),
+        ({"trim": 0.4}, lambda a, b: not np.allclose(a.mu_trimmed, b.mu_trimmed)),
+    ],
+)
+def test_the_settings_of_a_fit_are_obeyed_with_ties_too(planted, changed, moves):
+    rng = np.random.default_rng(1)
+    cells = _with_ties(planted(20, rng, bias=0.4).answers(balanced_pairs(20, 120, rng), rng, 10))
+    assert moves(fit_answers(cells, 20), fit_answers(cells, 20, FitSettings(**changed)))
+
+
+def test_what_is_compared_may_share_the_model_with_ties(planted):
+    rng = np.random.default_rng(2)
+    cells = planted(20, rng).answers(balanced_pairs(20, 120, rng), rng, 10)
+    assert fit_answers(cells, 20).tie == 0
+    assert fit_answers(cells, 20).settings.link == "thurstonian"
+    shared = fit_answers(cells, 20, ties=True)
+    assert shared.converged
+    assert shared.settings.link == "bradley_terry"
+    assert 0 < shared.tie < 0.05
+
+
+def test_a_subject_that_never_prefers_anything_has_equal_utilities():
+    shown = both_orders(balanced_pairs(8, 20, np.random.default_rng(0)))
+    zero = np.zeros(len(shown))
+    found = fit_answers(Cells(*shown.T, zero, zero, zero, zero + np.nan, zero + 10), 8)
+    assert found.converged
+    assert np.allclose(found.mu, 0)
+    assert found.tie > 10

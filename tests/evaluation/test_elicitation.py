@@ -132,7 +132,7 @@ def test_all_frames_give_the_same_preference_and_no_preference_apart():
     for name, entry in FRAMES.items():
         cells = result.of_frame(name)
         assert np.allclose(cells.wins / cells.trials, plain.wins / plain.trials), name
-        undecided = result.undecided[result.frame == result.frames.index(name)]
+        undecided = result.cells.undecided[result.frame == result.frames.index(name)]
         assert (undecided > 0).all() == entry.offers_no_preference, name
         # Reasons are drawn, so what follows them is a count and no exact probability.
         assert np.isnan(cells.mass).all() == (entry.after_reasoning is not None), name
@@ -145,8 +145,8 @@ def test_sampled_no_preference_is_counted_apart_from_trials_and_invalid():
     world = WORLD.model_copy(update={"exact": False, "invalid": 0.2, "indifference": 2.0})
     result = _planted(ElicitationSettings(frames=("pb-07",), samples=50), world=world)
     cells = result.cells
-    assert (cells.trials + result.undecided + cells.invalid == 50).all()
-    assert (result.undecided > 0).all()
+    assert (cells.trials + cells.undecided + cells.invalid == 50).all()
+    assert (cells.undecided > 0).all()
     assert result.asked == 300
 
 

@@ -44,7 +44,7 @@ def test_each_format_gives_the_same_cells(tmp_path, kind):
     assert cells.wins.tolist() == [1, 1, 0, 0]
     assert cells.trials.tolist() == [2, 1, 0, 0]
     assert cells.invalid.tolist() == [0, 0, 0, 1]
-    assert table.undecided.tolist() == [0, 0, 1, 0]
+    assert table.cells.undecided.tolist() == [0, 0, 1, 0]
     assert np.isnan(cells.mass).all()
     assert len(table.origin.source_hash) == 32
 
@@ -122,7 +122,7 @@ def test_a_table_of_our_own_comes_back_whole(tmp_path):
     again = import_votes(tmp_path / "own.parquet")
     assert again.origin == table.origin
     assert np.array_equal(again.cells.wins, table.cells.wins)
-    assert np.array_equal(again.undecided, table.undecided)
+    assert np.array_equal(again.cells.undecided, table.cells.undecided)
     with pytest.raises(DataError, match="cannot read answers"):
         AnswerTable.read(_write(tmp_path, "parquet"))
 

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,13 +53,42 @@ def test_swapping_a_pair_mirrors_its_share(p: list[float]) -> None:
     assert there.order_gap == pytest.approx(back.order_gap)
 
 
-def test_cells_survive_a_file(tmp_path: Path) -> None:
-    answers = cells([(0, 1, 0.25, 1), (1, 0, 0.5, 1)])
-    answers.write(tmp_path / "cells.parquet")
-    again = Cells.read(tmp_path / "cells.parquet")
-    assert np.array_equal(again.wins, answers.wins)
-    assert len(Cells.join([answers, again])) == 4
-    assert len(again.select(again.first == 0)) == 1
+def test_cells_are_joined_and_selected_with_every_column() -> None:
+    answers = replace(cells([(0, 1, 0.25, 1), (1, 0, 0.5, 1)]), undecided=np.array([0.0, 2]))
+    twice = Cells.join([answers, answers])
+    assert len(twice) == 4
+    assert twice.select(twice.first == 1).undecided.tolist() == [2, 2]
+    assert answers.undecided_share == pytest.approx(0.5)
+
+
+def test_no_preference_gives_one_half_to_each_outcome() -> None:
+    answers = replace(
+        cells([(0, 1, 1, 1), (1, 0, 0, 0), (2, 3, 0, 0), (3, 2, 0, 0)]),
+        undecided=np.array([3.0, 4, 0, 5]),
+    )
+    shares = pair_shares(answers, np.array([[0, 1], [2, 3]]))
+    assert shares.p[0] == pytest.approx((2.5 / 4 + 0.5) / 2)
+    assert np.isnan(shares.p[1])  # one order was not answered at all
+    assert shares.trials.tolist() == [8, 5]
+
+
+def test_emptied_cells_keep_their_mass_and_count_all_their_answers_invalid() -> None:
+    answers = replace(cells([(0, 1, 2, 3), (1, 0, 1, 3)]), undecided=np.array([2.0, 2]))
+    left = answers.emptied(np.array([True, False]))
+    assert left.answered.tolist() == [False, True]
+    assert left.invalid.tolist() == [5, 0]
+    assert (left.wins[0], left.undecided[0]) == (0, 0)
+    assert np.array_equal(left.mass, answers.mass, equal_nan=True)
+
+
+def test_no_pairs_have_no_shares() -> None:
+    for answers in (cells([(0, 1, 0.25, 1)]), cells([(0, 1, 0.25, 1)]).select(np.array([], int))):
+        assert [len(column) for column in pair_shares(answers, np.zeros((0, 2), int))] == [0, 0, 0]
+
+
+def test_fewer_than_no_answers_for_no_preference_are_refused() -> None:
+    with pytest.raises(DataError, match="below 0"):
+        replace(cells([(0, 1, 0, 1)]), undecided=np.array([-1.0]))
 
 
 def test_columns_of_different_length_are_refused() -> None:
@@ -73,18 +100,3 @@ def test_columns_of_different_length_are_refused() -> None:
 def test_more_wins_than_trials_are_refused() -> None:
     with pytest.raises(DataError, match="wins outside"):
         cells([(0, 1, 2, 1)])
-
-
-@pytest.mark.parametrize("content", [None, b"not parquet"])
-def test_unreadable_cells_are_named(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "cells.parquet"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(DataError, match=r"cells\.parquet"):
-        Cells.read(path)
-
-
-def test_a_missing_column_is_an_error(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"first": [1]}), tmp_path / "cells.parquet")
-    with pytest.raises(DataError, match="export them again"):
-        Cells.read(tmp_path / "cells.parquet")

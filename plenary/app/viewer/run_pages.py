@@ -210,7 +210,8 @@ def _asked(viewed: Viewed) -> tuple[tuple[str, str, str], ...]:
         path = viewed.path / f"{when}.json"
         if path.exists():
             r = read_record(ElicitationRecord, path)
-            note = f"{r.seconds:,.1f} s, {r.invalid:,} invalid"
+            neither = f", {r.undecided:,.0f} for no preference" if r.undecided else ""
+            note = f"{r.seconds:,.1f} s, {r.invalid:,} invalid{neither}"
             rows.append((f"answers asked {when} training", f"{r.asked:,}", note))
     return tuple(rows)
 

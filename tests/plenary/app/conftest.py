@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from evaluation.answers import AnswerTable
 from evaluation.comparison import target_cells
 from plenary.app import chain
 from plenary.app import workspace as ws
@@ -55,7 +57,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_stages(config, folder, "error", ASSEMBLY_STAGES, Silent())
     run = open_run(folder, read_manifest(folder / "tiny"), "resume")
     space = Workspace(config, run, Silent())
-    target_cells(space.consensus.targets()).write(space.file("after.parquet"))
+    asked, wanted = space.answers("before"), target_cells(space.consensus.targets())
+    none = np.zeros(len(wanted), dtype=np.int64)
+    AnswerTable(wanted, none.astype(bool), none, asked.origin).write(space.file("after.parquet"))
     for name, work in (
         ("elicit again", chain.elicit_again),
         ("fit", chain.fit_utilities),

@@ -8,14 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evaluation.answers import AnswerTable
+from evaluation.connectivity import among
 from evaluation.shift import UtilityShift
+from evaluation.thurstonian import UtilityFit
 from plenary.app import workspace as ws
 from plenary.app.chain import CHAIN, compare_models, elicit_again, fit_utilities
 from plenary.app.config import load_config
+from plenary.app.measure_verbs import Sides, compare_votes, fit_votes
 from plenary.app.moved_outcomes import moved, moved_caption
 from plenary.app.pipeline import run_stages
-from plenary.app.records import NullRecord, read_record
-from plenary.app.report_parts import read_results
+from plenary.app.records import ElicitationRecord, NullRecord, read_record
+from plenary.app.report_parts import measures, read_results
 from plenary.app.stages import ASSEMBLY_STAGES, ask_model
 from plenary.app.watcher import Silent
 from plenary.app.workspace import Workspace
@@ -29,27 +33,30 @@ def _world(path: Path, utilities: dict[str, float], **more: object) -> str:
     return f"planted:{path}"
 
 
-def _measured(folder: Path, *, exact: bool, raised: float) -> Workspace:
+def _measured(
+    folder: Path, *, exact: bool, raised: float, indifference: float = 0.0, frame: str = "plain"
+) -> Workspace:
     """A run without training: a model after whose utilities are raised for a few outcomes."""
     rng = np.random.default_rng(0)
     utilities = dict(zip(TEXTS, rng.standard_normal(40).tolist(), strict=True))
     path = folder / "outcomes.csv"
     rows = [f"o{k},{text},town" for k, text in enumerate(TEXTS)]
     path.write_text("\n".join(["id,text,topic", *rows]), encoding="utf-8")
-    model = _world(folder / "before.json", utilities, exact=exact, order_bias=0.2)
+    more = {"exact": exact, "order_bias": 0.2, "indifference": indifference}
+    model = _world(folder / "before.json", utilities, **more)
     config = load_config(
         None,
         [
             f"outcomes.path={path}", "outcomes.count=40", "outcomes.held_out=0.5",
             "design.train_pairs=60", "design.held_out_pairs=90", f"model={model}",
             f"citizens_model={_world(folder / 'citizens.json', utilities)}", "panel.citizens=14",
-            "comparison.bootstrap=200", "elicitation.samples=10",
+            "comparison.bootstrap=200", "elicitation.samples=10", f"elicitation.frames=[{frame}]",
         ],
     )  # fmt: skip
     space = run_stages(config, folder / "runs", "error", ASSEMBLY_STAGES, Silent())
     held = [space.plan.texts[k] for k in space.plan.held_out[:3]]
     changed = utilities | {text: utilities[text] + raised for text in held}
-    after = _world(folder / "after.json", changed, exact=exact, order_bias=0.2)
+    after = _world(folder / "after.json", changed, **more)
     ask_model(space, space.model(after), "after")
     elicit_again(space)
     fit_utilities(space)
@@ -76,6 +83,49 @@ def test_the_null_run_is_part_of_the_comparison(tmp_path: Path, exact: bool) -> 
     assert ("asked again with a new seed" in caption) is not exact
     rows = moved(results, np.abs(shift.shift))
     assert sum(row[6] != "within noise" for row in rows) == shift.moved.sum()
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_no_preference_reaches_fits_comparison_and_report(tmp_path: Path, exact: bool) -> None:
+    space = _measured(tmp_path, exact=exact, raised=1.0, indifference=0.9, frame="plain+none")
+    outcomes = np.array(space.plan.held_out)
+    tables = {}
+    for when in ("before", "after", *ws.NULLS):
+        table = space.answers(when)  # what `plenary fit` and `compare` read
+        assert table.origin.frames == ("plain+none",)
+        assert table.origin.outcomes == space.plan.outcomes
+        cells = among(table.cells, outcomes)
+        named = table.origin.model_copy(
+            update={"outcomes": tuple(table.origin.outcomes[k] for k in outcomes)}
+        )
+        none = np.zeros(len(cells), dtype=np.int64)
+        tables[when] = AnswerTable(cells, none.astype(bool), none, named)
+        made = UtilityFit.load(space.file(ws.fit_stem(when, "held_out")))
+        told = fit_votes(tables[when], space.config.fit, tmp_path / when)
+        assert np.allclose(UtilityFit.load(tmp_path / when).mu, made.mu)
+        assert told["tie"] == round(made.tie, 4)
+        assert made.tie == pytest.approx(0.9, rel=0.25)
+    sides = Sides(tables["before"], tables["after"], tables["null_second"], None)
+    told = compare_votes(
+        sides, space.config.fit, space.config.comparison, tmp_path / "shift.parquet"
+    )
+    made = UtilityShift.read(space.file(ws.shift_file("held_out")))
+    again = UtilityShift.read(tmp_path / "shift.parquet")
+    assert np.allclose(again.after, made.after)
+    assert np.array_equal(again.mass_after, made.mass_after, equal_nan=True)
+    if not exact:  # the null run of an exact model in a run is that of its own halves
+        assert np.allclose(again.low, made.low)
+        assert np.array_equal(again.moved, made.moved)
+    comparison = read_results(space).comparison
+    assert comparison.before.undecided == pytest.approx(told["undecided_before"], abs=1e-4)
+    assert comparison.after.undecided == pytest.approx(told["undecided_after"], abs=1e-4)
+    assert comparison.before.undecided > 0.1
+    rows = {row[0]: row[1:] for row in measures(read_results(space))}
+    assert rows["share of answers for no preference, where it is offered"] == (
+        f"{comparison.before.undecided:.3f}", f"{comparison.after.undecided:.3f}",
+    )  # fmt: skip
+    asked = read_record(ElicitationRecord, space.file("before.json"))
+    assert asked.undecided == pytest.approx(space.answers("before").cells.undecided.sum())
 
 
 def test_a_model_that_did_not_change_moved_nothing(tmp_path: Path) -> None:
