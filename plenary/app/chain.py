@@ -202,7 +202,6 @@ CHAIN: tuple[Stage, ...] = (
         lambda c: (c.alignment, *subject(c), c.seed),
         ("plan", "consensus"),
         (ws.ADAPTER, ws.TRAINING),
-        ("alignment",),
         check=check_training,
     ),
     Stage(
@@ -211,7 +210,6 @@ CHAIN: tuple[Stage, ...] = (
         lambda c: (c.elicitation, *subject(c), c.seed),
         ("plan", "align"),
         ("after.parquet", "after.json"),
-        ("evaluation",),
     ),
     Stage(
         "elicit again",
@@ -219,7 +217,6 @@ CHAIN: tuple[Stage, ...] = (
         lambda c: (c.elicitation, *subject(c), c.seed),
         ("plan", "elicit before"),
         (ws.NULL, *(f"{name}.parquet" for name in ws.NULLS)),
-        ("evaluation",),
     ),
     Stage(
         "fit",
@@ -227,7 +224,6 @@ CHAIN: tuple[Stage, ...] = (
         lambda c: (c.fit, c.dataset.utilities, *rule_of(c)),
         ("plan", "recruit", "convene", "consensus", *CHANGED[1:], "elicit before"),
         FITS,
-        ("evaluation", "assembly"),
     ),
     Stage(
         "compare",
@@ -235,7 +231,6 @@ CHAIN: tuple[Stage, ...] = (
         lambda c: (c.comparison, c.seed),
         ("plan", "elicit before", "elicit after", "consensus", "fit"),
         (ws.COMPARISON, *map(ws.shift_file, ws.SIDES)),
-        ("evaluation",),
     ),
     *MEASURES,
     Stage(
@@ -244,7 +239,6 @@ CHAIN: tuple[Stage, ...] = (
         lambda c: (c,),
         (*(s.name for s in (*ASSEMBLY_STAGES, *MEASURES)), *CHANGED, "fit", "compare"),
         (ws.REPORT, ws.SUMMARY),
-        ("plenary",),
         always=True,
     ),
 )

@@ -199,7 +199,6 @@ MEASURES: tuple[Stage, ...] = (
         lambda c: (c.comparison, c.seed),
         ("plan", "elicit before", "elicit after", "consensus", "fit"),
         (ws.STEERING,),
-        ("evaluation",),
     ),
     Stage(
         "framing",
@@ -207,7 +206,6 @@ MEASURES: tuple[Stage, ...] = (
         lambda c: (c.measures.framing_pairs, c.elicitation, *subject(c), c.alignment, c.seed),
         ("plan", "consensus", "align"),
         (ws.FRAMING,),
-        ("evaluation",),
     ),
     Stage(
         "hiring",
@@ -215,7 +213,6 @@ MEASURES: tuple[Stage, ...] = (
         lambda c: (str(c.measures.hiring), c.hiring, *subject(c), c.seed),
         ("align",),
         (ws.HIRING,),
-        ("evaluation",),
     ),
     Stage(
         "retention",
@@ -223,7 +220,6 @@ MEASURES: tuple[Stage, ...] = (
         lambda c: (str(c.measures.retention), *subject(c), c.seed),
         ("plan", "consensus", "align"),
         (ws.KEPT,),
-        ("alignment",),
     ),
     Stage(
         "human anchor",
@@ -232,6 +228,5 @@ MEASURES: tuple[Stage, ...] = (
                    c.profile, c.seed),
         ("plan", "recruit", "align"),
         (ws.ANCHOR,),
-        ("evaluation", "personas"),
     ),
 )  # fmt: skip

@@ -8,19 +8,17 @@ import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel
 
-import plenary
 from census_data.cells import columns_of
 from census_data.population import load_population
 from evaluation.analysis_plan import check_names, read_plan
 from evaluation.hiring_audit import audit_plan
 from evaluation.hiring_stimuli import default_stimuli
+from plenary.app.code_marks import code_hash
 from plenary.app.config import PipelineConfig, config_hash, flat_settings, resolved_yaml
 from plenary.app.executor import Executor
 from plenary.app.models import check_models, deterministic, takes_part
@@ -40,9 +38,6 @@ from plenary.app.storage import disk_faults_named
 from plenary.app.watcher import Watcher
 from plenary.app.workspace import Workspace
 from plenary.errors import ConfigError
-
-SOURCE = (".py", ".json", ".yaml", ".j2", ".txt")
-LARGEST_SOURCE = 1_000_000
 
 
 class Marks(NamedTuple):
@@ -159,8 +154,8 @@ def _marks(space: Workspace, stage: Stage) -> Marks:
         for name, record in space.run.manifest.stages.items()
         if name in stage.needs
     }
-    text = json.dumps([own, inputs, [code_hash(package) for package in stage.code]], sort_keys=True)
-    return Marks(_hash(text), own)
+    code = "" if stage.recorded else code_hash(stage.work, Workspace, PipelineConfig)
+    return Marks(_hash(json.dumps([own, inputs, code], sort_keys=True)), own)
 
 
 def _own_settings(config: PipelineConfig, stage: Stage) -> str:
@@ -169,19 +164,6 @@ def _own_settings(config: PipelineConfig, stage: Stage) -> str:
         for value in stage.settings(config)
     ]
     return _hash(json.dumps([stage.name, values], sort_keys=True))
-
-
-@lru_cache
-def code_hash(package: str) -> str:
-    """Hash of a package's source and small data files, by name and content."""
-    folder = Path(str(resources.files(package)))
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix in SOURCE and path.stat().st_size < LARGEST_SOURCE
-    )
-    parts = [f"{path.relative_to(folder)}\0{content_hash(path)}" for path in files]
-    return _hash("\n".join([plenary.__version__, *parts]))
 
 
 def _hash(text: str) -> str:

@@ -63,10 +63,11 @@ class Stage(NamedTuple):
     """One step of a run.
 
     settings: what of the config it depends on. needs: stages whose files it reads.
-    outputs: files it leaves. code: packages whose source is part of its fingerprint.
-    continues: begun work is carried on, so other settings are refused instead of starting again.
-    check: raises, before a model is asked, where the stage could not do its work.
-    always: cheap, and shows what may have come since.
+    outputs: files it leaves. continues: begun work is carried on, so other settings are refused
+    instead of starting again. recorded: what it asks is kept for good, so newer code carries it on;
+    of all other stages the code is part of the fingerprint (code_marks.py).
+    check: raises, before a model is asked, where the stage could not do its work. always: cheap, and
+    shows what may have come since.
     """
 
     name: str
@@ -74,8 +75,8 @@ class Stage(NamedTuple):
     settings: Callable[[PipelineConfig], Settings]
     needs: tuple[str, ...]
     outputs: tuple[str, ...]
-    code: tuple[str, ...]
     continues: bool = False
+    recorded: bool = False
     check: Callable[[PipelineConfig], None] | None = None
     always: bool = False
 
@@ -302,16 +303,14 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
         lambda c: (*_outcomes(c), c.design, c.seed),
         (),
         (ws.PLAN,),
-        ("plenary",),
     ),
-    Stage("census", census, lambda c: (c.population,), (), (ws.POPULATION,), ("census_data",)),
+    Stage("census", census, lambda c: (c.population,), (), (ws.POPULATION,)),
     Stage(
         "recruit",
         recruit_panel,
         lambda c: (c.panel, c.population, c.seed),
         ("census",),
         (ws.PANEL, ws.PANEL_SHEET, ws.FIDELITY, ws.SHARES),
-        ("personas", "census_data"),
     ),
     Stage(
         "elicit before",
@@ -319,7 +318,6 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
         lambda c: (*subject(c), c.elicitation, c.seed),
         ("plan",),
         ("before.parquet", "before.json"),
-        ("evaluation",),
     ),
     # The ledger's calls are content-addressed, so newer code carries an assembly on.
     Stage(
@@ -328,8 +326,8 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
         lambda c: (*citizens_of(c), *_held(c), c.profile, c.seed),
         ("plan", "recruit"),
         (ws.VOTES, ws.STATEMENTS, ws.ASSEMBLY),
-        (),
         continues=True,
+        recorded=True,
     ),
     Stage(
         "reword",
@@ -337,7 +335,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
         lambda c: (*citizens_of(c), *_held(c), c.profile, c.dataset.reworded, c.seed),
         ("plan", "recruit", "convene"),
         (ws.REWORDED,),
-        (),
+        recorded=True,
     ),
     Stage(
         "consensus",
@@ -345,7 +343,6 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
         lambda c: (c.comparison, *_held(c), *rule_of(c), c.seed),
         ("convene", "recruit", "plan"),
         (ws.CONSENSUS, ws.CONSENSUS_BEFORE, "consensus.json"),
-        ("assembly",),
     ),
     Stage(
         "dataset",
@@ -353,6 +350,5 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
         lambda c: (c.dataset, *_held(c), *rule_of(c), c.comparison.level, c.seed),
         ("census", "recruit", "plan", "convene", "reword", "consensus"),
         (ws.DIAGNOSTICS, ws.DATASET),
-        ("assembly", "plenary"),
     ),
 )
