@@ -23,12 +23,14 @@ import numpy as np
 from evaluation.answers import AnswerTable, answer_table
 from evaluation.elicitation import Elicitation, elicit
 from evaluation.frames import frame
+from plenary.app.code_marks import module_hash
 from plenary.app.config import PipelineConfig
 from plenary.app.executor import Executor
 from plenary.app.models import spec_hash
 from plenary.app.run_directory import alone_in, staged
 from plenary.app.tasks import config_of_worker, models_of_worker, share_of_budget
 from plenary.chat.budget import CountingBackend, Counts
+from plenary.chat.registry import open_backend
 from plenary.errors import BackendError, BudgetExceeded, ConfigError
 from plenary.outcomes import Outcome
 from plenary.preferences import BoolArray, FloatArray, IntArray
@@ -92,7 +94,8 @@ class Parts:
         if (origin.settings, origin.source) != ({"part_of": self._key}, self._source):
             raise ConfigError(
                 f"{str(path)!r} holds answers of {origin.source!r} to other questions (model, "
-                "outcomes, pairs, settings or seed differ); give another --answers or remove them"
+                "outcomes, pairs, settings, seed or plenary's code differ); give another --answers "
+                "or remove them"
             )
 
     def pairs(self, number: int) -> IntArray:
@@ -216,6 +219,7 @@ def _key(
     kept = {name: text for name, text in settings.items() if name != "max_unusable"}
     asked = [
         [config.model, spec_hash(config.model), config.base_url, config.seed, size, kept],
+        module_hash(elicit.__module__, open_backend.__module__),
         [outcome.text for outcome in outcomes],
         [frame(name).text_hash for name in config.elicitation.frames],
     ]

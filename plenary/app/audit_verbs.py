@@ -13,8 +13,9 @@ from evaluation.hiring_findings import Finding, HiringFindings
 from evaluation.hiring_stimuli import default_stimuli, load_stimuli
 from plenary.app.config import PipelineConfig
 from plenary.app.executor import HERE, Executor
+from plenary.app.models import call_store
 from plenary.app.tasks import open_shared
-from plenary.chat.cache import CachedBackend, SqliteStore
+from plenary.chat.cache import CachedBackend
 
 Record = dict[str, object]
 
@@ -61,7 +62,7 @@ def audited(
     """All answers and findings of one model; recorded calls are not asked again."""
     request.out.mkdir(parents=True, exist_ok=True)
     model = open_shared(request.config.model, request.config, adapter, executor)
-    with SqliteStore(request.out / "calls.sqlite") as store:
+    with call_store(request.out / "calls.sqlite") as store:
         answers = asyncio.run(audit(CachedBackend(model, store), request.plan))
     answers.write(request.out / f"answers_{when}.parquet")
     found = examine(request.plan, answers)

@@ -198,7 +198,8 @@ class Follower:
         found, open_ = dict[Symbol, Used](), [start]
         while open_:
             symbol = open_.pop()
-            if symbol not in found and symbol != self._settings:
+            # What marks code is no part of a result.
+            if symbol not in found and symbol != self._settings and symbol.module != __name__:
                 found[symbol] = self._of(symbol)
                 open_ += found[symbol].symbols
         return found

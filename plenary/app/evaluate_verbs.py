@@ -16,14 +16,14 @@ from personas.survey import load_survey
 from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig, load_config
 from plenary.app.executor import HERE, Executor
-from plenary.app.models import EMBEDDED
+from plenary.app.models import EMBEDDED, call_store
 from plenary.app.plan import chosen_outcomes
 from plenary.app.records import read_results, write_results
 from plenary.app.run_directory import CONFIG, MANIFEST, alone_in, read_manifest
 from plenary.app.survey_asking import survey_questions
 from plenary.app.tasks import open_shared
 from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
-from plenary.chat.cache import CachedBackend, SqliteStore
+from plenary.chat.cache import CachedBackend
 from plenary.errors import ConfigError
 
 Record = dict[str, object]
@@ -107,7 +107,7 @@ def ask(request: Request, executor: Executor = HERE, *, quiet: bool) -> list[Bat
             print(f"{found.title}: {found.asked:,} answers", file=sys.stderr)
 
     held = nullcontext() if request.run is None else alone_in(request.run)
-    with held, SqliteStore(out.with_suffix(".calls.sqlite")) as store:
+    with held, call_store(out.with_suffix(".calls.sqlite")) as store:
         backend = CachedBackend(model, store)
         return asyncio.run(
             evaluate_model(backend, request.batteries, request.material, config.seed, keep)

@@ -20,10 +20,10 @@ from assembly.consensus import Consensus
 from evaluation.elicitation import elicit
 from evaluation.frames import FRAMES, Frame, frame, question
 from plenary.app import workspace as ws
-from plenary.app.models import EMBEDDED, checkpoint_path, citizens_models
+from plenary.app.models import EMBEDDED, call_store, checkpoint_path, citizens_models
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
-from plenary.chat.cache import CachedBackend, SqliteStore
+from plenary.chat.cache import CachedBackend
 from plenary.embedded.dialogue import CHOOSE
 from plenary.embedded.replay import replay_conversations
 from plenary.outcomes import Outcome, default_outcomes, load_outcomes
@@ -114,7 +114,7 @@ def _unprompted(space: Workspace, assembly: Targets) -> Targets:
     """The citizens' model without a persona on the assembly's pairs; recorded calls are reused."""
     models = citizens_models(space.config)
     model: BudgetedBackend = space.model(max(models, key=lambda spec: models[spec]))
-    with SqliteStore(space.file(ws.CALLS)) as store:
+    with call_store(space.file(ws.CALLS)) as store:
         answers = asyncio.run(
             elicit(
                 CachedBackend(model, store),

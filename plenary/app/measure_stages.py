@@ -34,13 +34,13 @@ from plenary.app.measure_records import (
     RetentionRecord,
     SteeringRecord,
 )
-from plenary.app.models import EMBEDDED
+from plenary.app.models import EMBEDDED, call_store
 from plenary.app.records import write_record
 from plenary.app.stages import Stage, citizens_of, subject
 from plenary.app.survey_asking import survey_questions
 from plenary.app.workspace import Workspace
 from plenary.chat.base import ChatBackend
-from plenary.chat.cache import CachedBackend, SqliteStore
+from plenary.chat.cache import CachedBackend
 from plenary.preferences import IntArray
 from plenary.seeding import derived_seed, generator
 
@@ -92,7 +92,7 @@ def measure_framing(space: Workspace) -> None:
     if config.model == EMBEDDED:
         forms += untrained_wordings(config.model)
     answers = {}
-    with SqliteStore(space.file(ws.CALLS)) as store:
+    with call_store(space.file(ws.CALLS)) as store:
         for name, model in _sides(space).items():
             asking = ask_wordings(
                 CachedBackend(model, store), space.plan.texts, pairs, forms,
@@ -159,7 +159,7 @@ def anchor(space: Workspace) -> None:
     if space.config.measures.human_anchor:
         survey = load_survey()
         questions = survey_questions(survey)
-        with SqliteStore(space.file(ws.CALLS)) as store:
+        with call_store(space.file(ws.CALLS)) as store:
             before, after = (
                 _survey(space, CachedBackend(model, store), questions, (None,))
                 for model in _sides(space).values()

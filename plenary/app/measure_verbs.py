@@ -25,11 +25,12 @@ from evaluation.thurstonian import FitSettings, UtilityFit
 from plenary.app.answer_parts import gather
 from plenary.app.config import PipelineConfig
 from plenary.app.executor import HERE, Executor
+from plenary.app.models import call_store
 from plenary.app.plan import chosen_outcomes
 from plenary.app.storage import disk_faults_named
 from plenary.app.tasks import open_shared
 from plenary.chat.base import ChatBackend
-from plenary.chat.cache import CachedBackend, SqliteStore
+from plenary.chat.cache import CachedBackend
 from plenary.errors import ConfigError, DataError
 from plenary.outcomes import Catalogue, load_outcomes
 from plenary.preferences import IntArray
@@ -119,7 +120,7 @@ def measure(request: Request, executor: Executor = HERE) -> Record:
     config, catalogue = request.config, _catalogue(request.config)
     request.output.parent.mkdir(parents=True, exist_ok=True)
     model = open_shared(config.model, config, None, executor)
-    with SqliteStore(request.output.with_suffix(".calls.sqlite")) as store:
+    with call_store(request.output.with_suffix(".calls.sqlite")) as store:
         backend = CachedBackend(model, store)
         if request.design in FIXED:
             pairs = _pairs(request, len(catalogue))

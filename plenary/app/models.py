@@ -7,10 +7,12 @@ from functools import cache
 from pathlib import Path
 
 import plenary.embedded as embedded
+from plenary.app.code_marks import module_hash
 from plenary.app.config import BudgetSettings, PipelineConfig
 from plenary.app.run_directory import content_hash
 from plenary.chat.base import ChatBackend
 from plenary.chat.budget import BudgetedBackend
+from plenary.chat.cache import SqliteStore
 from plenary.chat.mixed import MixedBackend, shares_of_models
 from plenary.chat.prices import Price, price_of, read_prices
 from plenary.chat.registry import BACKENDS, open_backend
@@ -73,6 +75,11 @@ def check_models(config: PipelineConfig) -> None:
 @cache
 def _list_prices() -> dict[str, Price]:
     return read_prices(configs_folder() / "models" / "prices.yaml")
+
+
+def call_store(path: Path) -> SqliteStore:
+    """Answers kept in a file, found again only by the code that asked for them and read them."""
+    return SqliteStore(path, module_hash(open_backend.__module__))
 
 
 def open_plain(spec: str, config: PipelineConfig, adapter: Path | None = None) -> ChatBackend:

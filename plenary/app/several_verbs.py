@@ -17,11 +17,11 @@ from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig, load_config
 from plenary.app.evaluate_verbs import Place, request_of
 from plenary.app.measure_records import RetentionRecord, SteeringRecord
-from plenary.app.models import EMBEDDED, LOCAL, open_model, resolve
+from plenary.app.models import EMBEDDED, LOCAL, call_store, open_model, resolve
 from plenary.app.records import read_record, write_results
 from plenary.app.run_directory import CONFIG
 from plenary.chat.base import ChatBackend
-from plenary.chat.cache import CachedBackend, SqliteStore
+from plenary.chat.cache import CachedBackend
 from plenary.errors import ConfigError
 from plenary.outcomes import Catalogue
 
@@ -52,7 +52,7 @@ def ask_several(
     config = config.model_copy(update={"model": reader})
     material, seed = request_of(config, suite, (), Place(out, None, None)).material, config.seed
     out.parent.mkdir(parents=True, exist_ok=True)
-    with SqliteStore(out.with_suffix(".calls.sqlite")) as store:
+    with call_store(out.with_suffix(".calls.sqlite")) as store:
 
         def opened(spec: str, adapter: Path | None = None) -> ChatBackend:
             return CachedBackend(open_model(spec, config, config.budget, adapter), store)

@@ -33,7 +33,7 @@ from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig
 from plenary.app.consensus_dataset import make_dataset
 from plenary.app.decisions import NamedRule, decide
-from plenary.app.models import citizens_models, spec_hash, takes_part
+from plenary.app.models import call_store, citizens_models, spec_hash, takes_part
 from plenary.app.plan import check_joined, chosen_outcomes, make_plan
 from plenary.app.records import (
     AssemblyRecord,
@@ -51,7 +51,7 @@ from plenary.app.run_directory import content_hash, staged, write_text
 from plenary.app.tasks import held_elsewhere
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
-from plenary.chat.cache import CachedBackend, CallStore, SqliteStore
+from plenary.chat.cache import CachedBackend, CallStore
 from plenary.errors import ConfigError
 from plenary.seeding import derived_seed
 
@@ -147,7 +147,7 @@ def ask_model(space: Workspace, model: BudgetedBackend, when: str, *labels: str)
     """
     started = time.monotonic()
     settings = space.config.elicitation
-    with SqliteStore(space.file(ws.CALLS)) as store:
+    with call_store(space.file(ws.CALLS)) as store:
         answers = asyncio.run(
             elicit(
                 CachedBackend(model, store),

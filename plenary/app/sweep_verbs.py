@@ -44,9 +44,9 @@ from assembly.ballots import AFTER
 from assembly.consensus import consensus
 from census_data.cells import cells_of
 from plenary.app import workspace as ws
+from plenary.app.code_marks import module_hash
 from plenary.app.config import PipelineConfig
 from plenary.app.laboratory import FOLDER, REPLAY, evidence, laboratory, side_of
-from plenary.app.pipeline import code_hash
 from plenary.app.records import ConsensusRecord, Record, read_record, write_record
 from plenary.app.run_directory import alone_in, content_hash, staged, write_text
 from plenary.app.workspace import Workspace
@@ -242,7 +242,7 @@ def _cell_path(lab: Laboratory, job: _Job) -> Path:
     arrays += [] if made is None else [made.pairs, made.p, made.weight]
     texts: list[str] = [
         job.arm, str(job.seed), job.made.system or "", *lab.texts, _weights(lab.model_path),
-        *(wording.text_hash for wording in lab.wordings), code_hash("alignment"),
+        *(wording.text_hash for wording in lab.wordings), module_hash(run_condition.__module__),
     ]  # fmt: skip
     models: list[BaseModel] = [job.settings, lab.comparison, lab.kept, lab.margins]
     digest = hashlib.blake2b(digest_size=8)

@@ -65,9 +65,13 @@ class MemoryStore(CallStore):
 
 
 class SqliteStore(CallStore):
-    """A store in one SQLite file (table `calls`) that processes may share; a context manager."""
+    """A store in one SQLite file (table `calls`) that processes may share; a context manager.
 
-    def __init__(self, path: Path) -> None:
+    code: identity of the code that asks and reads; answers kept under another one are not found.
+    """
+
+    def __init__(self, path: Path, code: str = "") -> None:
+        self._code = code
         try:
             self._database = sqlite3.connect(path, timeout=30, check_same_thread=False)
             self._database.execute("PRAGMA journal_mode = WAL")
@@ -96,17 +100,18 @@ class SqliteStore(CallStore):
         """The answers of those keys that are there."""
         found: dict[str, str] = {}
         for start in range(0, len(keys), _KEYS_A_QUERY):
-            part = keys[start : start + _KEYS_A_QUERY]
+            part = [self._code + key for key in keys[start : start + _KEYS_A_QUERY]]
             marks = ",".join("?" * len(part))
-            found.update(
-                self._database.execute(f"SELECT key, reply FROM calls WHERE key IN ({marks})", part)
-            )
+            query = f"SELECT key, reply FROM calls WHERE key IN ({marks})"
+            for key, reply in self._database.execute(query, part):
+                found[key.removeprefix(self._code)] = reply
         return found
 
     def put_many(self, answers: Mapping[str, str]) -> None:
         """Keep answers in one transaction."""
+        rows = ((self._code + key, answer) for key, answer in answers.items())
         with self._database:
-            self._database.executemany("INSERT OR IGNORE INTO calls VALUES (?, ?)", answers.items())
+            self._database.executemany("INSERT OR IGNORE INTO calls VALUES (?, ?)", rows)
 
 
 class Remembered(NamedTuple, Generic[Answer]):

@@ -6,7 +6,7 @@ import pytest
 
 from plenary.app import pipeline
 from plenary.app.config import PipelineConfig, load_config
-from plenary.app.pipeline import code_hash, run_stages
+from plenary.app.pipeline import run_stages
 from plenary.app.run_directory import RunManifest, write_text
 from plenary.app.stages import Stage
 from plenary.app.watcher import Silent
@@ -44,7 +44,7 @@ class Recorder:
                 raise DataError("broken")
             write_text(space.file(f"{name}.txt"), f"{name} {[s(space.config) for s in [settings]]}")
 
-        return Stage(name, work, settings, needs, (f"{name}.txt",), (), continues)
+        return Stage(name, work, settings, needs, (f"{name}.txt",), continues)
 
     def run(self, root: Path, exists: str = "resume", *overrides: str) -> list[str]:
         self.worked.clear()
@@ -114,8 +114,15 @@ def test_replace_starts_again(recorder: Recorder, tmp_path: Path) -> None:
     assert recorder.run(tmp_path, "replace") == ["one", "two", "three"]
 
 
-def test_code_hash_tells_packages_apart() -> None:
-    assert code_hash("assembly") != code_hash("evaluation")
+def test_a_stage_whose_code_changed_is_redone_and_a_recorded_one_is_carried_on(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = recorder.stages()
+    marked = (*stages[:2], stages[2]._replace(recorded=True))
+    monkeypatch.setattr(recorder, "stages", lambda: marked)
+    recorder.run(tmp_path)
+    monkeypatch.setattr(pipeline, "code_hash", lambda work, *_: "newer")
+    assert recorder.run(tmp_path) == ["one", "two"]
 
 
 def test_an_audit_or_a_plan_that_cannot_be_is_refused_before_a_model_is_asked(
