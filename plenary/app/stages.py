@@ -65,9 +65,9 @@ class Stage(NamedTuple):
     settings: what of the config it depends on. needs: stages whose files it reads.
     outputs: files it leaves. continues: begun work is carried on, so other settings are refused
     instead of starting again. recorded: what it asks is kept for good, so newer code carries it on;
-    of all other stages the code is part of the fingerprint (code_marks.py).
-    check: raises, before a model is asked, where the stage could not do its work. always: cheap, and
-    shows what may have come since.
+    of all other stages the code is part of the fingerprint (code_marks.py). check: raises, before a
+    model is asked, where the stage could not do its work. always: cheap, and shows what may have
+    come since.
     """
 
     name: str
