@@ -187,7 +187,7 @@ def build_assembly(room: Room) -> AssemblyGraph:
 
     def count(state: Assembly) -> dict[str, int]:
         """What the ledger holds, whichever run recorded it."""
-        return {"recorded": len(room.ledger.votes())}
+        return {"recorded": room.ledger.vote_count()}
 
     graph = StateGraph(Assembly)
     graph.add_node("seat", seat)

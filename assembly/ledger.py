@@ -226,6 +226,10 @@ class Ledger(CallStore):
         asked = () if pairs is None else (pairs.start, pairs.stop)
         return Votes.of(VoteRow(*row) for row in self._rows(query, *asked))
 
+    def vote_count(self) -> int:
+        """Number of all votes recorded; none is loaded."""
+        return self._rows("SELECT count(*) FROM votes")[0][0]
+
     def ballot_calls(self, pairs: int) -> list[BallotCalls]:
         """The calls behind the ballots of each pair 0..pairs-1, over citizens, phases and orders.
 

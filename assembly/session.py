@@ -130,7 +130,7 @@ async def _hold(
     """Carry every shard that the ledger does not hold whole to its end."""
     shards = room.seating.shards()
     waiting = deque(shard for shard in shards if not room.complete(shard))
-    progress.resume(len(shards) - len(waiting), len(room.ledger.votes()))
+    progress.resume(len(shards) - len(waiting), room.ledger.vote_count())
     if not waiting:
         return
     if room.settings.briefing == "generated" and room.arm.talks:

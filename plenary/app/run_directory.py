@@ -112,23 +112,23 @@ def open_run(root: Path, manifest: RunManifest, exists: Exists) -> RunDirectory:
     if exists not in get_args(Exists):
         raise ConfigError(f"unknown --exists {exists!r}; use one of {', '.join(get_args(Exists))}")
     path = root / manifest.name
-    if path.exists() and exists == "error":
-        raise ConfigError(
-            f"run directory {str(path)!r} exists; use --exists resume to go on, "
-            "--exists replace to start again, or another --name"
-        )
+    _refuse_existing(path, path, exists)
     _make_folder(path)
     _refuse_foreign(path)
-    going_on = exists == "resume" and (path / MANIFEST).exists()
-    merged = _merged(read_manifest(path), manifest) if going_on else manifest
     lock = _locked(path)
-    if going_on:
-        return RunDirectory(path, merged, lock)
-    for child in path.iterdir():
-        if child.name != ".lock":
-            shutil.rmtree(child) if child.is_dir() else child.unlink()
-    run = RunDirectory(path, manifest, lock)
-    run.record_inputs({})
+    try:
+        # Only now: until then another process may have written.
+        _refuse_existing(path, path / MANIFEST, exists)
+        if exists == "resume" and (path / MANIFEST).exists():
+            return RunDirectory(path, _merged(read_manifest(path), manifest), lock)
+        for child in path.iterdir():
+            if child.name != ".lock":
+                shutil.rmtree(child) if child.is_dir() else child.unlink()
+        run = RunDirectory(path, manifest, lock)
+        run.record_inputs({})
+    except BaseException:
+        lock.close()
+        raise
     return run
 
 
@@ -255,6 +255,14 @@ def _locked(path: Path) -> IO[str]:
             f"run directory {str(path)!r} is in use by another process; wait for it or use --name"
         ) from error
     return lock
+
+
+def _refuse_existing(path: Path, sign: Path, exists: Exists) -> None:
+    if exists == "error" and sign.exists():
+        raise ConfigError(
+            f"run directory {str(path)!r} exists; use --exists resume to go on, "
+            "--exists replace to start again, or another --name"
+        )
 
 
 def _refuse_foreign(path: Path) -> None:

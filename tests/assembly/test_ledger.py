@@ -43,6 +43,7 @@ def test_a_vote_counts_once(path) -> None:
         assert votes.citizen.tolist() == [0, 1]
         assert math.isnan(votes.share_first[0])
         assert votes.share_first[1] == 0.25
+        assert ledger.vote_count() == len(votes)
         assert ledger.votes_held([0], [0, 1]) == 2
         assert ledger.votes_held([0, 5], [1]) == 1
         behind, none = ledger.ballot_calls(2)

@@ -190,6 +190,43 @@ def test_cancellation_leaves_a_ledger_that_resumes(world, tmp_path, small) -> No
     assert len(set(slow.seen) & set(rest.seen)) <= 2 * 32
 
 
+def test_a_crash_between_answers_and_votes_repeats_no_call_and_loses_no_vote(
+    world, tmp_path, small, monkeypatch
+) -> None:
+    alone = small.model_copy(update={"concurrency": 1})
+    for name in ("straight", "cut"):
+        (tmp_path / name).mkdir()
+    straight = world.hold(world.backend(), tmp_path / "straight", alone)
+    add, written = Ledger.add_votes, []
+
+    def cut(self, rows, calls):
+        written.append(1)
+        if len(written) == 4:
+            raise RuntimeError("killed")
+        add(self, rows, calls)
+
+    first, rest = world.backend(), world.backend()
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "add_votes", cut)
+        with pytest.raises(RuntimeError, match="killed"):
+            world.hold(first, tmp_path / "cut", alone)
+    votes = world.hold(rest, tmp_path / "cut", alone)
+    assert first.seen
+    assert rest.seen
+    assert not set(first.seen) & set(rest.seen)
+    for column in ("pair", "citizen", "phase", "order", "share_first", "state"):
+        assert getattr(votes, column).tolist() == getattr(straight, column).tolist()
+
+
+def test_votes_are_loaded_once_at_the_end_and_not_to_be_counted(
+    world, tmp_path, small, monkeypatch
+) -> None:
+    load, loaded = Ledger.votes, []
+    monkeypatch.setattr(Ledger, "votes", lambda self, *a: loaded.append(1) or load(self, *a))
+    world.hold(world.backend(), tmp_path, small)
+    assert len(loaded) == 1
+
+
 def test_an_error_of_the_backend_comes_through_as_it_is(world, tmp_path, small) -> None:
     def broken(conversation):
         raise ZeroDivisionError("planted")

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import IO, cast
 
 import pytest
 
+from plenary.app import run_directory
 from plenary.app.run_directory import (
     MANIFEST,
     Exists,
@@ -75,6 +76,36 @@ def test_resume_keeps_stages_and_creation(tmp_path: Path) -> None:
     assert again.manifest.inputs == {"population": "123"}
     assert again.manifest.config_hash == "other"
     assert again.manifest.created == run.manifest.created
+
+
+@pytest.fixture
+def overtaken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process does a stage and leaves just before this one takes the lock."""
+    take = run_directory._locked
+
+    def late(path: Path) -> IO[str]:
+        monkeypatch.setattr(run_directory, "_locked", take)
+        other = open_run(tmp_path, manifest(), "resume")
+        other.record("census", StageRecord(fingerprint="f", settings="s"))
+        other.close()
+        return take(path)
+
+    monkeypatch.setattr(run_directory, "_locked", late)
+
+
+@pytest.mark.usefixtures("overtaken")
+def test_what_another_process_did_before_the_lock_is_not_forgotten(tmp_path: Path) -> None:
+    run = open_run(tmp_path, manifest(), "resume")
+    run.close()
+    assert run.manifest.stages["census"].fingerprint == "f"
+
+
+@pytest.mark.usefixtures("overtaken")
+def test_a_run_that_another_process_made_before_the_lock_is_not_emptied(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="exists"):
+        open_run(tmp_path, manifest(), "error")
+    assert "census" in read_manifest(tmp_path / "one").stages
+    open_run(tmp_path, manifest(), "resume").close()  # the lock was let go of
 
 
 def test_resume_of_nothing_starts(tmp_path: Path) -> None:
