@@ -27,7 +27,7 @@ def population_utilities(
 ) -> UtilityFit:
     """Post-stratified utilities of the population as a fit: mean over strata, spread, errors.
 
-    mu [K]: the strata's mean by population shares, mean 0 and sd 1. log_sigma: answer noise and
+    mu [K]: the strata's mean by population shares, in the gauge of any fit. log_sigma: answer noise and
     what sets the strata apart on that outcome, together, so that `probability` is the population's
     share up to the strata's agreement between outcomes. sd: see `mean_covariance`. clusters [C]:
     whose votes depend (`Seating.hall_of()`); default citizens. The link is the normal one whatever
@@ -41,18 +41,15 @@ def population_utilities(
             "that join the rest, or set fit.disconnected to 'flag' and pool the strata"
         )
     mean = fitted.mean
-    plain = standardise(mean, np.ones(len(mean), dtype=bool))
-    trimmed = standardise(mean, central(mean, settings.trim))
+    gauge = standardise(mean, central(mean, settings.trim))
     covariance = mean_covariance(electorate, fitted, clusters)
     between = electorate.strata_shares @ (fitted.utilities - mean) ** 2
     votes = _votes(electorate, fitted)
     first, second = electorate.pairs.T
     return UtilityFit(
-        mu=plain.values,
-        sd=plain.errors(covariance),
-        mu_trimmed=trimmed.values,
-        sd_trimmed=trimmed.errors(covariance),
-        log_sigma=np.log(0.5 + between) / 2 - np.log(plain.scale),
+        mu=gauge.values,
+        sd=gauge.errors(covariance),
+        log_sigma=np.log(0.5 + between) / 2 - np.log(gauge.scale),
         component=np.zeros(len(mean), dtype=np.int64),
         separated=separated(first, second, votes.wins, votes.losses, len(mean)),
         order_bias=0.0,

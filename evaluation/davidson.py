@@ -172,7 +172,7 @@ def fit_answers(
 ) -> UtilityFit:
     """Fit cells [N]: by Davidson's model where some chose neither outcome, else as thurstonian.fit.
 
-    Davidson's is a Bradley-Terry fit in its usual gauges with `tie` set; it has no lapse rate and
+    Davidson's is a Bradley-Terry fit in its usual gauge with `tie` set; it has no lapse rate and
     needs no `start`. ties: take it in any case, since what is compared must share one model. Raises
     DataError when nothing was answered or the comparisons do not join the outcomes.
     """
@@ -181,21 +181,18 @@ def fit_answers(
     settings = (settings or FitSettings()).model_copy(update={"link": "bradley_terry"})
     answers = tie_answers(cells, settings.exact_weight)
     found = fit_davidson(answers, outcomes, settings)
-    plain = standardise(found.mu, np.ones(outcomes, dtype=bool))
-    trimmed = standardise(found.mu, central(found.mu, settings.trim))
+    gauge = standardise(found.mu, central(found.mu, settings.trim))
     spread = found.covariance[:outcomes, :outcomes]
     first, second, wins, losses, _ = answers
     return UtilityFit(
-        mu=plain.values,
-        sd=plain.errors(spread),
-        mu_trimmed=trimmed.values,
-        sd_trimmed=trimmed.errors(spread),
+        mu=gauge.values,
+        sd=gauge.errors(spread),
         # The link divides by the root of two equal variances.
-        log_sigma=np.full(outcomes, -0.5 * np.log(2) - np.log(plain.scale)),
+        log_sigma=np.full(outcomes, -0.5 * np.log(2) - np.log(gauge.scale)),
         component=joined(first, second, outcomes, settings),
         separated=separated(first, second, wins, losses, outcomes),
-        order_bias=found.order_bias / plain.scale,
-        order_bias_sd=float(np.sqrt(found.covariance[outcomes, outcomes])) / plain.scale,
+        order_bias=found.order_bias / gauge.scale,
+        order_bias_sd=float(np.sqrt(found.covariance[outcomes, outcomes])) / gauge.scale,
         lapse=0.0,
         intraclass=0.0,
         tau=PRIOR_MU,

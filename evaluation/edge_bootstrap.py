@@ -13,12 +13,12 @@ from evaluation.laplace import standardise
 from evaluation.likelihood import Objective
 from evaluation.newton import first_guess, maximise
 from evaluation.priors import Hyper
-from evaluation.thurstonian import UtilityFit, objective_given, weighted_answers
+from evaluation.thurstonian import UtilityFit, central, objective_given, weighted_answers
 from plenary.preferences import Cells, FloatArray
 
 
 class Bootstrapped(NamedTuple):
-    """Standard errors sd [K] and percentile ends low, high [K] of the standardised utilities."""
+    """Standard errors sd [K] and percentile ends low, high [K] of the utilities."""
 
     sd: FloatArray
     low: FloatArray
@@ -34,13 +34,14 @@ class Refit:
     start: FloatArray
     tolerance: float
     max_iterations: int
+    trim: float
 
     def __call__(self, weight: FloatArray) -> FloatArray:
-        """Standardised utilities [K] under weights [N] of the answers."""
+        """Utilities [K] under weights [N] of the answers."""
         base, k = self.base, self.base.outcomes
         drawn = Objective(base.answers.weighted(weight), k, base.prior, base.link, self.pattern)
         theta = maximise(drawn, self.start, self.tolerance, self.max_iterations).theta
-        return standardise(theta[:k], np.ones(k, dtype=bool)).values
+        return standardise(theta[:k], central(theta[:k], self.trim)).values
 
 
 Each = Callable[[Callable[[FloatArray], FloatArray], Iterable[FloatArray]], Iterable[FloatArray]]
@@ -67,7 +68,8 @@ def edge_bootstrap(
     pattern = Pattern(answers.first, answers.second, k)
     hyper = Hyper(fitted.tau, fitted.omega, fitted.intraclass)
     base = objective_given(answers, pattern, k, hyper, settings)
-    refit = Refit(base, pattern, first_guess(base), settings.tolerance * k, settings.max_iterations)
+    limits = settings.tolerance * k, settings.max_iterations, settings.trim
+    refit = Refit(base, pattern, first_guess(base), *limits)
     weights = [rng.exponential(size=pattern.pairs)[pattern.pair] for _ in range(replicates)]
     found = list(each(refit, weights))
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2], axis=0)

@@ -71,20 +71,18 @@ def standardise(mu: FloatArray, members: BoolArray) -> Gauge:
 
 
 class StandardErrors(NamedTuple):
-    """Standard errors [K] in the plain and in the trimmed gauge, and of the raw order bias."""
+    """Standard errors [K] of the utilities in a gauge, and of the raw order bias."""
 
-    plain: FloatArray
-    trimmed: FloatArray
+    utilities: FloatArray
     order_bias: float
 
 
-def exact_errors(fisher: Fisher, plain: Gauge, trimmed: Gauge) -> StandardErrors:
+def exact_errors(fisher: Fisher, gauge: Gauge) -> StandardErrors:
     """Standard errors from the inverted information."""
     covariance = fisher.inverse()
-    k = len(plain.values)
-    utilities = covariance[:k, :k]
+    k = len(gauge.values)
     bias = float(np.sqrt(covariance[2 * k, 2 * k]))
-    return StandardErrors(plain.errors(utilities), trimmed.errors(utilities), bias)
+    return StandardErrors(gauge.errors(covariance[:k, :k]), bias)
 
 
 def _neumann(fisher: Fisher, x: FloatArray) -> FloatArray:
@@ -109,39 +107,31 @@ def _through(gauge: Gauge, vector: FloatArray, rest: int) -> FloatArray:
     return np.concatenate([gauge.transpose(vector), np.zeros(rest)])
 
 
-def probed_errors(fisher: Fisher, plain: Gauge, trimmed: Gauge) -> StandardErrors:
+def probed_errors(fisher: Fisher, gauge: Gauge) -> StandardErrors:
     """Standard errors from a few random sign probes of what the first-order inverse misses.
 
     The estimate of each variance is unbiased; its relative noise is below 2 % on graphs of degree
     20, because the probes see only the second-order remainder.
     """
-    k, rest = len(plain.values), fisher.size - len(plain.values)
+    k, rest = len(gauge.values), fisher.size - len(gauge.values)
     rng, missed = generator(0, "laplace", "probes"), np.zeros(k)
     for _ in range(PROBES):
         signs = rng.choice([-1.0, 1.0], k)
-        right = _through(plain, signs, rest)
+        right = _through(gauge, signs, rest)
         remainder = solve(fisher, right, PROBE_TOLERANCE) - _neumann(fisher, right)
-        missed += signs * plain.forward(remainder[:k])
+        missed += signs * gauge.forward(remainder[:k])
     near = [
         _neumann(fisher, np.concatenate([side, np.zeros(rest)]))[:k]
-        for side in (plain.inside, plain.values * plain.inside)
+        for side in (gauge.inside, gauge.values * gauge.inside)
     ]
-    known = plain.diagonal(fisher.near_variance()[:k], *near)
+    known = gauge.diagonal(fisher.near_variance()[:k], *near)
     # A noisy estimate may fall below the error with all other outcomes known, which is a floor.
-    floor = fisher.near_variance()[:k] / plain.scale**2 / 4
+    floor = fisher.near_variance()[:k] / gauge.scale**2 / 4
     variance = np.maximum(known + missed / PROBES, floor)
-    sides = [
-        plain.forward(solve(fisher, _through(plain, side, rest), EXACT_TOLERANCE)[:k])
-        for side in (trimmed.inside, trimmed.values * trimmed.inside)
-    ]
-    again = Gauge(trimmed.values, trimmed.scale / plain.scale, trimmed.inside)
-    narrow = np.maximum(
-        again.diagonal(variance, *sides), floor * (plain.scale / trimmed.scale) ** 2
-    )
     bias = np.zeros(fisher.size)
     bias[2 * k] = 1.0
     spread = float(np.sqrt(solve(fisher, bias, EXACT_TOLERANCE)[2 * k]))
-    return StandardErrors(np.sqrt(variance), np.sqrt(narrow), spread)
+    return StandardErrors(np.sqrt(variance), spread)
 
 
 class MeanVariance(NamedTuple):

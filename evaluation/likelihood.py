@@ -3,6 +3,9 @@
 P(first shown chosen) = lapse / 2 + (1 - lapse) * F((mu_i - mu_j + b) / sqrt(sigma_i^2 +
 sigma_j^2)), F the link's distribution. The parameter vector theta [2K + 2] is (mu [K], log sigma
 [K], b, log lapse), in the raw gauge in which the prior of log sigma is centred at 0.
+
+The prior of mu is Student's t: a normal one draws far utilities inward, and what lies near them
+too, since the likelihood hardly minds when mu and sigma of a region shrink together.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from evaluation.links import LINKS, Link
 from plenary.preferences import FloatArray, IntArray
 
 HELD = 1e8
+DEGREES, WIDTH = 3.0, 0.7
 
 
 class Answers(NamedTuple):
@@ -33,7 +37,10 @@ class Answers(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """Normal priors: sd of mu (tau), of log sigma (omega), of b; centre and sd of the log lapse."""
+    """Spread of mu (tau), of log sigma (omega), of b; centre and sd of the log lapse.
+
+    mu follows a t distribution of DEGREES degrees and scale WIDTH * tau, the others normal ones.
+    """
 
     tau: float
     omega: float
@@ -54,8 +61,8 @@ class Latent(NamedTuple):
 class Point(NamedTuple):
     """The posterior at one theta.
 
-    Negative log posterior, log likelihood, gradient [2K + 2], P(first) [N] and what enters the
-    expected Fisher information.
+    Negative log posterior, log likelihood, gradient [2K + 2], P(first) [N], and what enters the
+    expected Fisher information: that of the answers, and the priors' precision [2K + 2] here.
     """
 
     value: float
@@ -63,6 +70,7 @@ class Point(NamedTuple):
     gradient: FloatArray
     p_first: FloatArray
     information: Information
+    precision: FloatArray
 
 
 class Objective:
@@ -76,14 +84,16 @@ class Objective:
         link: Link = LINKS["thurstonian"],
         pattern: Pattern | None = None,
     ) -> None:
-        """Lay the priors on K = `outcomes` outcomes out as a mean and a precision vector."""
+        """Lay the priors on K = `outcomes` outcomes out as a mean and a precision there."""
         k = outcomes
         self.answers, self.outcomes, self.prior, self.link = answers, k, prior, link
         self.pattern = pattern or Pattern(answers.first, answers.second, k)
         self.size = 2 * k + 2
         self.centre = np.concatenate([np.zeros(2 * k + 1), [prior.log_lapse]])
-        sds = [prior.tau, prior.omega, prior.order_bias, prior.log_lapse_sd]
+        self.reach = DEGREES * (WIDTH * prior.tau) ** 2
+        sds = [1.0, prior.omega, prior.order_bias, prior.log_lapse_sd]
         self.precision = 1 / np.repeat(sds, [k, k, 1, 1]) ** 2
+        self.precision[:k] = (DEGREES + 1) / self.reach
         if not link.own_spread:
             self.precision[k : 2 * k] = HELD
 
@@ -119,11 +129,16 @@ class Objective:
         return Latent(z, inverse, from_low / total, from_high / total)
 
     def log_prior(self, theta: FloatArray) -> float:
-        """Log prior density, constants included (they matter when priors are compared)."""
-        away = theta - self.centre
-        return float(
-            -0.5 * (self.precision @ away**2) + 0.5 * np.log(self.precision / (2 * np.pi)).sum()
-        )
+        """Log prior density up to a constant."""
+        far = np.log1p(theta[: self.outcomes] ** 2 / self.reach).sum()
+        away = (theta - self.centre)[self.outcomes :]
+        rest = self.precision[self.outcomes :] @ away**2
+        return -float((DEGREES + 1) * far + rest) / 2
+
+    def precision_at(self, theta: FloatArray) -> FloatArray:
+        """Precision [2K + 2] of the normal priors that touch the priors at theta from below."""
+        near = (DEGREES + 1) / (self.reach + theta[: self.outcomes] ** 2)
+        return np.concatenate([near, self.precision[self.outcomes :]])
 
     def allowed(self, theta: FloatArray) -> bool:
         """Whether the posterior is defined: finite, and the lapse rate below 1."""
@@ -136,7 +151,7 @@ class Objective:
     def at(self, theta: FloatArray) -> Point:
         """Value, gradient and information at theta."""
         wins, trials = self.answers.wins, self.answers.trials
-        latent = self.latent(theta)
+        latent, precision = self.latent(theta), self.precision_at(theta)
         tail, ahead = self.link.tails(np.abs(latent.z), theta[-1]), latent.z > 0
         expected = np.where(ahead, wins, trials - wins)
         against = trials - expected
@@ -149,7 +164,7 @@ class Objective:
         return Point(
             -likelihood - self.log_prior(theta),
             likelihood,
-            self.precision * (theta - self.centre) - self._slopes(latent, score, by_lapse),
+            precision * (theta - self.centre) - self._slopes(latent, score, by_lapse),
             np.where(ahead, 1 - tail.small, tail.small),
             Information(
                 latent.z,
@@ -158,6 +173,7 @@ class Objective:
                 on_lapse,
                 *latent[1:],
             ),
+            precision,
         )
 
     def _slopes(self, latent: Latent, score: FloatArray, by_lapse: float) -> FloatArray:
@@ -172,4 +188,4 @@ class Objective:
 
     def fisher(self, point: Point) -> Fisher:
         """Expected Fisher information plus prior precision."""
-        return self.pattern.fisher(point.information, self.precision)
+        return self.pattern.fisher(point.information, point.precision)

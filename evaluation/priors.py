@@ -17,7 +17,7 @@ RELATIVE, ABSOLUTE = 0.02, 1e-3
 
 
 class Hyper(NamedTuple):
-    """Prior sds of mu (tau) and log sigma (omega), raw gauge; correlation of errors in a pair."""
+    """Spreads of mu (tau) and log sigma (omega), raw gauge; correlation of errors in a pair."""
 
     tau: float
     omega: float
@@ -52,12 +52,12 @@ def intraclass_correlation(
 
 
 def update(objective: Objective, optimum: Optimum, answers: Answers, exact: bool) -> Hyper:
-    """Prior sds from second moments of the posterior; intraclass correlation of raw answers."""
+    """Spreads from second moments of the posterior; intraclass correlation of raw answers."""
     k, theta = objective.outcomes, optimum.theta
     variance = mean_variance(optimum.fisher, exact)
     tau = np.sqrt(np.mean(theta[:k] ** 2) + variance.mu)
     omega = np.sqrt(np.mean(theta[k : 2 * k] ** 2) + variance.log_sigma)
-    absorbed = k * (2 - objective.precision[0] * variance.mu)
+    absorbed = k * (2 - optimum.point.precision[:k].mean() * variance.mu)
     absorbed -= k * objective.precision[k] * variance.log_sigma
     rho = intraclass_correlation(answers, objective.pattern, optimum.point.p_first, absorbed)
     return Hyper(float(np.clip(tau, *TAU_BOUNDS)), float(np.clip(omega, *OMEGA_BOUNDS)), rho)

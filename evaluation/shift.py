@@ -31,7 +31,7 @@ NullPair = tuple[UtilityFit, UtilityFit]
 
 @dataclass(frozen=True, slots=True)
 class UtilityShift:
-    """What moved, one row an outcome [K], in the trimmed gauge of the fit before.
+    """What moved, one row an outcome [K], in the gauge of the fit before.
 
     before, after, target: utilities laid on that scale by a robust line; higher is preferred.
     shift: after minus before; low, high its interval; p_value two-sided; threshold: the size that
@@ -107,7 +107,7 @@ _COLUMNS, _SCALARS = _FIELDS[:12], _FIELDS[12:]
 
 
 class OnScale(NamedTuple):
-    """A fit on another's trimmed gauge: values [K], own errors [K], errors of the line [K]."""
+    """A fit in another's gauge: values [K], own errors [K], errors of the line [K]."""
 
     values: FloatArray
     sd: FloatArray
@@ -119,10 +119,10 @@ class OnScale(NamedTuple):
 def _line(reference: UtilityFit, fit: UtilityFit, anchors: IntArray | None) -> Line:
     chosen = slice(None) if anchors is None else anchors
     return robust_line(
-        reference.mu_trimmed[chosen],
-        fit.mu_trimmed[chosen],
-        reference.sd_trimmed[chosen],
-        fit.sd_trimmed[chosen],
+        reference.mu[chosen],
+        fit.mu[chosen],
+        reference.sd[chosen],
+        fit.sd[chosen],
     )
 
 
@@ -132,9 +132,9 @@ def on_scale(reference: UtilityFit, fit: UtilityFit, anchors: IntArray | None = 
     if line.slope <= 0:
         line = line._replace(slope=1.0)
     return OnScale(
-        line.inverse(fit.mu_trimmed),
-        fit.sd_trimmed / line.slope,
-        line.error(fit.mu_trimmed),
+        line.inverse(fit.mu),
+        fit.sd / line.slope,
+        line.error(fit.mu),
         float(line.weight.mean()),
         line.slope,
     )
@@ -146,9 +146,8 @@ def rank_correlation(x: FloatArray, y: FloatArray) -> float:
 
 
 def _noise_unit(fit: UtilityFit) -> float:
-    """Answer noise of a typical outcome in units of the trimmed gauge."""
-    step = np.ptp(fit.mu_trimmed) / np.ptp(fit.mu)
-    return float(np.exp(np.median(fit.log_sigma)) * step)
+    """Answer noise of a typical outcome in units of the utilities."""
+    return float(np.exp(np.median(fit.log_sigma)))
 
 
 class _Move(NamedTuple):
@@ -159,8 +158,8 @@ class _Move(NamedTuple):
 
 def _move(before: UtilityFit, after: UtilityFit, anchors: IntArray | None) -> _Move:
     to = on_scale(before, after, anchors)
-    sd = np.sqrt(before.sd_trimmed**2 + to.sd**2 + to.line_sd**2)
-    return _Move(to, to.values - before.mu_trimmed, sd)
+    sd = np.sqrt(before.sd**2 + to.sd**2 + to.line_sd**2)
+    return _Move(to, to.values - before.mu, sd)
 
 
 class Null(NamedTuple):
@@ -260,7 +259,7 @@ def utility_shift(
     if asked is not None:
         mass = [outcome_mass(cells, len(sd)) for cells in asked]
     return UtilityShift(
-        before=before.mu_trimmed,
+        before=before.mu,
         after=move.to.values,
         target=on_scale(before, target, anchors).values,
         shift=move.shift,

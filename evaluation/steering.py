@@ -74,7 +74,7 @@ def steering(
         raise DataError(
             f"fits of {sizes!r} outcomes cannot be compared; fit all on the same outcomes"
         )
-    x, noise = before.mu_trimmed, before.sd_trimmed**2
+    x, noise = before.mu, before.sd**2
     moved, wanted = (on_scale(before, fit, anchors) for fit in (after, target))
     s, t = moved.values - x, wanted.values - x
     products = _Products(s * t - noise, t * t - noise - wanted.sd**2, s * s - noise - moved.sd**2)

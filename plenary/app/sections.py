@@ -67,7 +67,7 @@ def null_section(results: Results) -> Section:
     first, second = (
         UtilityFit.load(results.space.file(ws.fit_stem(name, "held_out"))) for name in ws.NULLS
     )
-    null = np.abs(on_scale(first, second).values - first.mu_trimmed)
+    null = np.abs(on_scale(first, second).values - first.mu)
     seen = np.abs(results.held_out.shift.shift)
     limit = float(np.median(results.held_out.shift.threshold))
     finding = (

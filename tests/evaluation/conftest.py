@@ -10,6 +10,8 @@ import pytest
 from scipy.special import ndtr
 
 from evaluation.elicitation import both_orders
+from evaluation.laplace import standardise
+from evaluation.thurstonian import FitSettings, central
 from plenary.preferences import Cells, FloatArray, IntArray
 
 
@@ -22,6 +24,11 @@ class PlantedWorld:
     bias: float = 0.0
     lapse: float = 0.0
     pair_noise: float = 0.0
+
+    @property
+    def centred(self) -> FloatArray:
+        """The utilities [K] in the gauge that fits report by default."""
+        return standardise(self.mu, central(self.mu, FitSettings().trim)).values
 
     def p_first(self, shown: IntArray, noise: FloatArray | float = 0.0) -> FloatArray:
         """True P(first chosen) [N] of presentations [N, 2]."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from scipy.special import ndtr
 from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
@@ -13,7 +14,9 @@ from evaluation.answers import AnswerTable, Origin, answer_table, fit_table
 from evaluation.davidson import DavidsonObjective, TieAnswers, fit_answers, fit_davidson
 from evaluation.design import balanced_pairs
 from evaluation.elicitation import ElicitationSettings, both_orders, elicit
-from evaluation.thurstonian import FitSettings, fit
+from evaluation.laplace import standardise
+from evaluation.likelihood import DEGREES, WIDTH
+from evaluation.thurstonian import FitSettings, central, fit
 from plenary.chat.planted import PlantedBackend, PlantedWorld
 from plenary.errors import DataError
 from plenary.outcomes import Outcome
@@ -78,16 +81,20 @@ def test_bradley_terry_agrees_with_scikit_learn():
     design[np.arange(n), answers.first] = 1
     design[np.arange(n), answers.second] = -1
     design[:, 30] = 1
-    # Ours divides by the root of two equal variances.
-    penalty = ours.tau**2 / 2
-    model = LogisticRegression(C=penalty, fit_intercept=False, tol=1e-9, max_iter=5000)
+    # Ours divides by the root of two equal variances; columns are scaled to our prior at the mode.
+    raw, reach = ours.mu / np.exp(ours.log_sigma[0]), DEGREES * (WIDTH * ours.tau) ** 2
+    low, high = raw.min(), raw.max()
+    middle = brentq(lambda c: float(np.sum((raw - c) / (reach + (raw - c) ** 2))), low, high)
+    spread = np.sqrt((reach + (raw - middle) ** 2) / (DEGREES + 1) / 2)
+    design[:, :30] *= spread
+    model = LogisticRegression(C=1.0, fit_intercept=False, tol=1e-9, max_iter=5000)
     model.fit(
         np.concatenate([design, design]),
         np.repeat([1, 0], n),
         sample_weight=np.concatenate([answers.wins, answers.losses]),
     )
-    theirs = model.coef_[0, :30]
-    theirs = (theirs - theirs.mean()) / theirs.std()
+    theirs = model.coef_[0, :30] * spread
+    theirs = standardise(theirs, central(theirs, ours.settings.trim)).values
     assert ours.intraclass == 0
     assert ours.mu == pytest.approx(theirs, abs=1e-3)
 
