@@ -27,11 +27,11 @@ def population_utilities(
 ) -> UtilityFit:
     """Post-stratified utilities of the population as a fit: mean over strata, spread, errors.
 
-    mu [K]: the strata's mean by population shares, in the gauge of any fit. log_sigma: answer noise and
-    what sets the strata apart on that outcome, together, so that `probability` is the population's
-    share up to the strata's agreement between outcomes. sd: see `mean_covariance`. clusters [C]:
-    whose votes depend (`Seating.hall_of()`); default citizens. The link is the normal one whatever
-    `settings.link` says. DataError where the votes do not join all outcomes.
+    mu [K]: the strata's mean by population shares, in the gauge of any fit. log_sigma: answer noise
+    and what sets the strata apart on that outcome, together, so that `probability` is the
+    population's share up to the strata's agreement between outcomes. sd: see `mean_covariance`.
+    clusters [C]: whose votes depend (`Seating.hall_of()`); default citizens. The link is the normal
+    one whatever `settings.link` says. DataError where the votes do not join all outcomes.
     """
     settings = settings or FitSettings()
     fitted = fit_strata(electorate, settings)

@@ -38,7 +38,8 @@ def pooled_thurstonian(electorate: Electorate) -> Verdict:
     scores = np.full(electorate.outcomes, np.nan)
     scores[members] = fitted.mu
     known = (first >= 0) & (second >= 0)
-    return verdict(np.where(known, fitted.probability(first, second), np.nan), _standardised(scores))
+    p = np.where(known, fitted.probability(first, second), np.nan)
+    return verdict(p, _standardised(scores))
 
 
 def multilevel_thurstonian(electorate: Electorate) -> Verdict:

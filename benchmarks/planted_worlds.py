@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +14,20 @@ from plenary.preferences import Cells, FloatArray, IntArray
 
 HELD_OUT = 4000
 
+SHAPES: dict[str, Callable[[int, np.random.Generator], FloatArray]] = {
+    "normal": lambda k, rng: rng.standard_normal(k),
+    "bimodal": lambda k, rng: rng.choice([-1.0, 1.0], k) + 0.35 * rng.standard_normal(k),
+    "t5": lambda k, rng: rng.standard_t(5, k),
+    "exponential": lambda k, rng: rng.exponential(size=k),
+    "t3": lambda k, rng: rng.standard_t(3, k),
+}
+
 
 class Regime(NamedTuple):
     """How a world departs from clean: all in units of the sd of mu, except rates and counts.
 
     budget: pairs asked, in units of K log2 K. answers: a prompt; None means exact probabilities.
-    tail: degrees of freedom of a t distribution of mu; None is normal.
+    shape: distribution of mu (SHAPES).
     """
 
     budget: float = 2.0
@@ -26,7 +35,7 @@ class Regime(NamedTuple):
     bias: float = 0.1
     lapse: float = 0.0
     pair_noise: float = 0.0
-    tail: float | None = None
+    shape: str = "normal"
 
 
 REGIMES = {
@@ -37,7 +46,7 @@ REGIMES = {
     "lapsing": Regime(lapse=0.03),
     "bias and lapses": Regime(bias=0.3, lapse=0.03),
     "pair noise": Regime(pair_noise=0.25),
-    "heavy-tailed": Regime(tail=3.0),
+    "heavy-tailed": Regime(shape="t3"),
     "soft": Regime(answers=None),
 }
 
@@ -84,7 +93,7 @@ def world(
 ) -> World:
     """Draw a world of K = `k` outcomes and ask it `pairs` pairs, or those of the budget."""
     rng = np.random.default_rng(seed)
-    raw = rng.standard_normal(k) if regime.tail is None else rng.standard_t(regime.tail, k)
+    raw = SHAPES[regime.shape](k, rng)
     mu = (raw - raw.mean()) / raw.std()
     spread = sigma * np.exp(0.4 * rng.standard_normal(k))
     possible = k * (k - 1) // 2

@@ -103,9 +103,9 @@ class UtilityFit:
     order_bias: added to the outcome shown first, in units of mu; order_bias_sd its standard error.
     lapse: share of answers given at random. intraclass: correlation of answer errors within a pair
     (0: none).
-    tau, omega: spreads that set the priors of mu and log sigma, estimated in the raw gauge. log_likelihood: of the
-    weighted answers, nats. tie: Davidson's nu where a third answer was offered (davidson.py), else
-    0.
+    tau, omega: spreads that set the priors of mu and log sigma, estimated in the raw gauge.
+    log_likelihood: of the weighted answers, nats. tie: Davidson's nu where a third answer was
+    offered (davidson.py), else 0.
     """
 
     mu: FloatArray
