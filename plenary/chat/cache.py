@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, Self
@@ -145,12 +147,44 @@ class CachedBackend(PassingBackend):
         }
         missing = {key: c for key, c in zip(keys, conversations, strict=True) if key not in answers}
         if missing:
-            fresh = await verb.of(self._backend, list(missing.values()))
+            with self._keeping(verb):
+                fresh = await verb.of(self._backend, list(missing.values()))
             check_replies(self.name, len(missing), len(fresh))
             answers.update(zip(missing, fresh, strict=True))
-            kept = {key: answers[key] for key in missing if not _failed(answers[key])}
-            self._store.put_many({key: json.dumps(asdict(answer)) for key, answer in kept.items()})
+            self._keep({key: answers[key] for key in missing})
         return Remembered([answers[key] for key in keys], keys)
+
+    @contextmanager
+    def _keeping(self, verb: Verb[Answer]) -> Iterator[None]:
+        def kept(conversation: Conversation, answer: Reply | Choice) -> None:
+            (key,) = verb.keys(self, [conversation])
+            self._keep({key: answer})
+
+        token = _KEEP.set(kept)
+        try:
+            yield
+        finally:
+            _KEEP.reset(token)
+
+    def _keep(self, answers: Mapping[str, Reply | Choice]) -> None:
+        known = {k: json.dumps(asdict(a)) for k, a in answers.items() if not _failed(a)}
+        if known:
+            self._store.put_many(known)
+
+
+_KEEP: ContextVar[Callable[[Conversation, Reply | Choice], None] | None] = ContextVar(
+    "keep", default=None
+)
+
+
+def keep(conversation: Conversation, answer: Reply | Choice) -> None:
+    """Have the cache around the running call keep an answer before the batch is through.
+
+    A backend that may be stopped half-way calls it for each answer, so that none is asked again.
+    """
+    kept = _KEEP.get()
+    if kept is not None:
+        kept(conversation, answer)
 
 
 def _told_apart(conversations: Sequence[Conversation]) -> list[Conversation]:

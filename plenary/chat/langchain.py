@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
 import openai
 from langchain.chat_models import init_chat_model
-from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.rate_limiters import InMemoryRateLimiter
-from langchain_core.runnables import Runnable
 
-from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling, no_choice
+from plenary.chat.adapting import Wanted
+from plenary.chat.base import (
+    ChatBackend,
+    Choice,
+    Conversation,
+    Reply,
+    Sampling,
+    call_key,
+    no_choice,
+)
+from plenary.chat.cache import keep
+from plenary.chat.endpoint import Endpoint, Job, Outcome, why
 from plenary.chat.parse_label import parse_label
 from plenary.chat.providers import (
     OTHER,
     PROVIDERS,
-    Fault,
     Parameters,
     fault_of,
     refusal_of,
-    retry_after,
+    told,
     top_tokens,
 )
 from plenary.chat.secrets import redacted
@@ -36,16 +44,7 @@ from plenary.errors import BackendError, ConfigError
 from plenary.seeding import derived_seed
 
 _ANSWER_TOKENS = 32
-_BATCH = 1024
-_REASONS: dict[Fault, str] = {
-    "refused": "refused: the endpoint's filter",
-    "timeout": "failed: timeout",
-    "rate limit": "failed: rate limit",
-}
-_PASSING: tuple[Fault, ...] = ("timeout", "rate limit")
-_FIRST_WAIT = 0.5
-
-Outcome = AIMessage | Exception
+_SCORED = Wanted(1.0, 1, 0, scored=True)
 
 
 class LangchainBackend(ChatBackend):
@@ -54,12 +53,15 @@ class LangchainBackend(ChatBackend):
     Keys come from the provider's environment variable and from nowhere else. Choices are exact
     probabilities (asked 1) where the first answer comes with log-probabilities, of which endpoints
     give the top 20 tokens at most: `mass` is then a lower bound. Elsewhere `samples` answers are
-    drawn at temperature 1 and parsed. A call that fails after `retries` becomes an invalid answer
-    with its reason; when none gets through, BackendError.
+    drawn at temperature 1 and parsed, each from a seed of its own where the endpoint takes seeds.
+    What an endpoint refuses is left out once and noted in `notes`. A call that fails after
+    `retries` becomes an invalid answer with its reason; where more would fail too, BackendError
+    with the server's reason. Every request is paid for with `budget.current_meter`.
     """
 
     supports_seed = False
     exact_choice = False
+    metered = True
 
     def __init__(
         self,
@@ -76,20 +78,31 @@ class LangchainBackend(ChatBackend):
         self._base_url = base_url
         self._settings = settings
         self._limiter = _limiter(settings.calls_per_second)
-        self._gives_logprobs: bool | None = None
-        self.name = (
-            f"langchain:{spec}@{_without_user(base_url)}" if base_url else f"langchain:{spec}"
-        )
+        address = _without_user(base_url) if base_url else provider
+        self._endpoint = Endpoint(self._words, address, model, settings)
+        self._scores: bool | None = None
+        self.name = f"langchain:{spec}@{address}" if base_url else f"langchain:{spec}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the endpoint refuses, and what that means for its answers."""
+        return tuple(self._endpoint.notes)
 
     async def generate(
         self, conversations: Sequence[Conversation], sampling: Sampling
     ) -> list[Reply]:
         """One reply a conversation."""
-        seed = derived_seed(sampling.seed, "langchain", sampling.sample)
-        bound = self._words.sampling(sampling.temperature, sampling.max_tokens, seed)
+        drawn = (sampling.temperature, sampling.max_tokens, sampling.seed, sampling.sample)
+        jobs = [Job(c, (_wanted(c, *drawn),)) for c in conversations]
+        replies: dict[int, Reply] = {}
+
+        def done(place: int, outcomes: Sequence[Outcome]) -> None:
+            replies[place] = _reply(outcomes[0])
+            keep(conversations[place], replies[place])
+
         async with self._open() as model:
-            outcomes = await self._ask(model, conversations, bound)
-        return [_reply(outcome) for outcome in outcomes]
+            await self._endpoint.ask(model, "text", jobs, done)
+        return [replies[k] for k in range(len(conversations))]
 
     async def choose(
         self,
@@ -102,79 +115,83 @@ class LangchainBackend(ChatBackend):
         """Pooled log-probabilities, or shares of `samples` answers that name exactly one label."""
         if not conversations:
             return []
+        choices: dict[int, Choice] = {}
         async with self._open() as model:
-            if await self._has_logprobs(model, conversations[0]):
-                outcomes = await self._ask(model, conversations, self._words.scoring())
-                return [_exact(outcome, labels) for outcome in outcomes]
-            seeds = [derived_seed(seed, "langchain", k) for k in range(samples)]
-            repeated = [
-                await self._ask(model, conversations, self._words.sampling(1.0, _ANSWER_TOKENS, s))
-                for s in seeds
-            ]
-        return [_counted(outcomes, labels) for outcomes in zip(*repeated, strict=True)]
+            probed = await self._probed(model, conversations[0])
+            if self._scores:
+                await self._score(model, conversations, labels, choices)
+            rest = [k for k in range(len(conversations)) if k not in choices]
+            await self._sample(model, conversations, labels, rest, samples, seed, choices)
+        if isinstance(probed, Exception) and not isinstance(choices[0].failure, str):
+            # The same question is answered without log-probabilities: they were what was refused.
+            self._unscored(f"gives no log-probabilities (server: {told(probed)!r})")
+        return [choices[k] for k in range(len(conversations))]
 
-    async def _has_logprobs(self, model: BaseChatModel, conversation: Conversation) -> bool:
-        """Whether answers come with log-probabilities; endpoints may ignore or refuse that.
+    async def _probed(self, model: BaseChatModel, conversation: Conversation) -> Exception | None:
+        """Find out whether answers come with log-probabilities; what is against them, if unknown.
 
         A probe that fails on the way is not remembered: counting serves until one gets through.
         """
-        if self._gives_logprobs is None and not self._words.logprobs:
-            self._gives_logprobs = False
-        if self._gives_logprobs is None:
-            outcome = (await self._ask(model, [conversation], self._words.scoring()))[0]
-            if isinstance(outcome, AIMessage):
-                self._gives_logprobs = bool(top_tokens(outcome))
-            elif isinstance(outcome, TypeError) or fault_of(outcome) == "invalid":
-                self._gives_logprobs = False
-        return bool(self._gives_logprobs)
+        if self._scores is not None:
+            return None
+        if not self._words.logprobs:
+            self._scores = False
+            return None
+        outcome = (await self._endpoint.ask(model, "probe", [Job(conversation, (_SCORED,))]))[0][0]
+        if isinstance(outcome, AIMessage):
+            self._scores = bool(top_tokens(outcome))
+            if not self._scores:
+                self._unscored("gives no log-probabilities")
+        elif not self._endpoint.manner.logprobs:
+            self._scores = False
+        elif fault_of(outcome) == "invalid":
+            return outcome
+        return None
 
-    async def _ask(
-        self, model: BaseChatModel, conversations: Sequence[Conversation], bound: Parameters
-    ) -> list[Outcome]:
-        """A message or an exception a conversation; BackendError when none gets through."""
-        outcomes: list[Outcome] = []
-        asking = model.bind(**bound)
-        for start in range(0, len(conversations), _BATCH):
-            part = [_messages(c) for c in conversations[start : start + _BATCH]]
-            outcomes.extend(await self._patiently(asking, part))
-            self._check_reached(outcomes)
-        return outcomes
+    def _unscored(self, reason: str) -> None:
+        self._scores = False
+        manner = replace(self._endpoint.manner, logprobs=False)
+        self._endpoint.note(manner, f"{reason}: answers are sampled and counted instead")
 
-    async def _patiently(
-        self, asking: Runnable[LanguageModelInput, AIMessage], part: list[LanguageModelInput]
-    ) -> list[Outcome]:
-        """Answers, asked for again after a wait where the client of a provider does not do so."""
-        outcomes = await self._once(asking, part)
-        for attempt in range(0 if self._words.patient else self._settings.retries):
-            failed = {k: o for k, o in enumerate(outcomes) if isinstance(o, Exception)}
-            again = [k for k, error in failed.items() if fault_of(error) in _PASSING]
-            if not again:
-                break
-            asked = [retry_after(failed[k]) or _FIRST_WAIT * 2**attempt for k in again]
-            await asyncio.sleep(min(max(asked), self._settings.timeout))
-            for k, outcome in zip(
-                again, await self._once(asking, [part[k] for k in again]), strict=True
-            ):
-                outcomes[k] = outcome
-        return outcomes
+    async def _score(
+        self,
+        model: BaseChatModel,
+        conversations: Sequence[Conversation],
+        labels: tuple[str, ...],
+        choices: dict[int, Choice],
+    ) -> None:
+        """Exact choices; none where log-probabilities are refused from here on."""
 
-    async def _once(
-        self, asking: Runnable[LanguageModelInput, AIMessage], part: list[LanguageModelInput]
-    ) -> list[Outcome]:
-        limit = {"max_concurrency": self._settings.concurrency}
-        answers = await asking.abatch(part, limit, return_exceptions=True)  # type: ignore[arg-type]
-        return cast("list[Outcome]", answers)
+        def done(place: int, outcomes: Sequence[Outcome]) -> None:
+            if isinstance(outcomes[0], AIMessage) or self._endpoint.manner.logprobs:
+                choices[place] = _exact(outcomes[0], labels)
+                keep(conversations[place], choices[place])
 
-    def _check_reached(self, outcomes: Sequence[Outcome]) -> None:
-        if all(isinstance(o, Exception) and fault_of(o) == "unreached" for o in outcomes):
-            raise BackendError(
-                f"no answer from {self._address!r} (model {self._model!r}): {_short(outcomes[0])}; "
-                "check the address, the key and that the server runs"
-            ) from cast("Exception", outcomes[0])
+        jobs = [Job(c, (_SCORED,)) for c in conversations]
+        await self._endpoint.ask(model, "choice", jobs, done)
+        self._scores = self._endpoint.manner.logprobs
 
-    @property
-    def _address(self) -> str:
-        return _without_user(self._base_url) if self._base_url else self._provider
+    async def _sample(
+        self,
+        model: BaseChatModel,
+        conversations: Sequence[Conversation],
+        labels: tuple[str, ...],
+        places: Sequence[int],
+        samples: int,
+        seed: int,
+        choices: dict[int, Choice],
+    ) -> None:
+        """Choices by counting `samples` answers of the conversations at `places`."""
+
+        def done(job: int, outcomes: Sequence[Outcome]) -> None:
+            choices[places[job]] = _counted(outcomes, labels)
+            keep(conversations[places[job]], choices[places[job]])
+
+        jobs = [
+            Job(c, tuple(_wanted(c, 1.0, _ANSWER_TOKENS, seed, k) for k in range(samples)))
+            for c in (conversations[k] for k in places)
+        ]
+        await self._endpoint.ask(model, "choice", jobs, done)
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[BaseChatModel]:
@@ -208,8 +225,12 @@ def _limiter(calls_per_second: float | None) -> InMemoryRateLimiter | None:
     )
 
 
-def _messages(conversation: Conversation) -> LanguageModelInput:
-    return [(message.role, message.content) for message in conversation]
+def _wanted(
+    conversation: Conversation, temperature: float, tokens: int, seed: int, sample: int
+) -> Wanted:
+    """A drawn answer. Prompts that shared a seed would share their luck on servers that obey it."""
+    prompt = call_key("", "seed", conversation)
+    return Wanted(temperature, tokens, derived_seed(seed, "langchain", sample, prompt))
 
 
 def _without_user(url: str) -> str:
@@ -219,7 +240,7 @@ def _without_user(url: str) -> str:
 
 
 def _short(error: object) -> str:
-    return redacted(f"{type(error).__name__}: {str(error)[:200]}")
+    return redacted(f"{type(error).__name__}: {error}")[:200]
 
 
 def _failure(outcome: Outcome) -> str | None:
@@ -227,7 +248,7 @@ def _failure(outcome: Outcome) -> str | None:
     if isinstance(outcome, AIMessage):
         refusal = refusal_of(outcome)
         return f"refused: {redacted(refusal)}" if refusal else None
-    return _REASONS.get(fault_of(outcome), f"failed: {_short(outcome)}")
+    return why(outcome)
 
 
 def _tokens(outcome: Outcome) -> tuple[int, int]:

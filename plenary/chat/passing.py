@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling, call_key
 
 Answer = TypeVar("Answer", Reply, Choice)
+_LABEL_TOKENS = 8
 
 
 class Verb(Protocol[Answer]):
@@ -23,6 +24,15 @@ class Verb(Protocol[Answer]):
     @property
     def draws(self) -> bool:
         """Whether a backend that samples draws the answer at random."""
+        ...
+
+    @property
+    def longest(self) -> int:
+        """Tokens that one answer may take."""
+        ...
+
+    def calls(self, backend: ChatBackend) -> int:
+        """Answers asked of the backend for one conversation."""
         ...
 
     def keys(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[str]:
@@ -49,6 +59,15 @@ class Generate:
     def draws(self) -> bool:
         """At any temperature above 0."""
         return self.sampling.temperature > 0
+
+    @property
+    def longest(self) -> int:
+        """By sampling."""
+        return self.sampling.max_tokens
+
+    def calls(self, backend: ChatBackend) -> int:
+        """One."""
+        return 1
 
     def keys(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[str]:
         """By sampling, and by draw where there is one."""
@@ -78,6 +97,15 @@ class Choose:
     def draws(self) -> bool:
         """Always."""
         return True
+
+    @property
+    def longest(self) -> int:
+        """A label in a few words."""
+        return _LABEL_TOKENS
+
+    def calls(self, backend: ChatBackend) -> int:
+        """One where the answer is exact, else the samples."""
+        return 1 if backend.exact_choice else self.samples
 
     def keys(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[str]:
         """By labels, and by `samples`, `seed` and draw where the backend samples."""
@@ -126,5 +154,12 @@ class PassingBackend(UniformBackend):
     def __init__(self, backend: ChatBackend) -> None:
         self._backend = backend
         self.name = backend.name
+        # Whether the backend holds and settles each of its requests with `budget.current_meter`.
+        self.metered: bool = getattr(backend, "metered", False)
         self.supports_seed = backend.supports_seed
         self.exact_choice = backend.exact_choice
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the backend had to leave out of requests, and what that means for its answers."""
+        return getattr(self._backend, "notes", ())
