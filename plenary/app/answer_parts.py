@@ -12,7 +12,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -29,7 +29,9 @@ from plenary.app.executor import Executor
 from plenary.app.models import spec_hash
 from plenary.app.run_directory import alone_in, staged
 from plenary.app.tasks import config_of_worker, models_of_worker, share_of_budget
-from plenary.chat.budget import CountingBackend, Counts
+from plenary.chat.base import ChatBackend
+from plenary.chat.budget import Counts
+from plenary.chat.cache import CachedBackend, SqliteStore
 from plenary.chat.registry import open_backend
 from plenary.errors import BackendError, BudgetExceeded, ConfigError
 from plenary.outcomes import Outcome
@@ -55,14 +57,22 @@ class AskPart:
     config: str
     budget: str
     texts: tuple[str, ...]
+    store: Path | None
 
     def __call__(self, pairs: IntArray) -> Asked:
         """Ask the pairs [P, 2] of a part."""
         config, models = models_of_worker(self.config, ((self.spec, self.budget),))
-        model = CountingBackend(models[self.spec])
+        model = models[self.spec]
+        before = replace(model.counts)
         settings = config.elicitation.model_copy(update={"max_unusable": 1.0})
-        answers = asyncio.run(elicit(model, self.texts, pairs, settings, seed=config.seed))
-        return Asked(answers, model.name, model.counts)
+        with ExitStack() as stack:
+            backend: ChatBackend = model
+            # An endpoint may be stopped within a part, and what it answered was paid for.
+            if model.metered and self.store is not None:
+                store = stack.enter_context(SqliteStore(self.store))
+                backend = CachedBackend(model, store)
+            answers = asyncio.run(elicit(backend, self.texts, pairs, settings, seed=config.seed))
+        return Asked(answers, model.name, model.counts.since(before))
 
 
 class Parts:
@@ -75,6 +85,11 @@ class Parts:
         self._folder, self._pairs, self._key, self._size = folder, pairs, key, size
         self._source: str | None = None
         folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def store(self) -> Path:
+        """Where the answers of parts under way are kept."""
+        return self._folder / "calls.sqlite"
 
     def __len__(self) -> int:
         return -(-len(self._pairs) // self._size)
@@ -245,7 +260,8 @@ async def _ask(
         )
     texts = tuple(outcome.text for outcome in outcomes)
     text = config_of_worker(config, workers)
-    work = AskPart(config.model, text, share.model_dump_json(), texts)
+    store = parts.store if executor.one_machine else None
+    work = AskPart(config.model, text, share.model_dump_json(), texts, store)
     tasks = [parts.pairs(number) for number in open_]
     async with aclosing(executor.each(work, tasks)) as every:
         done = len(parts) - len(open_)

@@ -61,18 +61,31 @@ class OutcomeSettings(BaseModel):
 
 
 class BudgetSettings(BaseModel):
-    """Where a run stops asking a model. Recorded answers are kept; none is unlimited."""
+    """What one command may ask of each model; recorded answers are kept, and cost nothing again.
+
+    Every start of a command, a resumed run's too, has the whole of it. None is no limit.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    calls: int | None = Field(default=None, ge=1, description="model calls a backend")
+    calls: int | None = Field(
+        default=None,
+        ge=1,
+        description="requests to a model: every sampled answer, probe and retry is one",
+    )
     tokens: int | None = Field(
-        default=None, ge=1, description="prompt and completion tokens a backend"
+        default=None,
+        ge=1,
+        description="prompt and completion tokens of a model, set aside before each request",
     )
     money: float | None = Field(
-        default=None, gt=0, description="what a backend may cost, in the currency of its price"
+        default=None, gt=0, description="what a model may cost, in the currency of its price"
     )
-    seconds: float | None = Field(default=None, gt=0, description="seconds a backend is in use")
+    seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="seconds from the first call to a model, after which none begins",
+    )
     prices: dict[str, Price] = Field(
         default={},
         description="PROVIDER:MODEL (@ADDRESS) -> price of a million prompt and completion tokens; "

@@ -132,7 +132,8 @@ def measure(request: Request, executor: Executor = HERE) -> Record:
     settings_text = settings_as_text(config.elicitation) | {"design": request.design}
     table = answer_table(answers, catalogue.outcomes, model.name, settings_text, config.seed)
     table.write(request.output)
-    return _answers_record(request, answers, table, model.counts.calls)
+    record = _answers_record(request, answers, table, model.counts.calls)
+    return record | ({"adapted": list(model.notes)} if model.notes else {})
 
 
 def _measured_in_parts(request: Request, executor: Executor) -> Record:

@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ from plenary.app.stages import Stage
 from plenary.app.storage import disk_faults_named
 from plenary.app.watcher import Watcher
 from plenary.app.workspace import Workspace
-from plenary.errors import ConfigError
+from plenary.errors import BackendError, BudgetExceeded, ConfigError, DataError
 
 
 class Marks(NamedTuple):
@@ -113,13 +114,29 @@ def _run_stage(space: Workspace, stage: Stage) -> float | None:
     run.record(stage.name, record)
     started = time.monotonic()
     try:
-        _work(space, stage)
+        with _told_why(space):
+            _work(space, stage)
         outputs = {name: content_hash(space.file(name)) for name in stage.outputs}
         record = StageRecord(**marks._asdict(), outputs=outputs)
     finally:
         seconds = spent + time.monotonic() - started
         run.record(stage.name, record.model_copy(update={"seconds": seconds}))
     return seconds
+
+
+@contextmanager
+def _told_why(space: Workspace) -> Iterator[None]:
+    """Note what models could not do, and end an error with why the first answer was no answer."""
+    try:
+        yield
+    except (BackendError, DataError) as error:
+        space.note_models()
+        failures = space.run.manifest.failures
+        unsaid = [f"{spec}: {why!r}" for spec, why in failures.items() if why not in str(error)]
+        if not unsaid or isinstance(error, BudgetExceeded):
+            raise
+        raise type(error)(f"{error} (first invalid answer of {'; '.join(unsaid)})") from error
+    space.note_models()
 
 
 def _work(space: Workspace, stage: Stage) -> None:

@@ -62,6 +62,13 @@ class RunManifest(BaseModel):
         default=None, description="commit of the checkout, '+' if changed"
     )
     stages: dict[str, StageRecord] = Field(default_factory=dict, description="by stage name")
+    adapted: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="model -> what its endpoint refuses, and what that means for its answers",
+    )
+    failures: dict[str, str] = Field(
+        default_factory=dict, description="model -> why its first invalid answer was invalid"
+    )
 
 
 @dataclass
@@ -84,6 +91,17 @@ class RunDirectory:
     def record_inputs(self, inputs: Mapping[str, str]) -> None:
         """Write down content hashes of inputs."""
         self._update(inputs={**self.manifest.inputs, **inputs})
+
+    def record_model(self, spec: str, notes: tuple[str, ...], failure: str) -> None:
+        """Write down what a model's endpoint refuses and why its first invalid answer was so."""
+        known = self.manifest
+        adapted, failures = dict(known.adapted), dict(known.failures)
+        if notes:
+            adapted[spec] = tuple(dict.fromkeys((*adapted.get(spec, ()), *notes)))
+        if failure:
+            failures.setdefault(spec, failure)
+        if (adapted, failures) != (known.adapted, known.failures):
+            self._update(adapted=adapted, failures=failures)
 
     def is_done(self, stage: str, fingerprint: str) -> bool:
         """The stage ended under this fingerprint and its files are as it left them."""
@@ -282,7 +300,10 @@ def _refuse_foreign(path: Path) -> None:
 
 def _merged(old: RunManifest, new: RunManifest) -> RunManifest:
     return new.model_copy(
-        update={"created": old.created, "stages": old.stages, "inputs": old.inputs}
+        update={
+            name: getattr(old, name)
+            for name in ("created", "stages", "inputs", "adapted", "failures")
+        }
     )
 
 

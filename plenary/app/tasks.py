@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from plenary.app.lease_queue import Processes
 from plenary.app.models import budgeted, open_model, open_plain, seat_models
 from plenary.app.ray_executor import OnRay
 from plenary.chat.base import ChatBackend, Conversation
-from plenary.chat.budget import BudgetedBackend, CountingBackend, Counts
+from plenary.chat.budget import BudgetedBackend, Counts
 from plenary.chat.passing import Answer, PassingBackend, Verb
 from plenary.errors import BudgetExceeded, ConfigError
 
@@ -96,10 +96,14 @@ def models_of_worker(
 
 
 class HeldBy(NamedTuple):
-    """A shard that a worker held, None if its budget did not do, and what each model was asked."""
+    """A shard that a worker held, None if its budget did not do; by model, what it was asked.
+
+    notes: what each model's endpoint refuses.
+    """
 
     held: Held | None
     spent: dict[str, Counts]
+    notes: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +119,8 @@ class HoldShard:
     def __call__(self, shard: Shard) -> HeldBy:
         """Hold one shard."""
         config, models = models_of_worker(self.config, self.budgets)
-        counting = {spec: CountingBackend(model) for spec, model in models.items()}
-        backend = seat_models(config, counting, [self.persona_texts])
+        before = {spec: replace(model.counts) for spec, model in models.items()}
+        backend = seat_models(config, models, [self.persona_texts])
         held = None
         with (
             Ledger(self.ledger or Path(":memory:"), check=False) as ledger,
@@ -125,7 +129,11 @@ class HoldShard:
             held = hold_shard(self.agenda, backend, ledger, shard)
             if self.ledger is None:
                 held = held._replace(content=ledger.content())
-        return HeldBy(held, {spec: model.counts for spec, model in counting.items()})
+        return HeldBy(
+            held,
+            {spec: model.counts.since(before[spec]) for spec, model in models.items()},
+            {spec: model.notes for spec, model in models.items()},
+        )
 
 
 def held_elsewhere(
@@ -145,10 +153,7 @@ def held_elsewhere(
 
     async def hold(agenda: Agenda, shards: Sequence[Shard]) -> AsyncGenerator[Held, None]:
         workers = min(executor.workers, len(shards)) or 1
-        shares = {
-            spec: share_of_budget(config.budget, model.counts, model.cost, workers)
-            for spec, model in models.items()
-        }
+        shares = {spec: _share(config.budget, model, workers) for spec, model in models.items()}
         if None in shares.values():
             return
         budgets = tuple((spec, share.model_dump_json()) for spec, share in shares.items() if share)
@@ -157,13 +162,23 @@ def held_elsewhere(
         place = ledger if shared else None
         work = HoldShard(agenda, text, budgets, persona_texts, place)
         async with aclosing(executor.each(work, shards)) as every:
-            async for _, (held, spent) in every:
+            async for _, (held, spent, notes) in every:
                 for spec, counts in spent.items():
                     models[spec].counts.merge(counts)
+                    models[spec].learn(notes[spec])
                 if held is not None:
                     yield held
 
     return hold
+
+
+def _share(budget: BudgetSettings, model: BudgetedBackend, workers: int) -> BudgetSettings | None:
+    """What each worker may ask of a model, whose seconds run on meanwhile."""
+    model.meter.start()
+    if budget.seconds is not None:
+        left = max(budget.seconds - model.meter.elapsed, 1e-9)
+        budget = budget.model_copy(update={"seconds": left})
+    return share_of_budget(budget, model.counts, model.cost, workers)
 
 
 @lru_cache(maxsize=2)
@@ -213,10 +228,11 @@ def open_shared(
     """An open model under the budget, whose large batches workers answer unless this process does.
 
     An exact local model reads other questions beside a question there, so the last bits of a
-    probability may differ from one block size to another.
+    probability may differ from one block size to another. An endpoint is asked from here alone:
+    more of `chat.endpoint.concurrency` does what more processes would, within one budget.
     """
     backend = open_plain(spec, config, adapter)
-    if not isinstance(executor, Here):
+    if not isinstance(executor, Here) and not getattr(backend, "metered", False):
         text = config_of_worker(config, executor.workers)
         backend = SpreadBackend(backend, executor, AskBlock(spec, text, adapter))
     return budgeted(backend, spec, config, config.budget)

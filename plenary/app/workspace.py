@@ -121,6 +121,11 @@ class Workspace:
             self._models[spec] = open_shared(spec, self.config, None, self.executor)
         return self._models[spec]
 
+    def note_models(self) -> None:
+        """Write down what the models' endpoints refuse and why the first answers failed."""
+        for spec, model in self._models.items():
+            self.run.record_model(spec, model.notes, model.counts.failure)
+
     @property
     def citizens_models(self) -> dict[str, BudgetedBackend]:
         """The models that play citizens."""

@@ -188,8 +188,8 @@ def _sum(needs: Sequence[Need]) -> Need:
 
 def _exceeded(what: str, limit: float, state: str) -> BudgetExceeded:
     return BudgetExceeded(
-        f"the budget of {limit!r} {what} is used up ({state}); raise budget.{what} and resume, "
-        "which asks for nothing again that was answered and counts anew"
+        f"the budget of {limit!r} {what} is used up ({state}); resume, or raise budget.{what} "
+        "first: what was answered is kept, and each start of a command has the whole budget"
     )
 
 
@@ -260,6 +260,16 @@ class BudgetedBackend(PassingBackend):
             )
         super().__init__(backend)
         self.meter = Meter(Limits(calls, tokens, money, seconds), price)
+        self._learnt: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the endpoint refuses here or in a worker, and what that means for its answers."""
+        return tuple(dict.fromkeys((*super().notes, *self._learnt)))
+
+    def learn(self, notes: Sequence[str]) -> None:
+        """Add what a worker found out."""
+        self._learnt = (*self._learnt, *notes)
 
     @property
     def counts(self) -> Counts:

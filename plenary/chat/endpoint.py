@@ -8,6 +8,7 @@ are handed over all the same.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ from plenary.chat.providers import (
 from plenary.chat.settings import EndpointSettings
 from plenary.errors import BackendError, BudgetExceeded
 
+_LOG = logging.getLogger(__name__)
 Kind = Literal["probe", "choice", "text"]
 Outcome = AIMessage | Exception
 _PASSING: tuple[Fault, ...] = ("timeout", "rate limit", "unreached", "server")
@@ -152,6 +154,7 @@ class Endpoint:
         """Take requests to be wanted in another manner from now on."""
         self.manner = manner
         self.notes.append(text)
+        _LOG.warning("%s (model %s) %s", self._address, self._model, text)
 
     async def _work(
         self,

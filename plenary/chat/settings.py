@@ -48,7 +48,7 @@ class VllmSettings(BaseModel):
 
 
 class EndpointSettings(BaseModel):
-    """An endpoint reached through LangChain. Retries happen in its client and nowhere else."""
+    """An endpoint reached through LangChain; its retries are ours and count toward the budget."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
