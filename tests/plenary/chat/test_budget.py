@@ -114,8 +114,9 @@ def test_two_batches_at_once_and_sampled_answers_are_counted() -> None:
 
 
 def test_tokens_and_money_hold_at_the_same_time() -> None:
-    for limit in ({"tokens": 60}, {"money": 60e-6, "price": Price(prompt=1, completion=1)}):
-        limited = BudgetedBackend(Slow(exact=True), **limit)
+    price = Price(prompt=1, completion=1)
+    for tokens, money in ((60, None), (None, 60e-6)):
+        limited = BudgetedBackend(Slow(exact=True), tokens=tokens, money=money, price=price)
 
         async def together(limited: BudgetedBackend = limited) -> None:
             many = (limited.choose(asks(str(k)), LABELS) for k in range(40))
