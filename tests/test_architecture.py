@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import pytest
+from pydantic import BaseModel
+from support.setting_reads import attribute_reads
 
 from plenary.app.config import PipelineConfig, known_settings
 
@@ -134,22 +137,30 @@ def test_tests_hold_no_packages() -> None:
     assert not list((ROOT / "tests").rglob("__init__.py"))
 
 
-@pytest.mark.parametrize("setting", [s for s in known_settings() if "." in s])
+@cache
+def reads() -> set[tuple[str, str]]:
+    return attribute_reads(map(tree_of, FILES))
+
+
+def owner_of(setting: str) -> type[BaseModel]:
+    """The settings model that a setting such as assembly.rounds belongs to."""
+    owner: type[BaseModel] = PipelineConfig
+    for group in setting.split(".")[:-1]:
+        owner = cast("type[BaseModel]", owner.model_fields[group].annotation)
+    return owner
+
+
+@pytest.mark.parametrize("setting", list(known_settings()))
 def test_every_setting_is_read(setting: str) -> None:
-    *groups, name = setting.split(".")
-    owner: type = PipelineConfig
-    for group in groups:
-        owner = owner.model_fields[group].annotation
-    package = owner.__module__.rpartition(".")[0]
-    folder = package.replace(".", "/")
-    read = {
-        node.attr
-        for path in FILES
-        if name_of(path).startswith(folder)
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
-    }
-    assert name in read, f"nothing reads {setting}"
+    assert (owner_of(setting).__name__, setting.rpartition(".")[2]) in reads()
+
+
+def test_a_setting_that_nothing_reads_would_be_found() -> None:
+    """A name that another group's code reads does not stand for a setting of this one."""
+    owners = {owner_of(setting) for setting in known_settings()}
+    names = {name for owner in owners for name in owner.model_fields}
+    absent = [(o.__name__, name) for o in owners for name in names - o.model_fields.keys()]
+    assert len(reads() & set(absent)) < 0.02 * len(absent)
 
 
 @pytest.mark.parametrize("setting", list(PipelineConfig.model_fields))
