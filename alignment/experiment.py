@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +44,7 @@ class Laboratory:
     held_out: the assembly's shares on pairs among outcomes never trained on. wordings: the wording
     trained on, then wordings never trained on. untouched [U, 2]: pairs of outcomes on topics that
     no training pair is about. replay: neutral text of the training; `kept` is other neutral text.
+    day: what a chat template that prints today's date is told.
     """
 
     model_path: Path
@@ -56,6 +58,7 @@ class Laboratory:
     margins: Margins
     untouched: IntArray
     folder: Path
+    day: date | None = None
 
     @property
     def texts(self) -> Sequence[str]:
@@ -180,12 +183,12 @@ def run_condition(
     """Train toward the condition's targets, or tell its text, and measure. The adapter stays."""
     started = time.monotonic()
     if made.targets is None:
-        after = answered(LocalBackend(lab.model_path), lab, made.system, seed)
+        after = answered(LocalBackend(lab.model_path, day=lab.day), lab, made.system, seed)
         return arm_result(name, seed, lab, base, after, None, (0, 0, 0), started)
     adapter = adapter_folder(lab, name, seed)
     trained = align(
         lab.model_path, lab.texts, made.targets, settings, adapter, derived_seed(seed, "align"),
-        replay=lab.replay,
+        replay=lab.replay, day=lab.day,
     )  # fmt: skip
     after, kept = measured(lab, adapter, seed)
     work = (trained.steps, trained.rows, trained.parameters)
@@ -204,7 +207,9 @@ def finetuned(
     """Train an arm's adapter on for `steps` on neutral `texts`, and measure again."""
     started = time.monotonic()
     output = adapter_folder(lab, name, seed)
-    neutral_finetune(lab.model_path, adapter, texts, output, seed, steps=steps)
+    neutral_finetune(
+        lab.model_path, adapter, texts, output, seed, steps=steps, day=lab.day
+    )
     after, kept = measured(lab, output, seed)
     return arm_result(name, seed, lab, base, after, kept, (steps, len(texts), 0), started)
 
@@ -217,9 +222,9 @@ def adapter_folder(lab: Laboratory, name: str, seed: int) -> Path:
 
 def measured(lab: Laboratory, adapter: Path, seed: int) -> tuple[Answered, Retention]:
     """Answers and retention of a trained model."""
-    speakers = Speakers(*before_and_after(lab.model_path, adapter))
+    speakers = Speakers(*before_and_after(lab.model_path, adapter, lab.day))
     after = answered(speakers.after, lab, None, seed)
-    live = LiveModel(lab.model_path, adapter)
+    live = LiveModel(lab.model_path, adapter, day=lab.day)
     labels = lab.wordings[0].labels
     kept = retention(live, speakers, lab.kept, lab.prompts(), lab.margins, seed, labels)
     return after, kept

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ class AlignmentJob(BaseModel):
     output: Path = Field(description="folder of the adapter")
     seed: int = Field(description="root seed")
     replay: tuple[tuple[Message, ...], ...] = Field(description="neutral conversations")
+    day: date | None = Field(default=None, description="what a dated chat template is told")
 
     @property
     def targets(self) -> Targets:
@@ -54,6 +56,7 @@ def write_job(
     output: Path,
     seed: int,
     replay: Sequence[Conversation] = (),
+    day: date | None = None,
 ) -> AlignmentJob:
     """Write what `align` would be called with, for a launcher to run."""
     job = AlignmentJob(
@@ -66,6 +69,7 @@ def write_job(
         output=output.resolve(),
         seed=seed,
         replay=tuple(replay),
+        day=day,
     )
     path.write_text(job.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return job
@@ -78,8 +82,9 @@ def run_job(path: Path) -> AlignmentResult:
     except (OSError, ValidationError) as error:
         raise DataError(f"cannot read job {str(path)!r}: {error}; write it anew") from error
     return align(
-        job.model, job.texts, job.targets, job.settings, job.output, job.seed, replay=job.replay
-    )
+        job.model, job.texts, job.targets, job.settings, job.output, job.seed,
+        replay=job.replay, day=job.day,
+    )  # fmt: skip
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -52,7 +53,13 @@ class LiveModel:
     """A checkpoint with an adapter that `align` saved; DataError unless the two belong together."""
 
     def __init__(
-        self, path: Path, adapter: Path, *, device: str = "cpu", trainable: bool = False
+        self,
+        path: Path,
+        adapter: Path,
+        *,
+        device: str = "cpu",
+        trainable: bool = False,
+        day: date | None = None,
     ) -> None:
         check_adapter(adapter, path)
         with without_library_warnings():
@@ -64,7 +71,7 @@ class LiveModel:
         self.model.eval()
         self.tokenizer = load_tokenizer(path)
         self.device = torch.device(device)
-        self._renderer = ChatRenderer(self.tokenizer)
+        self._renderer = ChatRenderer(self.tokenizer, day)
         config = cast("PreTrainedModel", self.model.get_base_model()).config.get_text_config()
         self._longest = getattr(config, "max_position_embeddings", None) or sys.maxsize
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import torch
@@ -30,6 +31,7 @@ def neutral_finetune(
     steps: int,
     batch: int = 16,
     learning_rate: float | None = None,
+    day: date | None = None,
 ) -> Path:
     """Train the adapter on for `steps` on the replies of `texts`, and save it to `output`.
 
@@ -37,7 +39,7 @@ def neutral_finetune(
     unless given. Same inputs and seed give the same weights on one machine.
     """
     manifest = check_adapter(adapter, path)
-    live = LiveModel(path, adapter, trainable=True)
+    live = LiveModel(path, adapter, trainable=True, day=day)
     rows = live.encode(texts)
     rate = manifest.settings.learning_rate if learning_rate is None else learning_rate
     trained = [weight for weight in live.model.parameters() if weight.requires_grad]

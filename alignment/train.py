@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -71,11 +72,13 @@ class Material(NamedTuple):
     rows: list[Example]
     validation: list[Example]
     replay: Sequence[Conversation]
+    day: date | None = None
 
     def fingerprint(self, base: str, settings: AlignmentSettings, seed: int) -> str:
         """Hash of all that the adapter depends on."""
         rows = [(r.messages, r.p_first, r.weight, r.labels) for r in (*self.rows, *self.validation)]
-        everything = [base, settings.model_dump(mode="json"), seed, rows, list(self.replay)]
+        told = [rows, list(self.replay), str(self.day)]
+        everything = [base, settings.model_dump(mode="json"), seed, *told]
         return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
 
 
@@ -101,18 +104,20 @@ def align(
     on_step: OnStep | None = None,
     *,
     replay: Sequence[Conversation] = (),
+    day: date | None = None,
 ) -> AlignmentResult:
     """Train a LoRA adapter for the checkpoint at `model_path` toward `targets` and save it.
 
     texts [K] are the outcomes that targets.pairs index. `replay` holds neutral conversations on
     which the model is kept where it is: on its next token when the last message is the user's, on
-    every token of the last message when it is the assistant's. `output` appears whole or not at
+    every token of the last message when it is the assistant's. `day` is what a chat template that
+    prints today's date is told. `output` appears whole or not at
     all; an adapter already there is replaced. The same inputs and seed give the same weights on one
     machine. With `checkpoint_every`, a run that was killed goes on from its last checkpoint when it
     is called again with the same arguments. Under `accelerate launch` every process calls this.
     """
     started = time.monotonic()
-    material = _material(texts, targets, settings, replay, seed)
+    material = _material(texts, targets, settings, replay, seed)._replace(day=day)
     trained = _train(model_path, material, settings, output, seed, on_step)
     return AlignmentResult(
         adapter=output,
@@ -174,11 +179,13 @@ def open_aligned(model_path: Path, adapter: Path) -> LocalBackend:
         return LocalBackend(model_path, adapter=adapter)
 
 
-def before_and_after(model_path: Path, adapter: Path) -> tuple[LocalBackend, LocalBackend]:
+def before_and_after(
+    model_path: Path, adapter: Path, day: date | None = None
+) -> tuple[LocalBackend, LocalBackend]:
     """The model without and with an adapter of its own, on one set of weights."""
     check_adapter(adapter, model_path)
     with without_library_warnings():
-        before = LocalBackend(model_path)
+        before = LocalBackend(model_path, day=day)
         return before, before.with_adapter(adapter)
 
 
@@ -237,7 +244,7 @@ def _trainer(
     seed: int,
 ) -> AnswerTrainer:
     tokenizer = load_tokenizer(model_path)
-    renderer = ChatRenderer(tokenizer)
+    renderer = ChatRenderer(tokenizer, material.day)
     model = load_base(model_path, settings, bf16=in_bf16(settings))
     config = model.config.get_text_config()
     longest = getattr(config, "max_position_embeddings", None) or sys.maxsize

@@ -57,6 +57,7 @@ def train(space: Workspace) -> None:
         derived_seed(space.seed, "align"),
         lambda step: space.watcher.training(TrainingProgress(step.step, step.steps, step.loss)),
         replay=replay_conversations(derived_seed(space.seed, "replay"), REPLAY),
+        day=space.config.chat.day,
     )
     record = TrainingRecord.model_validate(result.model_dump(exclude={"adapter"}))
     write_record(record, space.file(ws.TRAINING))

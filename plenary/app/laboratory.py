@@ -54,6 +54,7 @@ def laboratory(space: Workspace, kept: str | None = None) -> Laboratory:
         margins=Margins(),
         untouched=_some_pairs(len(plan.texts), len(extra), space.seed),
         folder=folder,
+        day=config.chat.day,
     )
 
 
@@ -135,8 +136,9 @@ def reference_retention(space: Workspace) -> Retention:
     form, texts = frame(space.config.alignment.frames[0]), space.plan.texts
     pairs = space.plan.pairs[space.held_out_mask]
     asked = [question(form, texts[int(a)], texts[int(b)]) for a, b in pairs]
-    speakers = Speakers(*before_and_after(path, adapter))
-    live, kept = LiveModel(path, adapter), retention_set(space)
+    day = space.config.chat.day
+    speakers = Speakers(*before_and_after(path, adapter, day))
+    live, kept = LiveModel(path, adapter, day=day), retention_set(space)
     return retention(live, speakers, kept, asked, Margins(), space.seed, form.labels)
 
 

@@ -15,8 +15,8 @@ from plenary.chat.budget import BudgetedBackend
 from plenary.chat.cache import SqliteStore
 from plenary.chat.mixed import MixedBackend, shares_of_models
 from plenary.chat.prices import Price, price_of, read_prices
-from plenary.chat.registry import BACKENDS, open_backend
-from plenary.errors import BackendError, ConfigError
+from plenary.chat.registry import BACKENDS, check_template, existing_folder, open_backend
+from plenary.errors import ConfigError
 from plenary.outcomes import configs_folder
 
 EMBEDDED = "embedded"
@@ -42,15 +42,12 @@ def checkpoint_path(spec: str) -> Path:
             f"model {spec!r} has no weights to train; use model=embedded or model=local:PATH "
             "(`plenary elicit` measures it as it is)"
         )
-    path = Path(resolved.removeprefix(LOCAL))
-    if not path.is_dir():
-        raise BackendError(f"no checkpoint folder {str(path)!r}; check the path in model={spec!r}")
-    return path
+    return existing_folder(resolved.removeprefix(LOCAL), "model")
 
 
 @cache
 def spec_hash(spec: str) -> str:
-    """Content hash of the files behind a spec; '' for an endpoint or a hub name."""
+    """Content hash of the files behind a spec; '' for an endpoint."""
     return content_hash(Path(resolve(spec).partition(":")[2]))
 
 
@@ -68,8 +65,13 @@ def specs(config: PipelineConfig) -> tuple[str, ...]:
 def check_models(config: PipelineConfig) -> None:
     """Raise before anything is written when a model of the config cannot be what it is to be."""
     for spec in specs(config):
-        if resolve(spec).startswith(LOCAL):
-            checkpoint_path(spec)
+        _prints_date(spec)
+
+
+@cache
+def _prints_date(spec: str) -> bool:
+    """Whether a model's chat template prints a date; the model that ships is known not to."""
+    return check_template(resolve(spec)) if spec != EMBEDDED else False
 
 
 @cache

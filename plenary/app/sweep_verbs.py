@@ -129,7 +129,7 @@ def sweep(space: Workspace, request: SweepRequest, tell: Tell) -> SweepTable:
 def _sweep(space: Workspace, request: SweepRequest, tell: Tell) -> SweepTable:
     lab = laboratory(space, request.retention)
     strata = strata_of(space, request.by) if request.by else {}
-    base = answered(LocalBackend(lab.model_path), lab, None, space.seed)
+    base = answered(LocalBackend(lab.model_path, day=lab.day), lab, None, space.seed)
     jobs = list(_jobs(space, lab, request, strata))
     results = [_cell(space, lab, base, job, tell) for job in jobs]
     if request.rebound:

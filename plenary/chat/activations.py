@@ -84,10 +84,11 @@ class LocalInterior(Interior):
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         held: Callable[[], AbstractContextManager[None]],
+        renderer: ChatRenderer | None = None,
     ) -> None:
         self._model = model
         self._tokenizer = tokenizer
-        self._renderer = ChatRenderer(tokenizer)
+        self._renderer = renderer or ChatRenderer(tokenizer)
         self._held = held
         self._device = next(model.parameters()).device
         blocks = int(model.config.get_text_config().num_hidden_layers)
@@ -146,7 +147,7 @@ class LocalInterior(Interior):
             torch.manual_seed(seed)
             fresh = AutoModelForCausalLM.from_config(self._model.config, dtype=torch.float32)
         fresh = cast("PreTrainedModel", fresh.to(self._device).eval())
-        return LocalInterior(fresh, self._tokenizer, self._held)
+        return LocalInterior(fresh, self._tokenizer, self._held, self._renderer)
 
     def _plain(self, text: str) -> list[int]:
         return cast("list[int]", self._tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -7,6 +7,7 @@ import hashlib
 import threading
 from abc import abstractmethod
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,11 @@ from plenary.preferences import FloatArray
 from plenary.seeding import generator
 
 
+def prints_date(path: str) -> bool:
+    """Whether a checkpoint's chat template prints a date; BackendError if it loses text."""
+    return ChatRenderer(load_tokenizer(path)).dated
+
+
 class CheckpointBackend(ChatBackend):
     """Exact choices, and replies drawn from a seed a prompt, by whatever model a subclass holds.
 
@@ -31,9 +37,9 @@ class CheckpointBackend(ChatBackend):
     exact_choice = True
     _longest: int
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, day: date | None = None) -> None:
         self._tokenizer = load_tokenizer(folder)
-        self._renderer = ChatRenderer(self._tokenizer)
+        self._renderer = ChatRenderer(self._tokenizer, day)
         # A lock of its own: one caller's prompts are rendered while another's are computed.
         self._rendering = threading.Lock()
 

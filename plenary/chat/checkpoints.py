@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from plenary.chat.registry import existing_folder
 from plenary.errors import BackendError
 
 _IDENTITY = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
@@ -27,17 +26,8 @@ def checkpoint_hash(folder: Path) -> str:
 
 
 def checkpoint_folder(path: str | Path, what: str) -> Path:
-    """The folder of a checkpoint: a local one, else a hub id through the hub's own cache."""
-    folder = Path(path)
-    if not folder.is_dir():
-        if str(path).count("/") != 1 or str(path).startswith((".", "/", "~")):
-            raise BackendError(f"{what} {str(path)!r} is no folder; check the path")
-        try:
-            folder = Path(snapshot_download(str(path), allow_patterns=list(_IDENTITY)))
-        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-            raise BackendError(
-                f"cannot fetch {what} {str(path)!r} from the hub: {error}; give a folder"
-            ) from error
+    """The folder of a checkpoint, which holds safetensors; nothing is fetched from a hub."""
+    folder = existing_folder(path, what)
     if not any(folder.glob("*.safetensors")):
         raise BackendError(
             f"{what} {str(path)!r} holds no safetensors file; convert its weights to safetensors"

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -221,10 +222,11 @@ class LocalBackend(CheckpointBackend):
         *,
         adapter: Path | None = None,
         settings: LocalSettings = DEFAULTS.local,
+        day: date | None = None,
     ) -> None:
         folder = checkpoint_folder(path, "model")
+        super().__init__(folder, day)
         model = load_model(folder, adapter=adapter, settings=settings)
-        super().__init__(folder)
         self._ends = _end_tokens(model, self._tokenizer)
         pad = self._tokenizer.pad_token_id
         self._forward = Forward(model, pad if isinstance(pad, int) else 0, settings.batch_tokens)
@@ -234,7 +236,8 @@ class LocalBackend(CheckpointBackend):
         self._model, self._swap = model, _Swap(model)
         self._adapter: str | None = None
         self._merged = adapter
-        self._weights, self._precision = f"local:{checkpoint_hash(folder)}", _precision(settings)
+        self._weights = f"local:{checkpoint_hash(folder)}"
+        self._manner = f"{_precision(settings)}{self._renderer.manner}"
         self.name = self._named(adapter)
 
     def with_adapter(self, adapter: Path) -> LocalBackend:
@@ -254,10 +257,10 @@ class LocalBackend(CheckpointBackend):
     def interior(self) -> LocalInterior:
         """Activations of the model, under the same adapter."""
         held = partial(self._swap.under, self._adapter)
-        return LocalInterior(self._model, self._tokenizer, held)
+        return LocalInterior(self._model, self._tokenizer, held, self._renderer)
 
     def _named(self, adapter: Path | None) -> str:
-        return self._weights + (f"+{checkpoint_hash(adapter)}" if adapter else "") + self._precision
+        return self._weights + (f"+{checkpoint_hash(adapter)}" if adapter else "") + self._manner
 
     def _label_log_probs(self, rows: Sequence[TokenRow], labels: Sequence[int]) -> FloatArray:
         with self._swap.under(self._adapter):
@@ -290,4 +293,4 @@ def open_spec(
     rest: str, adapter: Path | None, base_url: str | None, settings: ChatSettings
 ) -> LocalBackend:
     """Open the backend behind local:PATH."""
-    return LocalBackend(rest, adapter=adapter, settings=settings.local)
+    return LocalBackend(rest, adapter=adapter, settings=settings.local, day=settings.day)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from plenary.chat.base import ChatBackend
 from plenary.chat.settings import DEFAULTS, ChatSettings
-from plenary.errors import ConfigError
+from plenary.errors import BackendError, ConfigError
 
 # Doors are opened by name: importing torch or langchain takes seconds that other backends must not
 # pay.
@@ -17,6 +17,29 @@ BACKENDS: dict[str, str] = {
     "vllm": "plenary.chat.vllm",
     "planted": "plenary.chat.planted",
 }
+CHECKPOINTS = ("local", "vllm")
+
+
+def existing_folder(path: str | Path, what: str) -> Path:
+    """The folder at a path; BackendError that says how a hub's checkpoint becomes one."""
+    folder = Path(path)
+    if folder.is_dir():
+        return folder
+    remedy = "check the path"
+    if str(path).count("/") == 1 and not str(path).startswith((".", "/", "~")):
+        remedy += f", or fetch it first: hf download {path} --local-dir FOLDER, and give FOLDER"
+    raise BackendError(f"{what} {str(path)!r} is no folder; {remedy}")
+
+
+def check_template(spec: str) -> bool:
+    """Whether the chat template of a checkpoint prints a date; no weights are read.
+
+    BackendError for a checkpoint that is not there and for a template that leaves out text.
+    """
+    prefix, _, rest = spec.partition(":")
+    if prefix not in CHECKPOINTS:
+        return False
+    return importlib.import_module("plenary.chat.checkpoint_backend").prints_date(rest)
 
 
 def open_backend(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -68,6 +69,11 @@ class ChatSettings(BaseModel):
     local: LocalSettings = LocalSettings()
     endpoint: EndpointSettings = EndpointSettings()
     vllm: VllmSettings = VllmSettings()
+    day: date | None = Field(
+        default=None,
+        description="what chat templates that print today's date print instead; none is the day "
+        "on which the run was made, or, of a command without a run, today",
+    )
 
 
 DEFAULTS = ChatSettings()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -61,10 +62,12 @@ class VllmBackend(CheckpointBackend):
     The engine batches as prompts come, so answers may differ in their last digits from run to run.
     """
 
-    def __init__(self, path: str | Path, settings: VllmSettings = DEFAULTS.vllm) -> None:
+    def __init__(
+        self, path: str | Path, settings: VllmSettings = DEFAULTS.vllm, *, day: date | None = None
+    ) -> None:
         folder = checkpoint_folder(path, "model")
         self._vllm = _vllm()
-        super().__init__(folder)
+        super().__init__(folder, day)
         # Nobody may hand two batches to one engine at once.
         self._lock = threading.Lock()
         try:
@@ -87,7 +90,7 @@ class VllmBackend(CheckpointBackend):
                 f"vLLM cannot open {str(path)!r}: {error}; check the checkpoint and chat.vllm"
             ) from error
         self._longest: int = self._engine.model_config.max_model_len
-        self.name = f"vllm:{checkpoint_hash(folder)}/{settings.dtype}"
+        self.name = f"vllm:{checkpoint_hash(folder)}/{settings.dtype}{self._renderer.manner}"
 
     def _label_log_probs(self, rows: Sequence[TokenRow], labels: Sequence[int]) -> FloatArray:
         tokens = sorted(set(labels))
@@ -164,4 +167,4 @@ def open_spec(
     rest: str, adapter: Path | None, base_url: str | None, settings: ChatSettings
 ) -> VllmBackend:
     """Open the backend behind vllm:PATH."""
-    return VllmBackend(rest, settings.vllm)
+    return VllmBackend(rest, settings.vllm, day=settings.day)

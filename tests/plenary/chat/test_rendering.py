@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -133,8 +134,199 @@ def test_roles_that_the_template_refuses() -> None:
         renderer.answer_prompts([(ASK, SYSTEM)])
 
 
+TURN = "<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
+EACH = "{% for m in messages %}"
+TAIL = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+NO_BRANCH = f"{EACH}{{% if m.role != 'system' %}}{TURN}{{% endif %}}{{% endfor %}}{TAIL}"
+OWN_SYSTEM = f"<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{NO_BRANCH}"
+
+
+def raising(fault: str) -> str:
+    return f"{EACH}{{% if m.role == 'system' %}}{{{{ {fault} }}}}{{% endif %}}{TURN}{{% endfor %}}"
+
+
+FOLDING = {
+    "no branch": NO_BRANCH,
+    "own system text": OWN_SYSTEM,
+    "first word only": NO_BRANCH.replace(
+        "{% if m", "{% if m.role == 'system' %}{{ m.content[:3] }}{% endif %}{% if m", 1
+    ),
+    "raises": raising("raise_exception('no system role')"),
+    "ValueError": raising("'abc'.index('z')"),
+    "TypeError": raising("'a' + 1"),
+    "UndefinedError": raising("m.name.upper()"),
+    "ZeroDivisionError": raising("1 / 0"),
+    "IndexError": raising("[].pop()"),
+    "alternating": (
+        f"{EACH}{{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}}"
+        f"{{{{ raise_exception('roles must alternate') }}}}{{% endif %}}{TURN}{{% endfor %}}{TAIL}"
+    ),
+    "user first": (
+        "{% if messages[0].role != 'user' %}{{ raise_exception('user first') }}{% endif %}"
+        f"{EACH}{TURN}{{% endfor %}}{TAIL}"
+    ),
+    "system only when alone": NO_BRANCH.replace(
+        "{% if m", "{% if messages|length == 1 %}{{ m.content }}{% endif %}{% if m", 1
+    ),
+    "trims": NO_BRANCH.replace("m['content']", "m['content'] | trim"),
+    "changes with the text": NO_BRANCH.replace("m['content']", "m['content'].split('@')[0]"),
+}
+
+
+def qwen(template: str):
+    tokenizer = make_tokenizer("qwen2")
+    tokenizer.chat_template = template
+    return tokenizer
+
+
+@pytest.mark.parametrize("conversation", [(SYSTEM, ASK), TURNS], ids=["one", "turns"])
+@pytest.mark.parametrize("template", FOLDING)
+def test_a_system_text_that_the_template_drops_stands_in_the_user_turn(
+    template: str, conversation: Conversation
+) -> None:
+    tokenizer = qwen(FOLDING[template])
+    renderer = ChatRenderer(tokenizer)
+    text = tokenizer.decode(renderer.answer_prompts([conversation]).rows[0])
+    assert text.count(f"<|im_start|>user\n{SYSTEM.content}\n\n{ASK.content}<|im_end|>") == 1
+    assert text.count(SYSTEM.content) == 1
+    assert renderer.manner == "/folded"
+    other = Message("system", "You are a 20-year-old man.")
+    rows = renderer.answer_prompts([conversation, (other, *conversation[1:])]).rows
+    assert rows[0].tolist() != rows[1].tolist()
+
+
+DEFAULT_SYSTEM = (
+    "{% if messages[0].role != 'system' %}<|im_start|>system\nYou are Qwen.<|im_end|>\n{% endif %}"
+    f"{EACH}{TURN}{{% endfor %}}{TAIL}"
+)
+
+
+def test_a_default_system_text_gives_way_to_ours() -> None:
+    tokenizer = qwen(DEFAULT_SYSTEM)
+    renderer = ChatRenderer(tokenizer)
+    told, plain = renderer.answer_prompts([(SYSTEM, ASK), (ASK,)]).rows
+    assert "You are Qwen" not in tokenizer.decode(told)
+    assert f"<|im_start|>system\n{SYSTEM.content}<|im_end|>" in tokenizer.decode(told)
+    assert "You are Qwen" in tokenizer.decode(plain)
+    assert renderer.manner == ""
+
+
 @pytest.mark.parametrize(
-    "template", ["gemma", "gemma3", "qwen2_5", "qwen3", "llama3", "phi3", "glm4moe"]
+    "template",
+    [
+        TAIL + "{{ messages|length }}",
+        f"{EACH}{{% if loop.last %}}{TURN}{{% endif %}}{{% endfor %}}",
+        f"{EACH}<|im_start|>{{{{ m.role }}}}{{{{ m.content | upper }}}}{{% endfor %}}{TAIL}",
+        f"{EACH}{{{{ raise_exception('nobody may speak') }}}}{{% endfor %}}",
+        "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}",
+        "{% for m in messages %}",
+    ],
+    ids=["no text", "last only", "upper case", "raises always", "no answer", "broken"],
+)
+def test_a_template_that_loses_text_is_refused_before_anything_is_asked(template: str) -> None:
+    with pytest.raises(BackendError, match=r"chat template of tokenizer .* refuses the roles"):
+        ChatRenderer(qwen(template))
+
+
+def test_a_template_that_loses_some_texts_is_refused_when_they_come() -> None:
+    """Rendered one by one, since the system text comes second; a long one is cut."""
+    template = (
+        "{% set ns = namespace(told='') %}"
+        f"{EACH}{{% if m.role == 'system' %}}{{% set ns.told = m.content[:20] %}}"
+        "{% elif m.role == 'user' %}<|im_start|>user\n{{ m.content }} {{ ns.told }}<|im_end|>\n"
+        f"{{% else %}}{TURN}{{% endif %}}{{% endfor %}}{TAIL}"
+    )
+    renderer = ChatRenderer(qwen(template))
+    short = Message("system", "You are 44.")
+    assert renderer.answer_prompts([(short, ASK)]).rows
+    with pytest.raises(BackendError, match="leaves out or changes the system's text 'You are a 44"):
+        renderer.answer_prompts([(SYSTEM, ASK)])
+
+
+REASONS = f"{NO_BRANCH}{{% if add_generation_prompt %}}<think>\n{{% endif %}}"
+OBEYS = (
+    f"{NO_BRANCH}{{% if add_generation_prompt and enable_thinking is defined and not "
+    "enable_thinking %}<think>\n\n</think>\n\n{% elif add_generation_prompt %}<think>\n{% endif %}"
+)
+INSIDE = NO_BRANCH.replace(
+    "m['content']", "('<think>' if m.role == 'assistant' else '') ~ m.content"
+)
+
+
+def test_an_answer_is_never_read_while_the_model_reasons() -> None:
+    ends = {}
+    for name, template in {"reasons": REASONS, "obeys": OBEYS, "plain": NO_BRANCH}.items():
+        tokenizer = qwen(template)
+        prompts = ChatRenderer(tokenizer).answer_prompts([(SYSTEM, ASK)])
+        ends[name] = tokenizer.decode(prompts.rows[0]).rpartition("assistant\n")[2]
+        assert [tokenizer.decode(ids) for ids in prompts.answers[0].labels] == ["A", "B"]
+        assert prompts.answers[0].end == tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert ends == {"reasons": "<think>\n\n</think>\n\n", "obeys": "", "plain": ""}
+    with pytest.raises(BackendError, match="not reasoning"):
+        ChatRenderer(qwen(INSIDE))
+
+
+def test_a_template_that_wants_the_user_last_is_read_after_its_prompt() -> None:
+    last = "{% if messages[-1].role != 'user' %}{{ raise_exception('user last') }}{% endif %}"
+    tokenizer = qwen(f"{last}{NO_BRANCH}")
+    prompts = ChatRenderer(tokenizer).answer_prompts([(SYSTEM, ASK)])
+    assert tokenizer.decode(prompts.rows[0]).endswith("<|im_end|>\n<|im_start|>assistant\n")
+    assert [tokenizer.decode(ids) for ids in prompts.answers[0].labels] == ["A", "B"]
+
+
+DATED = {
+    "strftime_now": f"Today: {{{{ strftime_now('%d %b %Y') }}}}\n{NO_BRANCH}",
+    "date_string": f"Today: {{{{ date_string }}}}\n{NO_BRANCH}",
+    "clock": f"Today: {{{{ strftime_now('%d %b %Y at %H:%M') }}}}\n{NO_BRANCH}",
+}
+
+
+@pytest.mark.parametrize("template", DATED)
+def test_a_template_that_prints_a_date_is_told_the_day(template: str) -> None:
+    tokenizer = qwen(DATED[template])
+    day = date(2031, 2, 3)
+    renderer = ChatRenderer(tokenizer, day)
+    text = tokenizer.decode(renderer.answer_prompts([(SYSTEM, ASK)]).rows[0])
+    assert text.startswith("Today: 03 Feb 2031")
+    assert renderer.manner == "/folded/2031-02-03"
+    assert ChatRenderer(tokenizer, date(2031, 2, 4)).manner != renderer.manner
+
+
+@pytest.mark.parametrize("template", ["llama3_1", "llama3_2"])
+def test_published_templates_that_print_a_date(template: str) -> None:
+    import trl
+
+    tokenizer = make_tokenizer("qwen2")
+    folder = Path(trl.__file__).parent / "chat_templates"
+    tokenizer.chat_template = (folder / f"{template}.jinja").read_text()
+    tokenizer.bos_token = "<|endoftext|>"
+    row = ChatRenderer(tokenizer, date(2031, 2, 3)).answer_prompts([(SYSTEM, ASK)]).rows[0]
+    assert "Today Date: 03 Feb 2031" in tokenizer.decode(row)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "cohere",
+        "cohere2",
+        "deepseek_r1_distill",
+        "deepseekv3",
+        "gemma",
+        "gemma3",
+        "glm4moe",
+        "gptoss",
+        "lfm2",
+        "llama3",
+        "llama3_1",
+        "llama3_2",
+        "nemotron_3_nano",
+        "phi3",
+        "phi3_5",
+        "qwen2_5",
+        "qwen3",
+        "qwen3_5_think",
+        "qwen3_instruct_2507",
+    ],
 )
 def test_published_templates(template: str) -> None:
     import trl
