@@ -207,9 +207,7 @@ def finetuned(
     """Train an arm's adapter on for `steps` on neutral `texts`, and measure again."""
     started = time.monotonic()
     output = adapter_folder(lab, name, seed)
-    neutral_finetune(
-        lab.model_path, adapter, texts, output, seed, steps=steps, day=lab.day
-    )
+    neutral_finetune(lab.model_path, adapter, texts, output, seed, steps=steps, day=lab.day)
     after, kept = measured(lab, output, seed)
     return arm_result(name, seed, lab, base, after, kept, (steps, len(texts), 0), started)
 

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from plenary.app.workspace import Workspace
 
 INTERRUPTED = 130
+RUNS = Path("runs")
 Config = Annotated[
-    str | None, typer.Argument(metavar="[CONFIG]", help="YAML file or name of a shipped preset.")
+    str | None,
+    typer.Argument(
+        metavar="[CONFIG]", help="YAML file, name of a shipped preset, or a run directory."
+    ),
 ]
 Set = Annotated[
     list[str] | None,
@@ -30,7 +34,12 @@ Set = Annotated[
 Name = Annotated[str | None, typer.Option(help="Name of the run directory.")]
 Out = Annotated[Path, typer.Option(help="Folder of run directories.")]
 ExistsOption = Annotated[
-    str, typer.Option("--exists", help="When the run directory exists: error, resume or replace.")
+    str,
+    typer.Option(
+        "--exists",
+        help="When the run directory exists: error; resume under the same settings; redo what "
+        "other settings ask for; or replace the whole run.",
+    ),
 ]
 Outcomes = Annotated[
     Path | None, typer.Option(help="Catalogue of outcomes: .yaml, .json, .csv or .jsonl.")
@@ -74,6 +83,7 @@ def through(
     from plenary.app.config import load_config
     from plenary.app.console import print_settings, watching
 
+    name, out = run_place(source, name, out)
     config: PipelineConfig = load_config(source, named(name, overrides))
     # Training libraries take seconds to import; the early stages do without.
     from plenary.app.stages import ASSEMBLY_STAGES as stages
@@ -94,6 +104,15 @@ def through(
     except KeyboardInterrupt as stop:
         print("interrupted; what was recorded is kept, go on with --exists resume", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from stop
+
+
+def run_place(source: str | None, name: str | None, out: Path) -> tuple[str | None, Path]:
+    """Name and folder of the run; those of a run directory that stands in place of a config."""
+    path = Path(source or "")
+    if source is None or name is not None or not (path / "manifest.json").is_file():
+        return name, out
+    path = path.resolve()
+    return path.name, path.parent if out == RUNS else out
 
 
 def named(name: str | None, changes: list[str] | None) -> list[str]:

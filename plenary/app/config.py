@@ -248,12 +248,13 @@ class PipelineConfig(BaseModel):
 def load_config(source: str | Path | None, overrides: Sequence[str] = ()) -> PipelineConfig:
     """Read a preset and apply `a.b=c` changes; ConfigError names what is wrong and what to do.
 
-    `source` is a YAML file, the name of a shipped preset, or None for the defaults.
+    `source` is a YAML file, the name of a shipped preset, a run directory, or None for the
+    defaults.
     """
     tree = _read(_found(source)) if source is not None else Written()
     for override in overrides:
         _apply(tree, override)
-    return validated(tree)
+    return validated(_absolute(tree))
 
 
 def validated(tree: Mapping[str, object] | Written) -> PipelineConfig:
@@ -298,13 +299,17 @@ def _flatten(tree: Mapping[str, object], prefix: str) -> Iterator[tuple[str, obj
 
 def _found(source: str | Path) -> Path:
     path = Path(source)
+    if (path / "manifest.json").is_file():
+        path /= "config.yaml"
     if path.is_file():
         return path
     shipped = configs_folder() / f"{path.name.removesuffix('.yaml')}.yaml"
     if path.parent == Path() and shipped.is_file():
         return shipped
     presets = ", ".join(sorted(p.stem for p in configs_folder().glob("*.yaml")))
-    raise ConfigError(f"no config {str(source)!r}; give a YAML file or a preset: {presets}")
+    raise ConfigError(
+        f"no config {str(source)!r}; give a YAML file, a run directory or a preset: {presets}"
+    )
 
 
 def _read(path: Path) -> Written:
@@ -313,17 +318,21 @@ def _read(path: Path) -> Written:
         return Written()
     if not isinstance(data, Written):
         raise ConfigError(f"config {str(path)!r} holds {data!r}; write settings as 'name: value'")
+    of_run = (path.parent / "manifest.json").is_file()
+    return data if of_run else _absolute(data, path.parent)
+
+
+def _absolute(tree: Written, folder: Path = Path()) -> Written:
+    """The tree with files named from `folder` by their whole path, so that a run's settings hold.
+
+    A word that stands for no file stays.
+    """
     for group, name in FILES:
-        inner = data.get(group) if group else data
+        inner = tree.get(group) if group else tree
         file = inner.get(name) if isinstance(inner, Written) else None
-        if isinstance(inner, Written) and isinstance(file, str):
-            inner[name] = _beside(path, file)
-    return data
-
-
-def _beside(path: Path, name: str) -> str:
-    """A file named in a config lies beside it; a word that stands for no file stays."""
-    return name if name in WORDS else str(path.parent / name)
+        if isinstance(inner, Written) and isinstance(file, str) and file not in WORDS:
+            inner[name] = str((folder / file).absolute())
+    return tree
 
 
 def _apply(tree: Written, override: str) -> None:

@@ -20,6 +20,7 @@ from plenary.app.cli_parts import (
     Workers,
     calm,
     named,
+    run_place,
     show,
 )
 
@@ -64,6 +65,7 @@ def evaluate(
     from plenary.app.evaluate_verbs import ask, calls_planned, finished_run, place_of, request_of
     from plenary.app.tasks import make_executor
 
+    name, runs = run_place(config, name, runs)
     changes = [*([f"model={model}"] if model else []), *named(name, set_)]
     settings = load_config(config, changes)
     run = finished_run(settings, runs) if config or name else None
@@ -75,7 +77,7 @@ def evaluate(
     results = ask(request, crew, quiet=as_json)
     where = {"results": str(request.out), "batteries": str(len(results))}
     if request.run is not None:
-        where["show"] = "plenary report --exists resume"
+        where["show"] = f"plenary report {request.run}"
     show_results("evaluate", results, where, as_json)
 
 

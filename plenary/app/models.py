@@ -15,12 +15,23 @@ from plenary.chat.budget import BudgetedBackend
 from plenary.chat.cache import SqliteStore
 from plenary.chat.mixed import MixedBackend, shares_of_models
 from plenary.chat.prices import Price, price_of, read_prices
-from plenary.chat.registry import BACKENDS, check_template, existing_folder, open_backend
+from plenary.chat.registry import (
+    BACKENDS,
+    check_template,
+    existing_folder,
+    gpu_at_hand,
+    open_backend,
+)
 from plenary.errors import ConfigError
 from plenary.outcomes import configs_folder
 
 EMBEDDED = "embedded"
 LOCAL = "local:"
+EXACT = ("cpu", "float32", False)
+UNSURE = {
+    "langchain": "is an endpoint, whose answers may change from call to call, a seed or not",
+    "vllm": "batches as prompts come, so last digits may change",
+}
 
 
 def resolve(spec: str) -> str:
@@ -142,12 +153,28 @@ def takes_part(config: PipelineConfig) -> bool:
     return EMBEDDED in specs(config)
 
 
-def deterministic(config: PipelineConfig) -> tuple[bool, str]:
-    """Whether the same seed and machine give the same figures, and why."""
-    remote = [spec for spec in specs(config) if resolve(spec).startswith("langchain:")]
-    if remote:
-        return False, f"{remote[0]!r} is an endpoint whose answers may change from call to call"
-    engine = [spec for spec in specs(config) if resolve(spec).startswith("vllm:")]
-    if engine:
-        return False, f"{engine[0]!r} batches as prompts come, so last digits may change"
-    return True, "all models run here; figures repeat on the same machine, seed and versions"
+def deterministic(
+    config: PipelineConfig, *, alone: bool = True, trains: bool = False
+) -> tuple[bool, str]:
+    """Whether the same seed gives the same figures again, as far as tests verify it, and why.
+
+    alone: one process asks. trains: a model is trained.
+    """
+    local = config.chat.local
+    for spec in specs(config):
+        prefix = resolve(spec).partition(":")[0]
+        if prefix in UNSURE:
+            return False, f"{spec!r} {UNSURE[prefix]}"
+        if prefix == "local" and (local.device, local.dtype, local.four_bit) != EXACT:
+            bits = "4 bits" if local.four_bit else local.dtype
+            return False, f"not verified for {bits} on {local.device}; float32 on the CPU repeats"
+        if config.chat.day is None and _prints_date(spec):
+            return False, f"the chat template of {spec!r} prints a date; set chat.day to repeat it"
+    if not alone:
+        return False, "not verified for several workers, which share prompts out as they come"
+    if trains and gpu_at_hand():
+        return False, "not verified for training on a GPU, and there is one"
+    return True, (
+        "verified by tests, not in this run: models in float32 on the CPU and in one process give "
+        "the same figures on the same machine with the same seed, versions and number of threads"
+    )

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel
-
 from census_data.cells import columns_of
 from census_data.population import load_population
 from evaluation.analysis_plan import check_names, read_plan
@@ -21,7 +19,7 @@ from evaluation.hiring_audit import audit_plan
 from evaluation.hiring_stimuli import default_stimuli
 from plenary.app.code_marks import code_hash
 from plenary.app.config import PipelineConfig, config_hash, flat_settings, resolved_yaml
-from plenary.app.executor import Executor
+from plenary.app.executor import Executor, Here
 from plenary.app.models import check_models, deterministic, takes_part
 from plenary.app.plan import chosen_outcomes, make_plan
 from plenary.app.progress_record import PROGRESS, noting
@@ -33,6 +31,12 @@ from plenary.app.run_directory import (
     new_manifest,
     open_run,
     write_text,
+)
+from plenary.app.settings_kept import (
+    input_hashes,
+    own_settings,
+    refuse_overwriting,
+    with_day,
 )
 from plenary.app.stages import Stage
 from plenary.app.storage import disk_faults_named
@@ -58,23 +62,26 @@ def run_stages(
 ) -> Workspace:
     """Run `stages` in order in the run directory `root/config.name` and return the workspace.
 
-    What can be checked before a model is asked is checked before the directory is touched.
+    What can be checked before a model is asked is checked before the directory is touched; so is
+    that finished stages were made under these settings, unless `exists` says "redo".
     """
     preflight(config)
     for stage in stages:
         if stage.check is not None:
             stage.check(config)
-    sure, reason = deterministic(config)
+    trains = any(stage.check is not None for stage in stages)
+    sure, reason = deterministic(config, alone=isinstance(executor, Here | None), trains=trains)
     manifest = new_manifest(
         config.name, config_hash(config), config.seed, deterministic=sure, reason=reason
     )
     run = open_run(root, manifest, exists)
     try:
+        config = with_day(config, run)
+        refuse_overwriting(run, config, stages, redo=exists == "redo")
         with noting(watcher, run.file(PROGRESS)) as noted:
             space = Workspace(config, run, noted, executor)
-            _refuse_mixture(space, stages)
             write_text(run.file(CONFIG), resolved_yaml(config))
-            run.record_inputs({})
+            run.record_inputs(input_hashes(config))
             for place, stage in enumerate(stages, 1):
                 noted.begin(stage.name, place, len(stages))
                 with disk_faults_named(str(run.path)):
@@ -150,22 +157,8 @@ def _work(space: Workspace, stage: Stage) -> None:
         beside.submit(stage.work, space).result()
 
 
-def _refuse_mixture(space: Workspace, stages: Sequence[Stage]) -> None:
-    """A begun assembly holds votes cast under its settings; others would mix with them."""
-    for stage in stages:
-        record = space.run.manifest.stages.get(stage.name)
-        if not stage.continues or record is None:
-            continue
-        if record.settings != _own_settings(space.config, stage):
-            raise ConfigError(
-                f"run {space.config.name!r} holds an assembly begun under other settings than "
-                f"{space.run.manifest.config_hash!r}; take the same settings, another --name, "
-                "or --exists replace"
-            )
-
-
 def _marks(space: Workspace, stage: Stage) -> Marks:
-    own = _own_settings(space.config, stage)
+    own = own_settings(space.config, stage)
     inputs = {
         name: record.outputs
         for name, record in space.run.manifest.stages.items()
@@ -173,14 +166,6 @@ def _marks(space: Workspace, stage: Stage) -> Marks:
     }
     code = "" if stage.recorded else code_hash(stage.work, Workspace, PipelineConfig)
     return Marks(_hash(json.dumps([own, inputs, code], sort_keys=True)), own)
-
-
-def _own_settings(config: PipelineConfig, stage: Stage) -> str:
-    values = [
-        value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-        for value in stage.settings(config)
-    ]
-    return _hash(json.dumps([stage.name, values], sort_keys=True))
 
 
 def _hash(text: str) -> str:

@@ -83,9 +83,7 @@ def run_harness(run: Path, folder: Path, wanted: Sequence[str], limit: int | Non
     config, tasks = load_config(run / CONFIG), tasks_in(folder, wanted)
     training = read_record(TrainingRecord, run / ws.TRAINING)
     with alone_in(run):
-        live = LiveModel(
-            checkpoint_path(config.model), run / ws.ADAPTER, day=config.chat.day
-        )
+        live = LiveModel(checkpoint_path(config.model), run / ws.ADAPTER, day=config.chat.day)
         scores = harness(live, tasks, folder=folder, limit=limit)
         record = HarnessRecord(
             adapter_sha256=training.adapter_sha256,

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import plenary
 from plenary.errors import ConfigError, DataError
 
-Exists = Literal["error", "resume", "replace"]
+Exists = Literal["error", "resume", "redo", "replace"]
 MANIFEST = "manifest.json"
 CONFIG = "config.yaml"
 VERSIONED = (
@@ -51,11 +51,16 @@ class RunManifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="name of the run")
-    created: datetime = Field(description="UTC")
+    created: datetime = Field(
+        description="UTC; its day is the date that chat templates are told, unless chat.day says"
+    )
     config_hash: str = Field(description="blake2b-64 of the settings, name left out")
     seed: int = Field(description="root seed")
-    deterministic: bool = Field(description="same seed and machine give the same figures")
-    reason: str = Field(description="why it is deterministic, or why not")
+    deterministic: bool = Field(
+        description="same seed, machine, threads and versions give the same figures, as far as "
+        "tests verify it; false where nothing verified it"
+    )
+    reason: str = Field(description="what was verified, or why nothing was")
     inputs: dict[str, str] = Field(default_factory=dict, description="input -> content hash")
     versions: dict[str, str] = Field(default_factory=dict, description="package -> version")
     git_revision: str | None = Field(
@@ -137,7 +142,7 @@ def open_run(root: Path, manifest: RunManifest, exists: Exists) -> RunDirectory:
     try:
         # Only now: until then another process may have written.
         _refuse_existing(path, path / MANIFEST, exists)
-        if exists == "resume" and (path / MANIFEST).exists():
+        if exists in ("resume", "redo") and (path / MANIFEST).exists():
             return RunDirectory(path, _merged(read_manifest(path), manifest), lock)
         for child in path.iterdir():
             if child.name != ".lock":
@@ -278,8 +283,8 @@ def _locked(path: Path) -> IO[str]:
 def _refuse_existing(path: Path, sign: Path, exists: Exists) -> None:
     if exists == "error" and sign.exists():
         raise ConfigError(
-            f"run directory {str(path)!r} exists; use --exists resume to go on, "
-            "--exists replace to start again, or another --name"
+            f"run directory {str(path)!r} exists; use --exists resume to go on, --exists redo to "
+            "go on under other settings, --exists replace to start again, or another --name"
         )
 
 
@@ -299,12 +304,12 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _merged(old: RunManifest, new: RunManifest) -> RunManifest:
-    return new.model_copy(
-        update={
-            name: getattr(old, name)
-            for name in ("created", "stages", "inputs", "adapted", "failures")
-        }
-    )
+    kept = {
+        name: getattr(old, name) for name in ("created", "stages", "inputs", "adapted", "failures")
+    }
+    if not old.deterministic:
+        kept |= {"deterministic": False, "reason": old.reason}
+    return new.model_copy(update=kept)
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -269,14 +269,19 @@ def with_rule(stages: Sequence[Stage], name: str, rule: Rule) -> tuple[Stage, ..
 
 def subject(config: PipelineConfig) -> Settings:
     """What identifies the model to be aligned, its files included."""
-    return (config.model, spec_hash(config.model), config.base_url, config.chat.local)
+    return (config.model, spec_hash(config.model), config.base_url, config.chat.local, _day(config))
 
 
 def citizens_of(config: PipelineConfig) -> Settings:
     """What identifies the models that speak for the citizens."""
     models = citizens_models(config)
     hashes = (f"{spec} {share} {spec_hash(spec)}" for spec, share in models.items())
-    return (*hashes, config.base_url, config.chat.local)
+    return (*hashes, config.base_url, config.chat.local, _day(config))
+
+
+def _day(config: PipelineConfig) -> str:
+    """What chat templates that print a date are told."""
+    return str(config.chat.day)
 
 
 def _held(config: PipelineConfig) -> Settings:

@@ -14,6 +14,7 @@ from plenary.app.cli_parts import (
     Config,
     Debug,
     ExecutorOption,
+    ExistsOption,
     Name,
     Out,
     Set,
@@ -32,6 +33,7 @@ def sweep(
     set_: Set = None,
     name: Name = None,
     out: Out = Path("runs"),
+    exists: ExistsOption = "resume",
     arms: Annotated[str, typer.Option(help="Arms, joined by commas; or all.")] = "all",
     seeds: Annotated[int, typer.Option(help="Seeds of draws and training.")] = 3,
     dose: Annotated[
@@ -63,9 +65,7 @@ def sweep(
         seeds, tuple(dose or ()), rebound, by, panels, retention,
     )  # fmt: skip
     check_request(request)  # a slip is said before the assembly is held
-    space = through(
-        "consensus", config, set_ or [], name, out, "resume", as_json, executor, workers
-    )
+    space = through("consensus", config, set_ or [], name, out, exists, as_json, executor, workers)
     table = run_sweep(space, request, lambda line: print(line, file=sys.stderr))
     if space.file(ws.REPORT).is_file():
         write_report(space)  # the verdict hangs on the control arms
@@ -99,6 +99,7 @@ def publish(
     set_: Set = None,
     name: Name = None,
     out: Out = Path("runs"),
+    exists: ExistsOption = "resume",
     licence: Annotated[str, typer.Option(help="Licence of the adapter, SPDX id.")] = "apache-2.0",
     push: Annotated[
         str | None, typer.Option(help="Also upload to this OWNER/NAME, as a private repository.")
@@ -107,7 +108,7 @@ def publish(
     debug: Debug = False,
 ) -> None:
     """Write the adapter of a run with its model card; upload it only with --push."""
-    space = through("compare", config, set_ or [], name, out, "resume", as_json)
+    space = through("compare", config, set_ or [], name, out, exists, as_json)
     from plenary.app.publish_verbs import publish as write
 
     show("adapter", write(space, base, licence, folder, push), as_json)

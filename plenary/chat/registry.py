@@ -42,6 +42,11 @@ def check_template(spec: str) -> bool:
     return importlib.import_module("plenary.chat.checkpoint_backend").prints_date(rest)
 
 
+def gpu_at_hand() -> bool:
+    """Whether training would take a GPU."""
+    return importlib.import_module(BACKENDS["local"]).torch.cuda.is_available()
+
+
 def open_backend(
     spec: str,
     *,

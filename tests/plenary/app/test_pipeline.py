@@ -3,9 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from plenary.app import pipeline
 from plenary.app.config import PipelineConfig, load_config
+from plenary.app.models import spec_hash
 from plenary.app.pipeline import run_stages
 from plenary.app.run_directory import RunManifest, write_text
 from plenary.app.stages import Stage
@@ -64,9 +66,89 @@ def test_second_run_skips_everything(recorder: Recorder, tmp_path: Path) -> None
     assert recorder.run(tmp_path) == []
 
 
-def test_a_changed_setting_redoes_its_stage_alone(recorder: Recorder, tmp_path: Path) -> None:
+def files_of(run: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(run)): p.read_bytes() for p in run.rglob("*") if p.is_file()}
+
+
+def test_changed_settings_are_refused_before_a_file_is_touched(
+    recorder: Recorder, tmp_path: Path
+) -> None:
     recorder.run(tmp_path)
-    assert recorder.run(tmp_path, "resume", "fit.max_iterations=50") == ["three"]
+    before = files_of(tmp_path / "run")
+    with pytest.raises(ConfigError) as caught:
+        recorder.run(tmp_path, "resume", "fit.max_iterations=50")
+    assert recorder.worked == []
+    assert files_of(tmp_path / "run") == before
+    assert "'three' would be done again: fit.max_iterations: 200 -> 50" in str(caught.value)
+    for remedy in (repr(str(tmp_path / "run")), "--name", "--exists redo"):
+        assert remedy in str(caught.value)
+
+
+def test_redo_does_the_stage_alone_and_what_hangs_on_it(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.run(tmp_path)
+    assert recorder.run(tmp_path, "redo", "fit.max_iterations=50") == ["three"]
+    assert "max_iterations: 50" in (tmp_path / "run" / "config.yaml").read_text()
+    with pytest.raises(ConfigError, match=r"would mix with others"):
+        recorder.run(tmp_path, "redo", "fit.max_iterations=50", "seed=1")
+
+
+@pytest.mark.parametrize(
+    "change", ["budget.calls=9", "chat.endpoint.retries=1", "alignment.rank=4", "hiring.resumes=9"]
+)
+def test_settings_of_no_finished_stage_may_change(
+    recorder: Recorder, tmp_path: Path, change: str
+) -> None:
+    recorder.run(tmp_path)
+    assert recorder.run(tmp_path, "resume", change) == []
+
+
+def test_a_later_stage_that_this_command_does_not_run_is_kept_too(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings written down are those of every finished stage."""
+    stages = recorder.stages()
+    adapter = Stage("align", stages[0].work, lambda c: (c.alignment,), ("two",), ())
+    monkeypatch.setattr(recorder, "stages", lambda: (*stages, adapter))
+    recorder.run(tmp_path)
+    monkeypatch.setattr(recorder, "stages", lambda: stages)
+    with pytest.raises(ConfigError, match=r"'align' would be done again: alignment\.rank"):
+        recorder.run(tmp_path, "resume", "alignment.rank=4")
+
+
+def test_the_first_citizens_of_a_held_assembly_stay(recorder: Recorder, tmp_path: Path) -> None:
+    """Stage one is what the assembly hangs on: a command that ends before it is refused as well."""
+    recorder.run(tmp_path)
+    config = load_config(None, [*PLANTED, "seed=1"])
+    with pytest.raises(ConfigError, match="seed: 0 -> 1"):
+        run_stages(config, tmp_path, "redo", recorder.stages()[:2], Silent())
+
+
+def test_a_run_of_older_code_goes_on(recorder: Recorder, tmp_path: Path) -> None:
+    """Settings that it did not know stand in its file with no value, or not at all."""
+    recorder.run(tmp_path)
+    path = tmp_path / "run" / "config.yaml"
+    settings = yaml.safe_load(path.read_text())
+    del settings["chat"], settings["fit"]
+    path.write_text(yaml.safe_dump(settings))
+    manifest = tmp_path / "run" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"settings": "', '"settings": "older'))
+    assert recorder.run(tmp_path) == []
+
+
+def test_a_model_that_became_another_is_refused(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = tmp_path / "world.json"
+    specs = [f"{name}=planted:{world}" for name in ("model", "citizens_model")]
+    stage = recorder.stage("elicit", lambda c: (spec_hash(c.model),), ())
+    monkeypatch.setattr(recorder, "stages", lambda: (stage,))
+    world.write_text("{}")
+    assert recorder.run(tmp_path, "resume", *specs) == ["elicit"]
+    spec_hash.cache_clear()
+    world.write_text('{"utilities": {}}')
+    with pytest.raises(ConfigError, match="its files have changed"):
+        recorder.run(tmp_path, "resume", *specs)
+    assert recorder.run(tmp_path, "redo", *specs) == ["elicit"]
 
 
 def test_changed_input_redoes_what_follows(recorder: Recorder, tmp_path: Path) -> None:
@@ -80,7 +162,7 @@ def test_begun_work_refuses_other_settings(recorder: Recorder, tmp_path: Path) -
     with pytest.raises(DataError):
         recorder.run(tmp_path)
     recorder.fail = ""
-    with pytest.raises(ConfigError, match="begun under other settings"):
+    with pytest.raises(ConfigError, match=r"panel\.citizens: 60 -> 9; .* would mix with others"):
         recorder.run(tmp_path, "resume", "panel.citizens=9")
     assert recorder.run(tmp_path) == ["two", "three"]
 
