@@ -175,11 +175,22 @@ def _population(table: pa.Table, book: CodeBook, manifest: Manifest) -> Populati
     if absent:
         raise DataError(f"snapshot lacks columns {absent!r}; {REMEDY}")
     # Small integers overflow silently in arithmetic, hence int64 from here on.
-    values = {name: table[name].to_numpy().astype(np.int64) for name in names}
+    try:
+        values = {name: table[name].to_numpy().astype(np.int64) for name in names}
+        weight = table["weight"].to_numpy().astype(np.float64)
+        donor = table["donor"].to_numpy().astype(bool)
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise DataError(f"the population has a column of no numbers: {error}; {REMEDY}") from error
+    for name, codes in values.items():
+        if name in book.labels and codes.max(initial=-1) >= len(book.labels[name]):
+            raise DataError(
+                f"code {int(codes.max())!r} of column {name!r} in the population has no label; "
+                f"{REMEDY}"
+            )
     return Population(
         row_id=np.arange(table.num_rows),
-        weight=table["weight"].to_numpy().astype(np.float64),
-        donor=table["donor"].to_numpy().astype(bool),
+        weight=weight,
+        donor=donor,
         columns=MappingProxyType(values),
         categories=MappingProxyType(book.labels),
         source=manifest,

@@ -124,6 +124,12 @@ class AnswerTable:
             raise DataError(
                 f"cannot read answers from {str(path)!r}: {error}; elicit or import them again"
             ) from error
+        ends = np.concatenate([cells.first, cells.second, [0]])
+        if ends.min() < 0 or ends.max() >= len(origin.outcomes):
+            raise DataError(
+                f"{str(path)!r} has answers about outcome {int(ends.max())!r} of "
+                f"{len(origin.outcomes)}; elicit or import them again"
+            )
         return cls(cells, excluded, frames, origin)
 
     @staticmethod

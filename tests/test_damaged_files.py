@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.bench import Bench
 
+from assembly.ballots import Votes
 from assembly.briefing import read_briefing
 from census_data.mapping import import_table, read_mapping
 from census_data.margins import read_targets
-from census_data.population import load_population
+from census_data.population import PopulationSettings, load_population
 from census_data.pums import import_pums
+from census_data.store import write_population
 from evaluation.analysis_plan import read_plan
 from evaluation.imported import import_votes
 from personas.export import read_panel, write_panel
@@ -229,3 +234,105 @@ def test_no_damage_ends_in_an_error_that_is_not_ours(tmp_path: Path, name: str) 
     refused(lambda: read(path), path.name)
     path.mkdir()
     refused(lambda: read(path), path.name)
+
+
+COMMANDS = (
+    ("fit", "GIVEN"),
+    ("fit", "votes.csv", "--outcomes", "GIVEN"),
+    ("compare", "votes.csv", "GIVEN"),
+    ("show", "GIVEN"),
+    ("personas", "check", "GIVEN"),
+    ("personas", "validate", "--survey", "GIVEN", "--model", "survey:shares"),
+    ("census", "import", "GIVEN", "--mapping", "map.yaml"),
+    ("census", "import", "people.csv", "--mapping", "GIVEN"),
+    ("census", "import", "GIVEN"),
+    ("census", "rake", "--margins", "GIVEN"),
+    ("census", "rake", "--folder", "GIVEN", "--to", "sex"),
+    ("plan", "check", "GIVEN"),
+    ("plan", "lock", "GIVEN"),
+    ("elicit", "--outcomes", "GIVEN", "--pairs", "2", "--dry-run"),
+    ("run", "GIVEN", "--dry-run", "--set", "nothing=1"),
+    ("recruit", "--quota", "GIVEN", "--method", "lottery"),
+)
+BAD: dict[str, bytes | None] = {
+    "empty.csv": b"",
+    "zeros.jsonl": b"\0" * 60,
+    "binary.parquet": bytes(range(256)),
+    "deep.json": b"[" * 3000,
+    "nan.json": b'{"a": NaN}',
+    "latin.yaml": "sex: {é: [1, 2]}".encode("latin-1"),
+    "list.yaml": b"- 1\n- [2]\n",
+    "keys.yaml": b"1: 2\n? [a]\n: 3\n",
+    "short.csv": b"first,second,choice\nx,y\n",
+    "torn.zip": b"PK\3\4xx",
+    "torn.csv.gz": b"\x1f\x8bzz",
+    "folder.csv": None,
+    "absent.csv": b"",
+    "nul\0name.csv": b"",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_no_command_ends_in_a_bug(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: tuple[str, ...],
+) -> None:
+    bench = Bench(tmp_path, monkeypatch, capsys)
+    write(tmp_path / "votes.csv", GOOD_VOTES)
+    write(tmp_path / "people.csv", PEOPLE)
+    write(tmp_path / "map.yaml", MAPPING)
+    for name, content in BAD.items():
+        if content is None:
+            (tmp_path / name).mkdir()
+        elif content or name == "empty.csv":
+            write(tmp_path / name, content)
+        answer = bench.here(*(name if word == "GIVEN" else word for word in command))
+        assert answer.code in (2, 3) or command[0] == "show", (name, answer.err)
+        assert "bug" not in answer.err
+
+
+def test_tables_of_plenary_with_other_columns(tmp_path: Path) -> None:
+    odd = pa.array(["q"])
+    for columns in (
+        ("first", "second", "wins", "trials"), ("mu", "log_sigma"), ("shift", "p_value"),
+        ("row_id", "panel_weight"), ("effective_n", "count_first"), ("first_text", "p_hard"),
+        ("pair", "seat", "text", "state"), tuple(Votes.__slots__),
+    ):  # fmt: skip
+        pq.write_table(pa.table(dict.fromkeys(columns, odd)), tmp_path / "t.parquet")
+        with contextlib.suppress(PlenaryError):
+            describe(tmp_path / "t.parquet")
+
+
+def test_answers_about_outcomes_that_are_not_there(tmp_path: Path) -> None:
+    table = import_votes(write(tmp_path / "v.csv", GOOD_VOTES))
+    few = table.origin.model_copy(update={"outcomes": table.origin.outcomes[:2]})
+    replace(table, origin=few).write(tmp_path / "few.parquet")
+    refused(lambda: import_votes(tmp_path / "few.parquet"), "few.parquet", "outcome 2 of 2")
+
+
+def test_a_damaged_folder_of_a_population(tmp_path: Path) -> None:
+    mapping = read_mapping(write(tmp_path / "m.yaml", MAPPING))
+    people = import_table(write(tmp_path / "p.csv", PEOPLE), mapping)
+    folder = tmp_path / "kept"
+    write_population(people, folder)
+    rng = random.Random("population")
+    for name in ("manifest.json", "labels.json", "population.parquet"):
+        content = (folder / name).read_bytes()
+        for _ in range(40):
+            (folder / name).write_bytes(damaged(content, rng))
+            with contextlib.suppress(PlenaryError):
+                load_population(PopulationSettings(folder=folder))
+        (folder / name).write_bytes(content)
+    # A hash that fits makes other content no better.
+    for column in ("age", "weight", "sex"):
+        table = pq.read_table(folder / "population.parquet")
+        at = table.column_names.index(column)
+        other = table.set_column(at, column, pa.array(["x", "y"]))
+        pq.write_table(other, folder / "population.parquet")
+        digest = hashlib.sha256((folder / "population.parquet").read_bytes()).hexdigest()
+        manifest = json.loads((folder / "manifest.json").read_bytes()) | {"sha256": digest}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        refused(lambda: load_population(PopulationSettings(folder=folder)), "population")
+        write_population(people, folder)

@@ -42,7 +42,7 @@ ExistsOption = Annotated[
     ),
 ]
 Outcomes = Annotated[
-    Path | None, typer.Option(help="Catalogue of outcomes: .yaml, .json, .csv or .jsonl.")
+    Path | None, typer.Option(help="Catalogue of outcomes: .yaml, .json, .csv, .tsv or .jsonl.")
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the number of calls and tokens; ask nothing.")

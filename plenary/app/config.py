@@ -45,7 +45,7 @@ class OutcomeSettings(BaseModel):
 
     path: Path | None = Field(
         default=None,
-        description="catalogue (.yaml, .json, .csv, .jsonl); none is the one that ships",
+        description="catalogue (.yaml, .json, .csv, .tsv, .jsonl); none is the one that ships",
     )
     count: int | None = Field(
         default=64, ge=4, description="outcomes drawn, spread over the topics; none takes all"

@@ -21,7 +21,7 @@ from evaluation.thurstonian import UtilityFit
 from personas.export import read_panel
 from plenary.app import workspace as ws
 from plenary.app.viewer.store import open_ledger
-from plenary.errors import DataError
+from plenary.errors import DataError, PlenaryError
 from plenary.untrusted import read_tree
 
 # alignment.adapter says the same, but takes torch, and seconds, to import.
@@ -65,7 +65,15 @@ def _parquet(path: Path) -> tuple[str, Rows]:
         raise DataError(f"cannot read {str(path)!r}: {error}; export it again") from error
     for title, columns, rows in _TABLES:
         if columns <= set(schema.names):
-            return title, rows(path)
+            try:
+                return title, iter(tuple(rows(path)))
+            except PlenaryError:
+                raise
+            except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+                raise DataError(
+                    f"{str(path)!r} has the columns of {title} and other values in them: {error}; "
+                    "export it again"
+                ) from error
     return "a table", iter(
         [("rows", f"{pq.read_metadata(path).num_rows:,}"), ("columns", ", ".join(schema.names))]
     )
@@ -166,7 +174,7 @@ def _record(path: Path) -> Rows:
 
 _TABLES: tuple[tuple[str, frozenset[str], Callable[[Path], Rows]], ...] = (
     ("votes", frozenset(Votes.__slots__), _votes),
-    ("statements", frozenset({"pair", "seat", "text"}), _statements),
+    ("statements", frozenset({"pair", "seat", "text", "state"}), _statements),
     ("a panel", frozenset({"row_id", "panel_weight"}), _panel),
     ("a consensus dataset", frozenset({"first_text", "p_hard"}), _dataset),
     ("what the assembly decided", frozenset({"effective_n", "count_first"}), _consensus),
