@@ -12,11 +12,14 @@ import numpy as np
 from scipy import linalg, sparse
 
 from evaluation.connectivity import separated
+from evaluation.fisher import Pattern
 from evaluation.laplace import standardise
-from evaluation.thurstonian import FitSettings, UtilityFit, central, fit, joined
+from evaluation.priors import pair_correlation, worth
+from evaluation.thurstonian import PLUG_IN, FitSettings, UtilityFit, central, fit, joined
 from plenary.preferences import Cells, FloatArray, IntArray
 
 PRIOR_MU, PRIOR_TIE, SHORTEST = 3.0, 3.0, 1e-8
+PAIR_ROUNDS = 2
 
 
 class TieAnswers(NamedTuple):
@@ -162,6 +165,17 @@ def tie_answers(cells: Cells, exact_weight: float) -> TieAnswers:
     )
 
 
+def _effective(answers: TieAnswers, found: DavidsonFit, outcomes: int) -> tuple[TieAnswers, float]:
+    """The answers shrunk to what correlated ones of a pair are worth, and that correlation."""
+    pattern = Pattern(answers.first, answers.second, outcomes)
+    first, second, _ = found.probabilities(answers.first, answers.second).T
+    n, lead = answers.wins + answers.losses + answers.ties, first - second
+    residual = answers.wins - answers.losses - n * lead
+    rho = pair_correlation(residual, n, first + second - lead**2, pattern, outcomes + 1)
+    wins, losses, ties = (worth(n, pattern, rho) * column for column in answers[2:])
+    return TieAnswers(*answers[:2], wins, losses, ties), rho
+
+
 def fit_answers(
     cells: Cells,
     outcomes: int,
@@ -180,13 +194,16 @@ def fit_answers(
         return fit(cells, outcomes, settings, start)
     settings = (settings or FitSettings()).model_copy(update={"link": "bradley_terry"})
     answers = tie_answers(cells, settings.exact_weight)
-    found = fit_davidson(answers, outcomes, settings)
+    found, intraclass = fit_davidson(answers, outcomes, settings), 0.0
+    for _ in range(PAIR_ROUNDS):
+        weighted, intraclass = _effective(answers, found, outcomes)
+        found = fit_davidson(weighted, outcomes, settings)
     gauge = standardise(found.mu, central(found.mu, settings.trim))
     spread = found.covariance[:outcomes, :outcomes]
     first, second, wins, losses, _ = answers
     return UtilityFit(
         mu=gauge.values,
-        sd=gauge.errors(spread),
+        sd=PLUG_IN * gauge.errors(spread),
         # The link divides by the root of two equal variances.
         log_sigma=np.full(outcomes, -0.5 * np.log(2) - np.log(gauge.scale)),
         component=joined(first, second, outcomes, settings),
@@ -194,7 +211,7 @@ def fit_answers(
         order_bias=found.order_bias / gauge.scale,
         order_bias_sd=float(np.sqrt(found.covariance[outcomes, outcomes])) / gauge.scale,
         lapse=0.0,
-        intraclass=0.0,
+        intraclass=intraclass,
         tau=PRIOR_MU,
         omega=0.0,
         log_likelihood=found.log_likelihood,

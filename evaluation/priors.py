@@ -28,21 +28,32 @@ def effective(answers: Answers, pattern: Pattern, intraclass: float) -> Answers:
     """Answers shrunk to what n correlated ones of a pair are worth, n / (1 + (n - 1) rho)."""
     if not intraclass:
         return answers
-    total = pattern.by_pair(answers.trials)
-    factor = 1 / (1 + np.maximum(total - 1, 0) * intraclass)
-    return answers.weighted(factor[pattern.pair])
+    return answers.weighted(worth(answers.trials, pattern, intraclass))
+
+
+def worth(trials: FloatArray, pattern: Pattern, intraclass: float) -> FloatArray:
+    """What each answer of a cell [N] counts for where n of a pair, all cells, are correlated."""
+    total = pattern.by_pair(trials)
+    return (1 / (1 + np.maximum(total - 1, 0) * intraclass))[pattern.pair]
 
 
 def intraclass_correlation(
     answers: Answers, pattern: Pattern, p: FloatArray, parameters: float
 ) -> float:
-    """Moment estimate of the correlation of errors within a pair at fitted p [N].
+    """Moment estimate of the correlation of errors within a pair at fitted p [N]."""
+    n = answers.trials
+    return pair_correlation(answers.wins - n * p, n, p * (1 - p), pattern, parameters)
 
-    `parameters` is the effective number fitted: residuals are inflated for what the fit has
-    absorbed.
+
+def pair_correlation(
+    residual: FloatArray, n: FloatArray, spread: FloatArray, pattern: Pattern, parameters: float
+) -> float:
+    """Correlation within a pair of the errors of n [N] answers, each of variance spread [N].
+
+    residual [N]: their sum in favour of the outcome shown first. `parameters` is the effective
+    number fitted: residuals are inflated for what the fit has absorbed.
     """
-    n, spread = answers.trials, p * (1 - p)
-    residual = pattern.by_pair(pattern.sign * (answers.wins - n * p))
+    residual = pattern.by_pair(pattern.sign * residual)
     variance = pattern.by_pair(n * spread)
     within = pattern.by_pair(n * np.sqrt(spread)) ** 2 - variance
     free = max(1 - parameters / len(variance), 0.1)

@@ -227,3 +227,24 @@ def test_a_subject_that_never_prefers_anything_has_equal_utilities():
     assert found.converged
     assert np.allclose(found.mu, 0)
     assert found.tie > 10
+
+
+def test_intervals_cover_where_pairs_have_their_own_effects_beside_ties():
+    covered = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        mu = 3.0 * rng.standard_normal(80)
+        pairs = balanced_pairs(80, 800, rng)
+        first, second = both_orders(pairs).T
+        own = np.repeat(0.9 * rng.standard_normal(len(pairs)), 2) * np.tile([1, -1], len(pairs))
+        lead = mu[first] - mu[second] + own + 0.3
+        weights = np.stack([np.exp(lead / 2), np.exp(-lead / 2), np.full(len(lead), 0.5)], axis=1)
+        drawn = rng.multinomial(10, weights / weights.sum(axis=1, keepdims=True)).astype(float)
+        wins, losses, ties = drawn.T
+        zero = np.zeros(len(wins))
+        cells = Cells(first, second, wins, wins + losses, zero, zero + np.nan, ties)
+        found = fit_answers(cells, 80)
+        assert found.intraclass > 0.02
+        truth = standardise(mu, central(mu, found.settings.trim)).values
+        covered.append(np.abs(found.mu - truth) < 1.645 * found.sd)
+    assert 0.83 <= np.mean(covered) <= 0.97
