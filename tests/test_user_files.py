@@ -33,6 +33,7 @@ from personas.quotas import read_quotas
 from personas.sampling import PanelSettings, recruit
 from plenary.app.config import load_config
 from plenary.app.measure_verbs import fit_votes
+from plenary.app.pipeline import preflight
 from plenary.chat.prices import read_prices
 from plenary.errors import DataError, PlenaryError
 from plenary.outcomes import Catalogue, imported_outcome, load_outcomes
@@ -441,6 +442,12 @@ def test_half_characters_are_refused(tmp_path: Path) -> None:
     refused(lambda: load_outcomes(path), "line 2", "half a character")
     tree = 'outcomes: [{id: a, text: "\\ud800", topic: t}]'
     refused(lambda: load_outcomes(write(tmp_path / "o.yaml", tree)), "half a character")
+
+
+def test_a_briefing_is_read_before_a_model_is_asked(tmp_path: Path) -> None:
+    path = write(tmp_path / "b.yaml", "pairs: []\npairs: []\n")
+    config = load_config(None, [f"assembly.briefing={path}"])
+    refused(lambda: preflight(config), "b.yaml", "key 'pairs'")
 
 
 # Populations.

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from assembly.briefing import read_briefing
 from census_data.cells import columns_of
 from census_data.population import load_population
 from evaluation.analysis_plan import check_names, read_plan
@@ -97,6 +98,8 @@ def preflight(config: PipelineConfig) -> None:
     check_models(config)
     catalogue = chosen_outcomes(config.outcomes, config.seed, embedded_reads=takes_part(config))
     make_plan(catalogue, config.outcomes, config.design, config.seed)
+    if isinstance(config.assembly.briefing, Path):
+        read_briefing(config.assembly.briefing)
     if config.analysis_plan is not None:
         check_names(read_plan(config.analysis_plan), flat_settings(config))
     if config.measures.hiring:
