@@ -24,6 +24,7 @@ import pytest
 from support.bench import Bench
 from support.checkpoints import CheckpointName
 from support.server import Mood, serve
+from support.stern import Body, stern
 
 from assembly import session
 from plenary.app.run_directory import MANIFEST, RunManifest, content_hash, new_manifest, open_run
@@ -174,6 +175,29 @@ def test_an_endpoint_that_fails_gives_an_error_and_no_answers(
     assert "Traceback" not in answer.err
     assert words in answer.err
     assert not (bench.folder / "runs/small/before.parquet").exists()
+
+
+def test_what_an_endpoint_refuses_stands_in_the_manifest(bench: Bench) -> None:
+    def refuse(body: Body) -> tuple[int, object] | None:
+        many = int(str(body.get("top_logprobs") or 0)) > 5
+        return (400, {"error": "top_logprobs must be at most 5"}) if many else None
+
+    with stern(refuse) as server:
+        assert elicit_at(bench, server.url).code == 0
+    manifest = json.loads((bench.folder / "runs/small/manifest.json").read_text())
+    (notes,) = manifest["adapted"].values()
+    assert "lists 5 likely tokens at most" in notes[0]
+    assert "top_logprobs must be at most 5" in notes[0]
+    assert manifest["failures"] == {}
+
+
+def test_a_reason_that_is_not_known_ends_the_run_in_the_servers_words(bench: Bench) -> None:
+    with stern(lambda body: (400, {"error": "The moon is full."})) as server:
+        answer = elicit_at(bench, server.url)
+        assert len(server.requests) < 10
+    assert answer.code == 4
+    assert "The moon is full." in answer.err
+    assert "invalid ballots" not in answer.err
 
 
 def test_an_endpoint_that_comes_back_is_asked_for_the_rest_only(bench: Bench) -> None:
