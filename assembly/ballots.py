@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from plenary.chat.base import Choice
+from plenary.chat.reply_text import CUT
 from plenary.errors import DataError
 from plenary.preferences import FloatArray, IntArray
 
@@ -52,11 +53,11 @@ def mark(choice: Choice, min_mass: float) -> Marked:
 
 
 def _failure(reason: str | None) -> int:
-    """An unreadable answer is invalid; any reason but a refusal means that the call failed."""
+    """An unreadable or unfinished answer is invalid; what else is no refusal is a failed call."""
     word = (reason or "invalid").split(":")[0].strip().casefold()
     if word.startswith("refus"):
         return REFUSED
-    return INVALID if word.startswith(("invalid", "unread", "unpars", "malformed")) else FAILED
+    return INVALID if word.startswith(("invalid", "unread", "unpars", "malformed", CUT)) else FAILED
 
 
 class VoteRow(NamedTuple):

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from assembly.ballots import FAILED, REFUSED, VALID
+from assembly.ballots import FAILED, INVALID, REFUSED, VALID
 from assembly.ledger import Gist, Spoken
 from assembly.phase_prompts import MODERATOR, SUMMARISE, listed, told
 from assembly.prompts import LABELS, Statement
@@ -117,7 +117,9 @@ def _gist(wanted: Older, mode: str, state: int, text: str) -> Gist:
 
 
 def state_of(text: str, reply: Reply) -> int:
-    """State of a free text after cleaning: without usable text it is refused or failed."""
+    """State of a free text after cleaning: without usable text refused, unfinished or failed."""
     if text:
         return VALID
+    if reply.cut:
+        return INVALID
     return REFUSED if (reply.failure or "").casefold().startswith("refus") else FAILED

@@ -184,6 +184,7 @@ class Gathered(NamedTuple):
     asked_now: int
     calls: int
     excluded_frames: tuple[str, ...]
+    cut_share: float
 
 
 def gather(
@@ -219,7 +220,7 @@ def gather(
             AnswerTable.write_parts(chain.from_iterable(ordered), origin, temporary)
     names = tuple(name for name, gone in zip(origin.frames, lost, strict=True) if gone)
     return Gathered(
-        folder / MERGED, origin.source, totals, len(parts), len(open_), counts.calls, names
+        folder / MERGED, origin.source, totals, len(parts), len(open_), counts.calls, names, counts.cut_share
     )
 
 

@@ -30,6 +30,7 @@ from plenary.app.plan import chosen_outcomes
 from plenary.app.storage import disk_faults_named
 from plenary.app.tasks import open_shared
 from plenary.chat.base import ChatBackend
+from plenary.chat.budget import Counts
 from plenary.chat.cache import CachedBackend
 from plenary.errors import ConfigError, DataError
 from plenary.outcomes import Catalogue, load_outcomes
@@ -132,7 +133,7 @@ def measure(request: Request, executor: Executor = HERE) -> Record:
     settings_text = settings_as_text(config.elicitation) | {"design": request.design}
     table = answer_table(answers, catalogue.outcomes, model.name, settings_text, config.seed)
     table.write(request.output)
-    record = _answers_record(request, answers, table, model.counts.calls)
+    record = _answers_record(request, answers, table, model.counts)
     return record | ({"adapted": list(model.notes)} if model.notes else {})
 
 
@@ -158,6 +159,7 @@ def _measured_in_parts(request: Request, executor: Executor) -> Record:
         "parts_asked": found.asked_now,
         "calls_made": found.calls,
         "invalid_share": round(totals.invalid / (answered + totals.invalid), 4),
+        "cut_short_share": round(found.cut_share, 4),
         "undecided_share": round(totals.undecided / answered, 4) if answered else 0.0,
         "mean_answer_mass": round(totals.mass / totals.massed, 4) if totals.massed else None,
         "excluded_frames": list(found.excluded_frames),
@@ -178,7 +180,7 @@ def _explored(request: Request, backend: ChatBackend, catalogue: Catalogue) -> E
 
 
 def _answers_record(
-    request: Request, answers: Elicitation, table: AnswerTable, calls: int
+    request: Request, answers: Elicitation, table: AnswerTable, asked: Counts
 ) -> Record:
     listed = answers.excluded_cells
     return {
@@ -187,8 +189,9 @@ def _answers_record(
         "pairs": len(table.pairs),
         "cells": len(answers.cells),
         "asked": answers.asked,
-        "calls_made": calls,
+        "calls_made": asked.calls,
         "invalid_share": round(answers.invalid_share, 4),
+        "cut_short_share": round(asked.cut_share, 4),
         "undecided_share": round(table.cells.undecided_share, 4),
         "mean_answer_mass": _mean(answers.mass),
         "excluded_cells": len(listed),

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
+from plenary.chat.reply_text import CUT
 from plenary.errors import BackendError
 
 
@@ -76,6 +77,11 @@ class Reply:
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
+    @property
+    def cut(self) -> int:
+        """1 where the model's room ended before its reasoning, else 0."""
+        return int((self.failure or "").startswith(CUT))
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -84,7 +90,7 @@ class Choice:
     shares [labels]: probability of each label among valid answers; () when none was valid.
     mass: total probability of the labels before normalising, None where the backend only samples.
     asked, valid: answers asked for, and answers that named exactly one label (1 and 1 for exact
-    probabilities).
+    probabilities). cut: invalid answers whose room ended before they had settled on a label.
     """
 
     shares: tuple[float, ...]
@@ -94,6 +100,7 @@ class Choice:
     failure: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cut: int = 0
 
     @property
     def invalid(self) -> int:

@@ -34,6 +34,7 @@ class Counts:
     calls: int = 0
     answers: int = 0
     invalid: int = 0
+    cut: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     failure: str = ""
@@ -42,6 +43,11 @@ class Counts:
     def tokens(self) -> int:
         """Prompt and completion tokens."""
         return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def cut_share(self) -> float:
+        """Share of answers that were cut short before they were settled."""
+        return self.cut / self.answers if self.answers else 0.0
 
     @property
     def invalid_share(self) -> float:
@@ -69,6 +75,7 @@ class Counts:
         else:
             self.answers += 1
             self.invalid += answer.text is None
+        self.cut += answer.cut
         self.failure = self.failure or answer.failure or ""
 
 

@@ -17,6 +17,7 @@ from plenary.chat.batching import TokenRow
 from plenary.chat.checkpoints import load_tokenizer
 from plenary.chat.label_reading import read_choices, too_long
 from plenary.chat.rendering import ChatRenderer
+from plenary.chat.reply_text import CUT_HERE, said_aloud
 from plenary.preferences import FloatArray
 from plenary.seeding import generator
 
@@ -100,10 +101,15 @@ class CheckpointBackend(ChatBackend):
             replies[k] = reply
         return replies
 
-    def _reply(self, row: TokenRow, text: str, tokens: int) -> Reply:
-        cleaned = self._renderer.clean(text)
+    def _reply(self, row: TokenRow, text: str, tokens: Sequence[int]) -> Reply:
+        """The reply of these tokens, which read `text` without control tokens."""
+        whole = str(self._tokenizer.decode(list(tokens), skip_special_tokens=False)).strip()
+        aloud = said_aloud(whole)
+        if aloud is None:
+            return Reply(None, CUT_HERE, len(row), len(tokens))
+        cleaned = self._renderer.clean(text if aloud == whole else aloud)
         failure = None if cleaned else "the model gave an empty reply"
-        return Reply(cleaned or None, failure, len(row), tokens)
+        return Reply(cleaned or None, failure, len(row), len(tokens))
 
 
 def reply_stream(row: TokenRow, sampling: Sampling, draw: str = "") -> np.random.Generator:

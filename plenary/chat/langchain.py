@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import openai
@@ -27,8 +28,9 @@ from plenary.chat.base import (
     no_choice,
 )
 from plenary.chat.cache import keep
+from plenary.chat.endings import Ending, controls, thinks_first
 from plenary.chat.endpoint import Endpoint, Job, Outcome, why
-from plenary.chat.parse_label import parse_label
+from plenary.chat.parse_label import parse_label, settled_label
 from plenary.chat.providers import (
     OTHER,
     PROVIDERS,
@@ -38,12 +40,12 @@ from plenary.chat.providers import (
     told,
     top_tokens,
 )
+from plenary.chat.reply_text import CUT
 from plenary.chat.secrets import redacted
 from plenary.chat.settings import DEFAULTS, ChatSettings, EndpointSettings
 from plenary.errors import BackendError, ConfigError
 from plenary.seeding import derived_seed
 
-_ANSWER_TOKENS = 32
 _SCORED = Wanted(1.0, 1, 0, scored=True)
 
 
@@ -81,7 +83,8 @@ class LangchainBackend(ChatBackend):
         address = _without_user(base_url) if base_url else provider
         self._endpoint = Endpoint(self._words, address, model, settings)
         self._scores: bool | None = None
-        self.name = f"langchain:{spec}@{address}" if base_url else f"langchain:{spec}"
+        at = f"@{address}" if base_url else ""
+        self.name = f"langchain:{spec}{at}{_room(settings)}"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -92,7 +95,8 @@ class LangchainBackend(ChatBackend):
         self, conversations: Sequence[Conversation], sampling: Sampling
     ) -> list[Reply]:
         """One reply a conversation."""
-        drawn = (sampling.temperature, sampling.max_tokens, sampling.seed, sampling.sample)
+        longest = sampling.max_tokens + self._settings.reasoning_tokens
+        drawn = (sampling.temperature, longest, sampling.seed, sampling.sample)
         jobs = [Job(c, (_wanted(c, *drawn),)) for c in conversations]
         replies: dict[int, Reply] = {}
 
@@ -139,9 +143,10 @@ class LangchainBackend(ChatBackend):
             return None
         outcome = (await self._endpoint.ask(model, "probe", [Job(conversation, (_SCORED,))]))[0][0]
         if isinstance(outcome, AIMessage):
-            self._scores = bool(top_tokens(outcome))
+            top = top_tokens(outcome)
+            self._scores = bool(top) and not thinks_first(outcome, top)
             if not self._scores:
-                self._unscored("gives no log-probabilities")
+                self._unscored("thinks first" if top else "gives no log-probabilities")
         elif not self._endpoint.manner.logprobs:
             self._scores = False
         elif fault_of(outcome) == "invalid":
@@ -187,8 +192,9 @@ class LangchainBackend(ChatBackend):
             choices[places[job]] = _counted(outcomes, labels)
             keep(conversations[places[job]], choices[places[job]])
 
+        longest = self._settings.answer_tokens + self._settings.reasoning_tokens
         jobs = [
-            Job(c, tuple(_wanted(c, 1.0, _ANSWER_TOKENS, seed, k) for k in range(samples)))
+            Job(c, tuple(_wanted(c, 1.0, longest, seed, k) for k in range(samples)))
             for c in (conversations[k] for k in places)
         ]
         await self._endpoint.ask(model, "choice", jobs, done)
@@ -198,6 +204,7 @@ class LangchainBackend(ChatBackend):
         """The chat model for one batch: its connections belong to the running event loop."""
         settings = self._words.opening(self._base_url, self._settings)
         settings["rate_limiter"] = self._limiter
+        settings |= controls(self._provider, self._settings.reasoning)
         if self._provider != "openai":
             yield self._chat_model(settings)
             return
@@ -243,6 +250,15 @@ def _short(error: object) -> str:
     return redacted(f"{type(error).__name__}: {error}")[:200]
 
 
+def _room(settings: EndpointSettings) -> str:
+    """What of the settings changes answers, as part of a backend's name; "" for the defaults."""
+    chosen = (settings.answer_tokens, settings.reasoning_tokens, settings.reasoning)
+    usual = DEFAULTS.endpoint
+    if chosen == (usual.answer_tokens, usual.reasoning_tokens, usual.reasoning):
+        return ""
+    return f"/{settings.answer_tokens}+{settings.reasoning_tokens}:{settings.reasoning}"
+
+
 def _failure(outcome: Outcome) -> str | None:
     """Why there is no answer; None for one that can be read."""
     if isinstance(outcome, AIMessage):
@@ -256,15 +272,13 @@ def _tokens(outcome: Outcome) -> tuple[int, int]:
     return (usage["input_tokens"], usage["output_tokens"]) if usage else (0, 0)
 
 
-def _text(outcome: Outcome) -> str:
-    return redacted(str(outcome.text).strip()) if isinstance(outcome, AIMessage) else ""
-
-
 def _reply(outcome: Outcome) -> Reply:
-    text, failure = _text(outcome), _failure(outcome)
-    if failure is None and not text:
-        failure = "unreadable: empty reply"
-    return Reply(None if failure else text, failure, *_tokens(outcome))
+    failure = _failure(outcome)
+    if failure is not None or not isinstance(outcome, AIMessage):
+        return Reply(None, failure, *_tokens(outcome))
+    said = Ending(outcome)
+    failure = said.failure or (None if said.text else "unreadable: empty reply")
+    return Reply(None if failure else said.text, failure, *_tokens(outcome))
 
 
 def _exact(outcome: Outcome, labels: tuple[str, ...]) -> Choice:
@@ -287,19 +301,34 @@ def _exact(outcome: Outcome, labels: tuple[str, ...]) -> Choice:
 
 def _counted(outcomes: Sequence[Outcome], labels: tuple[str, ...]) -> Choice:
     """Shares of the answers that name exactly one label."""
-    failures = [_failure(outcome) for outcome in outcomes]
-    named = [
-        parse_label(_text(outcome), labels) if failure is None else None
-        for outcome, failure in zip(outcomes, failures, strict=True)
-    ]
-    counts = Counter(label for label in named if label is not None)
+    read = [_read(outcome, labels) for outcome in outcomes]
+    counts = Counter(one.label for one in read if one.label is not None)
+    failures = [one.failure for one in read if one.failure is not None]
+    cut = sum(failure.startswith(CUT) for failure in failures)
     valid = counts.total()
     prompt, completion = (sum(part) for part in zip(*map(_tokens, outcomes), strict=True))
     if valid:
         shares = tuple(counts[label] / valid for label in labels)
-        return Choice(shares, None, len(outcomes), valid, None, prompt, completion)
-    reason = next((f for f in failures if f), f"unreadable: {_text(outcomes[0])[:60]!r}")
-    return Choice((), None, len(outcomes), 0, reason, prompt, completion)
+        return Choice(shares, None, len(outcomes), valid, None, prompt, completion, cut)
+    return Choice((), None, len(outcomes), 0, failures[0], prompt, completion, cut)
+
+
+class _Read(NamedTuple):
+    """The label of a sampled answer, or why it is none."""
+
+    label: str | None
+    failure: str | None
+
+
+def _read(outcome: Outcome, labels: tuple[str, ...]) -> _Read:
+    failure = _failure(outcome)
+    if failure is not None or not isinstance(outcome, AIMessage):
+        return _Read(None, failure)
+    said = Ending(outcome)
+    label = (settled_label if said.full else parse_label)(said.text, labels)
+    if said.failure is not None or label is None:
+        return _Read(None, said.failure or said.unsettled)
+    return _Read(label, None)
 
 
 def open_spec(

@@ -30,6 +30,29 @@ _BREAK = re.compile(
 )
 
 
+def settled_label(text: str, labels: Sequence[str]) -> str | None:
+    """As `parse_label` for a reply that was cut by length, of which the rest might say otherwise.
+
+    It has settled on a label where it is nothing else, or puts it in a line of its own at the
+    beginning ("B", "Answer: B"), or states it as final in a line that was finished.
+    """
+    label = parse_label(text, labels)
+    aloud = (said_aloud(text) or "").strip()
+    first, *more = aloud.splitlines() or [""]
+    names = "|".join(map(re.escape, labels))
+    alone = re.fullmatch(
+        r"\W*(?:(?:the\s+|my\s+)?(?:final\s+|correct\s+)?(?:answer|choice|vote|decision)\W+(?:is\W+)?)?"
+        rf"(?:option\W+)?(?:{names})\W*",
+        first,
+        re.IGNORECASE,
+    )
+    if label is None or (alone and (not more or parse_label(first, labels) == label)):
+        return label
+    ended = aloud.rpartition("\n")[0]
+    final = re.search(r"final|boxed", ended, re.IGNORECASE) and parse_label(ended, labels)
+    return label if label == final else None
+
+
 def parse_label(text: str, labels: Sequence[str]) -> str | None:
     """The one label that `text` settles on, or None."""
     aloud = said_aloud(text)

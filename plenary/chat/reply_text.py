@@ -8,7 +8,9 @@ import re
 import unicodedata
 
 CUT = "cut short"
-CUT_REASONING = "cut short while reasoning"
+CUT_ANSWER = f"{CUT}: give answers more room, chat.endpoint.answer_tokens"
+CUT_REASONING = f"{CUT} while reasoning: give reasoning room, chat.endpoint.reasoning_tokens"
+CUT_HERE = f"{CUT} while reasoning: give texts more room, or use a model that answers at once"
 
 _NAMES = (
     r"(?:seed:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflect(?:ion)?|scratch_?pad|analysis|"

@@ -56,6 +56,19 @@ class EndpointSettings(BaseModel):
     concurrency: int = Field(default=16, ge=1, description="calls in flight at once")
     timeout: float = Field(default=60.0, gt=0, description="seconds until a call has failed")
     retries: int = Field(default=4, ge=0, description="further tries of a call, after a wait")
+    answer_tokens: int = Field(
+        default=256, ge=1, description="longest sampled answer, tokens; one cut short is invalid"
+    )
+    reasoning_tokens: int = Field(
+        default=0,
+        ge=0,
+        description="room of a model that thinks first, tokens, on top of those of answer or text",
+    )
+    reasoning: Literal["none", "minimal", "low", "medium", "high"] | None = Field(
+        default=None,
+        description="how much a thinking model thinks, where its provider takes that as a word; "
+        "unset leaves it to the provider",
+    )
     calls_per_second: float | None = Field(
         default=None, gt=0, description="most calls a second of this process; none is no limit"
     )

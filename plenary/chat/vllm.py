@@ -129,7 +129,7 @@ class VllmBackend(CheckpointBackend):
         if not output.outputs:
             return Reply(None, "failed: the engine gave no reply", len(row))
         made = output.outputs[0]
-        return self._reply(row, made.text, len(made.token_ids))
+        return self._reply(row, made.text, made.token_ids)
 
     def _parameters(self, **values: object) -> object:
         try:

@@ -73,6 +73,23 @@ def _ollama(text: str | None, top: TopTokens | None, refusal: str | None) -> dic
     }
 
 
+def cut_short(answer: dict[str, object]) -> dict[str, object]:
+    """The answer as each provider gives it when the room for it is used up."""
+    words = {
+        "finish_reason": "length",
+        "stop_reason": "max_tokens",
+        "finishReason": "MAX_TOKENS",
+        "done_reason": "length",
+    }
+
+    def ended(node: object) -> object:
+        if isinstance(node, dict):
+            return {k: words[k] if k in words else ended(v) for k, v in node.items()}
+        return [ended(part) for part in node] if isinstance(node, list) else node
+
+    return cast("dict[str, object]", ended(answer))
+
+
 def _google_prompt(body: Body) -> str:
     turns = cast("list[dict[str, list[dict[str, str]]]]", body["contents"])
     return turns[-1]["parts"][0]["text"]

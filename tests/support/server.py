@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from support.dialects import DIALECTS, Dialect
+from support.dialects import DIALECTS, Dialect, cut_short
 
 Mood = Literal[
     "logprobs",  # gives log-probabilities when asked
@@ -31,6 +31,8 @@ Mood = Literal[
     "slow",  # takes longer than any patience
     "refusing",  # a refusal in the OpenAI form
     "chatty",  # text that names no label
+    "thinking",  # thinks aloud between tags; cut short before it has done so for 60 words
+    "pondering",  # thinks aloud without tags, and is cut short
     "odd",  # fails with 500 for prompts that hold "odd", else as plain
     "locked",  # 401
     "telltale",  # 401 with the caller's key in its text
@@ -74,6 +76,8 @@ class ChatServer:
             return JSONResponse(dialect.answer(None, None, "I cannot take sides"))
         if self.mood == "chatty":
             return JSONResponse(dialect.answer("What a difficult question.", None, None))
+        if self.mood in ("thinking", "pondering"):
+            return JSONResponse(_thought(self.mood, body, dialect))
         first = random.Random(f"{body.get('seed')}{prompt if self.scores else ''}").random() < p
         return JSONResponse(dialect.answer(f"Option **{'A' if first else 'B'}**.", None, None))
 
@@ -107,6 +111,16 @@ class ChatServer:
 
 
 STATUS = {"locked": (401, "wrong key"), "absent": (404, "no such model")}
+
+
+def _thought(mood: Mood, body: dict[str, object], dialect: Dialect) -> dict[str, object]:
+    """Words up to the longest answer asked for; a thought of 60 words and the answer B."""
+    asked = re.search(r"'(?:max_\w*tokens|num_predict|maxOutputTokens)': (\d+)", str(body))
+    most = int(asked.group(1)) if asked else 1000
+    thought = ["Okay,", "let", "me", "look", "at", "option", "A", "first."] + ["so"] * 52
+    words = ["<think>", *thought, "</think>", "B"] if mood == "thinking" else thought
+    answer = dialect.answer(" ".join(words[:most]), None, None)
+    return cut_short(answer) if most < len(words) or mood == "pondering" else answer
 
 
 def _error(
