@@ -220,7 +220,14 @@ def gather(
             AnswerTable.write_parts(chain.from_iterable(ordered), origin, temporary)
     names = tuple(name for name, gone in zip(origin.frames, lost, strict=True) if gone)
     return Gathered(
-        folder / MERGED, origin.source, totals, len(parts), len(open_), counts.calls, names, counts.cut_share
+        folder / MERGED,
+        origin.source,
+        totals,
+        len(parts),
+        len(open_),
+        counts.calls,
+        names,
+        counts.cut_share,
     )
 
 
