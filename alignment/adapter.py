@@ -98,7 +98,7 @@ def save_adapter(
         base_model=str(base.resolve()),
         base_sha256=base_sha256,
         files={name: file_sha256(folder / name) for name in (CONFIG, WEIGHTS)},
-        settings=settings,
+        settings=settings.told,
         seed=seed,
     )
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -57,18 +57,19 @@ def _replay_row(renderer: ChatRenderer, conversation: Conversation, longest: int
     last = conversation[-1]
     if last.role != "assistant":
         ids = renderer.answer_prompts([conversation], LABELS).rows[0].tolist()
-        return ReplayRow(_fitting(ids, longest), 1)
+        return ReplayRow(_fitting(ids, longest, "replay texts"), 1)
     reply = renderer.clean(last.content)
     # The renderer finds where a reply starts by what differs from another one.
     other = "B" if reply.startswith("A") else "A"
     prompts = renderer.answer_prompts([conversation[:-1]], (reply, other))
     kept = prompts.answers[0].labels[0]
-    return ReplayRow(_fitting([*prompts.rows[0].tolist(), *kept], longest), len(kept) + 1)
+    ids = [*prompts.rows[0].tolist(), *kept]
+    return ReplayRow(_fitting(ids, longest, "replay texts"), len(kept) + 1)
 
 
-def _fitting(ids: list[int], longest: int) -> list[int]:
+def _fitting(ids: list[int], longest: int, what: str = "outcomes") -> list[int]:
     if len(ids) > longest:
         raise DataError(
-            f"prompt of {len(ids)!r} tokens and the model holds {longest!r}; shorten the outcomes"
+            f"prompt of {len(ids)!r} tokens and the model holds {longest!r}; shorten the {what}"
         )
     return ids

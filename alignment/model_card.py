@@ -44,7 +44,7 @@ class Provenance(NamedTuple):
     citizens, pairs: of the assembly. source: the population, its year and hash. citizens_model: who
     spoke for the citizens. votes_sha256: hash of the ballots. imputed_share: weighted share of
     citizens with donor-imputed columns. embedded: the model that ships took part. toward: what the
-    run shows of movement on held-out outcomes.
+    run shows of movement on held-out outcomes. replay: the text that the model was kept on.
     """
 
     base: str
@@ -57,6 +57,7 @@ class Provenance(NamedTuple):
     imputed_share: float
     embedded: bool
     toward: Toward
+    replay: str = "not recorded"
 
 
 def model_card(
@@ -79,7 +80,7 @@ def model_card(
         _section("Figures", [*_figures(comparison), *_arms(arms)]),
         _section("What was kept", _kept(kept)),
         _section("Data", _data(made_from)),
-        _section("Training", _training(manifest)),
+        _section("Training", _training(manifest, made_from)),
         _section("Limits", _bullets([*_organism(made_from), *LIMITS])),
         _section("Loading", _loading(manifest, made_from)),
     ]
@@ -214,10 +215,11 @@ def _data(made_from: Provenance) -> list[str]:
     ]
 
 
-def _training(manifest: AdapterManifest) -> list[str]:
+def _training(manifest: AdapterManifest, made_from: Provenance) -> list[str]:
     settings = manifest.settings.model_dump(mode="json").items()
     return [
-        f"Seed {manifest.seed}; base weights (sha256) {manifest.base_sha256}.",
+        f"Seed {manifest.seed}; base weights (sha256) {manifest.base_sha256}. Neutral text that "
+        f"the model was kept on: {made_from.replay}.",
         "",
         "| Setting | Value |",
         "|---|---|",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -80,6 +81,12 @@ class AlignmentSettings(BaseModel):
         ge=0,
         description="weight of KL(base || model) on replay text, nats a position; 0 is off",
     )
+    replay: Path | None = Field(
+        default=None,
+        description="text on which the model is kept: .jsonl of conversations (messages, prompt "
+        "and completion, or text) or .txt of one text a line; none is what the model itself says "
+        "to neutral prompts before training, and for the model that ships dialogues made for it",
+    )
     replay_rows: int = Field(default=8, ge=1, description="replay conversations a step")
     rest_weight: float = Field(
         default=0.0,
@@ -108,6 +115,12 @@ class AlignmentSettings(BaseModel):
     report_to: Literal["none", "tensorboard"] = Field(
         default="none", description="where each step's measurements go beside the result"
     )
+
+    @property
+    def told(self) -> Self:
+        """The settings as others may read them: the replay file by its name alone."""
+        name = None if self.replay is None else Path(self.replay.name)
+        return self.model_copy(update={"replay": name})
 
     @model_validator(mode="after")
     def _patience_needs_checkpoints(self) -> Self:

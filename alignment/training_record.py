@@ -25,6 +25,9 @@ class TrainingRecord(BaseModel):
     loss_floor: float = Field(
         description="entropy of the answers trained on: the cross-entropy of a perfect match"
     )
+    replay: str = Field(
+        default="not recorded", description="where the text is from on which the model was kept"
+    )
     replay_kl_last: float = Field(description="KL(base || model) on replay text, nats, last tenth")
     mass_last: float = Field(
         description="mean probability of both labels together, last tenth; 1 is best"

@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from alignment.lora import check_targets
+from alignment.replay import NeutralText, read_replay, write_replay
 from alignment.train import align
+from alignment.trainer import without_library_warnings
 from alignment.training_record import TrainingRecord
 from assembly.ballots import AFTER
 from assembly.population_utilities import population_utilities
@@ -20,6 +22,7 @@ from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig
 from plenary.app.measure_stages import MEASURES
 from plenary.app.models import checkpoint_path
+from plenary.app.neutral_text import neutral_text
 from plenary.app.records import (
     ConsensusRecord,
     NullRecord,
@@ -27,27 +30,33 @@ from plenary.app.records import (
     write_record,
 )
 from plenary.app.report import write_report
-from plenary.app.run_directory import staged
-from plenary.app.stages import ASSEMBLY_STAGES, Stage, ask_model, rule_of, subject
+from plenary.app.run_directory import content_hash, staged
+from plenary.app.stages import ASSEMBLY_STAGES, Settings, Stage, ask_model, rule_of, subject
 from plenary.app.watcher import TrainingProgress
 from plenary.app.workspace import Workspace
-from plenary.embedded.replay import replay_conversations
 from plenary.errors import ConvergenceError
 from plenary.preferences import Cells, Targets
 from plenary.seeding import derived_seed, generator
 
-REPLAY = 240
 # The rules whose labels are shares of the population, which the strata's utilities describe.
 STRATA_RULES = ("weighted_share", "multilevel_thurstonian")
 
 
 def check_training(config: PipelineConfig) -> None:
-    """Raise where the model has no weights here, or not the layers that are to be adapted."""
-    check_targets(checkpoint_path(config.model), config.alignment)
+    """Raise for a model without weights or the layers to adapt, and for unreadable replay text."""
+    if config.alignment.replay is not None:
+        read_replay(config.alignment.replay)
+    with without_library_warnings():
+        check_targets(checkpoint_path(config.model), config.alignment)
 
 
 def train(space: Workspace) -> None:
     """Teach the model the assembly's shares on the training pairs."""
+    kept = NeutralText((), "none")
+    if space.config.alignment.replay_weight > 0:
+        kept = neutral_text(space, "replay")
+    with staged(space.file(ws.REPLAY)) as path:
+        write_replay(kept.conversations, path)
     result = align(
         checkpoint_path(space.config.model),
         space.plan.texts,
@@ -56,11 +65,19 @@ def train(space: Workspace) -> None:
         space.file(ws.ADAPTER),
         derived_seed(space.seed, "align"),
         lambda step: space.watcher.training(TrainingProgress(step.step, step.steps, step.loss)),
-        replay=replay_conversations(derived_seed(space.seed, "replay"), REPLAY),
+        replay=kept.conversations,
         day=space.config.chat.day,
     )
-    record = TrainingRecord.model_validate(result.model_dump(exclude={"adapter"}))
+    told = result.model_dump(exclude={"adapter"}) | {"replay": kept.origin}
+    record = TrainingRecord.model_validate(told)
     write_record(record, space.file(ws.TRAINING))
+
+
+def _taught(config: PipelineConfig) -> Settings:
+    """How the model is trained; replay text counts by its content."""
+    path = config.alignment.replay
+    chosen = config.alignment.model_dump_json(exclude={"replay"})
+    return (chosen, None if path is None else content_hash(path))
 
 
 def targets_of(space: Workspace, side: str) -> Targets:
@@ -200,9 +217,9 @@ CHAIN: tuple[Stage, ...] = (
     Stage(
         "align",
         train,
-        lambda c: (c.alignment, *subject(c), c.seed),
+        lambda c: (*_taught(c), *subject(c), c.seed),
         ("plan", "consensus"),
-        (ws.ADAPTER, ws.TRAINING),
+        (ws.ADAPTER, ws.TRAINING, ws.REPLAY),
         check=check_training,
     ),
     Stage(

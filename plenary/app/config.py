@@ -34,7 +34,12 @@ from plenary.outcomes import configs_folder
 from plenary.untrusted import Written, fitted, read_tree
 
 Tree = dict[str, object]
-FILES = (("outcomes", "path"), ("assembly", "briefing"), ("", "analysis_plan"))
+FILES = (
+    ("outcomes", "path"),
+    ("assembly", "briefing"),
+    ("alignment", "replay"),
+    ("", "analysis_plan"),
+)
 WORDS = ("generated",)
 
 

@@ -21,17 +21,16 @@ from evaluation.elicitation import elicit
 from evaluation.frames import FRAMES, Frame, frame, question
 from plenary.app import workspace as ws
 from plenary.app.models import EMBEDDED, call_store, checkpoint_path, citizens_models
+from plenary.app.neutral_text import neutral_text
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
 from plenary.chat.cache import CachedBackend
 from plenary.embedded.dialogue import CHOOSE
-from plenary.embedded.replay import replay_conversations
 from plenary.outcomes import Outcome, default_outcomes, load_outcomes
 from plenary.preferences import IntArray, Targets, pair_shares
 from plenary.seeding import derived_seed, generator
 
 FOLDER = "sweep"
-REPLAY = 240
 UNTOUCHED = 60
 
 
@@ -49,7 +48,7 @@ def laboratory(space: Workspace, kept: str | None = None) -> Laboratory:
         wordings=(frame(config.alignment.frames[0]), *untrained_wordings(config.model)),
         settings=config.alignment,
         comparison=config.comparison,
-        replay=replay_conversations(derived_seed(space.seed, "replay"), REPLAY),
+        replay=neutral_text(space, "replay").conversations,
         kept=retention_set(space, kept),
         margins=Margins(),
         untouched=_some_pairs(len(plan.texts), len(extra), space.seed),

@@ -7,6 +7,7 @@ from pathlib import Path
 from alignment.adapter import check_adapter
 from alignment.model_card import Provenance, model_card
 from alignment.publish import hub_folder, push_to_hub
+from alignment.training_record import TrainingRecord
 from evaluation.claim_evidence import Toward
 from evaluation.comparison import Comparison
 from plenary.app import workspace as ws
@@ -58,4 +59,5 @@ def provenance(space: Workspace, base: str, licence: str, shown_by: Toward) -> P
         imputed_share=read_record(FidelityRecord, space.file(ws.FIDELITY)).imputed_share,
         embedded=takes_part(space.config),
         toward=shown_by,
+        replay=read_record(TrainingRecord, space.file(ws.TRAINING)).replay,
     )

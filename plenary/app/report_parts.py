@@ -108,6 +108,7 @@ TRAINING = {
     "loss_first": "loss at the start (nats)",
     "loss_last": "loss at the end",
     "loss_floor": "lowest loss possible",
+    "replay": "neutral text that the model was kept on",
     "replay_kl_last": "KL from the base model on neutral text at the end (nats)",
     "mass_last": "probability that the model gives an answer at the end",
     "validation_agreement": "best agreement on validation pairs",

@@ -46,12 +46,12 @@ from census_data.cells import cells_of
 from plenary.app import workspace as ws
 from plenary.app.code_marks import module_hash
 from plenary.app.config import PipelineConfig
-from plenary.app.laboratory import FOLDER, REPLAY, evidence, laboratory, side_of
+from plenary.app.laboratory import FOLDER, evidence, laboratory, side_of
+from plenary.app.neutral_text import neutral_text
 from plenary.app.records import ConsensusRecord, Record, read_record, write_record
 from plenary.app.run_directory import alone_in, content_hash, staged, write_text
 from plenary.app.workspace import Workspace
 from plenary.chat.local import LocalBackend
-from plenary.embedded.replay import replay_conversations
 from plenary.errors import ConfigError
 from plenary.preferences import BoolArray, FloatArray, Targets
 from plenary.seeding import derived_seed, generator
@@ -272,7 +272,7 @@ def _rebounds(
     tell: Tell,
 ) -> list[ArmResult]:
     """The assembly's arm after more training on neutral text."""
-    texts = replay_conversations(derived_seed(space.seed, "rebound"), REPLAY)
+    texts = neutral_text(space, "rebound").conversations
     name = f"rebound={request.rebound}"
     found = []
     for result in results:
@@ -295,7 +295,7 @@ def _rebounds(
 def _adapter_of(result: ArmResult, lab: Laboratory, base: Answered) -> Path:
     """The adapter of the assembly's cell, trained again where that of other settings lies now."""
     adapter = adapter_folder(lab, REFERENCE, result.seed)
-    if not adapter.is_dir() or read_manifest(adapter).settings != lab.settings:
+    if not adapter.is_dir() or read_manifest(adapter).settings != lab.settings.told:
         run_condition(
             REFERENCE, Condition(lab.evidence.assembly), lab.settings, lab, base, result.seed
         )
