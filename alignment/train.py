@@ -132,6 +132,7 @@ def align(
         trained_share=trained.parameters / trained.total,
         seconds=time.monotonic() - started,
         loss_floor=_entropy(material.rows),
+        replay=f"{len(replay)} texts that the caller gave" if replay else "none",
         validation_agreement=trained.validation_agreement,
         **_edges(trained.steps),
     )
