@@ -10,7 +10,7 @@ from scipy import stats
 from assembly.ballots import AFTER, BEFORE, Votes, citizen_shares
 from assembly.movement import others_lean
 from evaluation.anchor import benjamini_hochberg
-from plenary.errors import DataError
+from plenary.errors import NotMeasured
 from plenary.preferences import BoolArray, FloatArray, IntArray
 
 
@@ -63,9 +63,10 @@ def conformity(
     side = np.sign(others_lean(before, weights, table_of))
     there = ~np.isnan(change) & (side != 0)
     if not there.any():
-        raise DataError(
-            f"{change.size!r} citizens x pairs and no majority to move to; seat two or more a "
-            "table, or look at the invalid ballots"
+        raise NotMeasured(
+            f"on none of {change.size!r} citizens x pairs the others at the table had a majority "
+            "to move to and the citizen voted validly twice; seat more at a table, or look at the "
+            "invalid ballots"
         )
     signed = np.where(there, change * side, 0.0)
     count = there.sum(axis=1)

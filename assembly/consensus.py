@@ -17,7 +17,7 @@ from scipy import stats
 
 from assembly.ballots import STATES, VALID, Grid, Votes, citizen_shares, grid
 from assembly.rules import weighted_mean
-from plenary.errors import ConfigError, DataError
+from plenary.errors import DataError, NotMeasured
 from plenary.preferences import BoolArray, FloatArray, IntArray, Targets
 
 COUNTED = ("first", "second", "tie", *STATES[1:])
@@ -247,11 +247,17 @@ def panel_ceiling(
         np.arange(len(weights)) if clusters is None else clusters, return_inverse=True
     )[1]
     if shares.shape[1] == 0 or groups.max(initial=0) < 1:
-        raise ConfigError(
-            f"{len(weights)!r} citizens in one cluster or without ballots; seat more tables"
+        raise NotMeasured(
+            f"{len(weights)!r} citizens in one hall or without valid ballots; seat more tables, or "
+            "look at the invalid ballots"
         )
     p = weighted_mean(shares, weights)
     variance = linearised(shares, weights, p, groups).variance
+    if np.isnan(variance).all():
+        raise NotMeasured(
+            "on no pair citizens of two halls have valid ballots; seat more tables, or look at the "
+            "invalid ballots"
+        )
     kept = 1.0 - np.nanmean(variance) / max(float(np.mean((p - 0.5) ** 2)), 1e-12)
     centre = 0.5 + np.sqrt(max(kept, 0.0)) * (p - 0.5)
     panels = _panels(shares, weights, groups, 2 * draws, rng) - p + centre

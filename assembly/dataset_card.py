@@ -45,6 +45,9 @@ class CardFacts(BaseModel):
         default=None, description="reliability of one wording, with its interval"
     )
     hiring_audit: str | None = Field(default=None, description="where the audit of tuned models is")
+    not_measured: dict[str, str] = Field(
+        default={}, description="what the ballots cannot tell -> why"
+    )
 
 
 def dataset_card(
@@ -71,6 +74,7 @@ def dataset_card(
         _made(dataset),
         "## Reliability",
         _reliability(dataset, curve),
+        *_unmeasured(facts),
         "## Recommendations",
         "Train on `p` with `effective_n` as weight, keep `contested` rows out of hard labels, read "
         "the minority report beside every label, and report agreement beside the ceiling above.",
@@ -220,6 +224,11 @@ def _made(dataset: ConsensusDataset) -> str:
     total = dataset.counts.sum(axis=0)
     counted = ", ".join(f"{n} {name}" for name, n in zip(COUNTED, total.tolist(), strict=True))
     return "\n".join([*lines, f"- ballots after discussion, citizens x pairs: {counted}"])
+
+
+def _unmeasured(facts: CardFacts) -> list[str]:
+    lines = [f"- {name}: not measured: {why}" for name, why in facts.not_measured.items()]
+    return ["## Not measured", "\n".join(lines)] if lines else []
 
 
 def _reliability(dataset: ConsensusDataset, curve: Curve | None) -> str:

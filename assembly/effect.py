@@ -18,7 +18,7 @@ from assembly.ballots import AFTER, BEFORE, Votes, citizen_shares
 from assembly.consensus import linearised
 from assembly.rules import weighted_mean
 from assembly.settings import ArmName
-from plenary.errors import ConfigError, DataError
+from plenary.errors import ConfigError, NotMeasured
 from plenary.preferences import FloatArray, IntArray
 
 
@@ -75,7 +75,7 @@ def deliberation_effect(
     change = heard - alone
     there = ~np.isnan(change)
     if not there.any():
-        raise DataError(f"{change.size!r} citizens x pairs, none valid in both arms; ask again")
+        raise NotMeasured(f"{change.size!r} citizens x pairs, none valid in both arms; ask again")
     shift = weighted_mean(change, weights)
     spread = linearised(change, weights, shift, tables)
     half = _half(spread.variance, spread.clusters, level)

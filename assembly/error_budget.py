@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from plenary.errors import DataError
+from plenary.errors import DataError, NotMeasured
 from plenary.preferences import FloatArray, IntArray
 
 FACTORS = ("citizen", "wording", "discussion", "order")
@@ -30,6 +30,7 @@ _SOURCE_OF: dict[str, str] = dict(
     zip(FACTORS, ("panel draw", "persona wording", "discussion", "order"), strict=True)
 )
 Term = tuple[int, ...]
+SMALLEST = 1e-20
 
 
 class Part(NamedTuple):
@@ -96,7 +97,7 @@ def error_budget(
     rows = [_label_parts(cell, exact, size) for cell in y]
     kept = np.array([row is not None for row in rows])
     if kept.sum() < 2:
-        raise DataError(
+        raise NotMeasured(
             f"{int(kept.sum())!r} of {len(pairs)} pairs have two citizens with every ballot of the "
             "design; repeat the ballots that are missing"
         )
@@ -108,10 +109,12 @@ def error_budget(
     means = np.nan_to_num(table).sum(axis=0) / np.maximum(often, 1)
     parts = means.clip(min=0)
     total = float(parts.sum())
+    if total < SMALLEST:  # Equal answers differ by rounding, of which no shares are to be told.
+        parts, total = np.zeros(len(parts)), 0.0
     shares = parts / total if total > 0 else np.zeros(len(parts))
     # A source told on few pairs weighs each of them the more.
     away = np.where(told, table - means, 0.0) * (len(table) / np.maximum(often, 1))
-    influence = (away - shares * away.sum(axis=1, keepdims=True)) / max(total, 1e-300)
+    influence = (away - shares * away.sum(axis=1, keepdims=True)) / (total or 1.0)
     half = stats.norm.ppf((1 + level) / 2) * np.sqrt(_dyadic(influence, pairs[kept]))
     blank = np.where(often == 0, np.nan, 0.0)
     ends = ((shares - half).clip(0, 1), (shares + half).clip(0, 1))

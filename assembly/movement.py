@@ -14,7 +14,7 @@ from assembly.ballots import AFTER, BEFORE, Votes, citizen_shares
 from assembly.rules import hard, weighted_mean
 from assembly.strata import Strata, Stratum
 from evaluation.comparison import bootstrap_interval, node_weights
-from plenary.errors import DataError
+from plenary.errors import NotMeasured
 from plenary.preferences import FloatArray, IntArray
 
 
@@ -48,8 +48,9 @@ def movement(votes: Votes, pairs: int, weights: FloatArray, table_of: IntArray) 
     """Compare both phases of an assembly; `weights` and `table_of` are [C] (Seating.table_of)."""
     moved = _moved(votes, pairs, weights, table_of)
     if np.isnan(moved.change).all():
-        raise DataError(
-            f"{moved.change.size!r} citizens x pairs, none valid twice; look at the invalid ballots"
+        raise NotMeasured(
+            f"none of {moved.change.size!r} citizens x pairs has valid ballots before and after; "
+            "look at the invalid ballots"
         )
     return _summary(moved, weights)
 
@@ -141,7 +142,10 @@ def opinion_spread(
     twice = ~np.isnan(np.stack(phases)).any(axis=0)
     kept = twice.any(axis=0)
     if not kept.any():
-        raise DataError(f"none of {len(pairs)!r} pairs is voted on twice; look at invalid ballots")
+        raise NotMeasured(
+            f"no citizen has valid ballots before and after on any of {len(pairs)!r} pairs; look "
+            "at the invalid ballots"
+        )
     measured = [_spread(np.where(twice, s, np.nan)[:, kept], weights) for s in phases]
     resampled = node_weights(pairs[kept], draws, rng)
     return OpinionSpread(

@@ -22,7 +22,7 @@ from assembly.electorate import Electorate, stratum_shares
 from evaluation.connectivity import components
 from evaluation.links import normal_tails
 from evaluation.thurstonian import FitSettings
-from plenary.errors import ConvergenceError, DataError
+from plenary.errors import ConvergenceError, NotMeasured
 from plenary.preferences import FloatArray, IntArray
 from plenary.seeding import generator
 
@@ -91,14 +91,16 @@ def fit_strata(electorate: Electorate, settings: FitSettings | None = None) -> S
 
     settings: the prior of the lapse rate is read, nothing else.
     Design weights count within a stratum, `strata_shares` between strata. A stratum without a
-    citizen gets what all have in common. DataError without a ballot, ConvergenceError when the sds
-    do not settle.
+    citizen gets what all have in common. NotMeasured without a ballot, ConvergenceError when the
+    sds do not settle.
     """
     count = len(electorate.strata_shares)
     shares = stratum_shares(electorate, electorate.strata, count)
     voted = electorate.pairs[shares.n.sum(axis=0) > 0]
     if not len(voted):
-        raise DataError(f"no ballot on any of {len(electorate.pairs)!r} pairs; hold the vote first")
+        raise NotMeasured(
+            f"no valid ballot on any of {len(electorate.pairs)!r} pairs; look at the invalid ones"
+        )
     part = components(voted[:, 0], voted[:, 1], electorate.outcomes)
     members = np.flatnonzero(part == 0)
     position = np.full(electorate.outcomes, -1)

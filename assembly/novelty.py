@@ -13,7 +13,7 @@ import numpy as np
 from assembly.ballots import VALID
 from assembly.ledger import Spoken
 from personas.diversity import Encoder
-from plenary.errors import DataError
+from plenary.errors import NotMeasured
 from plenary.preferences import BoolArray, FloatArray
 
 
@@ -43,7 +43,7 @@ def novelty(statements: Sequence[Spoken], encode: Encoder, *, repeated: float = 
     """
     heard = [k for k, s in enumerate(statements) if s.state == VALID and s.text]
     if not heard:
-        raise DataError(
+        raise NotMeasured(
             f"none of {len(statements)!r} statements was heard; look at the failed ones"
         )
     texts = sorted({statements[k].text for k in heard})

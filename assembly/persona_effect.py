@@ -9,7 +9,7 @@ import numpy as np
 from assembly.rules import hard, weighted_mean
 from evaluation.coherence import Measure, closed_triads
 from evaluation.comparison import bootstrap_interval, node_weights
-from plenary.errors import DataError
+from plenary.errors import NotMeasured
 from plenary.preferences import FloatArray, IntArray
 
 
@@ -47,7 +47,7 @@ def vote_gap(
     apart = np.abs(shares - other)
     kept = ~np.isnan(apart).all(axis=0)
     if not kept.any():
-        raise DataError(f"none of {len(pairs)!r} pairs is answered in both; ask them alike")
+        raise NotMeasured(f"none of {len(pairs)!r} pairs is answered in both; ask them alike")
     turned = np.where(np.isnan(apart), np.nan, np.abs(hard(shares) - hard(other)))
     resampled = node_weights(pairs[kept], draws, rng)
 

@@ -16,7 +16,7 @@ from assembly.multilevel import StrataUtilities, fit_strata, solved, tails
 from evaluation.connectivity import separated
 from evaluation.laplace import standardise
 from evaluation.thurstonian import FitSettings, UtilityFit, central
-from plenary.errors import DataError
+from plenary.errors import NotMeasured
 from plenary.preferences import FloatArray, IntArray
 
 
@@ -31,12 +31,12 @@ def population_utilities(
     and what sets the strata apart on that outcome, together, so that `probability` is the
     population's share up to the strata's agreement between outcomes. sd: see `mean_covariance`.
     clusters [C]: whose votes depend (`Seating.hall_of()`); default citizens. The link is the normal
-    one whatever `settings.link` says. DataError where the votes do not join all outcomes.
+    one whatever `settings.link` says. NotMeasured where the votes do not join all outcomes.
     """
     settings = settings or FitSettings()
     fitted = fit_strata(electorate, settings)
     if len(fitted.members) < electorate.outcomes:
-        raise DataError(
+        raise NotMeasured(
             f"votes join {len(fitted.members)!r} of {electorate.outcomes!r} outcomes; ask pairs "
             "that join the rest, or set fit.disconnected to 'flag' and pool the strata"
         )

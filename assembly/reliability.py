@@ -16,7 +16,7 @@ from assembly.consensus import linearised
 from assembly.rules import weighted_mean
 from evaluation.coherence import Measure
 from evaluation.comparison import node_weights
-from plenary.errors import ConfigError, DataError
+from plenary.errors import NotMeasured
 from plenary.preferences import FloatArray, IntArray
 
 
@@ -45,7 +45,9 @@ def compare_panels(
     """Shares [P] of two panels on pairs [P, 2]; intervals resample outcomes, panels held fixed."""
     both = ~(np.isnan(one) | np.isnan(two))
     if not both.any():
-        raise DataError(f"none of {len(pairs)!r} pairs is voted on by both panels; ask them alike")
+        raise NotMeasured(
+            f"none of {len(pairs)!r} pairs is voted on by both panels; ask them alike"
+        )
     a, b = one[both] - 0.5, two[both] - 0.5
     resampled = node_weights(pairs[both], draws, rng)
     weights = np.concatenate([np.ones((1, len(a))), resampled])
@@ -119,7 +121,10 @@ def size_curve(
     variance = linearised(shares, weights, p, groups).variance
     known = ~np.isnan(variance)
     if not known.any():
-        raise ConfigError(f"{citizens!r} citizens in one cluster; seat more tables")
+        raise NotMeasured(
+            f"ballots of {citizens!r} citizens in fewer than two halls on every pair; seat more "
+            "tables, or look at the invalid ballots"
+        )
     p, variance, shares = p[known], variance[known], shares[:, known]
     observed = float(np.mean((p - 0.5) ** 2))
     signal = max(observed - float(variance.mean()), 0.0)

@@ -16,7 +16,7 @@ from scipy.special import logit
 from assembly.ballots import AFTER, BEFORE, VALID, Votes, citizen_shares
 from assembly.ledger import Spoken
 from evaluation.anchor import benjamini_hochberg
-from plenary.errors import DataError
+from plenary.errors import NotMeasured
 from plenary.preferences import BoolArray, FloatArray, IntArray
 
 EDGE = 0.005
@@ -116,10 +116,7 @@ def sway(
     moved = moved if expected is None else moved - expected
     heard = _heard(statements, np.atleast_2d(tables), ~np.isnan(moved))
     if not heard.design.nnz:
-        raise DataError(
-            f"{len(statements)!r} statements and no listener with valid ballots before and after; "
-            "look at the invalid ballots"
-        )
+        raise NotMeasured(_why_unheard(statements, moved))
     x, y = heard.design, np.nan_to_num(moved).ravel()
     within = None if expected is not None else _Within(heard.listens)
     gram = (x.T @ x).toarray() if within is None else within.gram(x)
@@ -145,6 +142,23 @@ def sway(
         _moves(effect - effect[spoke].sum() / max(spoke.sum(), 1), error, freedom, rate),
         _of_statement(heard, statements, left, effect),
         _listening(centred(np.asarray(x.sum(axis=1)).ravel()), centred(y), len(effect)),
+    )
+
+
+def _why_unheard(statements: Sequence[Spoken], moved: FloatArray) -> str:
+    if not any(map(_was_heard, statements)):
+        return f"none of {len(statements)!r} statements could be used; look at the failed ones"
+    silent = np.ones(moved.shape, dtype=bool)
+    for s in statements:
+        silent[s.citizen, s.pair] = False
+    if not silent.any():
+        return (
+            "everybody spoke on every pair, so that nobody only listened; lower assembly.rounds or "
+            "assembly.speakers, or seat larger tables"
+        )
+    return (
+        f"none of {len(statements)!r} statements had a listener who kept silent on its pair and "
+        "voted validly before and after; look at the invalid ballots"
     )
 
 

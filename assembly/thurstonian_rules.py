@@ -12,7 +12,7 @@ from assembly.multilevel import fit_strata
 from evaluation.comparison import target_cells
 from evaluation.connectivity import among, components
 from evaluation.thurstonian import fit
-from plenary.errors import DataError
+from plenary.errors import NotMeasured
 from plenary.preferences import FloatArray, Targets
 
 
@@ -21,14 +21,16 @@ def pooled_thurstonian(electorate: Electorate) -> Verdict:
 
     [thurstone1927], by `evaluation.thurstonian.fit`; a pair counts as Kish's effective number of
     votes, half in either order. p is fitted, for voted and unvoted pairs. NaN for outcomes outside
-    the largest part that the votes join. DataError without a ballot.
+    the largest part that the votes join. NotMeasured without a ballot.
     """
     everybody = np.zeros(len(electorate.weights), dtype=np.int64)
     shares = stratum_shares(electorate, everybody, 1)
     p, n = shares.p[0], shares.n[0]
     voted = n > 0
     if not voted.any():
-        raise DataError(f"no ballot on any of {len(electorate.pairs)!r} pairs; hold the vote first")
+        raise NotMeasured(
+            f"no valid ballot on any of {len(electorate.pairs)!r} pairs; look at the invalid ones"
+        )
     cells = target_cells(Targets(electorate.pairs[voted], p[voted], n[voted]))
     members = np.flatnonzero(components(cells.first, cells.second, electorate.outcomes) == 0)
     fitted = fit(among(cells, members), len(members))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy import special
 
 from evaluation.elicitation import both_orders
-from plenary.errors import DataError
+from plenary.errors import DataError, NotMeasured
 from plenary.preferences import (
     BoolArray,
     Cells,
@@ -244,7 +244,7 @@ def compare(
     even = ~missing & (target.p == 0.5)
     kept = ~missing & ~even
     if not kept.any():
-        raise DataError(
+        raise NotMeasured(
             f"none of {len(target.pairs)} held-out pairs can be compared "
             f"({int(missing.sum())} unanswered, {int(even.sum())} even); "
             "ask more pairs or lower elicitation.min_mass"

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from plenary.errors import DataError
+from plenary.errors import NotMeasured
 from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
 
 SHOWN = 5
@@ -41,12 +41,12 @@ def separated(
 
 
 def require_connected(labels: IntArray) -> None:
-    """Raise DataError quoting the components [K] unless there is only one."""
+    """Raise NotMeasured quoting the components [K] unless there is only one."""
     sizes = np.bincount(labels)
     if len(sizes) == 1:
         return
     small = [np.flatnonzero(labels == c)[:SHOWN].tolist() for c in range(1, min(len(sizes), SHOWN))]
-    raise DataError(
+    raise NotMeasured(
         f"comparisons fall into {len(sizes)} components of sizes {sizes[: 2 * SHOWN].tolist()!r}; "
         f"outcomes outside the largest begin {small!r}; ask pairs that join them, fit each by "
         "itself (among), or set fit.disconnected to 'flag'"

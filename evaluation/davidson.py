@@ -118,8 +118,8 @@ def fit_davidson(
 ) -> DavidsonFit:
     """Posterior mode by damped Newton steps on the convex objective of K = `outcomes` outcomes.
 
-    Of the settings it has no use for link, lapses, trim and dense_limit. DataError when nothing was
-    answered or, unless `disconnected` is "flag", the comparisons do not join the outcomes.
+    Of the settings it has no use for link, lapses, trim and dense_limit. NotMeasured when nothing
+    was answered or, unless `disconnected` is "flag", the comparisons do not join the outcomes.
     """
     settings = settings or FitSettings()
     joined(answers.first, answers.second, outcomes, settings)
@@ -188,7 +188,7 @@ def fit_answers(
 
     Davidson's is a Bradley-Terry fit in its usual gauge with `tie` set; it has no lapse rate and
     needs no `start`. ties: take it in any case, since what is compared must share one model. Raises
-    DataError when nothing was answered or the comparisons do not join the outcomes.
+    NotMeasured when nothing was answered or the comparisons do not join the outcomes.
     """
     if not (ties or cells.undecided.any()):
         return fit(cells, outcomes, settings, start)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from plenary.errors import DataError
+from plenary.errors import NotMeasured
 from plenary.preferences import BoolArray, FloatArray, IntArray
 
 
@@ -73,14 +73,14 @@ def grid(
     """Cells [C] of the two groups in `contrast` (compared, reference) as a Grid.
 
     group, stratum [V]; a contrast of None keeps every group. A cell asked twice counts once, by its
-    mean. DataError without cells.
+    mean. NotMeasured without cells.
     """
     kept = np.flatnonzero(np.isin(group, contrast if contrast else group))
     place = np.full(len(group), -1)
     place[kept] = np.arange(len(kept))
     used = (place[variant] >= 0) & ~np.isnan(values)
     if not used.any():
-        raise DataError(
+        raise NotMeasured(
             f"no valid answer about groups {contrast!r}; look at the invalid answers first"
         )
     at = (resume[used], place[variant[used]])

@@ -31,7 +31,7 @@ from evaluation.hiring_contrast import (
 )
 from evaluation.hiring_sheets import Sheet
 from evaluation.hiring_stimuli import ADDED_YEARS, EDITS, Stimuli
-from plenary.errors import DataError
+from plenary.errors import DataError, NotMeasured
 from plenary.preferences import BoolArray, FloatArray, IntArray
 
 FOUR_FIFTHS, CHANCE_DRAWS = 0.8, 20_000
@@ -160,7 +160,9 @@ def impact_ratio(
     means = centred.by_variant
     member = np.eye(int(group.max()) + 1)[group] * ~np.isnan(means)[:, None]
     if not member.any(axis=0).all():
-        raise DataError(f"a group of {member.shape[1]!r} has no valid answer; look at the invalid")
+        raise NotMeasured(
+            f"a group of {member.shape[1]!r} has no valid answer; look at the invalid"
+        )
     rates = level + np.nan_to_num(means) @ member / member.sum(axis=0)
     worst, best = int(rates.argmin()), int(rates.argmax())
     drawn = level + _group_draws(centred.values, member, draws.bootstrap, rng)

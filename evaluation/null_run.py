@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evaluation.answers import AnswerTable
-from plenary.errors import DataError
+from plenary.errors import NotMeasured
 from plenary.preferences import BoolArray, Cells
 
 
@@ -51,7 +51,7 @@ def orders_apart(table: AnswerTable, rng: np.random.Generator) -> Halves:
     table = table.select(_in_both_orders(table.accepted))
     cells = table.cells
     if not len(cells):
-        raise DataError(
+        raise NotMeasured(
             "no pair was answered in both orders, so there is no null run; ask both orders, or ask "
             "the same model again"
         )

@@ -22,7 +22,7 @@ from scipy import stats
 from evaluation.anchor import Line, benjamini_hochberg, robust_line, two_sided_p
 from evaluation.comparison import ComparisonSettings
 from evaluation.thurstonian import UtilityFit
-from plenary.errors import ConfigError, DataError
+from plenary.errors import ConfigError, DataError, NotMeasured
 from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
 
 FEWEST_ANCHORS, SMALLEST_SPREAD, HELD_SCALE = 3, 1e-6, 0.5
@@ -201,7 +201,7 @@ def _check(fits: Sequence[UtilityFit], anchors: IntArray | None) -> None:
             f"fits of {sizes!r} outcomes cannot be compared; fit all on the same outcomes"
         )
     if any(np.ptp(fit.mu) < SMALLEST_SPREAD for fit in fits):
-        raise DataError(
+        raise NotMeasured(
             "the utilities of a fit do not differ, so no scale can be laid on it; ask a model that "
             "prefers some outcomes to others"
         )

@@ -18,7 +18,7 @@ from evaluation.likelihood import Answers, Objective, Prior
 from evaluation.links import LINKS, LinkName
 from evaluation.newton import Optimum, first_guess, maximise
 from evaluation.priors import Hyper, close, effective, update
-from plenary.errors import DataError
+from plenary.errors import DataError, NotMeasured
 from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
 
 FIRST_TAU, FIRST_OMEGA = 2.0, 0.4
@@ -247,9 +247,9 @@ def central(mu: FloatArray, share: float) -> BoolArray:
 
 
 def joined(first: IntArray, second: IntArray, outcomes: int, settings: FitSettings) -> IntArray:
-    """Component [K] of each outcome by the answered cells [N]; DataError where no fit can be."""
+    """Component [K] of each outcome by the answered cells [N]; NotMeasured where no fit can be."""
     if outcomes < 2 or not len(first):
-        raise DataError(
+        raise NotMeasured(
             f"{len(first)} answered cells on {outcomes} outcomes; "
             "a fit needs at least one answered pair"
         )
@@ -275,9 +275,9 @@ def fit(
 
     A cell with a mass is an exact probability; one without is a count. Invalid answers carry no
     information and are never filled in. start: an earlier fit of the same outcomes, from which the
-    search sets out; it saves time and, to the tolerance, changes nothing. Raises DataError when
-    nothing was answered, the comparisons do not join the outcomes, `start` is of others, or some
-    chose neither outcome, which davidson.fit_answers fits.
+    search sets out; it saves time and, to the tolerance, changes nothing. Raises NotMeasured when
+    nothing was answered or the comparisons do not join the outcomes, DataError when `start` is of
+    others, or some chose neither outcome, which davidson.fit_answers fits.
     """
     settings = settings or FitSettings()
     answers = weighted_answers(cells, settings.exact_weight)

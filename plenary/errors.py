@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 _LONGEST = 2000
 
 
@@ -28,6 +32,10 @@ class DataError(PlenaryError, ValueError):
     exit_code = 3
 
 
+class NotMeasured(DataError):
+    """A figure that the data at hand cannot tell; the message is the reason."""
+
+
 class BackendError(PlenaryError, RuntimeError):
     """A language model that cannot be opened or reached, or that answers unusably."""
 
@@ -42,3 +50,12 @@ class ConvergenceError(PlenaryError, ArithmeticError):
     """A fit or a training run that did not reach its stated tolerance."""
 
     exit_code = 5
+
+
+def measured(figure: Callable[[], T], name: str, reasons: dict[str, str]) -> T | None:
+    """The figure; None where it cannot be told, the reason then noted in `reasons` under `name`."""
+    try:
+        return figure()
+    except (NotMeasured, ConvergenceError) as error:
+        reasons[name] = str(error)
+        return None

@@ -112,8 +112,8 @@ def pair_shares(cells: Cells, pairs: IntArray) -> PairShares:
     order = np.argsort(keys)
     for slot, (a, b) in enumerate(((cells.first, cells.second), (cells.second, cells.first))):
         cell_keys = a * size + b
-        at = np.searchsorted(keys[order], cell_keys).clip(max=len(keys) - 1)
-        hit = keys[order][at] == cell_keys
+        hit = np.isin(cell_keys, keys)
+        at = np.searchsorted(keys[order], cell_keys)
         np.add.at(wins[slot], order[at[hit]], cells.wins[hit] + cells.undecided[hit] / 2)
         np.add.at(trials[slot], order[at[hit]], cells.trials[hit] + cells.undecided[hit])
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -19,6 +19,7 @@ from plenary.app import workspace as ws
 from plenary.app.records import Record, read_record
 from plenary.app.run_directory import content_hash
 from plenary.app.workspace import Workspace
+from plenary.errors import NotMeasured
 from plenary.preferences import FloatArray
 from plenary.seeding import generator
 
@@ -55,6 +56,8 @@ def on_majority(p: FloatArray) -> FloatArray:
 def mean_interval(space: Workspace, values: FloatArray, *labels: str) -> tuple[float, Interval]:
     """Mean of values [P] and its interval over outcomes; pairs without a value left out."""
     known = ~np.isnan(values)
+    if not known.any():
+        raise NotMeasured(f"none of {len(values)!r} pairs is voted on in all that is compared")
     rng = generator(space.seed, *labels)
     weights = node_weights(space.plan.pairs[known], REPLICATES, rng)
     return float(values[known].mean()), bootstrap_interval(values[known], weights, 0.95)

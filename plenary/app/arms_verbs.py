@@ -25,6 +25,7 @@ from plenary.app.diagnostics_record import (
     SwayRecord,
     conformity_rows,
     sway_rows,
+    unmeasured_rows,
 )
 from plenary.app.influence import influence
 from plenary.app.records import Record, write_record
@@ -83,6 +84,9 @@ class ArmsRecord(Record):
     conformity: ConformityRecord | None = Field(
         description="who went with the table, beyond thinking alone"
     )
+    not_measured: dict[str, str] = Field(
+        default={}, description="what the ballots cannot tell -> why"
+    )
     agreement: AgreementRecord | None = Field(
         default=None, description="rise of agreement against controls; none without their probes"
     )
@@ -131,6 +135,7 @@ def hold_arms(space: Workspace, probes: tuple[ProbeName, ...]) -> ArmsRecord:
         probes=tuple(_probe(space, probe, votes["none"]) for probe in probes),
         sway=who.sway,
         conformity=who.conformity,
+        not_measured=who.not_measured,
         agreement=_agreement(space, probes),
     )
     _write_shifts(space, effects)
@@ -229,7 +234,11 @@ def arms_rows(record: ArmsRecord) -> tuple[tuple[str, str], ...]:
         (one.probe, f"{one.value:+.4f} ({ends} {one.low:+.4f} to {one.high:+.4f}): {one.measure}")
         for one in record.probes
     )
-    who = (*sway_rows(record.sway), *conformity_rows(record.conformity))
+    who = (
+        *sway_rows(record.sway),
+        *conformity_rows(record.conformity),
+        *unmeasured_rows(record.not_measured),
+    )
     return (
         effects
         + probes

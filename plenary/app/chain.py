@@ -20,13 +20,16 @@ from evaluation.shift import UtilityShift, anchor_places, utility_shift
 from evaluation.thurstonian import UtilityFit
 from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig
+from plenary.app.fits import load_fits
 from plenary.app.measure_stages import MEASURES
 from plenary.app.models import checkpoint_path
 from plenary.app.neutral_text import neutral_text
 from plenary.app.records import (
     ConsensusRecord,
     NullRecord,
+    Unmeasured,
     read_record,
+    write_measured,
     write_record,
 )
 from plenary.app.report import write_report
@@ -34,7 +37,7 @@ from plenary.app.run_directory import content_hash, staged
 from plenary.app.stages import ASSEMBLY_STAGES, Settings, Stage, ask_model, rule_of, subject
 from plenary.app.watcher import TrainingProgress
 from plenary.app.workspace import Workspace
-from plenary.errors import ConvergenceError
+from plenary.errors import ConvergenceError, measured
 from plenary.preferences import Cells, Targets
 from plenary.seeding import derived_seed, generator
 
@@ -101,7 +104,11 @@ def elicit_again(space: Workspace) -> None:
         ask_model(space, space.model(space.config.model), "again", "again")
         halves = Halves(before, space.answers("again"))
     else:
-        halves = orders_apart(before, generator(space.seed, "null", "orders"))
+        rng, reasons = generator(space.seed, "null", "orders"), dict[str, str]()
+        halves = measured(lambda: orders_apart(before, rng), "null run", reasons)
+        if halves is None:
+            write_record(Unmeasured(not_measured=reasons), space.file(ws.NULL))
+            return
     for name, table in zip(ws.NULLS, halves, strict=True):
         with staged(space.file(f"{name}.parquet")) as path:
             table.write(path)
@@ -111,15 +118,38 @@ def elicit_again(space: Workspace) -> None:
 
 
 def fit_utilities(space: Workspace) -> None:
-    """Fit utilities before, after, of the null run and of the assembly, by side of the split."""
-    sources = {when: space.cells(when) for when in (*ws.WHEN, *ws.NULLS)}
+    """Fit utilities before, after, of the null run and of the assembly, by side of the split.
+
+    Answers that do not join the outcomes of a side give no fit there; the reason is recorded.
+    """
+    reasons: dict[str, str] = {}
     for side in ws.SIDES:
-        asked = {source: space.of_side(cells, side) for source, cells in sources.items()}
+        asked = _asked(space, side)
         ties = any(cells.undecided.any() for cells in asked.values())
-        for source, cells in asked.items():
-            fitted = _pooled(space, source, cells, side, ties=ties)
-            fitted.save(space.file(ws.fit_stem(source, side)))
-        _of_assembly(space, side).save(space.file(ws.fit_stem("assembly", side)))
+        for source in (*ws.SOURCES, *ws.NULLS):
+            stem = ws.fit_stem(source, side)
+            fitted = measured(
+                lambda at=(source, side): _fit_of(space, *at, asked, ties=ties), stem, reasons
+            )
+            if fitted is not None:
+                fitted.save(space.file(stem))
+    write_record(Unmeasured(not_measured=reasons), space.file(ws.FITS))
+
+
+def _asked(space: Workspace, side: str) -> dict[str, Cells]:
+    """The cells of one side, those of the null run where there is one."""
+    there = [when for when in (*ws.WHEN, *ws.NULLS) if space.file(f"{when}.parquet").exists()]
+    return {when: space.of_side(space.cells(when), side) for when in there}
+
+
+def _fit_of(
+    space: Workspace, source: str, side: str, asked: dict[str, Cells], *, ties: bool
+) -> UtilityFit:
+    if source == "assembly":
+        return _of_assembly(space, side)
+    if source in ws.NULLS:
+        read_record(NullRecord, space.file(ws.NULL))
+    return _pooled(space, source, asked[source], side, ties=ties)
 
 
 def _pooled(
@@ -164,26 +194,24 @@ def compare_models(space: Workspace) -> None:
     """Measure how far the model moved toward the assembly on held-out outcomes."""
     before, after = (space.of_side(space.cells(when), "held_out") for when in ws.WHEN)
     ceiling = read_record(ConsensusRecord, space.file("consensus.json")).ceiling
-    comparison = compare(
-        before,
-        after,
-        targets_of(space, "held_out"),
-        ceiling,
-        space.config.comparison,
-        space.seed,
+    target = targets_of(space, "held_out")
+    write_measured(
+        lambda: compare(before, after, target, ceiling, space.config.comparison, space.seed),
+        space.file(ws.COMPARISON),
     )
-    write_record(comparison, space.file(ws.COMPARISON))
+    reasons: dict[str, str] = {}
     for side in ws.SIDES:
-        with staged(space.file(ws.shift_file(side))) as path:
-            _shift(space, side).write(path)
+        shift = measured(lambda at=side: _shift(space, at), side, reasons)
+        space.file(ws.shift_file(side)).unlink(missing_ok=True)
+        if shift is not None:
+            with staged(space.file(ws.shift_file(side))) as path:
+                shift.write(path)
+    write_record(Unmeasured(not_measured=reasons), space.file(ws.SHIFTS))
 
 
 def _shift(space: Workspace, side: str) -> UtilityShift:
     """What moved among the outcomes of one side, judged by the null run."""
-    old, new, target, *null = (
-        UtilityFit.load(space.file(ws.fit_stem(source, side)))
-        for source in (*ws.SOURCES, *ws.NULLS)
-    )
+    old, new, target, *null = load_fits(space, (*ws.SOURCES, *ws.NULLS), side)
     outcomes = np.array(getattr(space.plan, side))
     before, after = (_local(space.of_side(space.cells(when), side), outcomes) for when in ws.WHEN)
     ids = [outcome.id for outcome in space.plan.outcomes]
@@ -241,14 +269,14 @@ CHAIN: tuple[Stage, ...] = (
         fit_utilities,
         lambda c: (c.fit, c.dataset.utilities, *rule_of(c)),
         ("plan", "recruit", "convene", "consensus", *CHANGED[1:], "elicit before"),
-        FITS,
+        (ws.FITS, *FITS),
     ),
     Stage(
         "compare",
         compare_models,
         lambda c: (c.comparison, c.seed),
         ("plan", "elicit before", "elicit after", "consensus", "fit"),
-        (ws.COMPARISON, *map(ws.shift_file, ws.SIDES)),
+        (ws.COMPARISON, ws.SHIFTS, *map(ws.shift_file, ws.SIDES)),
     ),
     *MEASURES,
     Stage(

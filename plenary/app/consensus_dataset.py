@@ -55,7 +55,7 @@ def make_dataset(space: Workspace) -> None:
     for name, rows in {FILE: np.ones(len(made), dtype=bool), **sides}.items():
         with staged(folder / name) as path:
             made.select(rows).write(path)
-    facts = card_facts(space)
+    facts = card_facts(space, found.record.not_measured)
     write_text(folder / CARD, dataset_card(made, facts, found.budget, found.curve))
     write_text(folder / METADATA, croissant(made, facts, folder / FILE, found.budget))
 
@@ -110,7 +110,7 @@ def _provenance(space: Workspace) -> Provenance:
     )
 
 
-def card_facts(space: Workspace) -> CardFacts:
+def card_facts(space: Workspace, not_measured: dict[str, str]) -> CardFacts:
     """What the user said of the dataset, and what the run knows of its population."""
     given, run = space.config.dataset, space.run.manifest
     population = read_record(PopulationRecord, space.file(ws.POPULATION))
@@ -129,6 +129,7 @@ def card_facts(space: Workspace) -> CardFacts:
         published=given.published or f"{run.created:%Y-%m-%d}",
         version=given.version,
         validation=given.validation,
+        not_measured=not_measured,
     )
 
 

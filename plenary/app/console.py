@@ -136,7 +136,7 @@ def watching(*, quiet: bool) -> Iterator[Watcher]:
 
 def before_after(summary: Summary) -> tuple[tuple[str, str], ...]:
     """The lines of the table that a run ends with."""
-    return (
+    compared = (
         ("agreement before", f"{summary.agreement_before:.1%}"),
         ("agreement after", f"{summary.agreement_after:.1%}"),
         (
@@ -144,7 +144,13 @@ def before_after(summary: Summary) -> tuple[tuple[str, str], ...]:
             f"{100 * summary.gain:+.1f} points "
             f"(95 % {100 * summary.gain_low:+.1f} to {100 * summary.gain_high:+.1f})",
         ),
-        ("ceiling (another panel, held-out pairs)", f"{summary.ceiling:.1%}"),
+    )
+    return (
+        *(compared if summary.measured else (("agreement", "not measured"),)),
+        (
+            "ceiling (another panel, held-out pairs)",
+            "not measured" if summary.ceiling is None else f"{summary.ceiling:.1%}",
+        ),
         ("held-out pairs", str(summary.held_out_pairs)),
         ("citizens", str(summary.citizens)),
         ("pairs voted on", str(summary.pairs)),

@@ -13,9 +13,11 @@ from assembly.decision import decided_by, rule_ceiling
 from assembly.electorate import Rule
 from assembly.rules import RULES
 from plenary.app import workspace as ws
+from plenary.app.influence import known
 from plenary.app.records import ConsensusRecord, write_record
 from plenary.app.run_directory import staged
 from plenary.app.workspace import Workspace
+from plenary.errors import measured
 from plenary.preferences import IntArray
 from plenary.seeding import generator
 
@@ -40,16 +42,22 @@ def decide(space: Workspace, own: NamedRule | None = None) -> None:
     for decided, name in ((first, ws.CONSENSUS_BEFORE), (after, ws.CONSENSUS)):
         with staged(space.file(name)) as path:
             decided.write(path)
-    ceiling = _ceiling(space) if chosen.name == PLAIN else _rule_ceiling(space, chosen.rule)
+    reasons: dict[str, str] = {}
+    ceiling = measured(
+        lambda: _ceiling(space) if chosen.name == PLAIN else _rule_ceiling(space, chosen.rule),
+        "ceiling",
+        reasons,
+    )
     record = ConsensusRecord(
         rule=chosen.name,
         pairs=len(after.pairs),
         contested=int(after.contested.sum()),
         unusable_share=after.unusable_share,
-        ceiling=ceiling.agreement,
-        ceiling_low=ceiling.low,
-        ceiling_high=ceiling.high,
-        half_agreement=ceiling.half_agreement,
+        ceiling=ceiling and known(ceiling.agreement),
+        ceiling_low=ceiling and known(ceiling.low),
+        ceiling_high=ceiling and known(ceiling.high),
+        half_agreement=ceiling and known(ceiling.half_agreement),
+        not_measured=reasons,
     )
     write_record(record, space.file("consensus.json"))
 

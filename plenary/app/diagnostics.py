@@ -17,6 +17,11 @@ from assembly.reliability import Curve, size_curve
 from assembly.strata import strata_of
 from personas.diversity import open_encoder
 from plenary.app.diagnostics_record import (
+    CYCLES,
+    ERRORS,
+    NOVELTY,
+    SIZES,
+    SPREAD,
     ChangeRecord,
     CyclesRecord,
     DiagnosticsRecord,
@@ -29,6 +34,7 @@ from plenary.app.diagnostics_record import (
 from plenary.app.influence import heard, influence, known
 from plenary.app.rewording import read_reworded
 from plenary.app.workspace import Workspace
+from plenary.errors import NotMeasured, measured
 from plenary.preferences import FloatArray, IntArray
 from plenary.seeding import generator
 
@@ -54,40 +60,51 @@ PANEL_SIZES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 class Diagnosis(NamedTuple):
-    """The record, and the parts that the dataset needs whole."""
+    """The record, and the parts that the dataset needs whole; None is "not measured"."""
 
     record: DiagnosticsRecord
-    curve: Curve
-    budget: ErrorBudget
+    curve: Curve | None
+    budget: ErrorBudget | None
     merit: FloatArray | None
 
 
 def diagnose(space: Workspace) -> Diagnosis:
-    """Measure everything that the ballots and the transcript of the run tell."""
+    """Measure what the ballots and the transcript of the run tell, and note why not the rest."""
     found = influence(space)
+    reasons = dict(found.not_measured)
     rng = generator(space.seed, "diagnostics", "spread")
-    spread = opinion_spread(space.votes, space.plan.pairs, space.panel.weight, rng)
-    curve, budget = _curve(space), _budget(space)
+    spread = measured(
+        lambda: opinion_spread(space.votes, space.plan.pairs, space.panel.weight, rng),
+        SPREAD,
+        reasons,
+    )
+    curve = measured(lambda: _curve(space), SIZES, reasons)
+    budget = measured(lambda: _budget(space), ERRORS, reasons)
     record = DiagnosticsRecord(
         sway=found.sway,
         conformity=found.conformity,
-        spread=_spread_record(spread),
+        spread=None if spread is None else _spread_record(spread),
         strata=_strata(space),
-        sizes=_sizes(curve),
-        errors=tuple(
-            PartRecord(
-                source=part.source,
-                note=(TOLD if part.measured else UNTOLD)[part.source],
-                share=known(part.share),
-                low=known(part.low),
-                high=known(part.high),
-            )
-            for part in budget.parts
-        ),
-        cycles=_cycles(space),
-        novelty=_novelty(space),
+        sizes=() if curve is None else _sizes(curve),
+        errors=() if budget is None else _errors(budget),
+        cycles=measured(lambda: _cycles(space), CYCLES, reasons),
+        novelty=measured(lambda: _novelty(space), NOVELTY, reasons),
+        not_measured=reasons,
     )
     return Diagnosis(record, curve, budget, found.merit)
+
+
+def _errors(budget: ErrorBudget) -> tuple[PartRecord, ...]:
+    return tuple(
+        PartRecord(
+            source=part.source,
+            note=(TOLD if part.measured else UNTOLD)[part.source],
+            share=known(part.share),
+            low=known(part.low),
+            high=known(part.high),
+        )
+        for part in budget.parts
+    )
 
 
 def _spread_record(spread: OpinionSpread) -> SpreadRecord:
@@ -179,12 +196,14 @@ def _beside(space: Workspace, shares: FloatArray) -> dict[str, FloatArray]:
     return found
 
 
-def _cycles(space: Workspace) -> CyclesRecord | None:
+def _cycles(space: Workspace) -> CyclesRecord:
     laid = grid(space.votes, AFTER, len(space.panel), len(space.plan.pairs)).share.mean(axis=0)
     found = citizen_cycles(laid, space.plan.pairs, space.panel.weight, len(space.plan.outcomes))
     told = np.flatnonzero(~np.isnan(found.by_citizen))
-    if not found.triads or not len(told):
-        return None
+    if not found.triads:
+        raise NotMeasured("the design closes no triad")
+    if not len(told):
+        raise NotMeasured(f"no citizen has valid ballots on any of {found.triads} triads")
     return CyclesRecord(
         triads=found.triads,
         panel=found.panel,

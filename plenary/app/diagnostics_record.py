@@ -10,6 +10,9 @@ from pydantic import Field
 from plenary.app.records import Record
 
 Row = tuple[str, ...]
+# What may be not measured, by the name it is shown under.
+SWAY, CONFORMITY, SPREAD = "who moved others", "conformity", "opinions before and after"
+SIZES, ERRORS, CYCLES, NOVELTY = "panels of other sizes", "error of a label", "cycles", "arguments"
 
 
 class SpeakerRecord(Record):
@@ -118,14 +121,17 @@ class NoveltyRecord(Record):
 class DiagnosticsRecord(Record):
     """Diagnostics of an assembly."""
 
-    sway: SwayRecord | None = Field(description="none without a discussion")
-    conformity: ConformityRecord | None = Field(description="none without a discussion")
-    spread: SpreadRecord = Field(description="opinions before and after")
+    sway: SwayRecord | None = Field(description="none: see not_measured")
+    conformity: ConformityRecord | None = Field(description="none: see not_measured")
+    spread: SpreadRecord | None = Field(description="opinions before and after")
     strata: tuple[StratumRecord, ...] = Field(description="movement by stratum")
     sizes: tuple[SizeRecord, ...] = Field(description="reliability by size of the panel")
     errors: tuple[PartRecord, ...] = Field(description="error budget of a label")
-    cycles: CyclesRecord | None = Field(description="none where the design closes no triad")
+    cycles: CyclesRecord | None = Field(description="none: see not_measured")
     novelty: NoveltyRecord | None = Field(description="none unless dataset.novelty is on")
+    not_measured: dict[str, str] = Field(
+        default={}, description="what these ballots cannot tell -> why"
+    )
 
 
 def rows(record: DiagnosticsRecord) -> tuple[Row, ...]:
@@ -138,7 +144,13 @@ def rows(record: DiagnosticsRecord) -> tuple[Row, ...]:
         *_error_rows(record.errors),
         *_cycle_rows(record.cycles),
         *_novelty_rows(record.novelty),
+        *unmeasured_rows(record.not_measured),
     )
+
+
+def unmeasured_rows(not_measured: dict[str, str]) -> tuple[Row, ...]:
+    """What could not be told, and why."""
+    return tuple((name, "not measured", why) for name, why in not_measured.items())
 
 
 def strata_rows(record: DiagnosticsRecord) -> tuple[Row, ...]:
@@ -159,7 +171,7 @@ def strata_rows(record: DiagnosticsRecord) -> tuple[Row, ...]:
 def sway_rows(found: SwayRecord | None) -> tuple[Row, ...]:
     """Who moved others."""
     if found is None:
-        return (("who moved others", "not measured", "no table heard a side that others did not"),)
+        return ()
     first = found.first[0]
     return (
         (
@@ -195,7 +207,9 @@ def _strangers(index: float | None) -> str:
     return "" if index is None else f", {index:+.3f} toward tables never met"
 
 
-def _spread_rows(found: SpreadRecord) -> tuple[Row, ...]:
+def _spread_rows(found: SpreadRecord | None) -> tuple[Row, ...]:
+    if found is None:
+        return ()
     kinds = (
         ("evenness of the panel", found.panel_entropy, "entropy of the share, bits"),
         ("indecision of a citizen", found.own_entropy, "entropy of the own choice, bits"),
@@ -240,7 +254,7 @@ def _error_rows(errors: tuple[PartRecord, ...]) -> tuple[Row, ...]:
 
 def _cycle_rows(found: CyclesRecord | None) -> tuple[Row, ...]:
     if found is None:
-        return (("cycles", "not measured", "the design closes no triad"),)
+        return ()
     return (
         (
             "cycles",

@@ -29,41 +29,50 @@ from plenary.app.report_parts import Results
 from plenary.app.retention_verbs import read_harness
 from plenary.app.verdict import Controls
 from plenary.app.workspace import Workspace
+from plenary.errors import measured
 
 DIRECTIONS = {"narrowed": "narrower", "widened": "wider", "reversed": "reversed"}
 
 
 class Measures(NamedTuple):
-    """What the measuring stages left."""
+    """What the measuring stages left; not_measured: why a part that was asked for is None."""
 
-    steering: SteeringRecord
+    steering: SteeringRecord | None
     framing: FramingBudget | None
     hiring: HiringRecord
     retention: Retention | None
     anchor: AnchorRecord
+    not_measured: dict[str, str]
 
 
 def read_measures(space: Workspace) -> Measures:
     """Read it; DataError when a stage has not run."""
+    reasons: dict[str, str] = {}
+    steering = measured(
+        lambda: read_record(SteeringRecord, space.file(ws.STEERING)), "steering", reasons
+    )
+    hiring = measured(lambda: read_record(HiringRecord, space.file(ws.HIRING)), "hiring", reasons)
     return Measures(
-        read_record(SteeringRecord, space.file(ws.STEERING)),
+        steering,
         read_record(FramingRecord, space.file(ws.FRAMING)).budget,
-        read_record(HiringRecord, space.file(ws.HIRING)),
+        hiring or HiringRecord(before=None, after=None, effects=(), examples=()),
         read_record(RetentionRecord, space.file(ws.KEPT)).kept,
         read_record(AnchorRecord, space.file(ws.ANCHOR)),
+        reasons,
     )
 
 
 def toward(comparison: Comparison, measures: Measures, controls: Controls | None) -> on.Toward:
     """Whether the model moved toward the assembly."""
     gain = None if measures.framing is None else measures.framing.gain
+    steered = measures.steering
     return on.Toward(
         outcomes_low=comparison.gain_low,
         outcomes_high=comparison.gain_high,
         wordings_low=None if gain is None else gain.low,
-        beyond_null=measures.steering.beyond_null,
-        away_beyond_null=measures.steering.away_beyond_null,
-        trained_low=measures.steering.trained_low,
+        beyond_null=None if steered is None else steered.beyond_null,
+        away_beyond_null=None if steered is None else steered.away_beyond_null,
+        trained_low=None if steered is None else steered.trained_low,
         seeds=1 if controls is None else controls.seeds,
     )
 
@@ -154,8 +163,10 @@ def side_effects(results: Results, measures: Measures) -> on.SideEffects:
     Unknown where most outcomes moved, so that none of them fixes a scale, and where re-asking
     alone moves the model as far.
     """
-    s, shift = measures.steering, results.held_out.shift
-    null = s.null_side_effect if s.null_side_effect == s.null_side_effect else 0.0
+    s, held = measures.steering, results.held_out
+    if s is None or held is None:
+        return on.SideEffects(None, ())
+    null, shift = s.null_side_effect if s.null_side_effect == s.null_side_effect else 0.0, held.shift
     moved = s.beyond_null or s.away_beyond_null or bool(shift.moved.any())
     known = s.side_effect == s.side_effect and shift.scale_holds and moved
     return on.SideEffects(max(s.side_effect - null, 0.0) if known else None, ())
@@ -163,16 +174,17 @@ def side_effects(results: Results, measures: Measures) -> on.SideEffects:
 
 def rose(results: Results, measures: Measures) -> tuple[on.Rose, ...]:
     """Every held-out outcome that was asked about in several wordings."""
-    shift, plan, budget = results.held_out.shift, results.space.plan, measures.framing
-    if budget is None:
+    held, plan, budget = results.held_out, results.space.plan, measures.framing
+    if budget is None or held is None:
         return ()
+    shift = held.shift
     found = []
     for k, outcome in enumerate(plan.held_out):
         if outcome in budget.rises:
             up, (rose_in, fell_in) = bool(shift.shift[k] > 0), budget.rises[outcome]
             moved = bool(shift.moved[k]) and shift.scale_holds
             same, wordings = rose_in if up else fell_in, len(budget.used)
-            found.append(on.Rose(results.held_out.texts[k], moved, up, same, wordings))
+            found.append(on.Rose(held.texts[k], moved, up, same, wordings))
     return tuple(found)
 
 
@@ -187,5 +199,5 @@ def count_tests(results: Results, measures: Measures) -> int:
     anchored = 0 if measures.anchor.result is None else measures.anchor.result.tests
     change, tasks = 2 * len(measures.hiring.effects), read_harness(results.space.run.path)
     by_task = 0 if tasks is None else sum(s.p_value is not None for s in tasks.scores)
-    outcomes = len(results.held_out.texts)
+    outcomes = 0 if results.held_out is None else len(results.held_out.texts)
     return outcomes + sum(hiring) + change + kept_tests + by_task + anchored

@@ -14,7 +14,7 @@ from plenary.app.clean import visible
 from plenary.app.evidence import Measures, fairness, influence, ratio
 from plenary.app.measure_records import HiringRecord
 from plenary.app.report_parts import Drawing, Head, Row
-from plenary.app.sections import LEFT_OUT, Section, Table, sentences
+from plenary.app.sections import LEFT_OUT, UNTOLD, Section, Table, sentences
 from plenary.app.svg import Range, ranges
 
 TITLE = "Hiring audit, synthetic resumes"
@@ -57,7 +57,9 @@ def hiring_section(measures: Measures, settings: HiringSettings) -> Section:
     record = measures.hiring
     sides = _sides(record)
     if not sides:
-        return Section(TITLE, (LEFT_OUT.format("measures.hiring"),))
+        why = measures.not_measured.get("hiring")
+        said = LEFT_OUT.format("measures.hiring") if why is None else UNTOLD.format(why)
+        return Section(TITLE, (said,))
     return Section(
         TITLE,
         sentences(hiring_findings(measures, settings, whole=True)),

@@ -6,11 +6,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from assembly.ballots import AFTER, BEFORE, Votes, citizen_shares
+from assembly.ballots import AFTER, BEFORE, VALID, Votes, citizen_shares
 from assembly.conformity import Conformity, conformity
 from assembly.sway import Sway, movement_in_log_odds, sway
-from plenary.app.diagnostics_record import ConformityRecord, SpeakerRecord, SwayRecord
+from plenary.app.diagnostics_record import (
+    CONFORMITY,
+    SWAY,
+    ConformityRecord,
+    SpeakerRecord,
+    SwayRecord,
+)
 from plenary.app.workspace import Workspace
+from plenary.errors import measured
 from plenary.preferences import FloatArray
 
 SHOWN = 10
@@ -22,11 +29,15 @@ ALONE = "the same citizens thinking alone on the same pairs (arm reflection)"
 
 
 class Influence(NamedTuple):
-    """None without a discussion. merit [N]: movement after each statement, to rank arguments."""
+    """What could be told. merit [N]: movement after each statement, to rank arguments.
+
+    not_measured: why sway or conformity (SWAY, CONFORMITY) is None.
+    """
 
     sway: SwayRecord | None
     conformity: ConformityRecord | None
     merit: FloatArray | None
+    not_measured: dict[str, str]
 
 
 def known(value: float) -> float | None:
@@ -35,8 +46,8 @@ def known(value: float) -> float | None:
 
 
 def heard(space: Workspace) -> bool:
-    """Whether anybody spoke."""
-    return any(spoken.side is not None for spoken in space.transcript)
+    """Whether anybody said what others could hear."""
+    return any(s.side is not None and s.state == VALID for s in space.transcript)
 
 
 def influence(space: Workspace, alone: Votes | None = None) -> Influence:
@@ -47,30 +58,40 @@ def influence(space: Workspace, alone: Votes | None = None) -> Influence:
     """
     settings, pairs = space.config.assembly, len(space.plan.pairs)
     if settings.arm != "deliberation" or not heard(space):
-        return Influence(None, None, None)
+        why = "no statement could be used; look at the failed ones"
+        if settings.arm != "deliberation":
+            why = f"nobody hears others in arm {settings.arm!r}"
+        return Influence(None, None, None, {SWAY: why, CONFORMITY: why})
     rounds = range(max(settings.rounds, 1))
     tables = np.stack([space.seating.table_of(turn) for turn in rounds])
     citizens = len(space.panel)
-    moved = sway(
-        space.votes,
-        pairs,
-        tables,
-        space.transcript,
-        expected=None if alone is None else movement_in_log_odds(alone, pairs, citizens),
+    reasons: dict[str, str] = {}
+    without = None if alone is None else movement_in_log_odds(alone, pairs, citizens)
+    moved = measured(
+        lambda: sway(space.votes, pairs, tables, space.transcript, expected=without),
+        SWAY,
+        reasons,
     )
-    conforms = conformity(
-        space.votes,
-        pairs,
-        space.panel.weight,
-        tables[0],
-        halls=space.seating.hall_of() if alone is None else None,
-        expected=None if alone is None else _change(alone, citizens, pairs),
+    if moved is not None and not moved.ranked:
+        reasons[SWAY] = "no table heard a side that others did not"
+    conforms = measured(
+        lambda: conformity(
+            space.votes,
+            pairs,
+            space.panel.weight,
+            tables[0],
+            halls=space.seating.hall_of() if alone is None else None,
+            expected=None if alone is None else _change(alone, citizens, pairs),
+        ),
+        CONFORMITY,
+        reasons,
     )
     against = TABLES if alone is None else ALONE
     return Influence(
-        _sway_record(space, moved, against) if moved.ranked else None,
-        _conformity_record(space, conforms, against),
-        moved.of_statement,
+        None if moved is None or SWAY in reasons else _sway_record(space, moved, against),
+        None if conforms is None else _conformity_record(space, conforms, against),
+        None if moved is None else moved.of_statement,
+        reasons,
     )
 
 

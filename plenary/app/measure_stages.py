@@ -20,11 +20,11 @@ from evaluation.human_anchor import (
     survey_answers,
 )
 from evaluation.steering import steering
-from evaluation.thurstonian import UtilityFit
 from personas.groups import groups
 from personas.survey import Survey, load_survey
 from plenary.app import workspace as ws
 from plenary.app.audit_verbs import Audited, audit_request, audited
+from plenary.app.fits import load_fits
 from plenary.app.laboratory import reference_retention, side_of, untrained_wordings
 from plenary.app.measure_records import (
     AnchorRecord,
@@ -35,7 +35,7 @@ from plenary.app.measure_records import (
     SteeringRecord,
 )
 from plenary.app.models import EMBEDDED, call_store
-from plenary.app.records import write_record
+from plenary.app.records import write_measured, write_record
 from plenary.app.stages import Stage, citizens_of, subject
 from plenary.app.survey_asking import survey_questions
 from plenary.app.workspace import Workspace
@@ -49,17 +49,18 @@ EXAMPLES = 5
 
 def steer(space: Workspace) -> None:
     """How far and how cleanly utilities moved, beside the same of the null run."""
-    before, after, target, *null = (
-        UtilityFit.load(space.file(ws.fit_stem(source, "held_out")))
-        for source in (*ws.SOURCES, *ws.NULLS)
-    )
+    write_measured(lambda: _steered(space), space.file(ws.STEERING))
+
+
+def _steered(space: Workspace) -> SteeringRecord:
+    before, after, target, *null = load_fits(space, (*ws.SOURCES, *ws.NULLS), "held_out")
     settings = space.config.comparison
     moved = steering(before, after, target, settings, space.seed)
     noise = steering(null[0], null[1], target, settings, space.seed)
     old, new = (space.of_side(space.cells(when), "train") for when in ws.WHEN)
     goal = side_of(space, space.consensus, held=False)
     trained = compare(old, new, goal, None, settings, space.seed)
-    record = SteeringRecord(
+    return SteeringRecord(
         gain=moved.gain.value,
         low=moved.gain.low,
         high=moved.gain.high,
@@ -71,7 +72,6 @@ def steer(space: Workspace) -> None:
         trained_low=trained.gain_low,
         trained_high=trained.gain_high,
     )
-    write_record(record, space.file(ws.STEERING))
 
 
 def _sides(space: Workspace) -> dict[str, ChatBackend]:
@@ -107,6 +107,10 @@ def measure_framing(space: Workspace) -> None:
 
 def audit_hiring(space: Workspace) -> None:
     """Audit hiring decisions before and after."""
+    write_measured(lambda: _hiring(space), space.file(ws.HIRING))
+
+
+def _hiring(space: Workspace) -> HiringRecord:
     record = HiringRecord(before=None, after=None, effects=(), examples=())
     if space.config.measures.hiring:
         request = audit_request(space.config, None, None, space.file("hiring"))
@@ -118,7 +122,7 @@ def audit_hiring(space: Workspace) -> None:
             effects=alignment_effect(request.plan, before.answers, after.answers),
             examples=_examples(request.plan, before, after),
         )
-    write_record(record, space.file(ws.HIRING))
+    return record
 
 
 def _examples(plan: AuditPlan, before: Audited, after: Audited) -> tuple[ExamplePair, ...]:

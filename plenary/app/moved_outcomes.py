@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluation.shift import UtilityShift
-from plenary.app.report_parts import Head, Results, Row, three
+from plenary.app.records import NullRecord
+from plenary.app.report_parts import UTILITIES, Head, Results, Row, three
 from plenary.preferences import FloatArray
 
 MOVED = 10
@@ -25,7 +26,10 @@ MOVEMENTS = (
 
 def moved(results: Results, order: FloatArray, count: int | None = None) -> tuple[Row, ...]:
     """Rows of held-out outcomes in descending `order` [K], on the scale before training."""
-    u, s = results.held_out, results.held_out.shift
+    u = results.held_out
+    if u is None:
+        return ()
+    s = u.shift
     toward = np.abs(s.before - s.target) - np.abs(s.after - s.target)
     return tuple(
         (
@@ -50,23 +54,30 @@ def _direction(shift: UtilityShift, k: int, toward: float) -> str:
 
 def most_moved(results: Results) -> tuple[Row, ...]:
     """The held-out outcomes whose fitted utility changed most."""
+    if results.held_out is None:
+        return ()
     rows = moved(results, np.abs(results.held_out.shift.shift), MOVED)
     return _columns(results, [row[:-1] for row in rows])
 
 
 def all_moved(results: Results) -> tuple[Row, ...]:
     """All held-out outcomes, the assembly's favourites first."""
+    if results.held_out is None:
+        return ()
     return _columns(results, moved(results, results.held_out.assembly.mu))
 
 
 def moved_heads(results: Results) -> tuple[Head, ...]:
     """Columns of all held-out outcomes; a direction only where there is a scale for it."""
-    kept = [h for h in MOVEMENTS if h.name != "Direction" or results.held_out.shift.scale_holds]
-    return tuple(kept)
+    return tuple(h for h in MOVEMENTS if h.name != "Direction" or _scale_holds(results))
+
+
+def _scale_holds(results: Results) -> bool:
+    return results.held_out is not None and results.held_out.shift.scale_holds
 
 
 def _columns(results: Results, rows: Sequence[Row]) -> tuple[Row, ...]:
-    if results.held_out.shift.scale_holds:
+    if _scale_holds(results):
         return tuple(rows)
     at = [head.name for head in MOVEMENTS].index("Direction")
     return tuple((*row[:at], *row[at + 1 :]) for row in rows)
@@ -74,11 +85,13 @@ def _columns(results: Results, rows: Sequence[Row]) -> tuple[Row, ...]:
 
 def moved_caption(results: Results) -> str:
     """What the table of moved outcomes says, and how far its scale can be trusted."""
+    if results.held_out is None:
+        return f"Not measured: {results.not_measured[UTILITIES]}"
     s, settings = results.held_out.shift, results.comparison.settings
     scale = "Utilities on the model's scale before training, centre 0, spread 1"
     if settings.anchors:
         scale += ", held by the outcomes named in advance"
-    said = f"{scale}; intervals {settings.level:.0%}. {_null_note(results)}"
+    said = f"{scale}; intervals {settings.level:.0%}. {_null_note(results.null, s)}"
     correlation = (
         f"rank correlation with the assembly's utilities {s.correlation_before:.2f} before, "
         f"{s.correlation_after:.2f} after"
@@ -97,13 +110,12 @@ def moved_caption(results: Results) -> str:
     )
 
 
-def _null_note(results: Results) -> str:
+def _null_note(null: NullRecord | None, shift: UtilityShift) -> str:
     """What stood for asking the unchanged model again, and what it said of the errors."""
-    ratio = results.held_out.shift.inflation
     how = (
         "the model before training, asked again with a new seed"
-        if results.null.asked_again
+        if null is not None and null.asked_again
         else "the model before training, one order of each pair against the other (its answers are "
         "exact, so asked the same it would only repeat itself)"
     )
-    return f"Null run: {how}; its shifts were {ratio:.2f} times their standard errors."
+    return f"Null run: {how}; its shifts were {shift.inflation:.2f} times their standard errors."

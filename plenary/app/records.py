@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from evaluation.battery import BatteryResult
 from plenary.app.run_directory import write_text
-from plenary.errors import DataError
+from plenary.errors import DataError, NotMeasured, measured
 
 M = TypeVar("M", bound=BaseModel)
 RESULTS = TypeAdapter(list[BatteryResult])
@@ -20,6 +21,12 @@ class Record(BaseModel):
     """Base of the records: frozen, nothing unknown, NaN kept."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Unmeasured(Record):
+    """What stands in a record's place, or beside files, where a stage could not measure."""
+
+    not_measured: dict[str, str] = Field(description="what could not be told -> why")
 
 
 class PopulationRecord(Record):
@@ -125,9 +132,16 @@ class AssemblyRecord(Record):
     invalid_share: float = Field(description="share of votes without a valid answer")
     statements: int = Field(description="statements recorded")
     silent: int = Field(description="of them without usable text")
-    changed: float = Field(description="weighted share of citizens x pairs that changed sides")
-    shift: float = Field(description="mean absolute change of a citizen's probability")
-    toward: float = Field(description="mean change toward the table's majority, negative is away")
+    changed: float | None = Field(
+        description="weighted share of citizens x pairs that changed sides; none: not measured"
+    )
+    shift: float | None = Field(description="mean absolute change of a citizen's probability")
+    toward: float | None = Field(
+        description="mean change toward the table's majority, negative is away"
+    )
+    not_measured: dict[str, str] = Field(
+        default={}, description="what the ballots cannot tell -> why"
+    )
     calls: int = Field(description="model calls made in this process")
     cost: float | None = Field(description="their price; none where it is not known")
     timing: TimingRecord = Field(description="where the time went")
@@ -142,10 +156,15 @@ class ConsensusRecord(Record):
     pairs: int = Field(description="pairs voted on")
     contested: int = Field(description="pairs whose interval holds one half")
     unusable_share: float = Field(description="citizens x pairs without a ballot in both orders")
-    ceiling: float = Field(description="agreement of two independent panels, held-out pairs")
-    ceiling_low: float = Field(description="lower end of the ceiling's range")
-    ceiling_high: float = Field(description="upper end of the ceiling's range")
-    half_agreement: float = Field(description="agreement of random halves, held-out pairs")
+    ceiling: float | None = Field(
+        description="agreement of two independent panels, held-out pairs; none: not measured"
+    )
+    ceiling_low: float | None = Field(description="lower end of the ceiling's range")
+    ceiling_high: float | None = Field(description="upper end of the ceiling's range")
+    half_agreement: float | None = Field(description="agreement of random halves, held-out pairs")
+    not_measured: dict[str, str] = Field(
+        default={}, description="what the ballots cannot tell -> why"
+    )
 
 
 class Summary(Record):
@@ -153,12 +172,16 @@ class Summary(Record):
 
     name: str = Field(description="name of the run")
     seconds: float = Field(description="wall time of the stages, resumed ones included")
-    agreement_before: float = Field(description="share of held-out pairs on the assembly's side")
+    agreement_before: float = Field(
+        description="share of held-out pairs on the assembly's side; NaN: not measured"
+    )
     agreement_after: float = Field(description="the same after training")
     gain: float = Field(description="after minus before")
     gain_low: float = Field(description="lower end of the paired bootstrap interval")
     gain_high: float = Field(description="upper end of the paired bootstrap interval")
-    ceiling: float = Field(description="agreement of two independent panels, held-out pairs")
+    ceiling: float | None = Field(
+        description="agreement of two independent panels, held-out pairs; none: not measured"
+    )
     citizens: int = Field(description="citizens")
     outcomes: int = Field(description="outcomes")
     pairs: int = Field(description="pairs voted on")
@@ -171,16 +194,33 @@ class Summary(Record):
     report: str = Field(description="path of the report")
     finding: str = Field(default="", description="the sentence over the report")
 
+    @property
+    def measured(self) -> bool:
+        """Whether model and assembly could be compared; else the finding says why not."""
+        return self.agreement_before == self.agreement_before
+
 
 def write_record(record: BaseModel, path: Path) -> None:
     """Write a record as indented JSON, whole or not at all."""
     write_text(path, record.model_dump_json(indent=2) + "\n")
 
 
+def write_measured(figure: Callable[[], BaseModel], path: Path) -> None:
+    """Write what is measured, or in its place the reason why it cannot be."""
+    reasons: dict[str, str] = {}
+    found = measured(figure, path.stem, reasons)
+    write_record(Unmeasured(not_measured=reasons) if found is None else found, path)
+
+
 def read_record(model: type[M], path: Path) -> M:
-    """Read a record; DataError when it is missing or of another form."""
+    """Read a record; DataError when it is missing or of another form, NotMeasured if it says so."""
     try:
-        return model.model_validate_json(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        with suppress(ValidationError):
+            if model is not Unmeasured:
+                noted = Unmeasured.model_validate_json(text).not_measured
+                raise NotMeasured("; ".join(noted.values()))
+        return model.model_validate_json(text)
     except OSError as error:
         raise DataError(
             f"no {path.name!r} in {str(path.parent)!r}; run that stage first"

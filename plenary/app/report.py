@@ -6,6 +6,7 @@ import base64
 import hashlib
 from dataclasses import dataclass
 from importlib import resources
+from typing import NamedTuple
 
 import jinja2
 from markupsafe import Markup
@@ -13,6 +14,7 @@ from markupsafe import Markup
 import plenary
 from alignment.sweep import SweepTable
 from alignment.training_record import TrainingRecord
+from evaluation.comparison import Comparison
 from plenary.app import evidence, moved_outcomes
 from plenary.app import report_parts as parts
 from plenary.app import workspace as ws
@@ -23,7 +25,14 @@ from plenary.app.evidence import Measures, count_tests, read_measures
 from plenary.app.hiring_section import hiring_findings, hiring_section
 from plenary.app.models import takes_part
 from plenary.app.plan_section import planning
-from plenary.app.records import Summary, read_record, write_record
+from plenary.app.records import (
+    AssemblyRecord,
+    ConsensusRecord,
+    FidelityRecord,
+    Summary,
+    read_record,
+    write_record,
+)
 from plenary.app.report_parts import Drawing, Head, Results, Row, Said, Tile
 from plenary.app.run_directory import write_text
 from plenary.app.sections import (
@@ -38,8 +47,10 @@ from plenary.app.sections import (
 from plenary.app.sweep_report import controls, read_sweep, sweep_section
 from plenary.app.verdict import Measured, Verdict, verdict
 from plenary.app.workspace import Workspace
+from plenary.errors import NotMeasured, measured
 
 TEMPLATE = "report.html.j2"
+UNMEASURED = "unmeasured.html.j2"
 STYLE = "report.css"
 LIMITS = (
     "A panel of simulated citizens is a device for making a target. It is no forecast of what a "
@@ -55,6 +66,7 @@ LIMITS = (
     "Statements are what a model said in a persona. They stand here as a sample, unedited but for "
     "hidden characters and length.",
 )
+DIAGNOSTICS = (Head("Finding"), Head("Value"), Head("What it says"))
 STRATA = (
     Head("Attribute"),
     Head("Category"),
@@ -110,39 +122,62 @@ class Page:
     margin_heads: tuple[Head, ...] = parts.MARGINS
     category_heads: tuple[Head, ...] = parts.CATEGORIES
     ballot_heads: tuple[Head, ...] = parts.BALLOTS
-    diagnostic_heads: tuple[Head, ...] = (Head("Finding"), Head("Value"), Head("What it says"))
+    diagnostic_heads: tuple[Head, ...] = DIAGNOSTICS
     stratum_heads: tuple[Head, ...] = STRATA
     setting_heads: tuple[Head, ...] = parts.SETTINGS
 
 
 def write_report(space: Workspace) -> Summary:
     """Write summary.json and report.html of a run whose stages have all run."""
-    results = parts.read_results(space)
-    shown = page(results, summarise(results))
+    try:
+        results = parts.read_results(space)
+    except NotMeasured as error:
+        return _write_without_comparison(space, str(error))
+    shown = page(results, summarise(space, results.comparison))
     write_text(space.file(ws.REPORT), render(shown))
     write_record(shown.summary, space.file(ws.SUMMARY))
     return shown.summary
 
 
-def summarise(results: Results) -> Summary:
-    """The run in one object."""
-    space, c = results.space, results.comparison
-    manifest = space.run.manifest
+def _write_without_comparison(space: Workspace, why: str) -> Summary:
+    """The assembly alone: nothing is left to compare the model with it on."""
+    finding = f"How far the model agrees with the assembly is not measured: {why}"
+    summary = summarise(space, None).model_copy(update={"finding": finding})
+    found = read_record(DiagnosticsRecord, space.file(ws.DIAGNOSTICS))
+    assembly = read_record(AssemblyRecord, space.file(ws.ASSEMBLY))
+    settings = parts.settings(space.config)
+    tables = (
+        ("Ballots", parts.BALLOTS, parts.ballots(assembly)),
+        ("What the assembly tells", DIAGNOSTICS, rows(found)),
+        ("Settings", parts.SETTINGS, settings),
+    )
+    style, digest = _styled()
+    text = _filled(UNMEASURED, summary=summary, tables=tables, style=style, style_hash=digest)
+    write_text(space.file(ws.REPORT), text)
+    write_record(summary, space.file(ws.SUMMARY))
+    return summary
+
+
+def summarise(space: Workspace, c: Comparison | None) -> Summary:
+    """The run in one object; the comparison's figures are NaN where it could not be made."""
+    manifest, nan = space.run.manifest, float("nan")
+    decision = read_record(ConsensusRecord, space.file("consensus.json"))
+    fidelity = read_record(FidelityRecord, space.file(ws.FIDELITY))
     return Summary(
         name=manifest.name,
         seconds=round(sum(record.seconds for record in manifest.stages.values()), 1),
-        agreement_before=c.agreement_before,
-        agreement_after=c.agreement_after,
-        gain=c.gain,
-        gain_low=c.gain_low,
-        gain_high=c.gain_high,
-        ceiling=results.decision.ceiling,
-        citizens=results.fidelity.citizens,
+        agreement_before=nan if c is None else c.agreement_before,
+        agreement_after=nan if c is None else c.agreement_after,
+        gain=nan if c is None else c.gain,
+        gain_low=nan if c is None else c.gain_low,
+        gain_high=nan if c is None else c.gain_high,
+        ceiling=decision.ceiling,
+        citizens=fidelity.citizens,
         outcomes=len(space.plan.outcomes),
-        pairs=results.decision.pairs,
+        pairs=decision.pairs,
         held_out_pairs=int(space.held_out_mask.sum()),
-        invalid_share=results.assembly.invalid_share,
-        imputed_share=results.fidelity.imputed_share,
+        invalid_share=read_record(AssemblyRecord, space.file(ws.ASSEMBLY)).invalid_share,
+        imputed_share=fidelity.imputed_share,
         seed=manifest.seed,
         config_hash=manifest.config_hash,
         deterministic=manifest.deterministic,
@@ -152,8 +187,7 @@ def summarise(results: Results) -> Summary:
 
 def page(results: Results, summary: Summary) -> Page:
     """Everything the template needs."""
-    style = _asset(STYLE)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style, digest = _styled()
     space = results.space
     found = read_record(DiagnosticsRecord, space.file(ws.DIAGNOSTICS))
     arms, measures = read_sweep(space.run.path), read_measures(space)
@@ -164,8 +198,8 @@ def page(results: Results, summary: Summary) -> Page:
     said = verdict(_measured(results, summary, measures, arms))
     summary = summary.model_copy(update={"finding": said.headline})
     return Page(
-        style=Markup(style),
-        style_hash=f"sha256-{digest}",
+        style=style,
+        style_hash=digest,
         version=plenary.__version__,
         created=f"{space.run.manifest.created:%Y-%m-%d %H:%M} UTC",
         summary=summary,
@@ -208,8 +242,23 @@ def page(results: Results, summary: Summary) -> Page:
     )
 
 
+class _Style(NamedTuple):
+    text: Markup
+    digest: str
+
+
+def _styled() -> _Style:
+    style = _asset(STYLE)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return _Style(Markup(style), f"sha256-{digest}")
+
+
 def render(shown: Page) -> str:
     """The HTML of a page; all text is escaped and rid of hidden characters."""
+    return _filled(TEMPLATE, page=shown)
+
+
+def _filled(template: str, **values: object) -> str:
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -217,7 +266,7 @@ def render(shown: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.from_string(_asset(TEMPLATE)).render(page=shown)
+    return environment.from_string(_asset(template)).render(**values)
 
 
 def _finalize(value: object) -> object:
@@ -256,7 +305,7 @@ def _measured(
         wordings=_wordings(results, measures),
         toward=evidence.toward(results.comparison, measures, held),
         margins=evidence.margins(results),
-        agreement=evidence.agreement(results),
+        agreement=measured(lambda: evidence.agreement(results), "agreement", {}),
         risen=risen(results, measures),
         findings=(
             *framing_findings(measures.framing),
@@ -282,10 +331,15 @@ def _tiles(results: Results, s: Summary) -> tuple[Tile, ...]:
             f"{100 * s.gain:+.1f}",
             f"points, 95 % {100 * s.gain_low:+.1f} to {100 * s.gain_high:+.1f}",
         ),
-        Tile("Ceiling", f"{s.ceiling:.1%}", "two independent panels, held-out pairs"),
+        Tile("Ceiling", percent(s.ceiling), "two independent panels, held-out pairs"),
         Tile("Invalid ballots", f"{s.invalid_share:.2%}", f"of {results.assembly.votes:,}"),
         Tile("Time", _duration(s.seconds), "all stages"),
     )
+
+
+def percent(value: float | None) -> str:
+    """A share as per cent."""
+    return "not measured" if value is None else f"{value:.1%}"
 
 
 def _duration(seconds: float) -> str:
@@ -309,12 +363,19 @@ def _assembly_note(results: Results) -> str:
     a, d = results.assembly, results.decision
     return (
         f"{a.votes:,} ballots, {a.invalid_share:.2%} invalid; {a.statements:,} statements, "
-        f"{a.silent:,} "
-        f"without usable text. The discussion changed the side of {a.changed:.1%} of the citizens' "
+        f"{a.silent:,} without usable text. {_movement_note(a)} On {d.contested} of {d.pairs} "
+        "pairs the interval of the assembly's share holds one half."
+    )
+
+
+def _movement_note(a: AssemblyRecord) -> str:
+    if a.changed is None or a.shift is None or a.toward is None:
+        return f"What the discussion moved is not measured: {a.not_measured['movement']}."
+    return (
+        f"The discussion changed the side of {a.changed:.1%} of the citizens' "
         f"choices; their probabilities moved by {a.shift:.3f} on average. Net of direction that is "
         f"{a.toward:+.3f} (positive: toward the majority of the rest of their table; without an "
-        f"interval, so no direction is claimed). On {d.contested} of {d.pairs} pairs "
-        "the interval of the assembly's share holds one half."
+        f"interval, so no direction is claimed)."
     )
 
 

@@ -19,6 +19,7 @@ from personas.representativeness import CategoryShare
 from plenary.app import workspace as ws
 from plenary.app.clean import visible
 from plenary.app.config import PipelineConfig, flat_settings
+from plenary.app.fits import load_fits
 from plenary.app.panel_figure import finding, panel_figure, read_shares
 from plenary.app.records import (
     AssemblyRecord,
@@ -27,10 +28,12 @@ from plenary.app.records import (
     FidelityRecord,
     NullRecord,
     PopulationRecord,
+    Unmeasured,
     read_record,
 )
 from plenary.app.svg import Range, Series, ranges, scatter
 from plenary.app.workspace import Workspace
+from plenary.errors import NotMeasured, measured
 from plenary.preferences import pair_shares
 from plenary.seeding import generator
 
@@ -127,9 +130,12 @@ class Utilities:
     topics: tuple[str, ...]
 
 
+UTILITIES = "utilities of held-out outcomes"
+
+
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything that the report shows, read from a run."""
+    """Everything that the report shows, read from a run; not_measured: why a part is None."""
 
     space: Workspace
     population: PopulationRecord
@@ -138,13 +144,18 @@ class Results:
     assembly: AssemblyRecord
     decision: ConsensusRecord
     asked: tuple[ElicitationRecord, ElicitationRecord]
-    null: NullRecord
+    null: NullRecord | None
     comparison: Comparison
-    held_out: Utilities
+    held_out: Utilities | None
+    not_measured: dict[str, str]
 
 
 def read_results(space: Workspace) -> Results:
-    """Read what the stages left; DataError when a stage has not run."""
+    """Read what the stages left; DataError when a stage has not run.
+
+    NotMeasured when model and assembly could not be compared at all.
+    """
+    reasons: dict[str, str] = {}
     before, after = (read_record(ElicitationRecord, space.file(f"{w}.json")) for w in ws.WHEN)
     return Results(
         space=space,
@@ -154,17 +165,20 @@ def read_results(space: Workspace) -> Results:
         assembly=read_record(AssemblyRecord, space.file(ws.ASSEMBLY)),
         decision=read_record(ConsensusRecord, space.file("consensus.json")),
         asked=(before, after),
-        null=read_record(NullRecord, space.file(ws.NULL)),
+        null=measured(lambda: read_record(NullRecord, space.file(ws.NULL)), "null run", reasons),
         comparison=read_record(Comparison, space.file(ws.COMPARISON)),
-        held_out=_utilities(space, "held_out"),
+        held_out=measured(lambda: _utilities(space, "held_out"), UTILITIES, reasons),
+        not_measured=reasons,
     )
 
 
 def _utilities(space: Workspace, side: str) -> Utilities:
     outcomes = [space.plan.outcomes[k] for k in getattr(space.plan, side)]
-    before, after, assembly = (
-        UtilityFit.load(space.file(ws.fit_stem(source, side))) for source in ws.SOURCES
-    )
+    before, after, assembly = load_fits(space, ws.SOURCES, side)
+    noted = space.file(ws.SHIFTS)
+    why = read_record(Unmeasured, noted).not_measured.get(side) if noted.exists() else None
+    if why is not None:
+        raise NotMeasured(why)
     return Utilities(
         before,
         after,
@@ -178,6 +192,8 @@ def _utilities(space: Workspace, side: str) -> Utilities:
 def scatters(results: Results) -> tuple[Drawing, ...]:
     """Utilities before and after against the assembly's, on one scale."""
     u = results.held_out
+    if u is None:
+        return ()
     everything = np.concatenate([u.before.mu, u.after.mu, u.assembly.mu])
     limits = (float(everything.min()), float(everything.max()))
     drawings = []
@@ -216,15 +232,18 @@ def calibration(results: Results) -> tuple[Drawing, ...]:
 def agreement_figure(results: Results) -> Markup:
     """Agreement before and after beside the ceiling, with intervals."""
     c, d = results.comparison, results.decision
-    rows = (
+    rows = [
         Range("before training", c.before.agreement, c.before.low, c.before.high, "before"),
         Range("after training", c.after.agreement, c.after.low, c.after.high, "after"),
-        Range("another panel", d.ceiling, d.ceiling_low, d.ceiling_high, "target"),
-    )
+    ]
+    ceiling = "not measured"
+    if d.ceiling is not None and d.ceiling_low is not None and d.ceiling_high is not None:
+        ceiling = f"{d.ceiling:.3f}"
+        rows.append(Range("another panel", d.ceiling, d.ceiling_low, d.ceiling_high, "target"))
     low = min(0.5, *(row.low for row in rows))
     finding = (
         f"Agreement {c.agreement_before:.3f} before, {c.agreement_after:.3f} after, "
-        f"ceiling {d.ceiling:.3f}."
+        f"ceiling {ceiling}."
     )
     title = "Agreement with the assembly's majority"
     return ranges(rows, (low, 1.0), title, finding, narrow=True)

@@ -13,11 +13,11 @@ from evaluation.claims import CAPABILITY, PREFERS, ROSE, SIDE_EFFECTS, STABLE
 from evaluation.framing_battery import stability
 from evaluation.framing_budget import Estimate, FramingBudget, WordingRow
 from evaluation.shift import on_scale
-from evaluation.thurstonian import UtilityFit
 from plenary.app import workspace as ws
 from plenary.app.clean import visible
 from plenary.app.evidence import Measures, kept, rose, side_effects
-from plenary.app.report_parts import Drawing, Head, Results, Row
+from plenary.app.fits import load_fits
+from plenary.app.report_parts import UTILITIES, Drawing, Head, Results, Row
 from plenary.app.retention_verbs import read_harness
 from plenary.app.svg import histogram, stacked
 
@@ -30,6 +30,7 @@ SOURCES = {
     "sampling": "sampling",
 }
 LEFT_OUT = "Not measured in this run; set {} to measure it."
+UNTOLD = "Not measured: {}"
 KEPT_NAMES = {
     "kl_neutral": "KL(base || model) on neutral text, nats",
     "bits_per_byte": "bits per byte on neutral text",
@@ -64,9 +65,10 @@ def sentences(findings: tuple[Finding, ...]) -> tuple[str, ...]:
 
 def null_section(results: Results) -> Section:
     """The shifts of the null run beside the observed ones."""
-    first, second = (
-        UtilityFit.load(results.space.file(ws.fit_stem(name, "held_out"))) for name in ws.NULLS
-    )
+    title = "Shifts against the null run"
+    if results.held_out is None:
+        return Section(title, (f"Not measured: {results.not_measured[UTILITIES]}",))
+    first, second = load_fits(results.space, ws.NULLS, "held_out")
     null = np.abs(on_scale(first, second).values - first.mu)
     seen = np.abs(results.held_out.shift.shift)
     limit = float(np.median(results.held_out.shift.threshold))
@@ -82,7 +84,7 @@ def null_section(results: Results) -> Section:
         f"grows with the outcome's own error and is {limit:.2f} for half of them; the largest of "
         "as many null shifts stays below its limit in 95 % of runs."
     )
-    return Section("Shifts against the null run", (), (Drawing(drawing, caption),))
+    return Section(title, (), (Drawing(drawing, caption),))
 
 
 def framing_findings(budget: FramingBudget | None) -> tuple[Finding, ...]:
@@ -228,6 +230,8 @@ def _wording(sides: tuple[WordingRow, ...], budget: FramingBudget) -> Row:
 
 def risen(results: Results, measures: Measures) -> tuple[str, ...]:
     """The outcomes that may be said to have moved, the farthest first."""
+    if results.held_out is None:
+        return ()
     sizes = np.abs(results.held_out.shift.shift)
     texts = results.held_out.texts
     found = [ROSE.say(evidence) for evidence in sorted(

@@ -52,7 +52,7 @@ from plenary.app.tasks import held_elsewhere
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
 from plenary.chat.cache import CachedBackend, CallStore
-from plenary.errors import ConfigError
+from plenary.errors import ConfigError, measured
 from plenary.seeding import derived_seed
 
 PHASES = {"before": BEFORE, "after": AFTER, "follow-up": FOLLOW_UP}
@@ -232,7 +232,11 @@ def _export(space: Workspace, votes: Votes, transcript: list[Spoken]) -> None:
 def _assembly_record(
     space: Workspace, votes: Votes, transcript: list[Spoken], timing: Timing
 ) -> AssemblyRecord:
-    moved = movement(votes, len(space.plan.pairs), space.panel.weight, space.seating.table_of())
+    pairs, tables = len(space.plan.pairs), space.seating.table_of()
+    reasons: dict[str, str] = {}
+    moved = measured(
+        lambda: movement(votes, pairs, space.panel.weight, tables), "movement", reasons
+    )
     return AssemblyRecord(
         backend=space.citizens.name,
         votes=len(votes),
@@ -240,9 +244,10 @@ def _assembly_record(
         invalid_share=float((votes.state != VALID).mean()),
         statements=len(transcript),
         silent=sum(spoken.state != VALID for spoken in transcript),
-        changed=moved.changed,
-        shift=moved.shift,
-        toward=moved.toward,
+        changed=moved and moved.changed,
+        shift=moved and moved.shift,
+        toward=moved and moved.toward,
+        not_measured=reasons,
         calls=space.citizens_calls,
         cost=space.citizens_cost,
         timing=TimingRecord(**timing._asdict(), milliseconds_a_turn=timing.per_turn),

@@ -52,7 +52,7 @@ from plenary.app.records import ConsensusRecord, Record, read_record, write_reco
 from plenary.app.run_directory import alone_in, content_hash, staged, write_text
 from plenary.app.workspace import Workspace
 from plenary.chat.local import LocalBackend
-from plenary.errors import ConfigError
+from plenary.errors import ConfigError, NotMeasured
 from plenary.preferences import BoolArray, FloatArray, Targets
 from plenary.seeding import derived_seed, generator
 
@@ -127,6 +127,9 @@ def sweep(space: Workspace, request: SweepRequest, tell: Tell) -> SweepTable:
 
 
 def _sweep(space: Workspace, request: SweepRequest, tell: Tell) -> SweepTable:
+    decided = read_record(ConsensusRecord, space.file("consensus.json"))
+    if (ceiling := decided.ceiling) is None:
+        raise NotMeasured(f"arms have no ceiling to be held against: {decided.not_measured!r}")
     lab = laboratory(space, request.retention)
     strata = strata_of(space, request.by) if request.by else {}
     base = answered(LocalBackend(lab.model_path, day=lab.day), lab, None, space.seed)
@@ -134,7 +137,6 @@ def _sweep(space: Workspace, request: SweepRequest, tell: Tell) -> SweepTable:
     results = [_cell(space, lab, base, job, tell) for job in jobs]
     if request.rebound:
         results += _rebounds(space, lab, base, results, request, tell)
-    ceiling = read_record(ConsensusRecord, space.file("consensus.json")).ceiling
     own = _own_targets(jobs, lab.evidence.assembly)
     held = _held_targets(space, lab, jobs)
     table = sweep_table(

@@ -45,9 +45,9 @@ class Measured(NamedTuple):
     gain: float
     low: float
     high: float
-    ceiling: float
-    ceiling_low: float
-    ceiling_high: float
+    ceiling: float | None
+    ceiling_low: float | None
+    ceiling_high: float | None
     pairs: int
     outcomes: int
     citizens: int
@@ -59,7 +59,7 @@ class Measured(NamedTuple):
     wordings: int
     toward: Toward
     margins: Margins
-    agreement: Agreement
+    agreement: Agreement | None
     own_outcomes: bool = False
     risen: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -95,19 +95,17 @@ def _shown(m: Measured) -> list[str]:
         f"went from {m.before:.1%} to {m.after:.1%}: a gain of {100 * m.gain:+.1f} points, 95 % "
         f"interval "
         f"{100 * m.low:+.1f} to {100 * m.high:+.1f} (paired bootstrap over held-out outcomes).",
-        f"Two independent panels of {m.citizens} citizens would agree on {m.ceiling:.1%} of "
-        f"these pairs "
-        f"({m.ceiling_low:.1%} to {m.ceiling_high:.1%}): the ceiling on held-out pairs.",
+        _ceiling(m),
     ]
     if m.controls is not None:
         said += _held_against_controls(m.controls)
-    if m.after_low > m.ceiling_high:
+    if m.ceiling_high is not None and m.after_low > m.ceiling_high:
         said.append(
             "The trained model agrees with this panel more than another panel would: it has learnt "
             "what is particular to these citizens, too."
         )
     said += [f"Outcomes that may be named one by one: {' '.join(m.risen)}"] if m.risen else []
-    said += [f.sentence for f in (*m.findings, CONSENSUS.say(m.agreement)) if f.shown]
+    said += [f.sentence for f in _findings(m) if f.shown]
     if m.invalid > 0.05:
         said.append(
             f"{m.invalid:.1%} of the ballots were invalid; the decision rests on the others."
@@ -115,12 +113,24 @@ def _shown(m: Measured) -> list[str]:
     return said
 
 
+def _ceiling(m: Measured) -> str:
+    if m.ceiling is None:
+        return "How far another panel would agree, the ceiling, is not measured."
+    return (
+        f"Two independent panels of {m.citizens} citizens would agree on {m.ceiling:.1%} of "
+        f"these pairs ({m.ceiling_low:.1%} to {m.ceiling_high:.1%}): the ceiling on held-out pairs."
+    )
+
+
 def _not_shown(m: Measured) -> list[str]:
-    findings = (*m.findings, CONSENSUS.say(m.agreement))
     return [
         *_left_open(m.controls),
-        *(finding.sentence for finding in findings if finding.sentence and not finding.shown),
+        *(found.sentence for found in _findings(m) if found.sentence and not found.shown),
     ]
+
+
+def _findings(m: Measured) -> tuple[Finding, ...]:
+    return (*m.findings, *(() if m.agreement is None else (CONSENSUS.say(m.agreement),)))
 
 
 def _reading(m: Measured) -> list[str]:

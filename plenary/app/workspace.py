@@ -68,6 +68,8 @@ WHEN = ("before", "after")
 SOURCES = (*WHEN, "assembly")
 NULLS = ("null_first", "null_second")
 NULL = "null.json"
+FITS = "fits.json"
+SHIFTS = "shifts.json"
 SIDES = ("held_out", "train")
 
 

@@ -129,12 +129,18 @@ def _result(viewed: Viewed) -> tuple[Block, ...]:
     if not viewed.done("report"):
         return ()
     found = read_record(Summary, viewed.path / ws.SUMMARY)
+    if not found.measured:
+        return (Heading("Result"), Text(found.finding))
     gain = f"95 % {100 * found.gain_low:+.1f} to {100 * found.gain_high:+.1f} points"
     tiles = (
         Tile("Agreement before", percent(found.agreement_before), "held-out pairs"),
         Tile("Agreement after", percent(found.agreement_after), "same pairs"),
         Tile("Gain", f"{100 * found.gain:+.1f}", gain),
-        Tile("Ceiling", percent(found.ceiling), "two independent panels, held-out pairs"),
+        Tile(
+            "Ceiling",
+            "not measured" if found.ceiling is None else percent(found.ceiling),
+            "two independent panels, held-out pairs",
+        ),
     )
     there = (viewed.path / ws.REPORT).exists()
     links = (Link("The report of this run", "/report"),) if there else ()

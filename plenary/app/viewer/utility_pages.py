@@ -6,6 +6,7 @@ import numpy as np
 
 from evaluation.shift import UtilityShift
 from plenary.app import workspace as ws
+from plenary.app.records import Unmeasured, read_record
 from plenary.app.svg import Series, scatter
 from plenary.app.viewer import queries
 from plenary.app.viewer.blocks import Block, Figure, Figures, Head, Page, Table, Text
@@ -75,6 +76,10 @@ def _scatters(room: Room, asked: queries.Asked) -> Block:
 
 def _scale(viewed: Viewed, side: str) -> Text:
     """What can be said of single rows of one side."""
+    if not (viewed.path / ws.shift_file(side)).exists():
+        noted = viewed.path / ws.SHIFTS
+        why = read_record(Unmeasured, noted).not_measured.get(side, "") if noted.exists() else ""
+        return Text(f"{SPLIT[side].capitalize()} outcomes: not measured. {why}", soft=True)
     shift = UtilityShift.read(viewed.path / ws.shift_file(side))
     said = (
         f"{SPLIT[side].capitalize()} outcomes: rank correlation with the assembly "

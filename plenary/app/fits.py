@@ -1,0 +1,22 @@
+"""The fits of a run: read where they could be made, else the reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evaluation.thurstonian import UtilityFit
+from plenary.app import workspace as ws
+from plenary.app.records import Unmeasured, read_record
+from plenary.app.workspace import Workspace
+from plenary.errors import NotMeasured
+
+
+def load_fits(space: Workspace, sources: Sequence[str], side: str) -> tuple[UtilityFit, ...]:
+    """The fits of some sources on one side of the split; NotMeasured when one could not be made."""
+    path = space.file(ws.FITS)
+    # A run of an earlier version stopped instead, so all its fits are there.
+    noted = read_record(Unmeasured, path).not_measured if path.exists() else {}
+    for source in sources:
+        if (why := noted.get(ws.fit_stem(source, side))) is not None:
+            raise NotMeasured(f"no utilities of {source!r} on {side!r} outcomes: {why}")
+    return tuple(UtilityFit.load(space.file(ws.fit_stem(source, side))) for source in sources)

@@ -1,0 +1,167 @@
+"""Assemblies that cannot tell some figure: labels are written all the same, and the reason why."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alignment.training_record import TrainingRecord
+from assembly.dataset import ConsensusDataset
+from evaluation.comparison import Comparison, target_cells
+from plenary.app import workspace as ws
+from plenary.app.chain import compare_models, fit_utilities
+from plenary.app.config import MeasureSettings, PipelineConfig, load_config
+from plenary.app.consensus_dataset import CARD, FILE, make_dataset
+from plenary.app.console import before_after
+from plenary.app.decisions import decide
+from plenary.app.diagnostics_record import (
+    CONFORMITY,
+    CYCLES,
+    ERRORS,
+    SIZES,
+    SPREAD,
+    SWAY,
+    DiagnosticsRecord,
+    rows,
+)
+from plenary.app.measure_records import SteeringRecord
+from plenary.app.measure_stages import anchor, audit_hiring, keep, measure_framing, steer
+from plenary.app.pipeline import run_stages
+from plenary.app.records import Unmeasured, read_record, write_record
+from plenary.app.report import write_report
+from plenary.app.run_directory import open_run, read_manifest
+from plenary.app.stages import ASSEMBLY_STAGES, convene_assembly
+from plenary.app.viewer.run_pages import overview
+from plenary.app.viewer.utility_pages import utilities
+from plenary.app.viewer.viewed import Viewed
+from plenary.app.watcher import Silent
+from plenary.app.workspace import Workspace
+from plenary.errors import NotMeasured
+
+LATER = (measure_framing, audit_hiring, keep, anchor)
+LOST = "UPDATE votes SET state = 2, share_first = NULL WHERE "
+# What became of the ballots -> (SQL, what cannot be told then).
+WORLDS = {
+    "no first ballot": (LOST + "phase = 0", {SWAY, CONFORMITY, SPREAD}),
+    "no first ballot but one": (LOST + "phase = 0 AND (citizen > 0 OR pair > 0)", {CONFORMITY}),
+    "all ties": ("UPDATE votes SET share_first = 0.5", {CONFORMITY}),
+    "all alike": ("UPDATE votes SET share_first = CASE WHEN `order` THEN 0.2 ELSE 0.8 END", set()),
+    "nobody moved": (
+        "UPDATE votes SET share_first = (SELECT share_first FROM votes AS v WHERE v.pair = "
+        "votes.pair AND v.citizen = votes.citizen AND v.`order` = votes.`order` AND v.phase = 0)",
+        set(),
+    ),
+    "one order": (LOST + "`order` = 1", {SWAY, CONFORMITY, SPREAD, SIZES, ERRORS, CYCLES}),
+    "all abstain": (
+        "UPDATE votes SET state = 4, share_first = NULL",
+        {SWAY, CONFORMITY, SPREAD, SIZES, ERRORS, CYCLES},
+    ),
+    "one voter": (LOST + "citizen > 0", {CONFORMITY, SIZES, ERRORS}),
+    "nobody spoke": ("UPDATE statements SET state = 3, text = ''", {SWAY, CONFORMITY}),
+    "most pairs lost": (LOST + "pair % 4 > 0", set()),
+    "held-out pairs lost": (LOST + "pair >= 24", set()),
+    "training pairs lost": (LOST + "pair < 24", set()),
+    "one pair left": (LOST + "pair != 30", {ERRORS}),
+}
+
+
+@contextmanager
+def altered(tiny: Path, folder: Path, change: str) -> Iterator[Workspace]:
+    """A copy of the run whose ledger was changed, its assembly exported again."""
+    shutil.copytree(tiny, folder / "tiny")
+    with closing(sqlite3.connect(folder / "tiny" / ws.LEDGER)) as ledger, ledger:
+        ledger.execute(change)
+    config = load_config(tiny / "config.yaml")
+    off = MeasureSettings(framing_pairs=0, retention=False)
+    config: PipelineConfig = config.model_copy(update={"measures": off})
+    run = open_run(folder, read_manifest(folder / "tiny"), "resume")
+    try:
+        space = Workspace(config, run, Silent())
+        convene_assembly(space)
+        yield space
+    finally:
+        run.close()
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_no_diagnostic_ends_a_run(tiny: Path, tmp_path: Path, world: str) -> None:
+    change, unknown = WORLDS[world]
+    with altered(tiny, tmp_path, change) as space:
+        decide(space)
+        make_dataset(space)
+        found = read_record(DiagnosticsRecord, space.file(ws.DIAGNOSTICS))
+        assert unknown <= set(found.not_measured)
+        shown = {name: (value, why) for name, value, why in rows(found)}
+        for name, why in found.not_measured.items():
+            assert shown[name] == ("not measured", why)
+        made = ConsensusDataset.read(space.file(ws.DATASET) / FILE)
+        assert len(made) == 38
+        voted = ~np.isnan(made.p)
+        assert voted.any() == (world not in ("one order", "all abstain"))
+        card = (space.file(ws.DATASET) / CARD).read_text(encoding="utf-8")
+        assert all(why in card for why in found.not_measured.values())
+        assert "nan" not in card
+        _whole_report(space)
+
+
+@pytest.mark.parametrize(
+    ("changes", "unknown", "why"),
+    [
+        (("assembly.speakers=5",), {SWAY}, "everybody spoke"),
+        (("assembly.rounds=3", "assembly.speakers=2"), {SWAY}, "everybody spoke"),
+        (("assembly.rounds=0",), {SWAY, CONFORMITY}, "no statement could be used"),
+        (("assembly.arm=reflection",), {SWAY, CONFORMITY}, "nobody hears others"),
+        (("assembly.table_size=2", "assembly.speakers=2"), {SWAY}, "everybody spoke"),
+        (("dataset.strata=[nativity]", "dataset.rule_strata=nativity"), set(), ""),
+    ],
+)
+def test_every_legal_assembly_gives_a_dataset(
+    tiny: Path, tmp_path: Path, changes: tuple[str, ...], unknown: set[str], why: str
+) -> None:
+    config = load_config(tiny / "config.yaml", ["dataset.reworded=0", *changes])
+    space = run_stages(config, tmp_path, "error", ASSEMBLY_STAGES, Silent())
+    found = read_record(DiagnosticsRecord, space.file(ws.DIAGNOSTICS))
+    assert unknown <= set(found.not_measured)
+    assert all(why in found.not_measured[name] for name in unknown)
+    assert not np.isnan(ConsensusDataset.read(space.file(ws.DATASET) / FILE).p).any()
+
+
+def test_a_fit_in_parts_leaves_the_comparison_standing(tiny: Path, tmp_path: Path) -> None:
+    with altered(tiny, tmp_path, LOST + "pair % 4 > 0") as space:
+        decide(space)
+        make_dataset(space)
+        _whole_report(space)
+        noted = read_record(Unmeasured, space.file(ws.FITS)).not_measured
+        assert "join" in noted[ws.fit_stem("assembly", "held_out")]
+        assert not space.file(ws.shift_file("held_out")).exists()
+        assert read_record(Comparison, space.file(ws.COMPARISON)).agreement_after == 1
+        with pytest.raises(NotMeasured, match="join"):
+            read_record(SteeringRecord, space.file(ws.STEERING))
+        html = space.file(ws.REPORT).read_text(encoding="utf-8")
+        assert "Not measured: no utilities of" in html
+
+
+def _whole_report(space: Workspace) -> None:
+    """The rest of the chain, with a model after that has learnt what labels there are."""
+    target_cells(space.consensus.targets()).write(space.file("after.parquet"))
+    shutil.copy(space.file("before.json"), space.file("after.json"))
+    for stage in (fit_utilities, compare_models, steer, *LATER):
+        stage(space)
+    training = dict.fromkeys(TrainingRecord.model_fields, 1) | {
+        "adapter_sha256": "a", "base_sha256": "b", "objective": "none",
+    }  # fmt: skip
+    write_record(TrainingRecord.model_validate(training), space.file(ws.TRAINING))
+    summary = write_report(space)
+    html = space.file(ws.REPORT).read_text(encoding="utf-8")
+    assert "not measured" in html.lower()
+    told = dict(before_after(summary))
+    assert (told.get("agreement") == "not measured") is not summary.measured
+    with closing(Viewed(space.run.path)) as viewed:
+        overview(viewed)
+        utilities(viewed, {})
