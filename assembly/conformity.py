@@ -64,9 +64,8 @@ def conformity(
     there = ~np.isnan(change) & (side != 0)
     if not there.any():
         raise NotMeasured(
-            f"on none of {change.size!r} citizens x pairs the others at the table had a majority "
-            "to move to and the citizen voted validly twice; seat more at a table, or look at the "
-            "invalid ballots"
+            f"{change.size!r} citizens x pairs and no majority to move to where a citizen voted "
+            "validly twice; seat more at a table, or look at the invalid ballots"
         )
     signed = np.where(there, change * side, 0.0)
     count = there.sum(axis=1)

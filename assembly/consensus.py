@@ -17,7 +17,7 @@ from scipy import stats
 
 from assembly.ballots import STATES, VALID, Grid, Votes, citizen_shares, grid
 from assembly.rules import weighted_mean
-from plenary.errors import DataError, NotMeasured
+from plenary.errors import ConfigError, DataError, NotMeasured
 from plenary.preferences import BoolArray, FloatArray, IntArray, Targets
 
 COUNTED = ("first", "second", "tie", *STATES[1:])
@@ -246,10 +246,11 @@ def panel_ceiling(
     groups = np.unique(
         np.arange(len(weights)) if clusters is None else clusters, return_inverse=True
     )[1]
-    if shares.shape[1] == 0 or groups.max(initial=0) < 1:
+    if groups.max(initial=0) < 1:
+        raise ConfigError(f"{len(weights)!r} citizens in one cluster; seat more tables")
+    if shares.shape[1] == 0:
         raise NotMeasured(
-            f"{len(weights)!r} citizens in one hall or without valid ballots; seat more tables, or "
-            "look at the invalid ballots"
+            f"no valid ballot on any of {len(pairs)!r} pairs; look at the invalid ballots"
         )
     p = weighted_mean(shares, weights)
     variance = linearised(shares, weights, p, groups).variance

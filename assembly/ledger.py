@@ -246,6 +246,11 @@ class Ledger(CallStore):
         among = f"pair IN ({_places(pairs)}) AND citizen IN ({_places(citizens)})"
         return self._rows(f"SELECT count(*) FROM votes WHERE {among}", *pairs, *citizens)[0][0]
 
+    def states(self, phase: int) -> dict[int, int]:
+        """Number of votes recorded in a phase, by state code."""
+        query = "SELECT state, count(*) FROM votes WHERE phase = ? GROUP BY state"
+        return dict(self._rows(query, phase))
+
     def ballots(self, pairs: range, citizens: Sequence[int], phase: int) -> list[VoteRow]:
         """Votes of these citizens on a block of pairs in one phase."""
         among = f"pair IN ({_places(pairs)}) AND citizen IN ({_places(citizens)})"

@@ -49,8 +49,7 @@ def movement(votes: Votes, pairs: int, weights: FloatArray, table_of: IntArray) 
     moved = _moved(votes, pairs, weights, table_of)
     if np.isnan(moved.change).all():
         raise NotMeasured(
-            f"none of {moved.change.size!r} citizens x pairs has valid ballots before and after; "
-            "look at the invalid ballots"
+            f"{moved.change.size!r} citizens x pairs, none valid twice; look at the invalid ballots"
         )
     return _summary(moved, weights)
 
@@ -143,8 +142,7 @@ def opinion_spread(
     kept = twice.any(axis=0)
     if not kept.any():
         raise NotMeasured(
-            f"no citizen has valid ballots before and after on any of {len(pairs)!r} pairs; look "
-            "at the invalid ballots"
+            f"none of {len(pairs)!r} pairs is voted on twice by anybody; look at the invalid ballots"
         )
     measured = [_spread(np.where(twice, s, np.nan)[:, kept], weights) for s in phases]
     resampled = node_weights(pairs[kept], draws, rng)

@@ -16,7 +16,7 @@ from assembly.consensus import linearised
 from assembly.rules import weighted_mean
 from evaluation.coherence import Measure
 from evaluation.comparison import node_weights
-from plenary.errors import NotMeasured
+from plenary.errors import ConfigError, NotMeasured
 from plenary.preferences import FloatArray, IntArray
 
 
@@ -120,6 +120,8 @@ def size_curve(
     p = weighted_mean(shares, weights)
     variance = linearised(shares, weights, p, groups).variance
     known = ~np.isnan(variance)
+    if len(np.unique(groups)) < 2:
+        raise ConfigError(f"{citizens!r} citizens in one cluster; seat more tables")
     if not known.any():
         raise NotMeasured(
             f"ballots of {citizens!r} citizens in fewer than two halls on every pair; seat more "

@@ -31,7 +31,7 @@ from assembly.shards import Agenda, Elsewhere
 from plenary.chat.base import ChatBackend
 from plenary.chat.budget import CountingBackend
 from plenary.chat.cache import CallStore
-from plenary.errors import BudgetExceeded, ConfigError, DataError
+from plenary.errors import BudgetExceeded, ConfigError, DataError, UnusableAnswers
 from plenary.preferences import FloatArray, IntArray
 
 
@@ -193,22 +193,22 @@ async def _drive(
 ) -> None:
     """Run the shards in order, `width` at a time.
 
-    A used-up budget opens no further shard and lets those in flight end as far as recorded calls
-    carry them; any other error, and cancellation, stops them at once.
+    A used-up budget, or answers of which too few count, open no further shard and let those in
+    flight end as far as they come; any other error, and cancellation, stops them at once.
     """
 
     async def work() -> None:
         while waiting:
             try:
                 await run(waiting.popleft())
-            except BudgetExceeded:
+            except (BudgetExceeded, UnusableAnswers):
                 waiting.clear()
                 raise
 
     workers = [asyncio.create_task(work()) for _ in range(min(width, len(waiting)))]
     try:
         await asyncio.gather(*workers)
-    except BudgetExceeded:
+    except (BudgetExceeded, UnusableAnswers):
         await asyncio.gather(*workers, return_exceptions=True)
         raise
     finally:

@@ -57,7 +57,15 @@ class AssemblySettings(BaseModel):
         default=0.5,
         ge=0,
         le=1,
-        description="label probability below which a ballot is invalid, where known",
+        description="label probability below which a ballot is invalid, where known; in a run the "
+        "same as elicitation.min_mass, of which it is another name",
+    )
+    max_unusable: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="share of ballots neither valid nor an abstention above which the run stops "
+        "after the first block; changes no result",
     )
     abstain: bool = Field(default=False, description="offer 'No opinion' as a third answer")
     summary: Literal["extract", "model"] = Field(
@@ -102,4 +110,4 @@ class AssemblySettings(BaseModel):
 
 
 # What a ledger may be resumed under: none of these decides what is asked or recorded.
-FREE = frozenset({"concurrency", "durability", "max_prompt"})
+FREE = frozenset({"concurrency", "durability", "max_prompt", "max_unusable"})

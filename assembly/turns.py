@@ -6,10 +6,22 @@ a vote.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from assembly.ballots import AFTER, BEFORE, FOLLOW_UP, VALID, VoteRow, mark
+import numpy as np
+
+from assembly.ballots import (
+    ABSTAINED,
+    AFTER,
+    BEFORE,
+    FOLLOW_UP,
+    VALID,
+    Marked,
+    VoteRow,
+    mark,
+)
 from assembly.hearing import GROUP_TOKENS, Recall, remember
 from assembly.ledger import Declaration, Spoken
 from assembly.moderator import floor, state_of
@@ -19,8 +31,11 @@ from assembly.prompts import LABELS, MAX_STATEMENTS, Shown, ballot
 from assembly.room import Room
 from assembly.seating import Shard
 from assembly.statements import MAX_CHARACTERS, clean
-from plenary.chat.base import Conversation, Reply, Sampling, check_replies, drawn
+from plenary.chat.base import Choice, Conversation, Reply, Sampling, check_replies, drawn
+from plenary.chat.usable import FIRST, Seen, nothing_lost, require_usable
 from plenary.seeding import derived_seed, generator
+
+USABLE = (VALID, ABSTAINED)
 
 
 async def cast_ballots(room: Room, shard: Shard, phase: int) -> int:
@@ -44,7 +59,34 @@ async def cast_ballots(room: Room, shard: Shard, phase: int) -> int:
     rows = [VoteRow(p, c, phase, o, *m) for (c, p, o), m in zip(slots, marked, strict=True)]
     room.ledger.add_votes(rows, keys)
     room.notify("votes", len(rows), sum(m.state != VALID for m in marked))
+    _require_usable(room, phase, choices, marked)
     return len(rows)
+
+
+def _require_usable(
+    room: Room, phase: int, choices: Sequence[Choice], marked: Sequence[Marked]
+) -> None:
+    """Stop where too few ballots of the phase count, in this block and in all so far."""
+    limit = room.settings.max_unusable
+    states = room.ledger.states(phase)
+    count, usable = sum(states.values()), sum(states.get(state, 0) for state in USABLE)
+    if count < FIRST or count - usable <= limit * count:
+        return
+    seen = Seen(
+        np.array([m.state in USABLE for m in marked]),
+        np.array([m.mass for m in marked]),
+        np.array([(*c.shares, np.nan, np.nan)[:2] for c in choices], dtype=np.float64),
+        next((c.failure for c in choices if c.failure), "unreadable"),
+    )
+    with nothing_lost():
+        require_usable(
+            seen,
+            room.backend.name,
+            "ballots",
+            room.settings.min_mass,
+            limit,
+            "assembly.max_unusable",
+        )
 
 
 async def _informed(room: Room, shard: Shard, phase: int) -> Recall:

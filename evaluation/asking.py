@@ -18,6 +18,8 @@ from plenary.chat.base import (
 )
 from plenary.preferences import Cells, FloatArray, IntArray
 
+UNREAD = "unreadable"
+
 
 class Subject(NamedTuple):
     """Who is asked about what: a model, the outcomes' texts [K], the system text, a root seed."""
@@ -49,7 +51,7 @@ class Answers(NamedTuple):
             np.concatenate([part.mass for part in parts]),
             sum(part.asked for part in parts),
             sum(part.invalid for part in parts),
-            parts[0].failure,
+            next((p.failure for p in parts if p.failure != UNREAD), UNREAD),
         )
 
 
@@ -123,7 +125,7 @@ def _answers(shown: IntArray, choices: Sequence[Sequence[Choice]], *, exact: boo
         mass,
         sum(choice.asked for choice in flat),
         sum(choice.invalid for choice in flat),
-        reasons[0] if reasons else "unreadable",
+        reasons[0] if reasons else UNREAD,
     )
 
 

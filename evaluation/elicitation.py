@@ -13,6 +13,7 @@ from evaluation.asking import Answers, Subject, ask
 from evaluation.frames import frame
 from evaluation.order_pilot import OrderPilot, order_effect
 from plenary.chat.base import ChatBackend
+from plenary.chat.usable import FIRST, Seen, require_usable
 from plenary.errors import BackendError, ConfigError, DataError
 from plenary.preferences import BoolArray, Cells, FloatArray, IntArray
 from plenary.seeding import generator
@@ -55,7 +56,8 @@ class ElicitationSettings(BaseModel):
         default=0.5,
         ge=0,
         le=1,
-        description="cells whose answer labels hold less total probability are excluded",
+        description="answers whose labels hold less total probability do not count, in the "
+        "elicitation and in ballots",
     )
     max_unusable: float = Field(
         default=0.5,
@@ -178,23 +180,19 @@ def pilot_pairs(pairs: int, settings: ElicitationSettings) -> int:
 
 
 def _check_usable(
-    answers: Answers, excluded: BoolArray, name: str, settings: ElicitationSettings
+    answers: Answers, excluded: BoolArray, who: str, frame: str, settings: ElicitationSettings
 ) -> None:
     cells = answers.cells
-    unusable = excluded | ~cells.answered
-    if not len(cells) or unusable.mean() <= settings.max_unusable:
-        return
-    if 2 * excluded.sum() >= unusable.sum():
-        mass = float(np.median(answers.mass[excluded]))
-        raise BackendError(
-            f"answer mass {mass:.3g} of {name!r} is below {settings.min_mass!r} in "
-            f"{excluded.mean():.0%} of questions; use a model that answers A or B, another frame, "
-            "or a lower elicitation.min_mass"
-        )
-    raise BackendError(
-        f"{name!r} gave no valid answer to {unusable.mean():.0%} of questions "
-        f"(first reason: {answers.failure!r}); check the model or raise "
-        "elicitation.max_unusable"
+    answered = cells.trials + cells.undecided
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = np.stack([cells.wins, cells.trials - cells.wins], axis=1) / answered[:, None]
+    require_usable(
+        Seen(~excluded & cells.answered, answers.mass, shares, answers.failure),
+        who,
+        f"questions in frame {frame!r}",
+        settings.min_mass,
+        settings.max_unusable,
+        "elicitation.max_unusable",
     )
 
 
@@ -221,35 +219,79 @@ def _require_small_spread(pilot: OrderPilot, settings: ElicitationSettings, name
         )
 
 
-async def _ask_frame(
+class _Block(NamedTuple):
+    """Presentations [N, 2] and how often each is asked where the backend samples."""
+
+    shown: IntArray
+    samples: int
+
+
+class _Begun(NamedTuple):
+    """A frame of which the first block was asked: answers, what is left, its pilot, its fault."""
+
+    name: str
+    answers: Answers
+    rest: _Block
+    pilot: OrderPilot | None
+    error: BackendError | None
+
+
+async def _begin(
     subject: Subject,
     pairs: IntArray,
     settings: ElicitationSettings,
     name: str,
     pilot: OrderPilot | None,
-) -> _Frame:
-    """Ask all pairs [P, 2] in one frame; in balanced orders a pilot comes first."""
-    form, rng = frame(name), generator(subject.seed, "elicit", "orders", name)
-    sampling = (settings.samples, settings.reason_tokens)
-    piloting = (max(settings.samples, settings.pilot_samples), settings.reason_tokens)
-    if settings.orders == "both":
-        answers = await ask(subject, form, both_orders(pairs), *sampling)
-    elif pilot is not None:
-        answers = await ask(subject, form, one_order(pairs, rng), *sampling)
-    else:
+) -> _Begun:
+    """Ask the first 40 questions of one frame; in balanced orders the pilot."""
+    rng = generator(subject.seed, "elicit", "orders", name)
+    piloting = settings.orders == "balanced" and pilot is None
+    if piloting:
         pairs = pairs[rng.permutation(len(pairs))]
         size = pilot_pairs(len(pairs), settings)
-        answers = await ask(subject, form, both_orders(pairs[:size]), *piloting)
+        first = _Block(both_orders(pairs[:size]), max(settings.samples, settings.pilot_samples))
+        rest = _Block(one_order(pairs[size:], rng), settings.samples)
+    else:
+        shown = both_orders(pairs) if settings.orders == "both" else one_order(pairs, rng)
+        first = _Block(shown[:FIRST], settings.samples)
+        rest = _Block(shown[FIRST:], settings.samples)
+    answers = await ask(subject, frame(name), *first, settings.reason_tokens)
+    error = _fault(answers, subject, name, settings)
+    if piloting and error is None:
         pilot = order_effect(answers.cells, pairs[:size], subject.seed)
         _require_small_spread(pilot, settings, name)
-        rest = await ask(subject, form, one_order(pairs[size:], rng), *sampling)
-        answers = Answers.join([answers, rest])
+    return _Begun(name, answers, rest, pilot, error)
+
+
+def _fault(
+    answers: Answers, subject: Subject, name: str, settings: ElicitationSettings
+) -> BackendError | None:
     excluded = answers.mass < settings.min_mass
     try:
-        _check_usable(answers, excluded, subject.backend.name, settings)
+        _check_usable(answers, excluded, subject.backend.name, name, settings)
     except BackendError as error:
-        return _Frame(answers, np.ones(len(excluded), dtype=bool), pilot, error)
-    return _Frame(answers, excluded, pilot, None)
+        return error
+    return None
+
+
+async def _finish(subject: Subject, begun: _Begun, settings: ElicitationSettings) -> _Frame:
+    """Ask what is left of one frame, and judge it whole."""
+    answers = begun.answers
+    if len(begun.rest.shown):
+        rest = await ask(subject, frame(begun.name), *begun.rest, settings.reason_tokens)
+        answers = Answers.join([answers, rest])
+    error = _fault(answers, subject, begun.name, settings)
+    excluded = answers.mass < settings.min_mass
+    if error is not None:
+        excluded = np.ones(len(excluded), dtype=bool)
+    return _Frame(answers, excluded, begun.pilot, error)
+
+
+def _require_some(errors: Sequence[BackendError | None]) -> None:
+    """Raise the first fault when every frame has one."""
+    known = [error for error in errors if error is not None]
+    if known and len(known) == len(errors):
+        raise known[0]
 
 
 async def elicit(
@@ -261,13 +303,16 @@ async def elicit(
     system: str | None = None,
     seed: int = 0,
     pilots: tuple[OrderPilot, ...] = (),
+    early: float | None = None,
 ) -> Elicitation:
     """Ask every pair [P, 2] of `texts` [K] in every frame, as the persona `system` if given.
 
     pilots: those of an earlier elicitation of the same model, frames and orders "balanced"; without
     them a pilot is made. A frame of which more than `max_unusable` is excluded or without a valid
-    answer is excluded whole; BackendError when that leaves none. ConfigError when orders are to be
-    balanced and a pilot finds that the order effect differs too much between pairs.
+    answer is excluded whole; UnusableAnswers when that leaves none, after the first 40 questions
+    of each if it shows there. early: limit for those first questions, by default `max_unusable`.
+    ConfigError when orders are to be balanced and a pilot finds that the order effect differs too
+    much between pairs.
     """
     pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
     if len(pairs) and not 0 <= pairs.min() <= pairs.max() < len(texts):
@@ -277,13 +322,14 @@ async def elicit(
         )
     known = dict(zip(settings.frames, pilots, strict=False))
     subject = Subject(backend, texts, system, seed)
-    parts = [
-        await _ask_frame(subject, pairs, settings, name, known.get(name))
-        for name in settings.frames
+    strict = settings if early is None else settings.model_copy(update={"max_unusable": early})
+    begun = [
+        await _begin(subject, pairs, strict, name, known.get(name)) for name in settings.frames
     ]
-    errors = [part.error for part in parts if part.error is not None]
-    if len(errors) == len(parts):
-        raise errors[0]
+    if all(len(one.answers.cells) >= FIRST for one in begun):
+        _require_some([one.error for one in begun])
+    parts = [await _finish(subject, one, settings) for one in begun]
+    _require_some([part.error for part in parts])
     answers = Answers.join([part.answers for part in parts])
     sizes = [len(part.excluded) for part in parts]
     return Elicitation(

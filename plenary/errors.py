@@ -42,6 +42,10 @@ class BackendError(PlenaryError, RuntimeError):
     exit_code = 4
 
 
+class UnusableAnswers(BackendError):
+    """Too few of a model's answers count to go on; what was recorded is kept."""
+
+
 class BudgetExceeded(BackendError):
     """The budget of calls, tokens or seconds is used up; what was recorded is kept."""
 

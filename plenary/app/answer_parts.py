@@ -51,13 +51,17 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AskPart:
-    """Elicits one part in a worker. Whether a frame is usable is seen over all parts, not here."""
+    """Elicits one part in a worker. Whether a frame is usable is seen over all parts, not here.
+
+    start: the first pair of all; its part stops after a few questions when they are of no use.
+    """
 
     spec: str
     config: str
     budget: str
     texts: tuple[str, ...]
     store: Path | None
+    start: tuple[int, int]
 
     def __call__(self, pairs: IntArray) -> Asked:
         """Ask the pairs [P, 2] of a part."""
@@ -65,13 +69,17 @@ class AskPart:
         model = models[self.spec]
         before = replace(model.counts)
         settings = config.elicitation.model_copy(update={"max_unusable": 1.0})
+        first = tuple(pairs[0].tolist()) == self.start
+        early = config.elicitation.max_unusable if first else None
         with ExitStack() as stack:
             backend: ChatBackend = model
             # An endpoint may be stopped within a part, and what it answered was paid for.
             if model.metered and self.store is not None:
                 store = stack.enter_context(SqliteStore(self.store))
                 backend = CachedBackend(model, store)
-            answers = asyncio.run(elicit(backend, self.texts, pairs, settings, seed=config.seed))
+            answers = asyncio.run(
+                elicit(backend, self.texts, pairs, settings, seed=config.seed, early=early)
+            )
         return Asked(answers, model.name, model.counts.since(before))
 
 
@@ -269,7 +277,8 @@ async def _ask(
     texts = tuple(outcome.text for outcome in outcomes)
     text = config_of_worker(config, workers)
     store = parts.store if executor.one_machine else None
-    work = AskPart(config.model, text, share.model_dump_json(), texts, store)
+    a, b = parts.pairs(0)[0].tolist()
+    work = AskPart(config.model, text, share.model_dump_json(), texts, store, (a, b))
     tasks = [parts.pairs(number) for number in open_]
     async with aclosing(executor.each(work, tasks)) as every:
         done = len(parts) - len(open_)

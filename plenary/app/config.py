@@ -41,6 +41,7 @@ FILES = (
     ("", "analysis_plan"),
 )
 WORDS = ("generated",)
+GATE = (("elicitation", "min_mass"), ("assembly", "min_mass"))
 
 
 class OutcomeSettings(BaseModel):
@@ -234,6 +235,23 @@ class PipelineConfig(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_gate(self) -> Self:
+        """Ballots and elicitations count an answer by the same answer mass."""
+        mass, other = self.elicitation.min_mass, self.assembly.min_mass
+        if mass == other:
+            return self
+        if "min_mass" not in self.assembly.model_fields_set:
+            assembly = self.assembly.model_copy(update={"min_mass": mass})
+            return self.model_copy(update={"assembly": assembly})
+        if "min_mass" not in self.elicitation.model_fields_set:
+            elicitation = self.elicitation.model_copy(update={"min_mass": other})
+            return self.model_copy(update={"elicitation": elicitation})
+        raise ValueError(
+            f"elicitation.min_mass {mass!r} and assembly.min_mass {other!r} are one gate; set "
+            "elicitation.min_mass alone"
+        )
+
     @field_validator("ledger")
     @classmethod
     def _database(cls, value: str | None) -> str | None:
@@ -259,7 +277,17 @@ def load_config(source: str | Path | None, overrides: Sequence[str] = ()) -> Pip
     tree = _read(_found(source)) if source is not None else Written()
     for override in overrides:
         _apply(tree, override)
+    _one_name_given(tree, overrides)
     return validated(_absolute(tree))
+
+
+def _one_name_given(tree: Written, overrides: Sequence[str]) -> None:
+    """A change of the gate under one of its names takes back what a file says under the other."""
+    given = {override.partition("=")[0].strip() for override in overrides}
+    for name, other in (GATE, GATE[::-1]):
+        group = tree.get(other[0])
+        if ".".join(name) in given and ".".join(other) not in given and isinstance(group, dict):
+            group.pop(other[1], None)
 
 
 def validated(tree: Mapping[str, object] | Written) -> PipelineConfig:

@@ -32,6 +32,7 @@ from plenary.app.tasks import open_shared
 from plenary.chat.base import ChatBackend
 from plenary.chat.budget import Counts
 from plenary.chat.cache import CachedBackend
+from plenary.chat.usable import nothing_lost
 from plenary.errors import ConfigError, DataError
 from plenary.outcomes import Catalogue, load_outcomes
 from plenary.preferences import IntArray
@@ -121,7 +122,7 @@ def measure(request: Request, executor: Executor = HERE) -> Record:
     config, catalogue = request.config, _catalogue(request.config)
     request.output.parent.mkdir(parents=True, exist_ok=True)
     model = open_shared(config.model, config, None, executor)
-    with call_store(request.output.with_suffix(".calls.sqlite")) as store:
+    with call_store(request.output.with_suffix(".calls.sqlite")) as store, nothing_lost():
         backend = CachedBackend(model, store)
         if request.design in FIXED:
             pairs = _pairs(request, len(catalogue))

@@ -260,9 +260,10 @@ def measures(results: Results) -> tuple[Row, ...]:
         for name, value in before.items()
         if name in NAMES and (offered or name != "undecided")
     )
+    if not offered or results.held_out is None:
+        return rows
     fits = (results.held_out.before, results.held_out.after)
-    ties = (TIE, *(three(fitted.tie) for fitted in fits))
-    return (*rows, ties) if offered else rows
+    return (*rows, (TIE, *(three(fitted.tie) for fitted in fits)))
 
 
 def margins(fidelity: FidelityRecord) -> tuple[Row, ...]:

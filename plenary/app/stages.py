@@ -52,6 +52,7 @@ from plenary.app.tasks import held_elsewhere
 from plenary.app.workspace import Workspace
 from plenary.chat.budget import BudgetedBackend
 from plenary.chat.cache import CachedBackend, CallStore
+from plenary.chat.usable import nothing_lost
 from plenary.errors import ConfigError, measured
 from plenary.seeding import derived_seed
 
@@ -147,7 +148,7 @@ def ask_model(space: Workspace, model: BudgetedBackend, when: str, *labels: str)
     """
     started = time.monotonic()
     settings = space.config.elicitation
-    with call_store(space.file(ws.CALLS)) as store:
+    with call_store(space.file(ws.CALLS)) as store, nothing_lost():
         answers = asyncio.run(
             elicit(
                 CachedBackend(model, store),
