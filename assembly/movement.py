@@ -142,7 +142,7 @@ def opinion_spread(
     kept = twice.any(axis=0)
     if not kept.any():
         raise NotMeasured(
-            f"none of {len(pairs)!r} pairs is voted on twice by anybody; look at the invalid ballots"
+            f"none of {len(pairs)!r} pairs is voted on twice; look at the invalid ballots"
         )
     measured = [_spread(np.where(twice, s, np.nan)[:, kept], weights) for s in phases]
     resampled = node_weights(pairs[kept], draws, rng)

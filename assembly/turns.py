@@ -6,6 +6,7 @@ a vote.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -56,10 +57,11 @@ async def cast_ballots(room: Room, shard: Shard, phase: int) -> int:
     )
     check_replies(room.backend.name, len(slots), len(choices))
     marked = [mark(choice, room.settings.min_mass) for choice in choices]
+    # Before they become votes, so that failed calls are made again when the run goes on.
+    _require_usable(room, phase, choices, marked)
     rows = [VoteRow(p, c, phase, o, *m) for (c, p, o), m in zip(slots, marked, strict=True)]
     room.ledger.add_votes(rows, keys)
     room.notify("votes", len(rows), sum(m.state != VALID for m in marked))
-    _require_usable(room, phase, choices, marked)
     return len(rows)
 
 
@@ -68,9 +70,9 @@ def _require_usable(
 ) -> None:
     """Stop where too few ballots of the phase count, in this block and in all so far."""
     limit = room.settings.max_unusable
-    states = room.ledger.states(phase)
-    count, usable = sum(states.values()), sum(states.get(state, 0) for state in USABLE)
-    if count < FIRST or count - usable <= limit * count:
+    states = Counter(room.ledger.states(phase)) + Counter(m.state for m in marked)
+    lost = states.total() - sum(states[state] for state in USABLE)
+    if states.total() < FIRST or lost <= limit * states.total():
         return
     seen = Seen(
         np.array([m.state in USABLE for m in marked]),

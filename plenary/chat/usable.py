@@ -71,5 +71,5 @@ def nothing_lost() -> Iterator[None]:
         yield
     except UnusableAnswers as error:
         raise UnusableAnswers(
-            f"{error}; all that was asked is kept, and is not asked again"
+            f"{error}; all that was asked is kept, and only failed calls are made again"
         ) from error

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from assembly.ballots import AFTER, BEFORE, citizen_shares
+from assembly.ballots import AFTER, BEFORE, VALID, citizen_shares
 from assembly.consensus import consensus
 from assembly.ledger import Ledger
 from assembly.seating import seat
@@ -16,7 +16,7 @@ from plenary.chat.base import Choice, Reply
 from plenary.chat.budget import BudgetedBackend, CountingBackend
 from plenary.chat.cache import MemoryStore
 from plenary.chat.planted import PlantedBackend, PlantedWorld
-from plenary.errors import BudgetExceeded, ConfigError, DataError
+from plenary.errors import BudgetExceeded, ConfigError, DataError, UnusableAnswers
 
 
 def test_planted_weighted_majority_is_recovered(world_of, tmp_path) -> None:
@@ -295,3 +295,42 @@ def test_who_speaks_for_another_does_not_borrow_their_answers(world, tmp_path, s
         settings = small.model_copy(update={"arm": "none", "probe": probe})
         world.hold(counted, folder, settings, calls=store)
     assert counted.counts.answers == 2 * settings.samples * 2 * 2 * 11 * 9
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [
+        (Choice((0.75, 0.25), 0.4, 1, 1), "answer mass 0.4 .* 0.3 on the first label, 0.1 on"),
+        (Choice((), None, 1, 0, "failed: 400 no logprobs"), "failed: 400 no logprobs"),
+    ],
+)
+def test_ballots_that_hardly_count_stop_after_the_first_block_and_lose_nothing(
+    world, tmp_path, spoilt, said
+) -> None:
+    backend = world.backend()
+    backend._choice = lambda conversation: spoilt
+    settings = AssemblySettings(table_size=4, block=5, concurrency=1)
+    with pytest.raises(UnusableAnswers, match=rf"{said}.*all that was asked is kept") as stopped:
+        world.hold(backend, tmp_path, settings)
+    assert "100% of 40 ballots" in str(stopped.value)
+    assert len(backend.seen) == 4 * 5 * 2
+    again = world.backend()
+    if spoilt.shares:
+        again._choice = backend._choice
+        with pytest.raises(UnusableAnswers):
+            world.hold(again, tmp_path, settings)
+        assert again.seen == []
+        settings = settings.model_copy(update={"max_unusable": 1.0})
+    votes = world.hold(again, tmp_path, settings)
+    assert len(votes) == 11 * 9 * 2 * 2
+    assert (votes.state == VALID).all() is np.bool_(not spoilt.shares)
+    assert not spoilt.shares or not set(backend.seen) & set(again.seen)
+
+
+def test_abstentions_and_a_few_lost_ballots_stop_nothing(world, tmp_path) -> None:
+    backend = world.backend()
+    lost, nobody = Choice((), None, 1, 0, "refused"), Choice((0.1, 0.1, 0.8), 1.0, 1, 1)
+    refusing = set(world.systems[:4])
+    backend._choice = lambda c: lost if c[0].content in refusing else nobody
+    votes = world.hold(backend, tmp_path, AssemblySettings(table_size=4, block=5, abstain=True))
+    assert len(votes) == 11 * 9 * 2 * 2

@@ -11,7 +11,7 @@ from evaluation.elicitation import ElicitationSettings, both_orders, elicit, one
 from evaluation.frames import FRAMES
 from plenary.chat.base import Choice, no_choice
 from plenary.chat.planted import PlantedBackend, PlantedWorld
-from plenary.errors import BackendError, ConfigError, DataError
+from plenary.errors import BackendError, ConfigError, DataError, UnusableAnswers
 from plenary.preferences import pair_shares
 
 TEXTS = ("zero", "one", "two", "three")
@@ -206,3 +206,29 @@ def test_one_order_is_balanced_and_keeps_pairs():
     shown = one_order(pairs, np.random.default_rng(1))
     assert np.array_equal(np.sort(shown, axis=1), pairs)
     assert (shown[:, 0] > shown[:, 1]).sum() == 15
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_model_of_no_use_is_asked_forty_questions_in_each_frame(frames):
+    texts = [f"thing {k} comes" for k in range(30)]
+    pairs = np.array([(a, b) for a in range(30) for b in range(a)])
+    asked = []
+
+    class Mute(PlantedBackend):
+        async def choose(self, conversations, labels, *, samples=1, seed=0):
+            asked.extend(conversations)
+            return await super().choose(conversations, labels, samples=samples, seed=seed)
+
+    utilities = {text: k / 9 for k, text in enumerate(texts)}
+    backend = Mute(PlantedWorld(utilities=utilities, invalid=0.6))
+    settings = ElicitationSettings(frames=tuple(FRAMES)[:frames])
+    with pytest.raises(UnusableAnswers, match=r"answer mass 0\.4 .*40 questions in frame 'plain'"):
+        asyncio.run(elicit(backend, texts, pairs, settings))
+    assert len(asked) == 40 * frames
+    assert "elicitation.min_mass=0.4" in _message(backend, texts, pairs, settings)
+
+
+def _message(*asked):
+    with pytest.raises(UnusableAnswers) as stopped:
+        asyncio.run(elicit(*asked))
+    return str(stopped.value)

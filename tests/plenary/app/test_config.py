@@ -121,3 +121,16 @@ def test_environment_is_not_a_source_of_settings(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PLENARY_SEED", "9")
     monkeypatch.setenv("SEED", "9")
     assert load_config(None).seed == 0
+
+
+def test_ballots_and_elicitation_have_one_gate(tmp_path: Path) -> None:
+    for name in ("elicitation.min_mass", "assembly.min_mass"):
+        config = load_config(None, [f"{name}=0.3"])
+        assert config.elicitation.min_mass == config.assembly.min_mass == 0.3
+        path = tmp_path / "run.yaml"
+        path.write_text(resolved_yaml(config))
+        for other in ("elicitation.min_mass", "assembly.min_mass"):
+            again = load_config(path, [f"{other}=0.2"])
+            assert again.elicitation.min_mass == again.assembly.min_mass == 0.2
+    with pytest.raises(ConfigError, match=r"one gate; set elicitation\.min_mass alone"):
+        load_config(None, ["elicitation.min_mass=0.3", "assembly.min_mass=0.2"])
