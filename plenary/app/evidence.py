@@ -166,7 +166,8 @@ def side_effects(results: Results, measures: Measures) -> on.SideEffects:
     s, held = measures.steering, results.held_out
     if s is None or held is None:
         return on.SideEffects(None, ())
-    null, shift = s.null_side_effect if s.null_side_effect == s.null_side_effect else 0.0, held.shift
+    shift = held.shift
+    null = s.null_side_effect if s.null_side_effect == s.null_side_effect else 0.0
     moved = s.beyond_null or s.away_beyond_null or bool(shift.moved.any())
     known = s.side_effect == s.side_effect and shift.scale_holds and moved
     return on.SideEffects(max(s.side_effect - null, 0.0) if known else None, ())

@@ -375,7 +375,7 @@ def _movement_note(a: AssemblyRecord) -> str:
         f"The discussion changed the side of {a.changed:.1%} of the citizens' "
         f"choices; their probabilities moved by {a.shift:.3f} on average. Net of direction that is "
         f"{a.toward:+.3f} (positive: toward the majority of the rest of their table; without an "
-        f"interval, so no direction is claimed)."
+        "interval, so no direction is claimed)."
     )
 
 
