@@ -78,6 +78,8 @@ class ConsensusDataset:
     second_text: tuple[str, ...]
     first_topic: tuple[str, ...]
     second_topic: tuple[str, ...]
+    first_unread: tuple[str, ...]
+    second_unread: tuple[str, ...]
     split: tuple[str, ...]
     p: FloatArray
     low: FloatArray

@@ -45,6 +45,9 @@ class CardFacts(BaseModel):
         default=None, description="reliability of one wording, with its interval"
     )
     hiring_audit: str | None = Field(default=None, description="where the audit of tuned models is")
+    unread: dict[str, tuple[str, ...]] = Field(
+        default={}, description="outcome id -> words that a citizens' model cannot read"
+    )
     not_measured: dict[str, str] = Field(
         default={}, description="what the ballots cannot tell -> why"
     )
@@ -74,6 +77,7 @@ def dataset_card(
         _made(dataset),
         "## Reliability",
         _reliability(dataset, curve),
+        *_unread(facts),
         *_unmeasured(facts),
         "## Recommendations",
         "Train on `p` with `effective_n` as weight, keep `contested` rows out of hard labels, read "
@@ -224,6 +228,14 @@ def _made(dataset: ConsensusDataset) -> str:
     total = dataset.counts.sum(axis=0)
     counted = ", ".join(f"{n} {name}" for name, n in zip(COUNTED, total.tolist(), strict=True))
     return "\n".join([*lines, f"- ballots after discussion, citizens x pairs: {counted}"])
+
+
+def _unread(facts: CardFacts) -> list[str]:
+    lines = [f"- `{name}`: {', '.join(words)}" for name, words in facts.unread.items()]
+    if not lines:
+        return []
+    said = "The citizens' model cannot read these words, so labels of these outcomes mean nothing:"
+    return ["## Outcomes that were not read", "\n".join([said, "", *lines])]
 
 
 def _unmeasured(facts: CardFacts) -> list[str]:

@@ -21,7 +21,7 @@ from assembly.strata import Stratum
 from plenary.errors import DataError
 from plenary.preferences import FloatArray, IntArray
 
-FORMAT = "plenary-consensus-dataset-2"
+FORMAT = "plenary-consensus-dataset-3"
 
 TEXTS = (
     "first_id",
@@ -30,6 +30,8 @@ TEXTS = (
     "second_text",
     "first_topic",
     "second_topic",
+    "first_unread",
+    "second_unread",
     "split",
 )
 NUMBERS = (
@@ -88,6 +90,8 @@ MEANING: dict[str, str] = {
     "second_text": "sentence of the second outcome",
     "first_topic": "topic of the first outcome",
     "second_topic": "topic of the second outcome",
+    "first_unread": "words of the first outcome that the model that ships cannot read",
+    "second_unread": "words of the second outcome that the model that ships cannot read",
     "split": "train or held_out, fixed before the assembly; no outcome is on both sides",
     "p": "soft label: weighted share of citizens for the first outcome after discussion; null "
     "without a valid ballot",

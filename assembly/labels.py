@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +28,8 @@ class Held:
     outcomes [K]; pairs [P, 2]: positions in them. held_out [P]: pairs never to be trained on, fixed
     before the assembly. weights [C]. clusters [C]: whose votes depend after the discussion (table
     or hall). attributes: categories of each citizen. statements [N]: the transcript; merit [N]:
-    ranks arguments, such as sway. samples: answers a ballot where the model only samples. frames
+    ranks arguments, such as sway. unread: outcome id -> words of it that a citizens'
+    model cannot read. samples: answers a ballot where the model only samples. frames
     [F, P]: shares under other wordings, None where not asked. calls [P]: the recorded calls behind
     a pair's ballots (`Ledger.ballot_calls`), None where unknown.
     """
@@ -43,6 +44,7 @@ class Held:
     provenance: Provenance
     statements: Sequence[Spoken] = ()
     merit: FloatArray | None = None
+    unread: Mapping[str, Sequence[str]] = field(default_factory=dict)
     samples: int = 1
     frames: FloatArray | None = None
     calls: Sequence[BallotCalls] | None = None
@@ -158,6 +160,8 @@ class _Words(NamedTuple):
     second_text: tuple[str, ...]
     first_topic: tuple[str, ...]
     second_topic: tuple[str, ...]
+    first_unread: tuple[str, ...]
+    second_unread: tuple[str, ...]
 
 
 def _words(held: Held) -> _Words:
@@ -166,6 +170,7 @@ def _words(held: Held) -> _Words:
         *(tuple(o.id for o in side) for side in sides),
         *(tuple(o.text for o in side) for side in sides),
         *(tuple(o.topic for o in side) for side in sides),
+        *(tuple(" ".join(held.unread.get(o.id, ())) for o in side) for side in sides),
     )
 
 

@@ -258,7 +258,7 @@ async def _begin(
     answers = await ask(subject, frame(name), *first, settings.reason_tokens)
     error = _fault(answers, subject, name, settings)
     if piloting and error is None:
-        pilot = order_effect(answers.cells, pairs[:size], subject.seed)
+        pilot = order_effect(answers.cells, first.shown[::2], subject.seed)
         _require_small_spread(pilot, settings, name)
     return _Begun(name, answers, rest, pilot, error)
 

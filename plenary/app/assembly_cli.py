@@ -49,11 +49,20 @@ def dataset(
         return
     space = through("dataset", config, set_ or [], name, out, exists, as_json)
     from plenary.app.consensus_dataset import write_rows
+    from plenary.app.diagnostics_record import DiagnosticsRecord
+    from plenary.app.records import read_record
 
     shown: dict[str, object] = {
         "folder": str(space.file("dataset")),
         "pairs": len(space.plan.pairs),
     }
+    found = read_record(DiagnosticsRecord, space.file("diagnostics.json"))
+    if found.unread:
+        shown["outcomes not read"] = "; ".join(
+            f"{name} ({', '.join(words)})" for name, words in found.unread.items()
+        )
+    if found.not_measured:
+        shown["not measured"] = "; ".join(f"{k}: {why}" for k, why in found.not_measured.items())
     if form is not None:
         place = to or space.file(f"{form}.jsonl")
         shown |= {"rows": write_rows(space, form, place), "file": str(place)}

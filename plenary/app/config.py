@@ -61,6 +61,13 @@ class OutcomeSettings(BaseModel):
         default=True,
         description="leave out topics that the model that ships cannot read, if it takes part",
     )
+    max_unread: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="share of outcomes of one's own with a word that the model that ships cannot "
+        "read, if it takes part, above which the run refuses; below it they are named",
+    )
     held_out: float = Field(
         default=0.4, gt=0, lt=1, description="share of the outcomes that are never trained on"
     )

@@ -90,6 +90,7 @@ def diagnose(space: Workspace) -> Diagnosis:
         cycles=measured(lambda: _cycles(space), CYCLES, reasons),
         novelty=measured(lambda: _novelty(space), NOVELTY, reasons),
         not_measured=reasons,
+        unread=space.plan.unread,
     )
     return Diagnosis(record, curve, budget, found.merit)
 

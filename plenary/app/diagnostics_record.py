@@ -132,6 +132,9 @@ class DiagnosticsRecord(Record):
     not_measured: dict[str, str] = Field(
         default={}, description="what these ballots cannot tell -> why"
     )
+    unread: dict[str, tuple[str, ...]] = Field(
+        default={}, description="outcome id -> words that a citizens' model cannot read"
+    )
 
 
 def rows(record: DiagnosticsRecord) -> tuple[Row, ...]:
@@ -145,6 +148,14 @@ def rows(record: DiagnosticsRecord) -> tuple[Row, ...]:
         *_cycle_rows(record.cycles),
         *_novelty_rows(record.novelty),
         *unmeasured_rows(record.not_measured),
+        *_unread_rows(record.unread),
+    )
+
+
+def _unread_rows(unread: dict[str, tuple[str, ...]]) -> tuple[Row, ...]:
+    return tuple(
+        (f"outcome {name}", "not read", f"votes on it mean nothing: {', '.join(words)}")
+        for name, words in unread.items()
     )
 
 

@@ -96,8 +96,9 @@ def run_stages(
 def preflight(config: PipelineConfig) -> None:
     """Raise for models, outcomes, pairs and populations that cannot be what the config says."""
     check_models(config)
-    catalogue = chosen_outcomes(config.outcomes, config.seed, embedded_reads=takes_part(config))
-    make_plan(catalogue, config.outcomes, config.design, config.seed)
+    reads = takes_part(config)
+    catalogue = chosen_outcomes(config.outcomes, config.seed, embedded_reads=reads)
+    make_plan(catalogue, config.outcomes, config.design, config.seed, embedded_reads=reads)
     if isinstance(config.assembly.briefing, Path):
         read_briefing(config.assembly.briefing)
     if config.analysis_plan is not None:

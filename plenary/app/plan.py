@@ -11,6 +11,7 @@ import plenary.embedded as embedded
 from evaluation.connectivity import components
 from evaluation.design import DesignSettings, plan_pairs
 from plenary.app.config import OutcomeSettings
+from plenary.embedded.reading import unread_words
 from plenary.errors import ConfigError, DataError
 from plenary.outcomes import (
     Catalogue,
@@ -35,6 +36,9 @@ class Plan(BaseModel):
     held_out: tuple[int, ...] = Field(description="outcomes never trained on, sorted")
     train_pairs: tuple[Pair, ...] = Field(description="pairs among training outcomes")
     held_out_pairs: tuple[Pair, ...] = Field(description="pairs among held-out outcomes")
+    unread: dict[str, tuple[str, ...]] = Field(
+        default={}, description="outcome id -> words that a model of the run cannot read"
+    )
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -62,9 +66,18 @@ class Plan(BaseModel):
 
 
 def make_plan(
-    catalogue: Catalogue, settings: OutcomeSettings, design: DesignSettings, seed: int
+    catalogue: Catalogue,
+    settings: OutcomeSettings,
+    design: DesignSettings,
+    seed: int,
+    *,
+    embedded_reads: bool = False,
 ) -> Plan:
-    """Split the outcomes and draw the pairs."""
+    """Split the outcomes and draw the pairs.
+
+    DataError when the model that ships takes part and cannot read too many of them.
+    """
+    unread = unread_outcomes(catalogue, settings) if embedded_reads else {}
     split = split_outcomes(catalogue, settings.held_out, generator(seed, "split"))
     pairs = plan_pairs(OutcomeSplit(*split), design, seed)
     return Plan(
@@ -72,7 +85,26 @@ def make_plan(
         held_out=tuple(split.held_out.tolist()),
         train_pairs=_tuples(pairs.train),
         held_out_pairs=_tuples(pairs.held_out),
+        unread=unread,
     )
+
+
+def unread_outcomes(catalogue: Catalogue, settings: OutcomeSettings) -> dict[str, tuple[str, ...]]:
+    """Outcome id -> words that the model that ships cannot read; DataError for too many.
+
+    The catalogue that ships is in its words.
+    """
+    if settings.path is None:
+        return {}
+    found = {o.id: words for o in catalogue if (words := unread_words(o.text))}
+    if len(found) > settings.max_unread * len(catalogue):
+        named = "; ".join(f"{name!r}: {', '.join(map(repr, found[name]))}" for name in [*found][:5])
+        raise DataError(
+            f"the model that ships cannot read a word of {len(found)} of {len(catalogue)} outcomes "
+            f"({named}{'; ...' if len(found) > 5 else ''}), so its votes on them mean nothing; use "
+            "plain English words, another citizens_model and model, or raise outcomes.max_unread"
+        )
+    return found
 
 
 def check_joined(made: Plan) -> None:

@@ -85,8 +85,9 @@ class Stage(NamedTuple):
 def plan(space: Workspace) -> None:
     """Choose outcomes, split them and draw the pairs."""
     config = space.config
-    catalogue = chosen_outcomes(config.outcomes, space.seed, embedded_reads=takes_part(config))
-    made = make_plan(catalogue, config.outcomes, config.design, space.seed)
+    reads = takes_part(config)
+    catalogue = chosen_outcomes(config.outcomes, space.seed, embedded_reads=reads)
+    made = make_plan(catalogue, config.outcomes, config.design, space.seed, embedded_reads=reads)
     if config.fit.disconnected == "error":
         check_joined(made)
     write_record(made, space.file(ws.PLAN))

@@ -147,6 +147,24 @@ def test_a_fit_in_parts_leaves_the_comparison_standing(tiny: Path, tmp_path: Pat
         assert "Not measured: no utilities of" in html
 
 
+def test_outcomes_that_were_not_read_are_told_everywhere(tiny: Path, tmp_path: Path) -> None:
+    with altered(tiny, tmp_path, "UPDATE votes SET state = 0") as space:
+        first = space.plan.outcomes[int(space.plan.pairs[0, 0])]
+        plan = space.plan.model_copy(update={"unread": {first.id: ("quux", "blorf")}})
+        write_record(plan, space.file(ws.PLAN))
+        del space.plan
+        decide(space)
+        make_dataset(space)
+        made = ConsensusDataset.read(space.file(ws.DATASET) / FILE)
+        assert made.first_unread[0] == "quux blorf"
+        assert [bool(words) for words in made.first_unread] == [
+            name == first.id for name in made.first_id
+        ]
+        assert f"- `{first.id}`: quux, blorf" in (space.file(ws.DATASET) / CARD).read_text()
+        _whole_report(space)
+        assert "votes on it mean nothing: quux, blorf" in space.file(ws.REPORT).read_text()
+
+
 def _whole_report(space: Workspace) -> None:
     """The rest of the chain, with a model after that has learnt what labels there are."""
     target_cells(space.consensus.targets()).write(space.file("after.parquet"))

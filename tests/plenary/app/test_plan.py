@@ -87,3 +87,26 @@ def test_too_few_pairs_to_join_the_outcomes_is_said_before_anything_is_asked(
         ConfigError, match=r"^9 pairs do not join the \d+ train outcomes; raise design"
     ):
         check_joined(sparse)
+
+
+NOUNS = ("flats", "quux", "wugs", "zorbs", "clinics", "blorfs", "roads", "glims", "trees", "parks")
+
+
+def _own(tmp_path: Path, nouns: tuple[str, ...]) -> OutcomeSettings:
+    path = tmp_path / "own.csv"
+    rows = [f"o{k},the town builds {k + 2} {noun},town" for k, noun in enumerate(nouns)]
+    path.write_text("\n".join(["id,text,topic", *rows]), encoding="utf-8")
+    return OutcomeSettings(path=path, count=None)
+
+
+def test_outcomes_that_the_shipped_model_cannot_read_are_named_or_refused(tmp_path: Path) -> None:
+    settings, design = _own(tmp_path, NOUNS), DesignSettings(train_pairs=6, held_out_pairs=3)
+    catalogue = chosen_outcomes(settings, 0, embedded_reads=True)
+    made = make_plan(catalogue, settings, design, 0, embedded_reads=True)
+    assert made.unread == {
+        "o1": ("quux",), "o2": ("wugs",), "o3": ("zorbs",), "o5": ("blorfs",), "o7": ("glims",)
+    }  # fmt: skip
+    assert make_plan(catalogue, settings, design, 0).unread == {}
+    strict = settings.model_copy(update={"max_unread": 0.4})
+    with pytest.raises(DataError, match=r"5 of 10 outcomes \('o1': 'quux'; .*max_unread"):
+        make_plan(catalogue, strict, design, 0, embedded_reads=True)
