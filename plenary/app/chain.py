@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -128,9 +129,8 @@ def fit_utilities(space: Workspace) -> None:
         ties = any(cells.undecided.any() for cells in asked.values())
         for source in (*ws.SOURCES, *ws.NULLS):
             stem = ws.fit_stem(source, side)
-            fitted = measured(
-                lambda at=(source, side): _fit_of(space, *at, asked, ties=ties), stem, reasons
-            )
+            work = partial(_fit_of, space, source, side, asked, ties=ties)
+            fitted = measured(work, stem, reasons)
             if fitted is not None:
                 fitted.save(space.file(stem))
     write_record(Unmeasured(not_measured=reasons), space.file(ws.FITS))

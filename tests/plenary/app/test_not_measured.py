@@ -13,6 +13,7 @@ import pytest
 
 from alignment.training_record import TrainingRecord
 from assembly.dataset import ConsensusDataset
+from evaluation.answers import AnswerTable
 from evaluation.comparison import Comparison, target_cells
 from plenary.app import workspace as ws
 from plenary.app.chain import compare_models, fit_utilities
@@ -167,7 +168,10 @@ def test_outcomes_that_were_not_read_are_told_everywhere(tiny: Path, tmp_path: P
 
 def _whole_report(space: Workspace) -> None:
     """The rest of the chain, with a model after that has learnt what labels there are."""
-    target_cells(space.consensus.targets()).write(space.file("after.parquet"))
+    learnt = target_cells(space.consensus.targets())
+    none = np.zeros(len(learnt), dtype=np.int64)
+    table = AnswerTable(learnt, none.astype(bool), none, space.answers("before").origin)
+    table.write(space.file("after.parquet"))
     shutil.copy(space.file("before.json"), space.file("after.json"))
     for stage in (fit_utilities, compare_models, steer, *LATER):
         stage(space)
