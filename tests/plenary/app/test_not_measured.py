@@ -176,7 +176,7 @@ def _whole_report(space: Workspace) -> None:
     for stage in (fit_utilities, compare_models, steer, *LATER):
         stage(space)
     training = dict.fromkeys(TrainingRecord.model_fields, 1) | {
-        "adapter_sha256": "a", "base_sha256": "b", "objective": "none",
+        "adapter_sha256": "a", "base_sha256": "b", "objective": "none", "replay": "none",
     }  # fmt: skip
     write_record(TrainingRecord.model_validate(training), space.file(ws.TRAINING))
     summary = write_report(space)
