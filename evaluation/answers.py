@@ -125,7 +125,9 @@ class AnswerTable:
                 f"cannot read answers from {str(path)!r}: {error}; elicit or import them again"
             ) from error
         ends = np.concatenate([cells.first, cells.second, [0]])
-        if ends.min() < 0 or ends.max() >= len(origin.outcomes):
+        # A part of an elicitation names no outcomes: they stand in the whole table.
+        known = len(origin.outcomes) or np.inf
+        if ends.min() < 0 or ends.max() >= known:
             raise DataError(
                 f"{str(path)!r} has answers about outcome {int(ends.max())!r} of "
                 f"{len(origin.outcomes)}; elicit or import them again"
