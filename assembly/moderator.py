@@ -108,7 +108,10 @@ def _prompt(room: Room, wanted: Older) -> Conversation:
 
 
 def _answered(wanted: Older, reply: Reply) -> Gist:
-    text = clean(reply.text or "", LABELS[wanted.side])
+    """A summary is asked for without letters; what one of its own stands for cannot be told."""
+    text, other = (clean(reply.text or "", letter) for letter in LABELS)
+    if text != other:
+        return _gist(wanted, "model", INVALID, "")
     return _gist(wanted, "model", state_of(text, reply), text)
 
 

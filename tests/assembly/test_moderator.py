@@ -2,12 +2,14 @@ from collections import Counter
 
 import pytest
 
-from assembly.ballots import FAILED, VALID
+from assembly.ballots import FAILED, INVALID, VALID
 from assembly.ledger import Ledger, Spoken
 from assembly.moderator import CLAUSE, floor, older
+from assembly.phase_prompts import MODERATOR
 from assembly.prompts import MAX_STATEMENTS
 from assembly.settings import AssemblySettings
 from assembly.statements import MAX_CHARACTERS
+from plenary.chat.base import Reply
 
 
 def said(citizen: int, turn: int = 0, state: int = VALID, side: int = 0, text: str = "x") -> Spoken:
@@ -59,3 +61,24 @@ def test_beyond_the_bound_older_statements_are_summed_up_with_provenance(
     if mode == "model":
         moderated = [c for c in backend.seen if c[0].content.startswith("You moderate")]
         assert len(moderated) == len(set(moderated)) > 0
+
+
+def test_a_letter_in_a_summary_that_was_asked_for_without_letters_is_not_guessed(
+    world, tmp_path
+) -> None:
+    backend = world.backend(swing=0.1)
+    plain = backend.generate
+
+    async def lettered(conversations, sampling):
+        replies = await plain(conversations, sampling)
+        return [
+            Reply("Option A saves lives.") if c[0].content == MODERATOR else reply
+            for c, reply in zip(conversations, replies, strict=True)
+        ]
+
+    backend.generate = lettered
+    settings = AssemblySettings(rounds=5, table_size=4, block=9, summary="model")
+    world.hold(backend, tmp_path, settings)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        gists = ledger.gists()
+    assert {(g.state, g.text) for g in gists} == {(INVALID, "")}
