@@ -8,6 +8,7 @@ last transactions may be missing, never torn, and are asked again.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -127,6 +128,8 @@ class GroupText(NamedTuple):
 # What was asked and answered; facts and sessions are of one ledger alone.
 RECORDS = ("calls", "votes", "declarations", "statements", "gists", "arguments", "plenary")
 _KEYS_A_QUERY = 500
+# In recorded choices; quotes within a text are escaped, so no text can hold either.
+_CUT, _WHOLE = '%"cut": %', '%"cut": 0%'
 Content = dict[str, list[tuple]]
 
 
@@ -240,6 +243,17 @@ class Ledger(CallStore):
         for pair, call in self._rows("SELECT pair, call FROM votes ORDER BY pair, call"):
             found[pair].append(call.hex())
         return [BallotCalls(tuple(keys)) for keys in found]
+
+    def cut_share(self) -> float:
+        """Share of the answers to all ballots that were cut short, each ballot counting as one.
+
+        Told by the calls on record, so of every session; 0 for ballots whose calls are elsewhere.
+        """
+        some = "SELECT key, reply FROM calls WHERE reply LIKE ? AND reply NOT LIKE ?"
+        calls = ((key, json.loads(text)) for key, text in self._rows(some, _CUT, _WHOLE))
+        cut = {bytes.fromhex(key): call["cut"] / call["asked"] for key, call in calls}
+        votes = self._rows("SELECT call FROM votes") if cut else ()
+        return sum(cut.get(bytes(call), 0.0) for (call,) in votes) / max(len(votes), 1)
 
     def votes_held(self, pairs: Sequence[int], citizens: Sequence[int]) -> int:
         """Number of votes recorded of these citizens on these pairs, over phases and orders."""

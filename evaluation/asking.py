@@ -34,7 +34,7 @@ class Answers(NamedTuple):
     """Answers to N presentations.
 
     cells [N]; mass [N]: answer mass, NaN for mere counts; asked, invalid: answers over all cells;
-    failure: first reason why an answer was invalid.
+    failure: first reason why an answer was invalid; cut: invalid answers that were cut short.
     """
 
     cells: Cells
@@ -42,6 +42,7 @@ class Answers(NamedTuple):
     asked: int
     invalid: int
     failure: str
+    cut: int
 
     @classmethod
     def join(cls, parts: Sequence[Answers]) -> Answers:
@@ -52,6 +53,7 @@ class Answers(NamedTuple):
             sum(part.asked for part in parts),
             sum(part.invalid for part in parts),
             next((p.failure for p in parts if p.failure != UNREAD), UNREAD),
+            sum(part.cut for part in parts),
         )
 
 
@@ -126,6 +128,7 @@ def _answers(shown: IntArray, choices: Sequence[Sequence[Choice]], *, exact: boo
         sum(choice.asked for choice in flat),
         sum(choice.invalid for choice in flat),
         reasons[0] if reasons else UNREAD,
+        sum(choice.cut for choice in flat),
     )
 
 

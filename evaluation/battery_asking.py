@@ -125,6 +125,7 @@ async def ask_worded(
         np.zeros(len(answers.mass), dtype=np.int64),
         (form.id,),
         (),
+        answers.cut,
     )
 
 

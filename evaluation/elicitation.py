@@ -92,8 +92,9 @@ class Elicitation:
 
     cells [N]: answers as the model gave them. excluded [N]: answer mass below the gate, or the
     frame was hardly answered. asked, invalid: answers asked for, and those refused, failed or
-    unreadable, over all cells. mass [N]: answer mass that the gate saw, NaN for mere counts.
-    frame [N]: position in `frames`. pilots: one per frame if orders were balanced.
+    unreadable, over all cells; cut: invalid answers that were cut short before they had settled.
+    mass [N]: answer mass that the gate saw, NaN for mere counts. frame [N]: position in `frames`.
+    pilots: one per frame if orders were balanced.
     """
 
     cells: Cells
@@ -104,6 +105,7 @@ class Elicitation:
     frame: IntArray
     frames: tuple[str, ...]
     pilots: tuple[OrderPilot, ...]
+    cut: int = 0
 
     @property
     def accepted(self) -> Cells:
@@ -114,6 +116,11 @@ class Elicitation:
     def invalid_share(self) -> float:
         """Share of the answers asked for that were invalid; lower is better."""
         return self.invalid / self.asked if self.asked else 0.0
+
+    @property
+    def cut_share(self) -> float:
+        """Share of the answers asked for that were cut short; lower is better."""
+        return self.cut / self.asked if self.asked else 0.0
 
     @property
     def excluded_cells(self) -> tuple[ExcludedCell, ...]:
@@ -152,6 +159,7 @@ class Elicitation:
             np.concatenate([part.frame for part in parts]),
             first.frames,
             first.pilots,
+            sum(part.cut for part in parts),
         )
 
     def of_frame(self, name: str) -> Cells:
@@ -341,4 +349,5 @@ async def elicit(
         np.repeat(np.arange(len(parts)), sizes),
         settings.frames,
         tuple(part.pilot for part in parts if part.pilot is not None),
+        answers.cut,
     )

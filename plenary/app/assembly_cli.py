@@ -51,6 +51,7 @@ def dataset(
     from plenary.app.consensus_dataset import write_rows
     from plenary.app.diagnostics_record import DiagnosticsRecord
     from plenary.app.records import read_record
+    from plenary.app.report_parts import cut_short
 
     shown: dict[str, object] = {
         "folder": str(space.file("dataset")),
@@ -61,6 +62,8 @@ def dataset(
         shown["outcomes not read"] = "; ".join(
             f"{name} ({', '.join(words)})" for name, words in found.unread.items()
         )
+    if cut := cut_short(space):
+        shown["cut short"] = cut
     if found.not_measured:
         shown["not measured"] = "; ".join(f"{k}: {why}" for k, why in found.not_measured.items())
     if form is not None:

@@ -155,6 +155,7 @@ def before_after(summary: Summary) -> tuple[tuple[str, str], ...]:
         ("citizens", str(summary.citizens)),
         ("pairs voted on", str(summary.pairs)),
         ("invalid ballots", f"{summary.invalid_share:.2%}"),
+        *((("cut short", summary.cut_short),) if summary.cut_short else ()),
         ("imputed, by weight", f"{summary.imputed_share:.1%}"),
         ("seconds", f"{summary.seconds:.1f}"),
     )

@@ -192,7 +192,7 @@ def _answers_record(
         "asked": answers.asked,
         "calls_made": asked.calls,
         "invalid_share": round(answers.invalid_share, 4),
-        "cut_short_share": round(asked.cut_share, 4),
+        "cut_short_share": round(answers.cut_share, 4),
         "undecided_share": round(table.cells.undecided_share, 4),
         "mean_answer_mass": _mean(answers.mass),
         "excluded_cells": len(listed),

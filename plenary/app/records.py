@@ -98,6 +98,7 @@ class ElicitationRecord(Record):
     undecided: float = Field(
         default=0.0, description="answers (or probability) for no preference; valid"
     )
+    cut: int = Field(default=0, description="of the invalid ones, cut short before they settled")
     excluded: int = Field(description="cells below the answer-mass gate")
     cells: int = Field(description="pairs x 2 orders")
     seconds: float = Field(description="wall time")
@@ -132,6 +133,14 @@ class AssemblyRecord(Record):
     invalid_share: float = Field(description="share of votes without a valid answer")
     statements: int = Field(description="statements recorded")
     silent: int = Field(description="of them without usable text")
+    cut_share: float = Field(
+        default=0.0,
+        description="share of the answers to ballots that were cut short before they settled, "
+        "over all sessions",
+    )
+    cut_statements: int = Field(
+        default=0, description="silent statements whose reasoning was cut short, over all sessions"
+    )
     changed: float | None = Field(
         description="weighted share of citizens x pairs that changed sides; none: not measured"
     )
@@ -193,6 +202,11 @@ class Summary(Record):
     deterministic: bool = Field(description="figures repeat on the same machine")
     report: str = Field(description="path of the report")
     finding: str = Field(default="", description="the sentence over the report")
+    cut_short: str = Field(
+        default="",
+        exclude_if=lambda told: not told,
+        description="what was cut short before it settled, by kind; only where anything was",
+    )
 
     @property
     def measured(self) -> bool:

@@ -182,6 +182,7 @@ def summarise(space: Workspace, c: Comparison | None) -> Summary:
         config_hash=manifest.config_hash,
         deterministic=manifest.deterministic,
         report=str(space.file(ws.REPORT)),
+        cut_short=parts.cut_short(space),
     )
 
 
@@ -361,10 +362,12 @@ def _panel_note(results: Results) -> str:
 
 def _assembly_note(results: Results) -> str:
     a, d = results.assembly, results.decision
+    cut = parts.cut_short(results.space)
+    lost = f"Cut short before they had settled, so invalid: {cut}. " if cut else ""
     return (
         f"{a.votes:,} ballots, {a.invalid_share:.2%} invalid; {a.statements:,} statements, "
-        f"{a.silent:,} without usable text. {_movement_note(a)} On {d.contested} of {d.pairs} "
-        "pairs the interval of the assembly's share holds one half."
+        f"{a.silent:,} without usable text. {lost}{_movement_note(a)} On {d.contested} of "
+        f"{d.pairs} pairs the interval of the assembly's share holds one half."
     )
 
 

@@ -310,6 +310,22 @@ def ballots(assembly: AssemblyRecord) -> tuple[Row, ...]:
     )
 
 
+def cut_short(space: Workspace) -> str:
+    """What was cut short before it had settled, by kind; "" where nothing was or is known."""
+    told = []
+    assembly = read_record(AssemblyRecord, space.file(ws.ASSEMBLY))
+    if assembly.cut_share:
+        told.append(f"{assembly.cut_share:.2%} of the answers to ballots")
+    if assembly.cut_statements:
+        told.append(f"{assembly.cut_statements:,} of {assembly.statements:,} statements")
+    for when in ws.WHEN:
+        path = space.file(f"{when}.json")
+        asked = read_record(ElicitationRecord, path) if path.exists() else None
+        if asked is not None and asked.cut:
+            told.append(f"{asked.cut / asked.asked:.2%} of the answers {when} training")
+    return ", ".join(told)
+
+
 def statements(space: Workspace) -> tuple[Said, ...]:
     """A random sample of what was said, in the order of the pairs."""
     rows = pq.read_table(space.file(ws.STATEMENTS)).to_pylist()

@@ -26,6 +26,7 @@ from plenary.untrusted import read_tree
 
 # alignment.adapter says the same, but takes torch, and seconds, to import.
 ADAPTER_MANIFEST = "plenary_adapter.json"
+_CUT = """SELECT count(*) FROM calls WHERE reply LIKE '%"cut": %' AND reply NOT LIKE '%"cut": 0%'"""
 Rows = Iterator[tuple[str, str]]
 
 
@@ -158,6 +159,8 @@ def _ledger(path: Path) -> Rows:
         for name in tables:
             (count,) = ledger.execute(f'SELECT count(*) FROM "{name}"').fetchone()
             yield name, f"{count:,}"
+        if "calls" in tables and (cut := ledger.execute(_CUT).fetchone()[0]):
+            yield "calls with answers cut short", f"{cut:,}"
         if "votes" in tables:
             states = "SELECT state, count(*) FROM votes GROUP BY state ORDER BY state"
             counted = ledger.execute(states).fetchall()

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from assembly.ballots import AFTER, BEFORE, FOLLOW_UP, VALID, Votes
+from assembly.ballots import AFTER, BEFORE, FOLLOW_UP, INVALID, VALID, Votes
 from assembly.electorate import Rule
 from assembly.ledger import Ledger, Spoken
 from assembly.movement import movement
@@ -169,6 +169,7 @@ def ask_model(space: Workspace, model: BudgetedBackend, when: str, *labels: str)
         frame=",".join(settings.frames),
         asked=answers.asked,
         invalid=answers.invalid,
+        cut=answers.cut,
         undecided=float(answers.cells.undecided.sum()),
         excluded=int(answers.excluded.sum()),
         cells=len(answers.cells),
@@ -182,9 +183,10 @@ def convene_assembly(space: Workspace) -> None:
     """Hold the assembly, or carry it on, and export what the ledger holds."""
     with Ledger(space.ledger) as ledger:
         votes = hold(space, space.config.assembly, ledger, space.file(ws.CHECKPOINTS))
-        transcript, timing = ledger.transcript(), ledger.timing()
+        transcript, timing, cut = ledger.transcript(), ledger.timing(), ledger.cut_share()
     _export(space, votes, transcript)
-    write_record(_assembly_record(space, votes, transcript, timing), space.file(ws.ASSEMBLY))
+    record = _assembly_record(space, votes, transcript, timing, cut)
+    write_record(record, space.file(ws.ASSEMBLY))
 
 
 def hold(
@@ -232,7 +234,7 @@ def _export(space: Workspace, votes: Votes, transcript: list[Spoken]) -> None:
 
 
 def _assembly_record(
-    space: Workspace, votes: Votes, transcript: list[Spoken], timing: Timing
+    space: Workspace, votes: Votes, transcript: list[Spoken], timing: Timing, cut_share: float
 ) -> AssemblyRecord:
     pairs, tables = len(space.plan.pairs), space.seating.table_of()
     reasons: dict[str, str] = {}
@@ -246,6 +248,9 @@ def _assembly_record(
         invalid_share=float((votes.state != VALID).mean()),
         statements=len(transcript),
         silent=sum(spoken.state != VALID for spoken in transcript),
+        cut_share=cut_share,
+        # Of those who declared a side, only a reply that was cut short is invalid.
+        cut_statements=sum(s.side is not None and s.state == INVALID for s in transcript),
         changed=moved and moved.changed,
         shift=moved and moved.shift,
         toward=moved and moved.toward,

@@ -110,7 +110,7 @@ class Choice:
 
 def no_choice(asked: int, failure: str) -> Choice:
     """A choice in which every answer is invalid, with the reason."""
-    return Choice((), None, asked, 0, failure)
+    return Choice((), None, asked, 0, failure, cut=asked * failure.startswith(CUT))
 
 
 @runtime_checkable

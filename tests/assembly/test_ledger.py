@@ -1,11 +1,15 @@
+import json
 import math
 import sqlite3
 import time
+from dataclasses import asdict
 
 import pytest
 
 from assembly.ballots import FAILED, VALID, VoteRow
 from assembly.ledger import BallotCalls, Declaration, Ledger, Spoken
+from plenary.app.show_verbs import describe
+from plenary.chat.base import Choice, no_choice
 from plenary.errors import ConfigError, DataError
 
 CALL = "0f" * 16
@@ -50,6 +54,20 @@ def test_a_vote_counts_once(path) -> None:
         assert behind.keys == (CALL, "bb" * 16)
         assert none.keys == ()
         assert behind.digest != BallotCalls((CALL,)).digest
+
+
+def test_the_share_of_ballot_answers_that_were_cut_short(path) -> None:
+    told = 'unreadable: "cut": 5'
+    some, none = Choice((1.0, 0.0), None, 10, 8, "x", cut=2), Choice((), None, 10, 0, told)
+    calls = {"aa" * 16: some, "bb" * 16: none, "cc" * 16: no_choice(10, "cut short: more room")}
+    rows = [VoteRow(0, citizen, 0, 0, math.nan, FAILED, math.nan) for citizen in range(4)]
+    with Ledger(path) as ledger:
+        assert ledger.cut_share() == 0
+        ledger.add_votes(rows, ["aa" * 16, "bb" * 16, "bb" * 16, CALL])
+        ledger.put_many({key: json.dumps(asdict(choice)) for key, choice in calls.items()})
+        assert ledger.cut_share() == pytest.approx(0.2 / 4)
+    told = dict(describe(path).rows)
+    assert told["calls with answers cut short"] == "2"
 
 
 def test_the_fingerprint_binds(path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evaluation.design import random_pairs
-from evaluation.elicitation import ElicitationSettings, both_orders, elicit, one_order
+from evaluation.elicitation import Elicitation, ElicitationSettings, both_orders, elicit, one_order
 from evaluation.frames import FRAMES
 from plenary.chat.base import Choice, no_choice
 from plenary.chat.planted import PlantedBackend, PlantedWorld
@@ -232,3 +232,14 @@ def _message(*asked):
     with pytest.raises(UnusableAnswers) as stopped:
         asyncio.run(elicit(*asked))
     return str(stopped.value)
+
+
+def test_answers_that_were_cut_short_are_counted() -> None:
+    cut = no_choice(10, "cut short: give answers more room")
+    result = _run(
+        Scripted(lambda a, b: cut if (a, b) == (0, 1) else Choice((1.0, 0.0), None, 10, 10))
+    )
+    assert (result.cut, result.invalid) == (10, 10)
+    assert Elicitation.join([result, result]).cut == 20
+    assert result.cut_share == pytest.approx(10 / result.asked)
+    assert no_choice(10, "refused").cut == 0

@@ -217,7 +217,8 @@ def _asked(viewed: Viewed) -> tuple[tuple[str, str, str], ...]:
         if path.exists():
             r = read_record(ElicitationRecord, path)
             neither = f", {r.undecided:,.0f} for no preference" if r.undecided else ""
-            note = f"{r.seconds:,.1f} s, {r.invalid:,} invalid{neither}"
+            cut = f", {r.cut:,} of them cut short" if r.cut else ""
+            note = f"{r.seconds:,.1f} s, {r.invalid:,} invalid{cut}{neither}"
             rows.append((f"answers asked {when} training", f"{r.asked:,}", note))
     return tuple(rows)
 

@@ -34,7 +34,14 @@ from plenary.app.diagnostics_record import (
 from plenary.app.measure_records import SteeringRecord
 from plenary.app.measure_stages import anchor, audit_hiring, keep, measure_framing, steer
 from plenary.app.pipeline import run_stages
-from plenary.app.records import Unmeasured, read_record, write_record
+from plenary.app.records import (
+    AssemblyRecord,
+    ElicitationRecord,
+    Summary,
+    Unmeasured,
+    read_record,
+    write_record,
+)
 from plenary.app.report import write_report
 from plenary.app.run_directory import open_run, read_manifest
 from plenary.app.stages import ASSEMBLY_STAGES, convene_assembly
@@ -77,7 +84,7 @@ def altered(tiny: Path, folder: Path, change: str) -> Iterator[Workspace]:
     """A copy of the run whose ledger was changed, its assembly exported again."""
     shutil.copytree(tiny, folder / "tiny")
     with closing(sqlite3.connect(folder / "tiny" / ws.LEDGER)) as ledger, ledger:
-        ledger.execute(change)
+        ledger.executescript(change)
     config = load_config(tiny / "config.yaml")
     off = MeasureSettings(framing_pairs=0, retention=False)
     config: PipelineConfig = config.model_copy(update={"measures": off})
@@ -166,7 +173,37 @@ def test_outcomes_that_were_not_read_are_told_everywhere(tiny: Path, tmp_path: P
         assert "votes on it mean nothing: quux, blorf" in space.file(ws.REPORT).read_text()
 
 
-def _whole_report(space: Workspace) -> None:
+def test_what_was_cut_short_is_told_of_every_session(tiny: Path, tmp_path: Path) -> None:
+    plain = {
+        before: getattr(read_record(AssemblyRecord, tiny / ws.ASSEMBLY), before)
+        for before in ("cut_share", "cut_statements")
+    }
+    assert plain == {"cut_share": 0.0, "cut_statements": 0}
+    change = """
+        UPDATE calls SET reply = replace(reply, '"cut": 0', '"cut": 1') WHERE upper(key) IN
+            (SELECT hex(call) FROM votes WHERE pair = 0);
+        UPDATE statements SET state = 2, text = '' WHERE pair = 0 AND side IS NOT NULL;
+    """
+    with altered(tiny, tmp_path, change) as space:
+        found = read_record(AssemblyRecord, space.file(ws.ASSEMBLY))
+        assert found.cut_share == pytest.approx(1 / len(space.plan.pairs))
+        quiet = sum(s.pair == 0 and s.side is not None for s in space.transcript)
+        assert found.cut_statements == quiet > 0
+        before = read_record(ElicitationRecord, space.file("before.json"))
+        before = before.model_copy(update={"cut": before.asked // 4})
+        write_record(before, space.file("before.json"))
+        decide(space)
+        make_dataset(space)
+        summary = _whole_report(space)
+        told = dict(before_after(summary))["cut short"]
+        assert told.startswith("2.63% of the answers to ballots, ")
+        assert f"{quiet} of {found.statements} statements" in told
+        assert told.endswith("of the answers before training, 25.00% of the answers after training")
+        assert told in space.file(ws.REPORT).read_text(encoding="utf-8")
+        assert told in summary.model_dump_json()
+
+
+def _whole_report(space: Workspace) -> Summary:
     """The rest of the chain, with a model after that has learnt what labels there are."""
     learnt = target_cells(space.consensus.targets())
     none = np.zeros(len(learnt), dtype=np.int64)
@@ -187,3 +224,4 @@ def _whole_report(space: Workspace) -> None:
     with closing(Viewed(space.run.path)) as viewed:
         overview(viewed)
         utilities(viewed, {})
+    return summary
