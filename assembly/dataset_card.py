@@ -234,7 +234,7 @@ def _unread(facts: CardFacts) -> list[str]:
     lines = [f"- `{name}`: {', '.join(words)}" for name, words in facts.unread.items()]
     if not lines:
         return []
-    said = "The citizens' model cannot read these words, so labels of these outcomes mean nothing:"
+    said = "A citizens' model cannot read these words, so labels of these outcomes mean nothing:"
     return ["## Outcomes that were not read", "\n".join([said, "", *lines])]
 
 

@@ -90,8 +90,8 @@ MEANING: dict[str, str] = {
     "second_text": "sentence of the second outcome",
     "first_topic": "topic of the first outcome",
     "second_topic": "topic of the second outcome",
-    "first_unread": "words of the first outcome that the model that ships cannot read",
-    "second_unread": "words of the second outcome that the model that ships cannot read",
+    "first_unread": "words of the first outcome that a citizens' model cannot read",
+    "second_unread": "words of the second outcome that a citizens' model cannot read",
     "split": "train or held_out, fixed before the assembly; no outcome is on both sides",
     "p": "soft label: weighted share of citizens for the first outcome after discussion; null "
     "without a valid ballot",

@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,28 +141,6 @@ def test_other_settings_never_mix_with_a_begun_assembly(bench: Bench) -> None:
     assert "begun under other settings" in answer.err
 
 
-@pytest.mark.slow
-def test_killed_assembly_goes_on_without_repeating_a_call(bench: Bench) -> None:
-    large = ("--set", "panel.citizens=60", "--set", "design.train_pairs=60", "--set",
-             "assembly.block=4")  # fmt: skip
-    process = bench.start("convene", "small.yaml", *bench.specs(), *large)
-    ledger = bench.folder / "runs/small/ledger.sqlite"
-    deadline = time.monotonic() + 120
-    while held(ledger, "votes") < 500 and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    calls, votes = held(ledger, "calls"), held(ledger, "votes")
-    total = 60 * (60 + 14) * 4
-    assert 0 < votes < total
-    answer = bench.here("convene", "small.yaml", *bench.specs(), *large, "--json")
-    assert answer.code == 0, answer.err
-    record = json.loads(answer.out)
-    assert record["votes"] == total == held(ledger, "votes")
-    assert record["calls"] == held(ledger, "calls") - calls
-
-
 def held(path: Path, table: str) -> int:
     """Rows of a table of the ledger, 0 while there is none."""
     if not path.exists():
@@ -251,19 +228,37 @@ def test_traceback_only_with_debug(bench: Bench) -> None:
     assert "Traceback" in answer.err
 
 
-def test_interrupt_keeps_what_is_recorded(bench: Bench) -> None:
-    process = bench.start(
-        "convene", "small.yaml", *bench.specs(), "--set", "panel.citizens=60",
-        "--set", "design.train_pairs=60", "--set", "assembly.block=4",
-    )  # fmt: skip
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_run_stopped_in_a_call_keeps_what_is_recorded(
+    bench: Bench, how: signal.Signals, code: int
+) -> None:
+    """No statement is answered until the run, whose first ballots are in, has been stopped."""
     ledger = bench.folder / "runs/small/ledger.sqlite"
-    while held(ledger, "votes") < 100 and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert "--exists resume" in err
-    assert held(ledger, "votes") >= 100
+    with serve("logprobs") as server:
+        server.gate = lambda prompt: prompt.startswith("You speak at your table")
+        specs = (
+            "convene", "small.yaml", *bench.specs()[:2], "--set", f"base_url={server.url}",
+            "--set", "citizens_model=langchain:openai:tiny", "--set", "outcomes.probe=false",
+            "--set", "panel.citizens=4", "--set", "outcomes.count=8", "--set",
+            "design.train_pairs=6", "--set", "design.held_out_pairs=3", "--set",
+            "assembly.block=2", "--set", "assembly.table_size=2",
+        )  # fmt: skip
+        process = bench.start(*specs)
+        assert server.reached.wait(timeout=60)
+        process.send_signal(how)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == code, err
+        assert ("--exists resume" in err) == (how is signal.SIGINT)
+        votes, calls = held(ledger, "votes"), held(ledger, "calls")
+        server.opened.set()
+        asked = len(server.requests)
+        answer = bench.here(*specs, "--json")
+        sessions = server.requests[:asked], server.requests[asked:]
+    assert answer.code == 0, answer.err
+    record, total = json.loads(answer.out), 4 * 9 * 2 * 2
+    assert 0 < votes < total == record["votes"] == held(ledger, "votes")
+    first, second = ({json.dumps(r["messages"]) for r in part} for part in sessions)
+    assert len(first & second) <= len(first) - calls  # what is not on record is asked again
 
 
 def test_citizens_of_two_models(bench: Bench) -> None:

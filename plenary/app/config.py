@@ -65,8 +65,13 @@ class OutcomeSettings(BaseModel):
         default=0.5,
         ge=0,
         le=1,
-        description="share of outcomes of one's own with a word that the model that ships cannot "
-        "read, if it takes part, above which the run refuses; below it they are named",
+        description="share of outcomes of one's own with a word that a model of the run cannot "
+        "read, above which the run refuses; below it they are named",
+    )
+    probe: bool | Literal["auto"] = Field(
+        default="auto",
+        description="ask models which words of the outcomes they know, before the assembly; auto: "
+        "where the outcomes are one's own. The model that ships is not asked: its words are known",
     )
     held_out: float = Field(
         default=0.4, gt=0, lt=1, description="share of the outcomes that are never trained on"

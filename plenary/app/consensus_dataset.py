@@ -75,7 +75,7 @@ def held(space: Workspace, found: Diagnosis) -> Held:
         provenance=_provenance(space),
         statements=space.transcript,
         merit=found.merit,
-        unread=space.plan.unread,
+        unread=space.reading.unread,
         samples=space.config.assembly.samples,
         calls=calls,
     )
@@ -131,7 +131,7 @@ def card_facts(space: Workspace, not_measured: dict[str, str]) -> CardFacts:
         version=given.version,
         validation=given.validation,
         not_measured=not_measured,
-        unread=space.plan.unread,
+        unread=space.reading.unread,
     )
 
 

@@ -71,7 +71,7 @@ class Diagnosis(NamedTuple):
 def diagnose(space: Workspace) -> Diagnosis:
     """Measure what the ballots and the transcript of the run tell, and note why not the rest."""
     found = influence(space)
-    reasons = dict(found.not_measured)
+    reasons = space.reading.not_measured | found.not_measured
     rng = generator(space.seed, "diagnostics", "spread")
     spread = measured(
         lambda: opinion_spread(space.votes, space.plan.pairs, space.panel.weight, rng),
@@ -90,7 +90,7 @@ def diagnose(space: Workspace) -> Diagnosis:
         cycles=measured(lambda: _cycles(space), CYCLES, reasons),
         novelty=measured(lambda: _novelty(space), NOVELTY, reasons),
         not_measured=reasons,
-        unread=space.plan.unread,
+        unread=space.reading.unread,
     )
     return Diagnosis(record, curve, budget, found.merit)
 

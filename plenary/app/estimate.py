@@ -26,9 +26,10 @@ from evaluation.frames import frame
 from personas.persona import Panel
 from personas.prompt import RENDERINGS, describe
 from personas.sampling import recruit
+from plenary.app.comprehension import read_outcomes
 from plenary.app.config import PipelineConfig
-from plenary.app.costs import StageCost
-from plenary.app.models import citizens_models, open_model, price_for, resolve, takes_part
+from plenary.app.costs import StageCost, total_cost
+from plenary.app.models import citizens_models, open_model, price_for, probed, resolve, takes_part
 from plenary.app.pipeline import preflight
 from plenary.app.plan import Plan, chosen_outcomes, make_plan
 from plenary.app.rewording import PAIRS_A_CITIZEN
@@ -112,6 +113,7 @@ def _is_here(spec: str) -> bool:
 
 def _elicitations(config: PipelineConfig, plan: Plan) -> list[StageCost]:
     here = _is_here(config.model)
+    read = _reading(config, plan, config.model)
     cost = estimate_cost(plan.texts, len(plan.pairs), config.elicitation, config.seed)
     if here:
         calls, prompt = cost.calls_exact, cost.prompt_tokens_exact
@@ -130,15 +132,28 @@ def _elicitations(config: PipelineConfig, plan: Plan) -> list[StageCost]:
         calls * pace.choice if pace else None,
     )
     after, again = (row._replace(stage=f"elicit {when}") for when in ("after", "again"))
+    row = total_cost([row, *read])._replace(stage=row.stage)
     # Exact answers repeat themselves: they need no second asking.
     return [row, after, StageCost(again.stage, 0, 0, 0, 0.0, 0.0) if here else again]
+
+
+def _reading(config: PipelineConfig, plan: Plan, *specs: str) -> list[StageCost]:
+    """What it takes to ask the models which words of the outcomes they know."""
+    costs = []
+    for spec in probed(config, specs):
+        stand_in = StandIn(exact=_is_here(spec))
+        asyncio.run(read_outcomes({spec: stand_in}, plan.outcomes, 1.0, config.seed))
+        costs.append(_counted("reading", config, stand_in, 1.0, {spec: 1.0}))
+    return costs
 
 
 def _assembly(config: PipelineConfig, plan: Plan, panel: Panel) -> StageCost:
     stand_in = _stand_in(config)
     sample = plan.pairs[:SAMPLE_PAIRS]
     _hold(config, plan, panel, sample, stand_in)
-    return _counted("convene", config, stand_in, len(plan.pairs) / len(sample))
+    row = _counted("convene", config, stand_in, len(plan.pairs) / len(sample))
+    read = _reading(config, plan, *citizens_models(config))
+    return total_cost([row, *read])._replace(stage=row.stage)
 
 
 def _rewording(config: PipelineConfig, plan: Plan, panel: Panel) -> StageCost:
@@ -164,9 +179,18 @@ def _stand_in(config: PipelineConfig) -> StandIn:
     return StandIn(exact=all(map(_is_here, citizens_models(config))))
 
 
-def _counted(stage: str, config: PipelineConfig, stand_in: StandIn, times: float) -> StageCost:
-    """A multiple of what the stand-in was asked, at the prices and paces of the citizens."""
-    shares = citizens_models(config)
+def _counted(
+    stage: str,
+    config: PipelineConfig,
+    stand_in: StandIn,
+    times: float,
+    shares: Mapping[str, float] | None = None,
+) -> StageCost:
+    """A multiple of what the stand-in was asked, at the prices and paces of the citizens.
+
+    shares: models that are asked in their place, each with its share.
+    """
+    shares = shares or citizens_models(config)
     prompt = round(times * stand_in.prompt_tokens)
     completion = round(times * stand_in.completion_tokens)
     return StageCost(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from plenary.outcomes import configs_folder
 
 EMBEDDED = "embedded"
 LOCAL = "local:"
+PLANTED = "planted:"
 EXACT = ("cpu", "float32", False)
 UNSURE = {
     "langchain": "is an endpoint, whose answers may change from call to call, a seed or not",
@@ -151,6 +152,14 @@ def seat_models(
 def takes_part(config: PipelineConfig) -> bool:
     """Whether the model that ships is a citizen or the subject."""
     return EMBEDDED in specs(config)
+
+
+def probed(config: PipelineConfig, models: Iterable[str]) -> list[str]:
+    """Those of the models that are asked which words they know: planted ones know their own."""
+    wanted = config.outcomes.probe
+    if not (config.outcomes.path if wanted == "auto" else wanted):
+        return []
+    return [m for m in models if m != EMBEDDED and not m.startswith(PLANTED)]
 
 
 def deterministic(

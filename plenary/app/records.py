@@ -88,6 +88,17 @@ class SharesRecord(Record):
     categories: tuple[CategoryRecord, ...] = Field(description="by attribute")
 
 
+class ReadingRecord(Record):
+    """What of the outcomes models were asked about could not be read."""
+
+    unread: dict[str, tuple[str, ...]] = Field(
+        default={}, description="outcome id -> words that a model did not know"
+    )
+    not_measured: dict[str, str] = Field(
+        default={}, description="reading of MODEL -> why it is not known"
+    )
+
+
 class ElicitationRecord(Record):
     """How an elicitation went."""
 
@@ -102,6 +113,9 @@ class ElicitationRecord(Record):
     excluded: int = Field(description="cells below the answer-mass gate")
     cells: int = Field(description="pairs x 2 orders")
     seconds: float = Field(description="wall time")
+    reading: ReadingRecord = Field(
+        default=ReadingRecord(), description="which words of the outcomes the model did not know"
+    )
 
 
 class NullRecord(Record):
@@ -150,6 +164,9 @@ class AssemblyRecord(Record):
     )
     not_measured: dict[str, str] = Field(
         default={}, description="what the ballots cannot tell -> why"
+    )
+    reading: ReadingRecord = Field(
+        default=ReadingRecord(), description="which words of the outcomes the models did not know"
     )
     calls: int = Field(description="model calls made in this process")
     cost: float | None = Field(description="their price; none where it is not known")

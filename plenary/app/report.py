@@ -29,6 +29,7 @@ from plenary.app.records import (
     AssemblyRecord,
     ConsensusRecord,
     FidelityRecord,
+    ReadingRecord,
     Summary,
     read_record,
     write_record,
@@ -387,6 +388,15 @@ def _training(space: Workspace) -> tuple[Row, ...]:
     return parts.facts((told, getattr(record, name)) for name, told in parts.TRAINING.items())
 
 
+def _reading(found: ReadingRecord) -> tuple[tuple[str, str], ...]:
+    """What of the outcomes the model to be aligned could not read."""
+    words = (
+        (f"model on outcome {name}", f"does not know {', '.join(lost)}: its answers mean nothing")
+        for name, lost in found.unread.items()
+    )
+    return (*words, *found.not_measured.items())
+
+
 def _provenance(results: Results) -> tuple[Row, ...]:
     space, manifest = results.space, results.space.run.manifest
     training = read_record(TrainingRecord, space.file(ws.TRAINING))
@@ -397,6 +407,7 @@ def _provenance(results: Results) -> tuple[Row, ...]:
             ("config hash", manifest.config_hash),
             ("git revision", manifest.git_revision or "not a checkout"),
             ("model", results.asked[0].backend),
+            *_reading(results.asked[0].reading),
             ("model after", results.asked[1].backend),
             ("citizens' model", a.backend),
             ("adapter sha256", training.adapter_sha256),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,10 +30,11 @@ from personas.prompt import TEMPLATE_HASH, TEMPLATE_VERSION
 from personas.representativeness import representativeness
 from personas.sampling import recruit
 from plenary.app import workspace as ws
+from plenary.app.comprehension import read_outcomes
 from plenary.app.config import PipelineConfig
 from plenary.app.consensus_dataset import make_dataset
 from plenary.app.decisions import NamedRule, decide
-from plenary.app.models import call_store, citizens_models, spec_hash, takes_part
+from plenary.app.models import call_store, citizens_models, probed, spec_hash, takes_part
 from plenary.app.plan import check_joined, chosen_outcomes, make_plan
 from plenary.app.records import (
     AssemblyRecord,
@@ -42,6 +43,7 @@ from plenary.app.records import (
     FidelityRecord,
     MarginRecord,
     PopulationRecord,
+    ReadingRecord,
     SharesRecord,
     TimingRecord,
     write_record,
@@ -57,6 +59,7 @@ from plenary.errors import ConfigError, measured
 from plenary.seeding import derived_seed
 
 PHASES = {"before": BEFORE, "after": AFTER, "follow-up": FOLLOW_UP}
+READ = ReadingRecord()
 Settings = tuple[BaseModel | str | float | None, ...]
 
 
@@ -138,11 +141,36 @@ def recruit_panel(space: Workspace) -> None:
 
 
 def elicit_before(space: Workspace) -> None:
-    """Ask the model about every pair as it is."""
-    ask_model(space, space.model(space.config.model), "before")
+    """Ask the model about every pair as it is, if it can read the outcomes."""
+    model = space.model(space.config.model)
+    reading = _reading(space, {space.config.model: model})
+    ask_model(space, model, "before", reading=reading)
 
 
-def ask_model(space: Workspace, model: BudgetedBackend, when: str, *labels: str) -> None:
+def _reading(space: Workspace, models: Mapping[str, BudgetedBackend]) -> ReadingRecord:
+    """Which words of the outcomes the models do not know; DataError for too many of them."""
+    asked = probed(space.config, models)
+    if not asked:
+        return ReadingRecord()
+    with call_store(space.file(ws.CALLS)) as store:
+        found = asyncio.run(
+            read_outcomes(
+                {spec: CachedBackend(models[spec], store) for spec in asked},
+                space.plan.outcomes,
+                space.config.outcomes.max_unread,
+                space.seed,
+            )
+        )
+    return ReadingRecord(**found._asdict())
+
+
+def ask_model(
+    space: Workspace,
+    model: BudgetedBackend,
+    when: str,
+    *labels: str,
+    reading: ReadingRecord = READ,
+) -> None:
     """Ask a model about every pair; recorded calls are not asked again.
 
     labels: name the random stream; the same for all that is compared.
@@ -174,6 +202,7 @@ def ask_model(space: Workspace, model: BudgetedBackend, when: str, *labels: str)
         excluded=int(answers.excluded.sum()),
         cells=len(answers.cells),
         seconds=time.monotonic() - started,
+        reading=reading,
     )
     write_record(record, space.file(f"{when}.json"))
     space.watcher.asked(when, answers.asked)
@@ -181,12 +210,13 @@ def ask_model(space: Workspace, model: BudgetedBackend, when: str, *labels: str)
 
 def convene_assembly(space: Workspace) -> None:
     """Hold the assembly, or carry it on, and export what the ledger holds."""
+    reading = _reading(space, space.citizens_models)
     with Ledger(space.ledger) as ledger:
         votes = hold(space, space.config.assembly, ledger, space.file(ws.CHECKPOINTS))
         transcript, timing, cut = ledger.transcript(), ledger.timing(), ledger.cut_share()
     _export(space, votes, transcript)
     record = _assembly_record(space, votes, transcript, timing, cut)
-    write_record(record, space.file(ws.ASSEMBLY))
+    write_record(record.model_copy(update={"reading": reading}), space.file(ws.ASSEMBLY))
 
 
 def hold(
@@ -310,7 +340,8 @@ def rule_of(config: PipelineConfig) -> Settings:
 
 def _outcomes(config: PipelineConfig) -> Settings:
     path = config.outcomes.path
-    return (config.outcomes, content_hash(path) if path else None, takes_part(config))
+    chosen = config.outcomes.model_dump_json(exclude={"max_unread", "probe"})
+    return (chosen, content_hash(path) if path else None, takes_part(config))
 
 
 ASSEMBLY_STAGES: tuple[Stage, ...] = (

@@ -23,10 +23,12 @@ from evaluation.answers import AnswerTable
 from personas.export import read_panel
 from personas.persona import Panel
 from personas.prompt import RENDERINGS, RenderingName, describe
+from plenary.app.comprehension import Reading
 from plenary.app.config import PipelineConfig
 from plenary.app.executor import Executor, Here
 from plenary.app.models import cast_models, citizens_models, seat_models
 from plenary.app.plan import Plan
+from plenary.app.records import AssemblyRecord, read_record
 from plenary.app.run_directory import RunDirectory, write_text
 from plenary.app.tasks import open_shared
 from plenary.app.watcher import Watcher
@@ -161,6 +163,14 @@ class Workspace:
     def plan(self) -> Plan:
         """Outcomes and pairs."""
         return Plan.read(self.file(PLAN))
+
+    @property
+    def reading(self) -> Reading:
+        """Words that a citizens' model cannot read, and why it is not known of a model."""
+        told = read_record(AssemblyRecord, self.file(ASSEMBLY)).reading
+        return Reading.join(
+            [Reading(self.plan.unread, {}), Reading(told.unread, told.not_measured)]
+        )
 
     @cached_property
     def population(self) -> Population:

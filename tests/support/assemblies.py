@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,23 @@ def options(conversation: Conversation) -> tuple[str, str]:
 
 
 @dataclass
+class Gate:
+    """Tells that so many calls were made, lets `more` calls pass, and then none for ever."""
+
+    told: Connection
+    calls: int
+    more: int = 0
+    _told: bool = False
+
+    async def passed(self, made: int) -> None:
+        if made >= self.calls and not self._told:
+            self._told = True
+            self.told.send(made)
+        if made >= self.calls + self.more:
+            await asyncio.Event().wait()
+
+
+@dataclass
 class PlantedCitizens:
     """Answers from utilities[system][text]; each statement heard for an option adds `swing`."""
 
@@ -37,6 +55,7 @@ class PlantedCitizens:
     swing: float = 0.0
     log: Path | None = None
     delay: float = 0.0
+    gate: Gate | None = None
     spoil: Callable[[Conversation], str | None] = lambda conversation: None
     name: str = "planted-test"
     supports_seed: bool = True
@@ -52,6 +71,8 @@ class PlantedCitizens:
                 file.writelines(f"{mark_of(verb, c)}\n" for c in conversations)
                 file.flush()
                 os.fsync(file.fileno())
+        if self.gate is not None:
+            await self.gate.passed(len(self.seen))
         await asyncio.sleep(self.delay)
 
     def _lead(self, conversation: Conversation) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from support.assemblies import make_world
+from support.assemblies import Gate, make_world
 
 from assembly.settings import AssemblySettings, Durability
 
@@ -14,10 +14,10 @@ SETTINGS = AssemblySettings(
 )
 
 
-def hold(folder: Path, number: int, durability: Durability, delay: float) -> None:
+def hold(folder: Path, number: int, durability: Durability, gate: Gate | None) -> None:
     """Hold the assembly in `folder`, or go on with it; `number` tells the logs of calls apart."""
     # A shell that starts tests in the background hands down an ignored SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     world = make_world(citizens=14, pairs=12)
-    backend = world.backend(log=folder / f"calls-{number}.txt", delay=delay, swing=0.7)
+    backend = world.backend(log=folder / f"calls-{number}.txt", gate=gate, swing=0.7)
     world.hold(backend, folder, SETTINGS.model_copy(update={"durability": durability}))

@@ -9,7 +9,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -45,12 +45,18 @@ Mood = Literal[
 
 @dataclass
 class ChatServer:
-    """Every request is on record. P(A) is `p`, or follows `scores` where it knows both outcomes."""
+    """Every request is on record. P(A) is `p`, or follows `scores` where it knows both outcomes.
+
+    gate: prompts that are answered only once `opened` is set; `reached` tells of the first.
+    """
 
     mood: Mood
     p: float = 0.75
     scores: Mapping[str, float] = field(default_factory=dict)
     url: str = ""
+    gate: Callable[[str], bool] = lambda prompt: False
+    reached: threading.Event = field(default_factory=threading.Event)
+    opened: threading.Event = field(default_factory=threading.Event)
     requests: list[dict[str, object]] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     _seen: set[str] = field(default_factory=set)
@@ -60,6 +66,9 @@ class ChatServer:
         dialect, body = DIALECTS[request.url.path], await request.json()
         self.requests.append(body)
         prompt = dialect.prompt(body)
+        if self.gate(prompt):
+            self.reached.set()
+            await asyncio.to_thread(self.opened.wait)
         key = request.headers.get("authorization", "")
         self.keys.add(key)
         if self.mood == "telltale":
