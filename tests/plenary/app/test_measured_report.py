@@ -106,7 +106,7 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     for stage in (measure_framing, audit_hiring, keep, anchor):
         stage(space)
     training = dict.fromkeys(TrainingRecord.model_fields, 1) | {
-        "adapter_sha256": "a", "base_sha256": "b", "objective": "none",
+        "adapter_sha256": "a", "base_sha256": "b", "objective": "none", "replay": "none",
     }  # fmt: skip
     write_record(TrainingRecord.model_validate(training), space.file(ws.TRAINING))
     return space
@@ -339,3 +339,19 @@ def test_survey_items_are_asked_in_both_orders_with_people_by_group() -> None:
 
 def test_an_anchor_left_out_is_null(space: Workspace) -> None:
     assert read_record(AnchorRecord, space.file(ws.ANCHOR)).result is None
+
+
+def test_words_that_the_model_did_not_know_stand_in_the_report(space: Workspace) -> None:
+    asked = space.file("before.json")
+    kept = asked.read_text(encoding="utf-8")
+    record = json.loads(kept)
+    record["reading"] = {
+        "unread": {"o1": ["quux", "blorf"]},
+        "not_measured": {"reading of other": "told 3 of 20 plain words from invented ones"},
+    }
+    asked.write_text(json.dumps(record), encoding="utf-8")
+    text = page(space)
+    asked.write_text(kept, encoding="utf-8")
+    assert "model on outcome o1" in text
+    assert "does not know quux, blorf: its answers mean nothing" in text
+    assert "told 3 of 20 plain words from invented ones" in text
