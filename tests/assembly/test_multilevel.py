@@ -123,7 +123,7 @@ def test_priors_that_do_not_settle_are_an_error(monkeypatch) -> None:
 @pytest.mark.parametrize("rule", [multilevel_thurstonian, pooled_thurstonian])
 def test_no_ballot_is_an_error(rule) -> None:
     electorate = planted(np.random.default_rng(0), outcomes=5, votes=0, pairs=10).electorate
-    with pytest.raises(DataError, match="no ballot on any of 10 pairs"):
+    with pytest.raises(DataError, match="no valid ballot on any of 10 pairs"):
         rule(electorate)
 
 
