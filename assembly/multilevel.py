@@ -3,9 +3,9 @@
 Shapes: K outcomes, G strata, P pairs, N cells of a stratum and a pair.
 
 P(i over j in stratum g) = lapse / 2 + (1 - lapse) * Phi(u_gi - u_gj), u_gi = m_i + d_gi, with m_i
-normal of sd tau and d_gi normal of sd tau_strata; both sds are estimated (MacKay 1992
-[mackay1992]). Multilevel regression and post-stratification [gelman1997] on paired comparisons; the
-comparison with its rivals is in docs/references.md, fitting.
+Student's t of spread tau as in evaluation.likelihood and d_gi normal of sd tau_strata; both spreads
+are estimated (MacKay 1992 [mackay1992]). Multilevel regression and post-stratification [gelman1997]
+on paired comparisons; the comparison with its rivals is in docs/references.md, fitting.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from scipy.sparse.linalg import cg
 
 from assembly.electorate import Electorate, stratum_shares
 from evaluation.connectivity import components
+from evaluation.likelihood import DEGREES, WIDTH
 from evaluation.links import normal_tails
 from evaluation.thurstonian import FitSettings
 from plenary.errors import ConvergenceError, NotMeasured
@@ -38,10 +39,10 @@ class StrataUtilities:
     """Fitted utilities in probits, one unit being the noise of a choice between two outcomes.
 
     utilities [G, K]: of each stratum, higher is preferred; NaN for outcomes outside the largest
-    part that the votes join. strata_shares [G]: of the population. tau, tau_strata: sds of what the
-    strata share and of what sets them apart. lapse: share of answers at random. members [M]: the
-    outcomes joined. information [(1 + G) M, same]: of the log posterior at the mode in (m, d), of
-    which precision [(1 + G) M] is the prior's.
+    part that the votes join. strata_shares [G]: of the population. tau, tau_strata: spreads of what
+    the strata share and of what sets them apart. lapse: share of answers at random. members [M]:
+    the outcomes joined. information [(1 + G) M, same]: of the log posterior at the mode in (m, d),
+    of which precision [(1 + G) M] is that of the normal priors that touch the priors there.
     """
 
     utilities: FloatArray
@@ -80,10 +81,26 @@ class _Cells(NamedTuple):
 
 
 class _Prior(NamedTuple):
-    """Prior sds in probits: of what the strata share, of what sets each apart."""
+    """Prior spreads in probits: of what the strata share, of what sets each apart."""
 
     tau: float
     tau_strata: float
+
+    @property
+    def reach(self) -> float:
+        """Squared distance at which the tails of the t prior begin."""
+        return DEGREES * (WIDTH * self.tau) ** 2
+
+    def precision(self, theta: FloatArray, outcomes: int) -> FloatArray:
+        """Precision [(1 + G) K] of the normal priors that touch the priors at theta from below."""
+        near = (DEGREES + 1) / (self.reach + theta[:outcomes] ** 2)
+        return np.append(near, np.full(len(theta) - outcomes, 1 / self.tau_strata**2))
+
+    def log_density(self, theta: FloatArray, outcomes: int) -> float:
+        """Log prior density of theta [(1 + G) K] up to a constant."""
+        shared, apart = np.split(theta, [outcomes])
+        far = (DEGREES + 1) * np.log1p(shared**2 / self.reach).sum()
+        return -float(far + apart @ apart / self.tau_strata**2) / 2
 
 
 def fit_strata(electorate: Electorate, settings: FitSettings | None = None) -> StrataUtilities:
@@ -130,11 +147,6 @@ def _design(stratum: IntArray, pairs: IntArray, strata: int, outcomes: int) -> s
     return sparse.coo_array((signs, (rows, columns)), shape=shape).tocsr()
 
 
-def _precision(prior: _Prior, cells: _Cells) -> FloatArray:
-    sds = np.repeat([prior.tau, prior.tau_strata], [cells.outcomes, cells.strata * cells.outcomes])
-    return 1 / sds**2
-
-
 def _search(cells: _Cells, settings: FitSettings) -> _Fitted:
     """Alternate one Newton step given the priors with priors and lapse given the mode."""
     theta = np.zeros((1 + cells.strata) * cells.outcomes)
@@ -147,7 +159,7 @@ def _search(cells: _Cells, settings: FitSettings) -> _Fitted:
         settled = np.allclose([*prior, log_lapse], [*updated, lapse], rtol=SETTLED)
         prior, log_lapse = updated, lapse
         if settled and step.gain < TOLERANCE * len(theta):
-            precision = _precision(prior, cells)
+            precision = prior.precision(theta, cells.outcomes)
             lapse = float(np.exp(log_lapse))
             return _Fitted(theta, prior, lapse, iteration, step.information, precision)
     raise ConvergenceError(
@@ -199,12 +211,13 @@ class _Step(NamedTuple):
 
 
 def _step(cells: _Cells, theta: FloatArray, prior: _Prior, log_lapse: float) -> _Step:
-    precision = _precision(prior, cells)
+    precision = prior.precision(theta, cells.outcomes)
 
     def height(at: FloatArray) -> float:
         tail = tails(cells.design @ at, log_lapse)
         losses = cells.trials - cells.wins
-        return float(cells.wins @ tail.log_first + losses @ tail.log_second - precision @ at**2 / 2)
+        likelihood = float(cells.wins @ tail.log_first + losses @ tail.log_second)
+        return likelihood + prior.log_density(at, cells.outcomes)
 
     tail = tails(cells.design @ theta, log_lapse)
     score = cells.wins * tail.up - (cells.trials - cells.wins) * tail.down
@@ -222,13 +235,6 @@ def _solve(matrix: sparse.csr_array, right: FloatArray, tolerance: float) -> Flo
     if len(right) <= DENSE:
         return np.linalg.solve(matrix.toarray(), right)
     return cg(matrix, right, rtol=tolerance, M=sparse.diags_array(1 / matrix.diagonal()))[0]
-
-
-def solved(information: sparse.csr_array, right: FloatArray) -> FloatArray:
-    """Inverse information times the columns of `right` [D, M]."""
-    if len(right) <= DENSE:
-        return np.linalg.solve(information.toarray(), right)
-    return np.stack([_solve(information, column, STEP_TOLERANCE) for column in right.T], axis=1)
 
 
 def _updated(

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+from scipy import sparse, special
 
 from assembly.electorate import Electorate, stratum_shares
-from assembly.multilevel import StrataUtilities, fit_strata, solved, tails
+from assembly.multilevel import StrataUtilities, fit_strata, tails
 from evaluation.connectivity import separated
 from evaluation.laplace import standardise
-from evaluation.thurstonian import FitSettings, UtilityFit, central
+from evaluation.thurstonian import PLUG_IN, FitSettings, UtilityFit, central
 from plenary.errors import NotMeasured
 from plenary.preferences import FloatArray, IntArray
 
@@ -29,7 +29,8 @@ def population_utilities(
 
     mu [K]: the strata's mean by population shares, in the gauge of any fit. log_sigma: answer noise
     and what sets the strata apart on that outcome, together, so that `probability` is the
-    population's share up to the strata's agreement between outcomes. sd: see `mean_covariance`.
+    population's share up to the strata's agreement between outcomes. sd: see `mean_covariance`, and
+    PLUG_IN as in any fit.
     clusters [C]: whose votes depend (`Seating.hall_of()`); default citizens. The link is the normal
     one whatever `settings.link` says. NotMeasured where the votes do not join all outcomes.
     """
@@ -48,7 +49,7 @@ def population_utilities(
     first, second = electorate.pairs.T
     return UtilityFit(
         mu=gauge.values,
-        sd=gauge.errors(covariance),
+        sd=PLUG_IN * gauge.errors(covariance),
         log_sigma=np.log(0.5 + between) / 2 - np.log(gauge.scale),
         component=np.zeros(len(mean), dtype=np.int64),
         separated=separated(first, second, votes.wins, votes.losses, len(mean)),
@@ -88,26 +89,61 @@ def mean_covariance(
 
     H^-1 (B + prior precision) H^-1 with H the information at the mode and B the spread of the
     citizens' own scores: a citizen's answers go together, which counting votes would miss. Where B
-    is what the likelihood says, this is Laplace's H^-1 (White 1982 [white1982]). Dependence within
-    `clusters` [C] enters as one design effect for all outcomes, the traces' ratio, at least 1,
-    since a few clusters tell a whole matrix poorly.
+    is what the likelihood says, this is Laplace's H^-1 (White 1982 [white1982]). Each score is that
+    of a citizen at the fit without them, to first order [bell2002]: the fit follows its votes, most
+    of all where few stand for a stratum, and what they leave unexplained would say too little.
+    Dependence within `clusters` [C] enters as one design effect for all outcomes, the traces'
+    ratio, at least 1, since a few clusters tell a whole matrix poorly.
     """
-    outcomes, strata = electorate.outcomes, len(electorate.strata_shares)
-    shares = np.concatenate([[1.0], electorate.strata_shares])
-    weights = np.einsum("g,kl->gkl", shares, np.eye(outcomes)).reshape(-1, outcomes)
-    pulled = solved(fitted.information, weights)
-    blocks = pulled.reshape(1 + strata, outcomes, outcomes)
-    scores, moves = _scores(electorate, fitted), np.zeros((len(electorate.strata), outcomes))
-    for stratum, block in enumerate(blocks[1:]):
-        of = electorate.strata == stratum
-        moves[of] = scores[of] @ (blocks[0] + block)
-    own = moves.T @ moves * len(moves) / max(len(moves) - 1, 1)
-    prior = pulled.T @ (fitted.precision[:, None] * pulled)
-    return own * _design_effect(moves, clusters) + prior
+    solved, votes = _solved(fitted), _votes_by_citizen(electorate, fitted)
+    design, itself = _differences(electorate), np.eye(electorate.outcomes)
+    moves = np.zeros((len(electorate.strata), electorate.outcomes))
+    for stratum, pull in enumerate(solved.pull):
+        spread = design @ solved.spread[stratum]
+        for citizen in np.flatnonzero(electorate.strata == stratum):
+            followed = design.T @ (votes.information[citizen, :, None] * spread)
+            slope = design.T @ votes.slope[citizen]
+            moves[citizen] = np.linalg.solve(itself - followed, slope) @ pull
+    return moves.T @ moves * _design_effect(moves, clusters) + solved.prior
 
 
-def _scores(electorate: Electorate, fitted: StrataUtilities) -> FloatArray:
-    """Slope [C, K] of each citizen's weighted log likelihood in his stratum's utilities."""
+class _Solved(NamedTuple):
+    """The inverse information by strata [G, K, K].
+
+    spread: posterior covariance of a stratum's utilities. pull: how far a slope in them moves the
+    population's mean. prior [K, K]: covariance of that mean from the priors' pull.
+    """
+
+    spread: FloatArray
+    pull: FloatArray
+    prior: FloatArray
+
+
+def _solved(fitted: StrataUtilities) -> _Solved:
+    """Invert the information by blocks: strata meet in what they share only."""
+    shares = fitted.strata_shares[:, None, None]
+    outcomes = len(fitted.members)
+    shared = fitted.information[:outcomes].toarray()
+    own = shared[:, outcomes:].reshape(outcomes, len(shares), outcomes).swapaxes(0, 1)
+    near, apart = fitted.precision[:outcomes], fitted.precision[-1]
+    given = np.linalg.inv(own + apart * np.eye(outcomes))
+    common = np.linalg.inv(np.diag(near) + apart * (own @ given).sum(axis=0))
+    mean = apart * common @ (shares * given).sum(axis=0)
+    pull = shares * given + apart * given @ mean
+    spread = given + apart**2 * given @ common @ given
+    moved = pull - mean
+    prior = mean.T @ (near[:, None] * mean) + apart * (moved.swapaxes(1, 2) @ moved).sum(axis=0)
+    return _Solved(spread, pull, prior)
+
+
+class _CitizenVotes(NamedTuple):
+    """Slope of the weighted log likelihood in a pair's lead, and information on it [C, P]."""
+
+    slope: FloatArray
+    information: FloatArray
+
+
+def _votes_by_citizen(electorate: Electorate, fitted: StrataUtilities) -> _CitizenVotes:
     n = stratum_shares(electorate, electorate.strata, len(electorate.strata_shares)).n
     lead = fitted.utilities[:, electorate.pairs[:, 0]] - fitted.utilities[:, electorate.pairs[:, 1]]
     tail = tails(lead, float(np.log(fitted.lapse)))
@@ -116,12 +152,17 @@ def _scores(electorate: Electorate, fitted: StrataUtilities) -> FloatArray:
     total = member @ voted
     each = np.divide(n, total, out=np.zeros(n.shape), where=total > 0)
     share, of = np.nan_to_num(electorate.shares), electorate.strata
-    slope = share * tail.up[of] - (1 - share) * tail.down[of]
-    slope *= voted * each[of] * electorate.weights[:, None]
-    scores = np.zeros((electorate.outcomes, len(share)))
-    np.add.at(scores, electorate.pairs[:, 0], slope.T)
-    np.add.at(scores, electorate.pairs[:, 1], -slope.T)
-    return scores.T
+    votes = voted * each[of] * electorate.weights[:, None]
+    slope = votes * (share * tail.up[of] - (1 - share) * tail.down[of])
+    return _CitizenVotes(slope, votes * (tail.up * tail.down)[of])
+
+
+def _differences(electorate: Electorate) -> sparse.csr_array:
+    """Matrix [P, K] that takes utilities to the pairs' leads."""
+    rows = np.arange(len(electorate.pairs))
+    at = (np.tile(rows, 2), electorate.pairs.T.ravel())
+    signs = np.repeat([1.0, -1.0], len(rows))
+    return sparse.coo_array((signs, at), shape=(len(rows), electorate.outcomes)).tocsr()
 
 
 def _design_effect(moves: FloatArray, clusters: IntArray | None) -> float:

@@ -38,6 +38,24 @@ def test_planted_utilities_are_recovered_and_covered() -> None:
     assert together < 0.95 * alone
 
 
+@pytest.mark.parametrize(("citizens", "degrees"), [(30, None), (60, 3.0)])
+def test_intervals_cover_where_few_citizens_stand_for_a_stratum(citizens, degrees) -> None:
+    """And where the tails of the utilities are long."""
+    inside = []
+    for seed in range(30):
+        world = planted(
+            np.random.default_rng(seed),
+            outcomes=20,
+            citizens=citizens,
+            strata=6,
+            degrees=degrees,
+        )
+        truth = standardise(world.population, central(world.population, 0.8)).values
+        found = population_utilities(world.electorate)
+        inside.append(np.abs(found.mu - truth) < 1.645 * found.sd)
+    assert 0.87 < np.mean(inside) < 0.95
+
+
 def test_pairs_never_voted_on_are_answered_for_the_population() -> None:
     """By one spread an outcome, nearly as well as by the strata themselves."""
     errors = []

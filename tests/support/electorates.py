@@ -61,17 +61,23 @@ def planted(
     pairs: int = 2000,
     silent: int = 0,
     uneven: float = 2.0,
+    degrees: float | None = None,
 ) -> Planted:
     """Citizens drawn from strata whose utilities differ by `apart` (sd).
 
     The smaller `uneven`, the less alike are the strata's chances of being drawn. Each citizen votes
-    once on `votes` of the pairs; the last `silent` pairs get no vote at all.
+    once on `votes` of the pairs; the last `silent` pairs get no vote at all. What the strata share
+    is normal, or Student's t with `degrees` degrees of freedom, of sd 1 either way.
     """
     population = rng.dirichlet(np.full(strata, 4.0))
     drawn = rng.choice(strata, citizens - strata, p=rng.dirichlet(np.full(strata, uneven)))
     of = np.concatenate([np.arange(strata), drawn])
     weights = population[of] / np.bincount(of, minlength=strata)[of]
-    own = rng.normal(size=outcomes) + apart * rng.normal(size=(strata, outcomes))
+    if degrees is None:
+        shared = rng.normal(size=outcomes)
+    else:
+        shared = rng.standard_t(degrees, outcomes) * np.sqrt((degrees - 2) / degrees)
+    own = shared + apart * rng.normal(size=(strata, outcomes))
     utilities = own[of] + CITIZEN_SD * rng.normal(size=(citizens, outcomes))
     asked = all_pairs(outcomes)
     asked = asked[rng.permutation(len(asked))[:pairs]]
