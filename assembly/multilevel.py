@@ -240,24 +240,29 @@ def _solve(matrix: sparse.csr_array, right: FloatArray, tolerance: float) -> Flo
 def _updated(
     theta: FloatArray, information: sparse.csr_array, outcomes: int, prior: _Prior
 ) -> _Prior:
-    """Prior variances: squares of a block over the number of parameters that the votes decide."""
+    """Prior spreads, squared: a block's weighted squares over how many parameters votes decide."""
+    precision = prior.precision(theta, outcomes)
+    pulls = np.split(precision * theta**2, [outcomes])
     sds: list[float] = []
-    traces = _traces(information, outcomes, len(theta))
-    for block, trace, sd in zip(np.split(theta, [outcomes]), traces, prior, strict=True):
-        decided = max(len(block) - trace / sd**2, LEAST_DECIDED * len(block))
-        sds.append(float(np.clip(np.sqrt(block @ block / decided), *TAU_BOUNDS)))
+    left = _undecided(information, outcomes, precision)
+    for pull, undecided, sd in zip(pulls, left, prior, strict=True):
+        decided = max(len(pull) - undecided, LEAST_DECIDED * len(pull))
+        sds.append(float(np.clip(sd * np.sqrt(pull.sum() / decided), *TAU_BOUNDS)))
     return _Prior(*sds)
 
 
-def _traces(information: sparse.csr_array, outcomes: int, size: int) -> tuple[float, float]:
-    """Sums of posterior variances of m and of d: exact, or by random signs where there are many."""
+def _undecided(
+    information: sparse.csr_array, outcomes: int, precision: FloatArray
+) -> tuple[float, float]:
+    """How many of m and of d the priors decide: exact, or by random signs where there are many."""
+    size = len(precision)
     if size <= DENSE:
-        variance = np.diag(np.linalg.inv(information.toarray()))
-        return float(variance[:outcomes].sum()), float(variance[outcomes:].sum())
+        share = precision * np.diag(np.linalg.inv(information.toarray()))
+        return float(share[:outcomes].sum()), float(share[outcomes:].sum())
     rng, total = generator(0, "multilevel", "probes"), np.zeros(2)
     shared = np.arange(size) < outcomes
     for _ in range(PROBES):
-        signs = rng.choice([-1.0, 1.0], size)
+        signs = rng.choice([-1.0, 1.0], size) * np.sqrt(precision)
         for block, chosen in enumerate((shared, ~shared)):
             probe = np.where(chosen, signs, 0.0)
             total[block] += probe @ _solve(information, probe, PROBE_TOLERANCE)
