@@ -141,7 +141,7 @@ def read_manifest(folder: Path) -> AdapterManifest:
     """The manifest in an adapter folder; DataError when it is missing or cannot be read."""
     path = folder / MANIFEST
     try:
-        return AdapterManifest.model_validate_json(path.read_text(encoding="utf-8"))
+        return AdapterManifest.model_validate_json(path.read_bytes())
     except OSError as error:
         raise DataError(
             f"cannot read {str(path)!r}: {error.strerror}; give a folder that plenary align wrote"

@@ -63,7 +63,7 @@ def open_work(folder: Path, fingerprint: str) -> Resumable:
 
 def _fingerprint(folder: Path) -> str | None:
     try:
-        return _Run.model_validate_json((folder / RUN).read_text("utf-8")).fingerprint
+        return _Run.model_validate_json((folder / RUN).read_bytes()).fingerprint
     except (OSError, ValidationError):
         return None
 
@@ -73,7 +73,7 @@ def last_whole(folder: Path) -> Resumable | None:
     marks = sorted(folder.glob(f"checkpoint-*/{WHOLE}"), key=_step, reverse=True)
     for mark in marks:
         try:
-            steps = _Steps.model_validate_json(mark.read_text("utf-8")).steps
+            steps = _Steps.model_validate_json(mark.read_bytes()).steps
         except (OSError, ValidationError):
             continue
         return Resumable(mark.parent, list(steps))

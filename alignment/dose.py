@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -59,12 +60,13 @@ def rank(
     value: float, targets: Targets, settings: AlignmentSettings, rng: np.random.Generator
 ) -> Dosed:
     """LoRA rank `value`; alpha follows, so that the scale of an update stays the same."""
-    if value < 1 or value != int(value):
-        raise ConfigError(f"rank dose {value!r}; give a whole number of at least 1")
+    if not 1 <= value <= HIGHEST_RANK or value != int(value):
+        raise ConfigError(f"rank dose {value!r}; give a whole number of at least 1, no huge one")
     alpha = max(1, round(settings.alpha * value / settings.rank))
     return Dosed(targets, settings.model_copy(update={"rank": int(value), "alpha": alpha}))
 
 
+HIGHEST_RANK = 4096
 DOSES: dict[str, Dose] = {"data": data, "steps": steps, "rank": rank}
 Effort = Literal["kl_neutral", "steps"]
 
@@ -75,9 +77,13 @@ def parse_dose(text: str) -> tuple[str, float]:
     if axis not in DOSES or not equals:
         raise ConfigError(f"cannot read dose {text!r}; write AXIS=VALUE with {', '.join(DOSES)}")
     try:
-        return axis, float(value)
+        number = float(value)
     except ValueError as error:
         raise ConfigError(f"cannot read dose {text!r}; {value!r} is no number") from error
+    highest = {"data": 1, "rank": HIGHEST_RANK}.get(axis, math.inf)
+    if not 0 < number <= highest or math.isinf(number):
+        raise ConfigError(f"dose {text!r} is out of range; give more than 0, at most {highest}")
+    return axis, number
 
 
 def half_gain(results: Sequence[ArmResult], effort: Effort) -> float | None:

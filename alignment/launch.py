@@ -78,7 +78,7 @@ def write_job(
 def run_job(path: Path) -> AlignmentResult:
     """Run a job file in this process; DataError when it cannot be read."""
     try:
-        job = AlignmentJob.model_validate_json(path.read_text(encoding="utf-8"))
+        job = AlignmentJob.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise DataError(f"cannot read job {str(path)!r}: {error}; write it anew") from error
     return align(

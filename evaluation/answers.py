@@ -23,6 +23,10 @@ from plenary.preferences import BoolArray, Cells, IntArray
 
 _KEY = b"plenary_answers"
 CELL_COLUMNS = tuple(field.name for field in fields(Cells))
+_KINDS = pa.schema(
+    [(name, pa.int64() if name in ("first", "second") else pa.float64()) for name in CELL_COLUMNS]
+    + [("excluded", pa.bool_()), ("frame", pa.int64())]
+)
 
 
 def file_hash(path: Path) -> str:
@@ -118,9 +122,12 @@ class AnswerTable:
         try:
             table = pq.read_table(path)
             origin = Origin.model_validate_json((table.schema.metadata or {})[_KEY])
+            table = table.select(list(_KINDS.names)).cast(_KINDS)
+            if any(column.null_count for column in table.columns):
+                raise pa.ArrowInvalid("cells are empty")
             cells = Cells(*(table[name].to_numpy() for name in CELL_COLUMNS))
             excluded, frames = (table[name].to_numpy() for name in ("excluded", "frame"))
-        except (OSError, KeyError, pa.ArrowInvalid, ValidationError) as error:
+        except (OSError, KeyError, pa.ArrowException, ValidationError) as error:
             raise DataError(
                 f"cannot read answers from {str(path)!r}: {error}; elicit or import them again"
             ) from error
@@ -129,8 +136,8 @@ class AnswerTable:
         known = len(origin.outcomes) or np.inf
         if ends.min() < 0 or ends.max() >= known:
             raise DataError(
-                f"{str(path)!r} has answers about outcome {int(ends.max())!r} of "
-                f"{len(origin.outcomes)}; elicit or import them again"
+                f"{str(path)!r} has answers about outcome {int(ends.max())!r} of {known}; "
+                "elicit or import them again"
             )
         return cls(cells, excluded, frames, origin)
 

@@ -128,7 +128,7 @@ class Comparison(BaseModel):
     def load(cls, path: Path) -> Comparison:
         """Read what `save` wrote; DataError when the file is missing or altered."""
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+            return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise DataError(
                 f"cannot read a comparison from {str(path)!r}: {error}; compare again"

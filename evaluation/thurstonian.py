@@ -157,9 +157,7 @@ class UtilityFit:
         """Read what `save` wrote; DataError when a file is missing or altered."""
         try:
             table = pq.read_table(stem.with_suffix(".parquet"))
-            numbers = _Numbers.model_validate_json(
-                stem.with_suffix(".json").read_text(encoding="utf-8")
-            )
+            numbers = _Numbers.model_validate_json(stem.with_suffix(".json").read_bytes())
             columns = {name: table[name].to_numpy() for name in _COLUMNS}
         except (OSError, KeyError, pa.ArrowInvalid, ValidationError) as error:
             raise DataError(f"cannot read a fit from {str(stem)!r}: {error}; fit again") from error

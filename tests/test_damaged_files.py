@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.bench import Bench
 
+from alignment.adapter import read_manifest as adapter_manifest
 from assembly.ballots import Votes
 from assembly.briefing import read_briefing
 from census_data.mapping import import_table, read_mapping
@@ -25,12 +26,16 @@ from census_data.pums import import_pums
 from census_data.store import write_population
 from evaluation.analysis_plan import read_plan
 from evaluation.imported import import_votes
+from evaluation.thurstonian import UtilityFit
 from personas.export import read_panel, write_panel
 from personas.quotas import read_quotas
 from personas.sampling import PanelSettings, recruit
 from personas.survey import load_survey
 from plenary.app.config import load_config
-from plenary.app.show_verbs import describe
+from plenary.app.measure_records import RetentionRecord
+from plenary.app.records import read_record
+from plenary.app.run_directory import read_manifest
+from plenary.app.show_verbs import ADAPTER_MANIFEST, describe
 from plenary.chat.planted import open_spec as open_planted
 from plenary.chat.prices import read_prices
 from plenary.chat.settings import DEFAULTS
@@ -253,6 +258,21 @@ COMMANDS = (
     ("elicit", "--outcomes", "GIVEN", "--pairs", "2", "--dry-run"),
     ("run", "GIVEN", "--dry-run", "--set", "nothing=1"),
     ("recruit", "--quota", "GIVEN", "--method", "lottery"),
+    ("retention", "run", "--harness", "GIVEN"),
+    ("retention", "GIVEN"),
+    ("evaluate-models", "--run", "GIVEN"),
+    ("pool", "GIVEN", "run"),
+    ("view", "GIVEN"),
+)
+OPTIONS = (
+    ("personas", "validate", "--citizens", "0", "--model", "survey:shares"),
+    ("elicit", "--pairs", "-1", "--dry-run"),
+    ("elicit", "--pairs", "0", "--design", "swiss", "--model", "embedded"),
+    ("elicit", "--exists", "maybe", "--model", "embedded", "--answers", "a.parquet"),
+    ("fit", "votes.csv", "--exists", "maybe"),
+    ("compare", "votes.csv", "votes.csv", "--exists", "maybe"),
+    ("sweep", "--dose", "rank=1e99"),
+    ("sweep", "--dose", "rank=inf"),
 )
 BAD: dict[str, bytes | None] = {
     "empty.csv": b"",
@@ -293,6 +313,36 @@ def test_no_command_ends_in_a_bug(
         assert "bug" not in answer.err
 
 
+@pytest.mark.parametrize("command", OPTIONS, ids=" ".join)
+def test_no_value_of_an_option_ends_in_a_bug(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: tuple[str, ...],
+) -> None:
+    bench = Bench(tmp_path, monkeypatch, capsys)
+    write(tmp_path / "votes.csv", GOOD_VOTES)
+    answer = bench.here(*command)
+    assert answer.code == 2, answer
+    assert command[-1] in answer.err or command[2] in answer.err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0", bytes(range(256)), b"{}", b"[]", b"nul"])
+def test_damaged_records_of_a_run(tmp_path: Path, content: bytes) -> None:
+    stem = write(tmp_path / "fit.json", content).with_suffix("")
+    pq.write_table(pa.table({"mu": [1.0]}), tmp_path / "fit.parquet")
+    write(tmp_path / ADAPTER_MANIFEST, content)
+    write(tmp_path / "manifest.json", content)
+    refused(lambda: read_record(RetentionRecord, tmp_path / "fit.json"), "fit.json")
+    with pytest.raises(PlenaryError, match="cannot read a fit"):
+        UtilityFit.load(stem)
+    with pytest.raises(PlenaryError, match="manifest"):
+        read_manifest(tmp_path)
+    with pytest.raises(PlenaryError, match="manifest"):
+        adapter_manifest(tmp_path)
+
+
 def test_tables_of_plenary_with_other_columns(tmp_path: Path) -> None:
     odd = pa.array(["q"])
     for columns in (
@@ -310,6 +360,16 @@ def test_answers_about_outcomes_that_are_not_there(tmp_path: Path) -> None:
     few = table.origin.model_copy(update={"outcomes": table.origin.outcomes[:2]})
     replace(table, origin=few).write(tmp_path / "few.parquet")
     refused(lambda: import_votes(tmp_path / "few.parquet"), "few.parquet", "outcome 2 of 2")
+
+
+def test_answers_of_other_types(tmp_path: Path) -> None:
+    import_votes(write(tmp_path / "v.csv", GOOD_VOTES)).write(tmp_path / "own.parquet")
+    whole = pq.read_table(tmp_path / "own.parquet")
+    for odd in (pa.array(["q"] * len(whole)), pa.nulls(len(whole)), pa.array([[1]] * len(whole))):
+        for name in ("first", "wins", "excluded", "frame"):
+            other = whole.set_column(whole.column_names.index(name), name, odd)
+            pq.write_table(other, tmp_path / "odd.parquet")
+            refused(lambda: import_votes(tmp_path / "odd.parquet"), "odd.parquet")
 
 
 def test_a_damaged_folder_of_a_population(tmp_path: Path) -> None:

@@ -50,8 +50,10 @@ def dataset(
     space = through("dataset", config, set_ or [], name, out, exists, as_json)
     from plenary.app.consensus_dataset import write_rows
     from plenary.app.diagnostics_record import DiagnosticsRecord
+    from plenary.app.loose_outputs import claim
     from plenary.app.records import read_record
     from plenary.app.report_parts import cut_short
+    from plenary.app.run_directory import content_hash
 
     shown: dict[str, object] = {
         "folder": str(space.file("dataset")),
@@ -68,6 +70,9 @@ def dataset(
         shown["not measured"] = "; ".join(f"{k}: {why}" for k, why in found.not_measured.items())
     if form is not None:
         place = to or space.file(f"{form}.jsonl")
+        if to is not None:
+            made = {"dataset": content_hash(space.file("dataset")), "--format": form}
+            claim([to], made, "--to")
         shown |= {"rows": write_rows(space, form, place), "file": str(place)}
     show(f"dataset of {space.config.name}", shown, as_json)
 

@@ -13,7 +13,9 @@ from evaluation.hiring_findings import Finding, HiringFindings
 from evaluation.hiring_stimuli import default_stimuli, load_stimuli
 from plenary.app.config import PipelineConfig
 from plenary.app.executor import HERE, Executor
+from plenary.app.loose_outputs import asked_under, claim
 from plenary.app.models import call_store
+from plenary.app.run_directory import content_hash
 from plenary.app.tasks import open_shared
 from plenary.chat.cache import CachedBackend
 
@@ -27,6 +29,7 @@ class AuditRequest(NamedTuple):
     plan: AuditPlan
     adapter: Path | None
     out: Path
+    cues: str = "default"
 
 
 def audit_request(
@@ -34,7 +37,8 @@ def audit_request(
 ) -> AuditRequest:
     """The plan under the settings; ConfigError for one that costs too many calls."""
     stimuli = default_stimuli() if cues is None else load_stimuli(cues)
-    return AuditRequest(config, audit_plan(stimuli, config.hiring, config.seed), adapter, out)
+    plan = audit_plan(stimuli, config.hiring, config.seed)
+    return AuditRequest(config, plan, adapter, out, content_hash(cues) if cues else "default")
 
 
 class Audited(NamedTuple):
@@ -45,7 +49,14 @@ class Audited(NamedTuple):
 
 
 def audit_models(request: AuditRequest, executor: Executor = HERE) -> Record:
-    """Ask, examine and write answers (Parquet) and findings (JSON) into the folder."""
+    """Ask, examine and write answers (Parquet) and findings (JSON) into the folder.
+
+    ConfigError for a folder with those of another model or other settings.
+    """
+    for when, adapter in (("before", None), ("after", request.adapter)):
+        if when == "before" or adapter is not None:
+            made = asked_under(request.config, "hiring", adapter=adapter)
+            claim(_outputs(request, when), made | {"cues": request.cues}, "--out")
     before = audited(request, None, "before", executor)
     record = _rows(before.findings)
     if request.adapter is None:
@@ -64,10 +75,15 @@ def audited(
     model = open_shared(request.config.model, request.config, adapter, executor)
     with call_store(request.out / "calls.sqlite") as store:
         answers = asyncio.run(audit(CachedBackend(model, store), request.plan))
-    answers.write(request.out / f"answers_{when}.parquet")
+    table, findings = _outputs(request, when)
+    answers.write(table)
     found = examine(request.plan, answers)
-    found.write(request.out / f"findings_{when}.json")
+    found.write(findings)
     return Audited(answers, found)
+
+
+def _outputs(request: AuditRequest, when: str) -> tuple[Path, Path]:
+    return request.out / f"answers_{when}.parquet", request.out / f"findings_{when}.json"
 
 
 def _rows(found: HiringFindings) -> Record:

@@ -16,6 +16,7 @@ from personas.survey import load_survey
 from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig, load_config
 from plenary.app.executor import HERE, Executor
+from plenary.app.loose_outputs import asked_under, claim
 from plenary.app.models import EMBEDDED, call_store
 from plenary.app.plan import chosen_outcomes
 from plenary.app.records import read_results, write_results
@@ -91,10 +92,11 @@ def request_of(
 def ask(request: Request, executor: Executor = HERE, *, quiet: bool) -> list[BatteryResult]:
     """Ask, and write the results after each battery; recorded calls are not made again.
 
-    Results of the same model for other batteries stay in the file.
+    Results of the same model for other batteries stay in the file; ConfigError for a file with
+    those of another model or other settings.
     """
     config, out = request.config, request.out
-    out.parent.mkdir(parents=True, exist_ok=True)
+    claim([out], made_under(request), "--out")
     model = open_shared(config.model, config, request.adapter, executor)
     earlier = read_results(out) if out.exists() else []
     kept = [r for r in earlier if r.model == model.name and r.battery not in request.batteries]
@@ -112,6 +114,13 @@ def ask(request: Request, executor: Executor = HERE, *, quiet: bool) -> list[Bat
         return asyncio.run(
             evaluate_model(backend, request.batteries, request.material, config.seed, keep)
         )
+
+
+def made_under(request: Request) -> dict[str, object]:
+    """What results hang on, whichever batteries are asked."""
+    groups = ("outcomes", "elicitation", "battery")
+    made = asked_under(request.config, *groups, adapter=request.adapter)
+    return made | {"--suite": request.material.suite}
 
 
 class _Counter(ChatBackend):

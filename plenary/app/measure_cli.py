@@ -77,7 +77,7 @@ def elicit(
     from plenary.app.tasks import make_executor
 
     settings = load_config(config, changes)
-    request = Request(settings, pairs, design, answers or out / "answers.parquet")
+    request = Request(settings, pairs, design, answers or out / "answers.parquet", exists)
     crew = make_executor(executor, workers, settings)
     show("elicit", dry_run_record(request) if dry_run else measure(request, crew), as_json)
 
@@ -124,7 +124,7 @@ def fit(
     settings = load_config(None, named(name, set_))
     table = read_votes(Path(config), outcomes, edges, order)
     stem = out / f"{name or Path(config).stem}_utilities"
-    record = votes_record([table]) if dry_run else fit_votes(table, settings.fit, stem)
+    record = votes_record([table]) if dry_run else fit_votes(table, settings.fit, stem, exists)
     show("fit", record, as_json)
 
 
@@ -164,5 +164,5 @@ def compare(
     if dry_run:
         record = votes_record([table for table in sides if table is not None])
     else:
-        record = compare_votes(sides, settings.fit, settings.comparison, place)
+        record = compare_votes(sides, settings.fit, settings.comparison, place, exists)
     show("compare", record, as_json)

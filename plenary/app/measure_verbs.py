@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from evaluation.active import ActiveSettings, asker, explore
 from evaluation.answers import AnswerTable, answer_table, fit_table, settings_as_text
@@ -22,9 +23,10 @@ from evaluation.null_run import orders_apart
 from evaluation.selection import SELECTORS
 from evaluation.shift import NullPair, UtilityShift, anchor_places, utility_shift
 from evaluation.thurstonian import FitSettings, UtilityFit
-from plenary.app.answer_parts import gather
+from plenary.app.answer_parts import MERGED, gather
 from plenary.app.config import PipelineConfig
 from plenary.app.executor import HERE, Executor
+from plenary.app.loose_outputs import asked_under, claim
 from plenary.app.models import call_store
 from plenary.app.plan import chosen_outcomes
 from plenary.app.storage import disk_faults_named
@@ -47,12 +49,16 @@ Record = dict[str, object]
 
 
 class Request(NamedTuple):
-    """What is to be elicited: settings, number of pairs, how they are chosen, where answers go."""
+    """What is to be elicited: settings, number of pairs, how they are chosen, where answers go.
+
+    exists: what is done with answers of other settings that lie there, as `claim` has it.
+    """
 
     config: PipelineConfig
     pairs: int | None
     design: str
     output: Path
+    exists: str = "resume"
 
 
 def is_votes(source: str | None) -> bool:
@@ -65,6 +71,8 @@ def _catalogue(config: PipelineConfig) -> Catalogue:
 
 
 def _pair_count(request: Request, outcomes: int) -> int:
+    if request.pairs is not None and request.pairs < 1:
+        raise ConfigError(f"--pairs is {request.pairs!r}; give 1 or more")
     possible = outcomes * (outcomes - 1) // 2
     if request.design == "all":
         return possible
@@ -114,13 +122,20 @@ def _check_design(design: str) -> None:
 def measure(request: Request, executor: Executor = HERE) -> Record:
     """Ask the model and write the table of answers; calls already made are not made again.
 
-    An output that is no file of votes is a folder, which is filled part by part.
+    An output that is no file of votes is a folder, which is filled part by part. ConfigError for
+    one that was made under other settings.
     """
     _check_design(request.design)
-    if not is_votes(str(request.output)):
+    catalogue = _catalogue(request.config)
+    count = _pair_count(request, len(catalogue))
+    made = asked_under(request.config, "outcomes", "elicitation")
+    made |= {"--design": request.design, "--pairs": count}
+    file = is_votes(str(request.output))
+    table = request.output if file else request.output / MERGED
+    claim([table], made, "--answers", request.exists)
+    if not file:
         return _measured_in_parts(request, executor)
-    config, catalogue = request.config, _catalogue(request.config)
-    request.output.parent.mkdir(parents=True, exist_ok=True)
+    config = request.config
     model = open_shared(config.model, config, None, executor)
     with call_store(request.output.with_suffix(".calls.sqlite")) as store, nothing_lost():
         backend = CachedBackend(model, store)
@@ -231,10 +246,16 @@ def votes_record(tables: Sequence[AnswerTable]) -> Record:
     }
 
 
-def fit_votes(table: AnswerTable, settings: FitSettings, stem: Path) -> Record:
-    """Fit a table of answers and write `stem`.parquet and .json, and the ranking as .csv."""
+def fit_votes(
+    table: AnswerTable, settings: FitSettings, stem: Path, exists: str = "resume"
+) -> Record:
+    """Fit a table of answers and write `stem`.parquet and .json, and the ranking as .csv.
+
+    exists: what is done with a fit of other answers or settings there, as `claim` has it.
+    """
     fitted = fit_table(table, settings)
-    stem.parent.mkdir(parents=True, exist_ok=True)
+    outputs = [stem.with_name(f"{stem.name}{end}") for end in (".csv", ".parquet", ".json")]
+    claim(outputs, _made(settings, answers=table), "--name or --out", exists)
     fitted.save(stem)
     _write_ranking(fitted, table, stem.with_suffix(".csv"))
     order = np.argsort(-fitted.mu)
@@ -259,6 +280,24 @@ def fit_votes(table: AnswerTable, settings: FitSettings, stem: Path) -> Record:
     }
 
 
+def _made(*settings: BaseModel, **tables: AnswerTable | None) -> dict[str, str]:
+    """What a fit of tables is made under: the settings, and the tables by content."""
+    under = {
+        f"{type(group).__name__}.{name}": repr(value)
+        for group in settings
+        for name, value in group.model_dump(mode="json").items()
+    }
+    return under | {name: "none" if t is None else _digest(t) for name, t in tables.items()}
+
+
+def _digest(table: AnswerTable) -> str:
+    """Hash of a table's answers and outcomes, wherever it was read from."""
+    digest = hashlib.blake2b("\x1f".join(table.texts).encode(), digest_size=8)
+    for column in table.to_arrow().columns:
+        digest.update(column.to_numpy().tobytes())
+    return digest.hexdigest()
+
+
 def _write_ranking(fitted: UtilityFit, table: AnswerTable, path: Path) -> None:
     """Outcomes by falling utility, as CSV."""
     rows: list[Sequence[object]] = []
@@ -279,9 +318,16 @@ class Sides(NamedTuple):
 
 
 def compare_votes(
-    sides: Sides, fitting: FitSettings, settings: ComparisonSettings, output: Path
+    sides: Sides,
+    fitting: FitSettings,
+    settings: ComparisonSettings,
+    output: Path,
+    exists: str = "resume",
 ) -> Record:
-    """Fit before and after on the same outcomes and say which of them moved."""
+    """Fit before and after on the same outcomes and say which of them moved.
+
+    exists: what is done with a comparison of other answers or settings there, as `claim` has it.
+    """
     texts, ids = _same_outcomes(sides), [outcome.id for outcome in sides.before.origin.outcomes]
     asked = [table for table in sides[:3] if table is not None]
     ties = any(table.accepted.undecided.any() for table in asked)
@@ -296,7 +342,8 @@ def compare_votes(
         asked=(sides.before.accepted, sides.after.accepted),
         anchors=anchor_places(settings, ids, ids),
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
+    made = _made(fitting, settings, **sides._asdict())
+    claim([output], made, "--name or --out", exists)
     shift.write(output)
     record: Record = {
         "shift": str(output),

@@ -116,8 +116,12 @@ def validate_model(
         raise ConfigError(
             f"rendering {rendering!r}; use second, first, facts or interview"
         ) from error
+    try:
+        wanted = PanelSettings(citizens=citizens)
+    except ValidationError as error:
+        raise ConfigError(f"--citizens {first_fault(error)}; change it") from error
     asked = load_survey(survey)
-    panel = recruit(load_population(), PanelSettings(citizens=citizens), seed)
+    panel = recruit(load_population(), wanted, seed)
     if model.startswith(SURVEY):
         backend = planted(asked, panel, model.removeprefix(SURVEY))
         profile = ProfileSettings()

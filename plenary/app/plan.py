@@ -60,8 +60,8 @@ class Plan(BaseModel):
     def read(cls, path: Path) -> Plan:
         """Read the plan of a run; DataError when it is missing or malformed."""
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, ValidationError) as error:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
             raise DataError(f"cannot read plan {str(path)!r}: {error}; run again") from error
 
 

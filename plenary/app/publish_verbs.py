@@ -13,6 +13,7 @@ from evaluation.comparison import Comparison
 from plenary.app import workspace as ws
 from plenary.app.evidence import read_measures, toward
 from plenary.app.laboratory import reference_retention
+from plenary.app.loose_outputs import claim
 from plenary.app.models import checkpoint_path, takes_part
 from plenary.app.records import AssemblyRecord, FidelityRecord, PopulationRecord, read_record
 from plenary.app.run_directory import content_hash
@@ -38,6 +39,8 @@ def publish(
         reference_retention(space),
         arms,
     )
+    made = {"adapter": content_hash(adapter), "--base": base, "--licence": licence}
+    claim([output], made, "--folder")
     folder = hub_folder(adapter, checkpoint, base, card, output)
     shown = {"folder": str(folder), "base": base, "licence": licence}
     if repository is not None:

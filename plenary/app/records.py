@@ -246,7 +246,7 @@ def write_measured(figure: Callable[[], BaseModel], path: Path) -> None:
 def read_record(model: type[M], path: Path) -> M:
     """Read a record; DataError when it is missing or of another form, NotMeasured if it says so."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes()
         with suppress(ValidationError):
             if model is not Unmeasured:
                 noted = Unmeasured.model_validate_json(text).not_measured

@@ -19,6 +19,7 @@ from plenary.app.models import checkpoint_path
 from plenary.app.records import Record, read_record, write_record
 from plenary.app.run_directory import CONFIG, alone_in, read_manifest
 from plenary.errors import DataError
+from plenary.untrusted import read_text
 
 HARNESS = "harness.json"
 TASK = re.compile(r"^task:\s*['\"]?([\w.-]+)", re.MULTILINE)
@@ -65,7 +66,7 @@ def tasks_in(folder: Path, wanted: Sequence[str] = ()) -> tuple[str, ...]:
     found = [
         match.group(1)
         for path in sorted(folder.rglob("*.y*ml"))
-        if (match := TASK.search(path.read_text(encoding="utf-8")))
+        if (match := TASK.search(read_text(path, "task file", DataError)))
     ]
     missing = [name for name in wanted if name not in found]
     if missing or not found:

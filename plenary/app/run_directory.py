@@ -158,12 +158,12 @@ def open_run(root: Path, manifest: RunManifest, exists: Exists) -> RunDirectory:
 def read_manifest(path: Path) -> RunManifest:
     """Read the manifest of a run directory; DataError when it is missing or malformed."""
     try:
-        return RunManifest.model_validate_json((path / MANIFEST).read_text(encoding="utf-8"))
+        return RunManifest.model_validate_json((path / MANIFEST).read_bytes())
     except OSError as error:
         raise DataError(
             f"{str(path)!r} is no run directory: no {MANIFEST}; check the path"
         ) from error
-    except (ValidationError, UnicodeDecodeError) as error:
+    except ValidationError as error:
         raise DataError(
             f"{MANIFEST} in {str(path)!r} is malformed: {str(error)[:200]!r}; "
             "start again with --exists replace"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -62,16 +62,22 @@ def with_day(config: PipelineConfig, run: RunDirectory) -> PipelineConfig:
 def differences(was: PipelineConfig, asked: PipelineConfig) -> list[str]:
     """Every setting that is another, as "name: the run's value -> the value asked for"."""
     old, new = flat_settings(was), flat_settings(asked)
+    return changed(old | {"name": None}, new | {"name": None})
+
+
+def changed(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    """Every name whose value is another, as "name: old -> new"."""
     return [
         f"{name}: {_short(old.get(name))} -> {_short(new.get(name))}"
         for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name) and name != "name"
+        if old.get(name) != new.get(name)
     ]
 
 
 def _short(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    # Long values are mostly paths, which differ at their end.
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 3]}...{text[-LONGEST // 2 :]}"
 
 
 def told(found: Sequence[str]) -> str:

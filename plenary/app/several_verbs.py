@@ -16,8 +16,9 @@ from evaluation.steerability import Training, steerability
 from plenary.app import workspace as ws
 from plenary.app.config import PipelineConfig, load_config
 from plenary.app.evaluate_verbs import Place, request_of
+from plenary.app.loose_outputs import asked_under, claim
 from plenary.app.measure_records import RetentionRecord, SteeringRecord
-from plenary.app.models import EMBEDDED, LOCAL, call_store, open_model, resolve
+from plenary.app.models import EMBEDDED, LOCAL, call_store, open_model, resolve, spec_hash
 from plenary.app.records import read_record, write_results
 from plenary.app.run_directory import CONFIG
 from plenary.chat.base import ChatBackend
@@ -51,7 +52,9 @@ def ask_several(
     reader = EMBEDDED if EMBEDDED in several.models else several.models[0]
     config = config.model_copy(update={"model": reader})
     material, seed = request_of(config, suite, (), Place(out, None, None)).material, config.seed
-    out.parent.mkdir(parents=True, exist_ok=True)
+    made = asked_under(config, "outcomes", "elicitation", "battery", adapter=several.adapter)
+    files = tuple(map(spec_hash, several.models))
+    claim([out], made | several._asdict() | {"suite": suite, "files": files}, "--out")
     with call_store(out.with_suffix(".calls.sqlite")) as store:
 
         def opened(spec: str, adapter: Path | None = None) -> ChatBackend:
@@ -92,7 +95,8 @@ def compare_runs(
     trainings = [_training(*row) for row in rows]
     material = Material(Catalogue(()), settings=config.battery)
     results = [steerability(trainings, material, config.seed)]
-    out.parent.mkdir(parents=True, exist_ok=True)
+    made = {"adapters": sorted(adapters), "families": families, "seed": config.seed}
+    claim([out], made | {"battery": config.battery}, "--out")
     write_results(results, out)
     return results
 

@@ -163,8 +163,7 @@ def _report(viewed: Viewed, request: Request) -> Response:
     path = viewed.path / ws.REPORT
     if not path.is_file() or path.is_symlink():
         raise HTTPException(404, "The report of this run is not written yet.")
-    html = path.read_text(encoding="utf-8")
-    return HTMLResponse(html, headers={"content-security-policy": REPORT_POLICY})
+    return HTMLResponse(path.read_bytes(), headers={"content-security-policy": REPORT_POLICY})
 
 
 def _static(name: str, request: Request) -> Response:
