@@ -128,7 +128,10 @@ def test_done_stages_are_skipped_and_changed_ones_redone(bench: Bench) -> None:
     before = json.loads(manifest.read_text())["stages"]
     assert bench.planted("recruit").code == 0
     assert json.loads(manifest.read_text())["stages"] == before
-    assert bench.planted("recruit", "--set", "panel.citizens=9").code == 0
+    more = ("recruit", "--set", "panel.citizens=9")
+    assert bench.planted(*more).code == 2
+    assert json.loads(manifest.read_text())["stages"] == before
+    assert bench.planted(*more, "--exists", "redo").code == 0
     after = json.loads(manifest.read_text())["stages"]
     assert after["plan"] == before["plan"]
     assert after["recruit"]["outputs"] != before["recruit"]["outputs"]
@@ -138,7 +141,8 @@ def test_other_settings_never_mix_with_a_begun_assembly(bench: Bench) -> None:
     assert bench.planted("convene").code == 0
     answer = bench.planted("convene", "--set", "assembly.rounds=2")
     assert answer.code == 2
-    assert "begun under other settings" in answer.err
+    assert "made under other settings" in answer.err
+    assert "assembly.rounds: 1 -> 2" in answer.err
 
 
 def held(path: Path, table: str) -> int:

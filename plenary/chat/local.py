@@ -284,8 +284,7 @@ class LocalBackend(CheckpointBackend):
             )
         texts = self._tokenizer.batch_decode(tokens, skip_special_tokens=True)
         return [
-            self._reply(row, text, ids)
-            for row, text, ids in zip(rows, texts, tokens, strict=True)
+            self._reply(row, text, ids) for row, text, ids in zip(rows, texts, tokens, strict=True)
         ]
 
 

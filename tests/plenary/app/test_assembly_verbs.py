@@ -175,13 +175,16 @@ def test_a_held_assembly_goes_on_under_what_changes_no_result(planted: tuple[str
     before = call("convene", *briefed)
     freely = ("--set", "assembly.concurrency=1", "--set", "assembly.durability=exit")
     assert call("convene", *briefed, *freely) == before
-    call("dataset", *briefed, "--set", "dataset.rule=majority")
+    by_majority = ("--set", "dataset.rule=majority")
+    call("dataset", *briefed, *by_majority)
     made = ConsensusDataset.read(Path("runs/small/dataset/consensus.parquet"))
     assert set(made.p) <= {0.0, 0.5, 1.0}
-    assert call("convene", *briefed) == before
-    Path("brief.yaml").write_text(json.dumps({"pairs": [entry]}))
-    with pytest.raises(ConfigError, match="begun under other settings"):
+    assert call("convene", *briefed, *by_majority) == before
+    with pytest.raises(ConfigError, match="made under other settings"):
         call("convene", *briefed)
+    Path("brief.yaml").write_text(json.dumps({"pairs": [entry]}))
+    with pytest.raises(ConfigError, match="made under other settings"):
+        call("convene", *briefed, *by_majority)
 
 
 def test_votes_need_two_halls() -> None:

@@ -61,6 +61,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (run / "config.yaml").write_text("name: one\nmodel: embedded\n")
     record = dict.fromkeys(TrainingRecord.model_fields, 1) | {
         "adapter_sha256": trained.adapter_sha256, "base_sha256": "b", "objective": "soft",
+        "replay": "none",
     }  # fmt: skip
     write_record(TrainingRecord.model_validate(record), run / ws.TRAINING)
     write_record(RetentionRecord(kept=None), run / ws.KEPT)
