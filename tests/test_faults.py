@@ -226,6 +226,10 @@ def test_an_endpoint_that_is_down_is_an_error(bench: Bench) -> None:
     assert "no answer from" in answer.err
 
 
+# Two wordings, and no questions about words.
+ASKED = ("--set", "elicitation.frames=[plain, pb-01]", "--set", "outcomes.probe=false")
+
+
 @pytest.mark.parametrize(
     "budget",
     [
@@ -238,12 +242,12 @@ def test_an_endpoint_that_is_down_is_an_error(bench: Bench) -> None:
 def test_each_budget_stops_an_elicitation(bench: Bench, budget: str) -> None:
     with serve("plain") as server:
         answer = elicit_at(bench, server.url, "--set", budget.replace("URL", server.url),
-                           "--set", "elicitation.frames=[plain, pb-01]")  # fmt: skip
+                           *ASKED)  # fmt: skip
         asked = len(server.requests)
         assert answer.code == 4, answer.err
         assert "is used up" in answer.err
         assert not (bench.folder / "runs/small/before.parquet").exists()
-        assert elicit_at(bench, server.url, "--set", "elicitation.frames=[plain, pb-01]").code == 0
+        assert elicit_at(bench, server.url, *ASKED).code == 0
         assert len(server.requests) <= 2 * 2 * 38 + 2 + (asked > 0)
 
 

@@ -80,10 +80,10 @@ def test_spoken_words_of_an_endpoint_hold_no_key(bench: Bench) -> None:
         small = ("panel.citizens=6", "assembly.table_size=3", "assembly.samples=1",
                  "design.train_pairs=14", "design.held_out_pairs=9",
                  "citizens_model=langchain:openai:tiny", f"model={bench.world}",
+                 "assembly.max_unusable=1",
                  f"base_url={server.url}")  # fmt: skip
         answer = bench.here("convene", "small.yaml", *(w for s in small for w in ("--set", s)))
-    assert answer.code == 3  # no ballot could be read
-    assert "invalid ballots" in answer.err
+    assert answer.code == 0, answer.err  # no ballot could be read, which is allowed here
     assert (bench.folder / "runs/small/statements.parquet").exists()
     assert_unseen(bench, answer)
 
