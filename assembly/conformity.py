@@ -63,9 +63,15 @@ def conformity(
     side = np.sign(others_lean(before, weights, table_of))
     there = ~np.isnan(change) & (side != 0)
     if not there.any():
+        valid = int((~np.isnan(change)).sum())
+        why = (
+            "the others at the table were evenly split each time; seat more at a table"
+            if valid
+            else "look at the invalid ballots"
+        )
         raise NotMeasured(
-            f"{change.size!r} citizens x pairs and no majority to move to where a citizen voted "
-            "validly twice; seat more at a table, or look at the invalid ballots"
+            f"{valid!r} of {change.size!r} citizens x pairs voted validly twice, and none "
+            f"had a majority to move to: {why}"
         )
     signed = np.where(there, change * side, 0.0)
     count = there.sum(axis=1)

@@ -6,7 +6,7 @@ from support.held import votes_from
 from assembly.ballots import REFUSED
 from assembly.conformity import conformity
 from assembly.movement import others_lean
-from plenary.errors import DataError
+from plenary.errors import DataError, NotMeasured
 
 CITIZENS, PAIRS = 24, 150
 TABLES = np.arange(CITIZENS) // 6
@@ -104,5 +104,11 @@ def test_tables_never_met_are_those_of_other_halls() -> None:
 def test_refused_ballots_are_left_out() -> None:
     shares = np.full((2, 4, 2), 0.7)
     state = np.full((2, 2, 4, 2), REFUSED)
-    with pytest.raises(DataError, match="no majority to move to"):
+    with pytest.raises(DataError, match="look at the invalid ballots"):
         conformity(votes_from(shares, state=state), 2, np.ones(4), np.zeros(4, dtype=int))
+
+
+def test_tables_that_are_split_blame_no_ballot() -> None:
+    votes = votes_from(np.full((2, 4, 1), 0.5))
+    with pytest.raises(NotMeasured, match="evenly split"):
+        conformity(votes, 1, np.ones(4), np.zeros(4, dtype=int))
