@@ -7,6 +7,7 @@ from pathlib import Path
 from alignment.adapter import check_adapter
 from alignment.model_card import Provenance, model_card
 from alignment.publish import hub_folder, push_to_hub
+from alignment.sweep import SweepTable
 from alignment.training_record import TrainingRecord
 from evaluation.claim_evidence import Toward
 from evaluation.comparison import Comparison
@@ -31,7 +32,7 @@ def publish(
         read_record(Comparison, space.file(ws.COMPARISON)),
         read_sweep(space.run.path),
     )
-    shown_by = toward(comparison, read_measures(space), controls(arms) if arms else None)
+    shown_by = _toward(space, comparison, arms)
     card = model_card(
         check_adapter(adapter, checkpoint),
         provenance(space, base, licence, shown_by),
@@ -46,6 +47,13 @@ def publish(
     if repository is not None:
         shown["pushed"] = push_to_hub(folder, repository)
     return shown
+
+
+def _toward(space: Workspace, comparison: Comparison, arms: SweepTable | None) -> Toward:
+    """What the run shows of movement; a run without its measures cannot tell it from re-asking."""
+    if space.file(ws.STEERING).exists():
+        return toward(comparison, read_measures(space), controls(arms) if arms else None)
+    return Toward(comparison.gain_low, comparison.gain_high, None, None, None, None, 1)
 
 
 def provenance(space: Workspace, base: str, licence: str, shown_by: Toward) -> Provenance:
