@@ -22,12 +22,11 @@ from adam_baseline import Chooser, fit_by_hand
 from scipy import stats
 from scipy.special import ndtr
 
-from evaluation.active import ActiveSettings, default_fitter, explore
-from evaluation.design import random_regular_pairs
-from evaluation.elicitation import both_orders, one_order
-from evaluation.selection import SELECTORS, PairSet
-from evaluation.thurstonian import UtilityFit
-from plenary.preferences import Cells, FloatArray, IntArray, pair_shares
+from evaluation.elicitation.design import random_regular_pairs
+from evaluation.elicitation.elicit import both_orders, one_order
+from evaluation.utility.active import SELECTORS, ActiveSettings, PairSet, default_fitter, explore
+from evaluation.utility.thurstonian import UtilityFit
+from plenary.preferences import ComparisonCounts, FloatArray, IntArray, pair_shares
 from plenary.seeding import generator
 
 GOAL, BATCH, LEVEL = 0.9, 200, 0.9
@@ -78,14 +77,18 @@ class Form(NamedTuple):
     answers: int | None
 
 
-def observe(world: World, pairs: IntArray, form: Form, rng: np.random.Generator) -> Cells:
+def observe(
+    world: World, pairs: IntArray, form: Form, rng: np.random.Generator
+) -> ComparisonCounts:
     """Answers to pairs [P, 2] in one form."""
     shown = both_orders(pairs) if form.orders == 2 else one_order(pairs, rng)
     p, zero = world.probability(shown), np.zeros(len(shown))
     if form.answers is None:
-        return Cells(shown[:, 0], shown[:, 1], p, zero + 1, zero, zero + 1)
+        return ComparisonCounts(shown[:, 0], shown[:, 1], p, zero + 1, zero, zero + 1)
     wins = rng.binomial(form.answers, p).astype(float)
-    return Cells(shown[:, 0], shown[:, 1], wins, zero + form.answers, zero, zero + np.nan)
+    return ComparisonCounts(
+        shown[:, 0], shown[:, 1], wins, zero + form.answers, zero, zero + np.nan
+    )
 
 
 class Path(NamedTuple):
@@ -133,12 +136,12 @@ def run_active(world: World, form: Form, most: int, batch: int, selection: str =
     rng = generator(world.seed, "benchmark", "active", "answers")
     path, done, inner = Path([], []), [False], default_fitter()
 
-    async def ask(pairs: IntArray) -> Cells:
+    async def ask(pairs: IntArray) -> ComparisonCounts:
         if done[0]:
             raise Reached
         return observe(world, pairs, form, rng)
 
-    def fitter(cells: Cells, outcomes: int, previous: UtilityFit | None) -> UtilityFit:
+    def fitter(cells: ComparisonCounts, outcomes: int, previous: UtilityFit | None) -> UtilityFit:
         fitted = inner(cells, outcomes, previous)
         done[0] = path.add(len(cells) // form.orders, fitted.mu, world)
         return fitted

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from evaluation.design import all_pairs, pair_codes, random_regular_pairs
+from evaluation.elicitation.design import all_pairs, pair_codes, random_regular_pairs
 from plenary.preferences import FloatArray, IntArray
 from plenary.seeding import generator
 

@@ -22,10 +22,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assembly.ballots import AFTER, VALID, Votes, citizen_shares
-from assembly.consensus import consensus
-from assembly.strata import Strata, strata_of
-from assembly.streaming import Tally, tally
+from assembly.aggregation.consensus import consensus
+from assembly.aggregation.strata import Strata, strata_of
+from assembly.aggregation.streaming import Tally, tally
+from assembly.record.ballots import AFTER, VALID, Votes, citizen_shares
 from benchmarks.targets import Target, main
 from plenary.preferences import FloatArray, IntArray
 

@@ -25,11 +25,11 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
-from assembly.ledger import Ledger
-from assembly.session import convene
-from assembly.settings import AssemblySettings
+from assembly.deliberation.session import convene
+from assembly.record.ledger import Ledger
+from assembly.record.settings import AssemblySettings
 from benchmarks.targets import Target, main
-from plenary.chat.base import ChatBackend, Choice, Conversation, Message, Reply, Sampling
+from plenary.models.base import ChatBackend, Choice, Conversation, Message, Reply, Sampling
 from plenary.preferences import IntArray
 
 CITIZENS, OUTCOMES, BLOCK = 21, 200, 10

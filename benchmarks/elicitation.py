@@ -18,16 +18,16 @@ from contextlib import contextmanager
 import numpy as np
 
 from benchmarks.targets import Target, main
-from evaluation.frames import FRAMES, LABELS, question
-from plenary.chat import forward
-from plenary.chat.base import ChatBackend, Conversation, Sampling
-from plenary.chat.batching import one_run
-from plenary.chat.local import LocalBackend
-from plenary.chat.micro_batching import MicroBatchingBackend
-from plenary.chat.settings import LocalSettings
 from plenary.embedded import citizens, model_path
+from plenary.models.base import ChatBackend, Conversation, Sampling
+from plenary.models.local import prefix_batching
+from plenary.models.local.huggingface import LocalBackend
+from plenary.models.local.prefix_batching import one_run
+from plenary.models.settings import LocalSettings
+from plenary.models.wrappers.micro_batching import MicroBatchingBackend
 from plenary.outcomes import default_outcomes
 from plenary.preferences import FloatArray
+from plenary.prompt_templates import LABELS, PROMPT_TEMPLATES, question
 from plenary.seeding import generator
 
 SAMPLES = 10
@@ -37,12 +37,12 @@ CALLERS, TURNS = 64, 5
 @contextmanager
 def unshared() -> Iterator[None]:
     """Prompts in batches by length, every one computed from its first token."""
-    kept = forward.plan_runs
-    forward.plan_runs = lambda rows: [one_run(rows)]
+    kept = prefix_batching.plan_runs
+    prefix_batching.plan_runs = lambda rows: [one_run(rows)]
     try:
         yield
     finally:
-        forward.plan_runs = kept
+        prefix_batching.plan_runs = kept
 
 
 def ballots(people: int, pairs: int) -> list[Conversation]:
@@ -54,7 +54,7 @@ def ballots(people: int, pairs: int) -> list[Conversation]:
     texts = default_outcomes().texts
     asked = [rng.choice(len(texts), 2, replace=False) for _ in range(pairs)]
     both = [order for a, b in asked for order in ((a, b), (b, a))]
-    frame = FRAMES["plain"]
+    frame = PROMPT_TEMPLATES["plain"]
     return [question(frame, texts[a], texts[b], system=p) for p in panel for a, b in both]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.targets import Target, main
-from plenary.chat.local import LocalBackend
 from plenary.embedded import model_path
 from plenary.embedded.measure import measure
+from plenary.models.local.huggingface import LocalBackend
 
 BARS = {
     "own_agreement": (0.90, True),

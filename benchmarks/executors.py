@@ -24,16 +24,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assembly.ledger import Content, Ledger
-from assembly.seating import Shard
-from assembly.session import convene
-from assembly.settings import AssemblySettings
-from assembly.shards import Agenda, Elsewhere, Held, hold_shard
+from assembly.deliberation.seating import Shard
+from assembly.deliberation.session import convene
+from assembly.deliberation.shards import Agenda, RemoteRunner, ShardResult, hold_shard
+from assembly.record.ledger import Content, Ledger
+from assembly.record.settings import AssemblySettings
 from benchmarks.targets import Target, main
-from plenary.app.executor import Executor
-from plenary.app.lease_queue import Processes
-from plenary.app.ray_executor import OnRay
-from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling
+from plenary.executors.base import Executor
+from plenary.executors.processes import Processes
+from plenary.executors.ray import OnRay
+from plenary.models.base import ChatBackend, Choice, Conversation, Reply, Sampling
 
 DELAY = 0.04
 CITIZENS, TEXTS = 24, tuple(f"the town plants {k} trees" for k in range(40))
@@ -71,17 +71,17 @@ class HoldShard:
     agenda: Agenda
     ledger: Path | None
 
-    def __call__(self, shard: Shard) -> Held:
+    def __call__(self, shard: Shard) -> ShardResult:
         """Hold one shard."""
         with Ledger(self.ledger or Path(":memory:")) as ledger:
             held = hold_shard(self.agenda, Endpoint(), ledger, shard)
             return held if self.ledger else held._replace(content=ledger.content())
 
 
-def spread(executor: Executor, ledger: Path) -> Elsewhere:
+def spread(executor: Executor, ledger: Path) -> RemoteRunner:
     """Shards held by an executor."""
 
-    async def hold(agenda: Agenda, shards: Sequence[Shard]) -> AsyncGenerator[Held, None]:
+    async def hold(agenda: Agenda, shards: Sequence[Shard]) -> AsyncGenerator[ShardResult, None]:
         work = HoldShard(agenda, ledger if executor.one_machine else None)
         async with aclosing(executor.each(work, shards)) as every:
             async for _, held in every:

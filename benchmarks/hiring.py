@@ -14,18 +14,18 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.targets import Target, main
-from evaluation.concealment import concealed_net_effect
-from evaluation.hiring_contrast import difference, labels, p_value
-from evaluation.hiring_design import slots
-from evaluation.hiring_estimands import contrasts, laid_out, paired, table
-from evaluation.hiring_power import Habit, World, simulated_pairs, simulated_sheet
-from evaluation.hiring_prompts import Condition
-from evaluation.hiring_sheets import Sheet, SheetKey
-from evaluation.hiring_stimuli import default_stimuli
+from evaluation.hiring.concealment import concealed_net_effect
+from evaluation.hiring.design import slots
+from evaluation.hiring.estimands import contrasts, laid_out, paired, table
+from evaluation.hiring.gaps import difference, labels, p_value
+from evaluation.hiring.power import Habit, World, simulated_pairs, simulated_sheet
+from evaluation.hiring.prompts import PromptCondition
+from evaluation.hiring.sheets import Sheet, SheetKey
+from evaluation.hiring.stimuli import default_stimuli
 from plenary.preferences import BoolArray
 from plenary.seeding import generator
 
-KEY = SheetKey(Condition("P1", "realistic", "none"))
+KEY = SheetKey(PromptCondition("P1", "realistic", "none"))
 STIMULI = default_stimuli()
 SHOWN = slots(STIMULI, 4, generator(0, "benchmark", "hiring", "slots"))
 CONTRAST = contrasts(STIMULI)[0]

@@ -33,27 +33,33 @@ from datasets import Dataset
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from alignment.encoding import AnswerRow, encode_answers
-from alignment.examples import Example, examples, training_frames
-from alignment.lora import load_base, lora_config
-from alignment.settings import AlignmentSettings
-from alignment.train import align, open_aligned
-from alignment.trainer import (
-    AnswerTrainer,
+from alignment.training.examples import (
+    AnswerRow,
+    Example,
+    encode_answers,
+    examples,
+    training_frames,
+)
+from alignment.training.lora import load_base, lora_config
+from alignment.training.settings import AlignmentSettings
+from alignment.training.train import align, open_aligned
+from alignment.training.trainer import (
+    SoftLabelTrainer,
     TrainingRows,
     training_arguments,
     without_library_warnings,
 )
 from benchmarks.targets import Target, main
-from evaluation.comparison import node_weights, pair_kl
-from evaluation.frames import FRAMES, LABELS, question
-from plenary.chat.checkpoints import load_tokenizer
-from plenary.chat.local import LocalBackend
-from plenary.chat.rendering import ChatRenderer
+from evaluation.comparison.compare import pair_kl
+from evaluation.stats.intervals import node_weights
 from plenary.embedded import model_path
 from plenary.embedded.grammar import draw_sentence
 from plenary.embedded.values import CITIZEN_WEIGHTS, choice_probability
+from plenary.models.local.chat_template import ChatRenderer
+from plenary.models.local.checkpoints import load_tokenizer
+from plenary.models.local.huggingface import LocalBackend
 from plenary.preferences import FloatArray, IntArray, Targets
+from plenary.prompt_templates import LABELS, PROMPT_TEMPLATES, question
 from plenary.seeding import generator
 
 COMPARED = ("soft_sft", "sft", "dpo")
@@ -125,7 +131,7 @@ def _pairs(rng: np.random.Generator, low: int, high: int, count: int) -> IntArra
 
 def answers(backend: LocalBackend, texts: list[str], pairs: IntArray) -> FloatArray:
     """P(first) [P] of pairs, mean of both orders."""
-    plain = FRAMES["plain"]
+    plain = PROMPT_TEMPLATES["plain"]
     asked = [question(plain, texts[a], texts[b]) for a, b in pairs]
     asked += [question(plain, texts[b], texts[a]) for a, b in pairs]
     first = np.array([c.shares[0] for c in asyncio.run(backend.choose(asked, LABELS))])
@@ -230,10 +236,10 @@ def _encoded(asked: list[Example]) -> list[AnswerRow]:
     return encode_answers(ChatRenderer(load_tokenizer(model_path())), asked, 4096)
 
 
-def our_trainer(planted: World, settings: AlignmentSettings, folder: Path) -> AnswerTrainer:
+def our_trainer(planted: World, settings: AlignmentSettings, folder: Path) -> SoftLabelTrainer:
     """Ours on the same prompts, without replay text."""
     rows = _encoded(examples(planted.texts, planted.train, training_frames(("plain",))))
-    return AnswerTrainer(
+    return SoftLabelTrainer(
         model=load_base(model_path(), settings, bf16=False),
         tokenizer=load_tokenizer(model_path()),
         rows=TrainingRows(rows, [], None),

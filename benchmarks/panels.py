@@ -19,10 +19,10 @@ from benchmarks.targets import Target, main
 from census_data.cells import columns_of
 from census_data.fidelity import full_fidelity
 from census_data.population import Population, load_population
-from personas.draws import systematic_draw
-from personas.quotas import proportional_quotas
-from personas.sampling import METHODS, PanelSettings, recruit
-from personas.sortition import draw_seats, quota_lottery
+from personas.sampling.draws import systematic_draw
+from personas.sampling.quotas import proportional_quotas
+from personas.sampling.recruit import METHODS, PanelSettings, recruit
+from personas.sampling.sortition import draw_seats, quota_lottery
 from plenary.seeding import generator
 
 # No more than this, in the worst of the seeds.

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr, rel_entr
 
-from evaluation.design import random_pairs
-from evaluation.elicitation import both_orders
-from plenary.preferences import Cells, FloatArray, IntArray
+from evaluation.elicitation.design import random_pairs
+from evaluation.elicitation.elicit import both_orders
+from plenary.preferences import ComparisonCounts, FloatArray, IntArray
 
 HELD_OUT = 4000
 
@@ -60,7 +60,7 @@ class World(NamedTuple):
     mu: FloatArray
     sigma: FloatArray
     pairs: IntArray
-    cells: Cells
+    cells: ComparisonCounts
     held: IntArray
     p_held: FloatArray
 
@@ -76,16 +76,18 @@ def p_first(
 
 def answers(
     mu: FloatArray, sigma: FloatArray, pairs: IntArray, regime: Regime, rng: np.random.Generator
-) -> Cells:
+) -> ComparisonCounts:
     """Both orders of every pair [P, 2], two cells a pair in a row."""
     shown = both_orders(pairs)
     noise = np.repeat(regime.pair_noise * rng.standard_normal(len(pairs)), 2)
     p = p_first(mu, sigma, shown, regime, noise * np.tile([1, -1], len(pairs)))
     zero = np.zeros(len(p))
     if regime.answers is None:
-        return Cells(shown[:, 0], shown[:, 1], p, zero + 1, zero, zero + 1)
+        return ComparisonCounts(shown[:, 0], shown[:, 1], p, zero + 1, zero, zero + 1)
     wins = rng.binomial(regime.answers, p).astype(float)
-    return Cells(shown[:, 0], shown[:, 1], wins, zero + regime.answers, zero, zero + np.nan)
+    return ComparisonCounts(
+        shown[:, 0], shown[:, 1], wins, zero + regime.answers, zero, zero + np.nan
+    )
 
 
 def world(

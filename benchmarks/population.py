@@ -32,7 +32,7 @@ from census_data.cells import cells_of, joint_cells
 from census_data.population import Population, load_population
 from census_data.raking import Margin, rake
 from personas.prompt import describe
-from personas.records import stream_personas
+from personas.sampling.build_personas import stream_personas
 from plenary.preferences import FloatArray
 from plenary.seeding import generator
 

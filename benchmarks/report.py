@@ -19,12 +19,12 @@ from collections.abc import Iterator
 from starlette.testclient import TestClient
 
 from benchmarks.targets import Target, main
-from plenary.app.chain import CHAIN
-from plenary.app.config import load_config
-from plenary.app.pipeline import run_stages
-from plenary.app.report import write_report
-from plenary.app.viewer.web import application
-from plenary.app.watcher import Silent
+from plenary.pipeline.chain import CHAIN
+from plenary.pipeline.run import run_stages
+from plenary.report.page import write_report
+from plenary.runs.config import load_config
+from plenary.runs.progress import NullWatcher
+from plenary.viewer.web import application
 
 SMALL = (
     "outcomes.count=24", "panel.citizens=14", "design.train_pairs=24", "design.held_out_pairs=14",
@@ -38,7 +38,7 @@ def pages(quick: bool) -> Iterator[Target]:
     """Sizes and times of one finished run."""
     with tempfile.TemporaryDirectory() as folder:
         config = load_config("quickstart", SMALL if quick else ())
-        space = run_stages(config, Path(folder), "error", CHAIN, Silent())
+        space = run_stages(config, Path(folder), "error", CHAIN, NullWatcher())
         started = time.process_time()
         write_report(space)
         took = time.process_time() - started

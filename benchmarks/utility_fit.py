@@ -29,10 +29,10 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from evaluation.active import ActiveSettings, explore
-from evaluation.laplace import standardise
-from evaluation.thurstonian import FitSettings, UtilityFit, central, fit
-from plenary.preferences import Cells, FloatArray, IntArray
+from evaluation.utility.active import ActiveSettings, explore
+from evaluation.utility.laplace import standardise
+from evaluation.utility.thurstonian import FitSettings, UtilityFit, central, fit
+from plenary.preferences import ComparisonCounts, FloatArray, IntArray
 
 SPEED = {100: 20.0, 500: 12.0, 2000: 7.0, 10_000: 5.0}
 KL = {"clean": 0.92, "half budget": 0.65, "bias and lapses": 0.50, "single answers": 0.40}
@@ -199,14 +199,14 @@ def _ratio(rows: list[Row], name: str, k: int, column: str) -> float:
     return sums[0] / sums[1]
 
 
-def our_loop(ask: Callable[[IntArray], Cells], plan: Plan, seed: int) -> UtilityFit:
+def our_loop(ask: Callable[[IntArray], ComparisonCounts], plan: Plan, seed: int) -> UtilityFit:
     """Elicit and fit in rounds of the same size as the baseline's, up to as many pairs."""
     k = plan.loop_size
     settings = ActiveSettings(
         batch=plan.loop_batch, max_pairs=round(2 * k * np.log2(k)), stop_kendall=1.0
     )
 
-    async def answer(pairs: IntArray) -> Cells:
+    async def answer(pairs: IntArray) -> ComparisonCounts:
         return ask(pairs)
 
     return asyncio.run(explore(answer, k, settings, seed)).fit
@@ -217,7 +217,7 @@ def whole_loop(plan: Plan, seed: int) -> tuple[list[Row], float]:
     k, regime, rows = plan.loop_size, REGIMES["clean"], []
     w, rng = world(k, regime, seed), np.random.default_rng(seed + 1)
 
-    def ask(pairs: IntArray) -> Cells:
+    def ask(pairs: IntArray) -> ComparisonCounts:
         return answers(w.mu, w.sigma, pairs, regime, rng)
 
     def shares(pairs: IntArray) -> FloatArray:

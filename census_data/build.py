@@ -29,8 +29,8 @@ from census_data.manifest import (
     Manifest,
     read_bytes,
 )
-from census_data.recode import LabelTable, recode
 from census_data.schema import COLUMNS
+from census_data.sources.recode import LabelTable, recode
 from census_data.store import parquet_bytes, pretty
 from plenary.preferences import IntArray
 

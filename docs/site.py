@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import typer
 from pydantic import BaseModel
 
-from plenary.app.cli import app
-from plenary.app.config import PipelineConfig
+from plenary.cli.main import app
+from plenary.runs.config import PipelineConfig
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig

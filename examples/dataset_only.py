@@ -8,14 +8,14 @@ from pathlib import Path
 
 from datasets import load_dataset
 
-from plenary.app.config import load_config
-from plenary.app.pipeline import run_stages
-from plenary.app.stages import ASSEMBLY_STAGES
-from plenary.app.watcher import Silent
+from plenary.pipeline.assembly import ASSEMBLY_STAGES
+from plenary.pipeline.run import run_stages
+from plenary.runs.config import load_config
+from plenary.runs.progress import NullWatcher
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs")
 config = load_config("dataset_only", [*sys.argv[2:], "name=dataset"])
-run = run_stages(config, folder, "resume", ASSEMBLY_STAGES, Silent())
+run = run_stages(config, folder, "resume", ASSEMBLY_STAGES, NullWatcher())
 labels = load_dataset("parquet", data_files=str(run.file("dataset/train.parquet")))["train"]
 print(f"{len(labels)} pairs to train on; columns: {', '.join(labels.column_names[:9])}, ...")
 for row in labels.select(range(3)).to_list():

@@ -8,13 +8,13 @@ import sys
 
 import numpy as np
 
-from evaluation.design import balanced_pairs
-from evaluation.elicitation import ElicitationSettings, elicit
-from evaluation.thurstonian import fit
-from plenary.app.models import resolve
-from plenary.chat.registry import open_backend
+from evaluation.elicitation.design import balanced_pairs
+from evaluation.elicitation.elicit import ElicitationSettings, elicit
+from evaluation.utility.thurstonian import fit
 from plenary.embedded import unreadable_topics
+from plenary.models.registry import open_backend
 from plenary.outcomes import default_outcomes
+from plenary.runs.models import resolve
 from plenary.seeding import generator
 
 model = open_backend(resolve(sys.argv[1] if len(sys.argv) > 1 else "embedded"))

@@ -6,9 +6,9 @@ Run: python examples/own_backend.py
 import asyncio
 from collections.abc import Sequence
 
-from evaluation.design import all_pairs
-from evaluation.elicitation import ElicitationSettings, elicit
-from plenary.chat.base import Choice, Conversation, Reply, Sampling, no_choice
+from evaluation.elicitation.design import all_pairs
+from evaluation.elicitation.elicit import ElicitationSettings, elicit
+from plenary.models.base import Choice, Conversation, Reply, Sampling, no_choice
 
 TEXTS = ("a park is built", "a library is built", "a road is built", "nothing is built")
 

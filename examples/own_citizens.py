@@ -5,9 +5,9 @@ Run: python examples/own_citizens.py
 
 from pathlib import Path
 
-from census_data.mapping import import_table, read_mapping
+from census_data.sources.mapping import import_table, read_mapping
 from personas.prompt import describe
-from personas.sampling import PanelSettings, recruit
+from personas.sampling.recruit import PanelSettings, recruit
 
 data = Path(__file__).parent / "data"
 village = import_table(data / "village.csv", read_mapping(data / "village.yaml"))

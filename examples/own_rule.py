@@ -5,13 +5,19 @@ Run: python examples/own_rule.py
 
 import numpy as np
 
-from assembly.electorate import Electorate, Verdict, mean_won, stratum_shares, verdict
-from assembly.rules import RULES
-from assembly.uncertainty import uncertainty
+from assembly.aggregation.electorate import (
+    Electorate,
+    RuleResult,
+    mean_won,
+    stratum_shares,
+    verdict,
+)
+from assembly.aggregation.rules import RULES
+from assembly.aggregation.uncertainty import uncertainty
 from plenary.seeding import generator
 
 
-def worst_off(electorate: Electorate) -> Verdict:
+def worst_off(electorate: Electorate) -> RuleResult:
     """An outcome wins a pair as far as the stratum that likes it least lets it."""
     strata = stratum_shares(electorate, electorate.strata, len(electorate.strata_shares)).p
     low, high = np.nanmin(strata, axis=0), np.nanmax(strata, axis=0)

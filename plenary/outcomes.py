@@ -13,16 +13,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from plenary.errors import DataError
-from plenary.spreadsheet import original
+from plenary.safe_text import unescape_formula
 from plenary.table_files import cell_text, read_csv
-from plenary.untrusted import (
-    Unreadable,
-    ending,
-    first_fault,
-    fitted,
-    read_json_lines,
-    read_tree,
-)
+from plenary.untrusted import Unreadable, ending, first_fault, fitted, read_json_lines, read_tree
 
 DEFAULT_CATALOGUE = "default.yaml"
 
@@ -201,7 +194,7 @@ def _options_json(path: Path) -> _Rows:
 def _csv(path: Path) -> _Rows:
     for number, row in enumerate(read_csv(path, "outcomes", DataError), 1):
         place = f"row {number}"
-        cells = {key: original(cell) for key, cell in row.items()}
+        cells = {key: unescape_formula(cell) for key, cell in row.items()}
         yield place, _with_defaults(cells, number, place, path)
 
 

@@ -20,7 +20,7 @@ BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
+class ComparisonCounts:
     """Answers to forced choices, one row a (pair, presentation order, ...) cell.
 
     first, second [N]: outcome shown in the first and in the second slot.
@@ -54,9 +54,9 @@ class Cells:
     def __len__(self) -> int:
         return len(self.first)
 
-    def select(self, mask: BoolArray | IntArray) -> Cells:
+    def select(self, mask: BoolArray | IntArray) -> ComparisonCounts:
         """The cells picked by a mask [N] or by positions."""
-        return Cells(*(getattr(self, f.name)[mask] for f in fields(self)))
+        return ComparisonCounts(*(getattr(self, f.name)[mask] for f in fields(self)))
 
     @property
     def answered(self) -> BoolArray:
@@ -69,7 +69,7 @@ class Cells:
         total = float(self.trials.sum() + self.undecided.sum())
         return float(self.undecided.sum()) / total if total else 0.0
 
-    def emptied(self, mask: BoolArray) -> Cells:
+    def emptied(self, mask: BoolArray) -> ComparisonCounts:
         """All cells, those of a mask [N] without a valid answer; their mass stays on record."""
         keep = ~mask
         return replace(
@@ -81,7 +81,7 @@ class Cells:
         )
 
     @classmethod
-    def join(cls, parts: Sequence[Cells]) -> Cells:
+    def join(cls, parts: Sequence[ComparisonCounts]) -> ComparisonCounts:
         """All cells of several tables, in order."""
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
@@ -100,7 +100,7 @@ class PairShares(NamedTuple):
     trials: FloatArray
 
 
-def pair_shares(cells: Cells, pairs: IntArray) -> PairShares:
+def pair_shares(cells: ComparisonCounts, pairs: IntArray) -> PairShares:
     """Average each pair [P, 2] over its two presentation orders, each order weighing one half."""
     if not len(pairs):
         return PairShares(np.zeros(0), np.zeros(0), np.zeros(0))

@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from plenary.spreadsheet import neutral
+from plenary.safe_text import escape_formula
 from plenary.untrusted import (
     Refusal,
     Unreadable,
@@ -192,7 +192,7 @@ def finite(value: object) -> float:
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a table whose texts no spreadsheet runs and `read_csv` reads back as they were."""
-    lines = [header, *([neutral(cell) for cell in row] for row in rows)]
+    lines = [header, *([escape_formula(cell) for cell in row] for row in rows)]
     text = "".join(",".join(map(_quoted, line)) + "\n" for line in lines)
     path.write_text(text, encoding="utf-8", newline="")
 

@@ -6,8 +6,8 @@ import ast
 import resource
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel
 from support.setting_reads import attribute_reads
 
-from plenary.app.config import PipelineConfig, known_settings
+from plenary.runs.config import PipelineConfig, known_settings
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("census_data", "personas", "assembly", "alignment", "evaluation", "plenary")
@@ -24,29 +24,29 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "core", "misc"}
 # Heavy or volatile library -> where it may be imported.
 DOORS = {
-    "census": ("census_data/api.py",),
-    "faker": ("personas/profile.py", "personas/build_names.py"),
-    "langgraph": ("assembly/graph.py",),
-    "langchain": ("plenary/chat/",),
-    "langchain_core": ("plenary/chat/", "assembly/graph.py"),
-    "langchain_openai": ("plenary/chat/",),
-    "torch": ("plenary/chat/", "plenary/embedded/", "alignment/"),
-    "transformers": ("plenary/chat/", "plenary/embedded/", "alignment/"),
+    "census": ("census_data/sources/api.py",),
+    "faker": ("personas/names.py", "personas/build_names.py"),
+    "langgraph": ("assembly/deliberation/graph.py",),
+    "langchain": ("plenary/models/",),
+    "langchain_core": ("plenary/models/", "assembly/deliberation/graph.py"),
+    "langchain_openai": ("plenary/models/",),
+    "torch": ("plenary/models/", "plenary/embedded/", "alignment/"),
+    "transformers": ("plenary/models/", "plenary/embedded/", "alignment/"),
     "trl": ("alignment/",),
-    "peft": ("alignment/", "plenary/chat/"),
-    "datasets": ("alignment/", "assembly/hub.py"),
-    "huggingface_hub": ("alignment/publish.py", "plenary/chat/"),
-    "lm_eval": ("alignment/harness.py",),
+    "peft": ("alignment/", "plenary/models/"),
+    "datasets": ("alignment/", "assembly/dataset/rows.py"),
+    "huggingface_hub": ("alignment/publish/", "plenary/models/"),
+    "lm_eval": ("alignment/retention/lm_eval_harness.py",),
     "sentence_transformers": ("personas/diversity.py", "plenary/embedded/"),
-    "duckdb": ("assembly/streaming.py", "plenary/app/viewer/"),
-    "psycopg": ("assembly/postgres.py",),
-    "ray": ("plenary/app/ray_executor.py",),
-    "rich": ("plenary/app/",),
-    "typer": ("plenary/app/",),
-    "starlette": ("plenary/app/viewer/",),
-    "vllm": ("plenary/chat/vllm.py",),
-    "uvicorn": ("plenary/app/viewer/",),
-    "jinja2": ("plenary/app/", "plenary/chat/rendering.py"),
+    "duckdb": ("assembly/aggregation/streaming.py", "plenary/viewer/"),
+    "psycopg": ("assembly/record/postgres.py",),
+    "ray": ("plenary/executors/ray.py",),
+    "rich": ("plenary/cli/",),
+    "typer": ("plenary/cli/",),
+    "starlette": ("plenary/viewer/",),
+    "vllm": ("plenary/models/local/vllm.py",),
+    "uvicorn": ("plenary/viewer/",),
+    "jinja2": ("plenary/report/", "plenary/viewer/", "plenary/models/local/chat_template.py"),
 }
 HEAVY = (*DOORS, "numpy", "scipy", "pyarrow", "pandas", "pydantic")
 
@@ -93,6 +93,13 @@ def test_file_is_short_and_plainly_named(path: Path) -> None:
     assert not FORBIDDEN_NAMES & set(path.relative_to(ROOT).parts)
 
 
+def test_no_folder_is_crowded() -> None:
+    held = Counter(path.parent.relative_to(ROOT).as_posix() for path in FILES)
+    assert not {folder: count for folder, count in held.items() if count > 17}, "16 and __init__"
+    assert not (ROOT / "plenary" / "app").exists()
+    assert not (ROOT / "plenary" / "chat").exists()
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_no_function_is_long(path: Path) -> None:
     long = [f"{f.name}: {length(f)}" for f in functions(path) if length(f) > 60]
@@ -109,7 +116,7 @@ def test_libraries_are_opened_at_their_door(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_own_modules_are_imported_at_the_top(path: Path) -> None:
-    if fnmatch(name_of(path), "plenary/app/*cli*.py"):
+    if name_of(path).startswith("plenary/cli/"):
         return
     inner = {module for function in functions(path) for module in imported(function)}
     assert not [m for m in inner if m.partition(".")[0] in PACKAGES]
@@ -165,7 +172,7 @@ def test_a_setting_that_nothing_reads_would_be_found() -> None:
 
 @pytest.mark.parametrize("setting", list(PipelineConfig.model_fields))
 def test_every_group_is_read(setting: str) -> None:
-    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "plenary/app").glob("*.py"))
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "plenary").rglob("*.py"))
     assert f"config.{setting}" in text or f"c.{setting}" in text
 
 
@@ -177,7 +184,7 @@ def children_seconds() -> float:
 
 def test_help_is_instant_and_opens_no_door() -> None:
     code = (
-        "import sys\nfrom plenary.app import cli\nsys.argv = ['plenary', '--help']\n"
+        "import sys\nfrom plenary.cli import main as cli\nsys.argv = ['plenary', '--help']\n"
         "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
         f"opened = sorted(set({HEAVY!r}) & set(sys.modules) - {{'typer', 'rich'}})\n"
         "sys.exit(f'help imports {opened}' if opened else 0)"

@@ -16,31 +16,31 @@ import pyarrow.parquet as pq
 import pytest
 from support.bench import Bench
 
-from alignment.adapter import read_manifest as adapter_manifest
-from assembly.ballots import Votes
-from assembly.briefing import read_briefing
-from census_data.mapping import import_table, read_mapping
+from alignment.training.adapter import read_manifest as adapter_manifest
+from assembly.deliberation.briefing import read_briefing
+from assembly.record.ballots import Votes
 from census_data.margins import read_targets
 from census_data.population import PopulationSettings, load_population
-from census_data.pums import import_pums
+from census_data.sources.mapping import import_table, read_mapping
+from census_data.sources.pums import import_pums
 from census_data.store import write_population
-from evaluation.analysis_plan import read_plan
-from evaluation.imported import import_votes
-from evaluation.thurstonian import UtilityFit
-from personas.export import read_panel, write_panel
-from personas.quotas import read_quotas
-from personas.sampling import PanelSettings, recruit
-from personas.survey import load_survey
-from plenary.app.config import load_config
-from plenary.app.measure_records import RetentionRecord
-from plenary.app.records import read_record
-from plenary.app.run_directory import read_manifest
-from plenary.app.show_verbs import ADAPTER_MANIFEST, describe
-from plenary.chat.planted import open_spec as open_planted
-from plenary.chat.prices import read_prices
-from plenary.chat.settings import DEFAULTS
+from evaluation.claims.preregistration import read_plan
+from evaluation.elicitation.importers import import_votes
+from evaluation.utility.thurstonian import UtilityFit
+from personas.panel_file import read_panel, write_panel
+from personas.sampling.quotas import read_quotas
+from personas.sampling.recruit import PanelSettings, recruit
+from personas.survey.survey import load_survey
+from plenary.commands.show import ADAPTER_MANIFEST, describe
 from plenary.errors import PlenaryError
+from plenary.models.planted import open_spec as open_planted
+from plenary.models.prices import read_prices
+from plenary.models.settings import DEFAULTS
 from plenary.outcomes import load_outcomes
+from plenary.runs.config import load_config
+from plenary.runs.directory import read_manifest
+from plenary.runs.records.base import read_record
+from plenary.runs.records.measures import RetentionRecord
 
 PANEL = recruit(load_population(), PanelSettings(citizens=6, method="systematic"), 4)
 OUTCOMES = "id,text,topic\r\nb1,A bridge is built,towns\r\nb2,Écoles stay open,schools\r\n"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
-from plenary.app.cli import app
+from plenary.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 # Pages that docs/site.py makes from the code.
@@ -57,3 +58,9 @@ def test_documents_do_not_point_outside(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert "../shared" not in text
     assert "/work/" not in text
+
+
+def test_the_map_is_made_from_the_code() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "make_map.py"))
+    page = (ROOT / "docs" / "map.md").read_text(encoding="utf-8")
+    assert made["page"]() == page, "run: python docs/make_map.py"

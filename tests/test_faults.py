@@ -26,9 +26,11 @@ from support.checkpoints import CheckpointName
 from support.server import Mood, serve
 from support.stern import Body, stern
 
-from assembly import session
-from plenary.app.run_directory import MANIFEST, RunManifest, content_hash, new_manifest, open_run
+from assembly.deliberation import session
 from plenary.errors import ConfigError, PlenaryError
+from plenary.runs.directory import RunManifest, new_manifest, open_run
+from plenary.runs.filenames import MANIFEST
+from plenary.runs.files import content_hash
 
 LEDGER = "runs/small/ledger.sqlite"
 # Files whose content holds wall times or the name of the folder.
@@ -95,7 +97,7 @@ def no_room(limit: int) -> Callable[[], None]:
 def test_a_full_disk_is_an_error_and_the_run_goes_on_when_there_is_room(
     bench: Bench, limit: int
 ) -> None:
-    command = [sys.executable, "-m", "plenary.app", "consensus", "small.yaml", *bench.specs()]
+    command = [sys.executable, "-m", "plenary", "consensus", "small.yaml", *bench.specs()]
     full = subprocess.run(
         command, cwd=bench.folder, capture_output=True, text=True, preexec_fn=no_room(limit),
         check=False, timeout=200,
@@ -267,7 +269,7 @@ def test_a_clock_that_runs_backwards_changes_nothing(
 ) -> None:
     assert bench.planted("consensus", "--name", "straight").code == 0
     monkeypatch.setattr(session, "datetime", Backwards)
-    monkeypatch.setattr("plenary.app.run_directory.datetime", Backwards)
+    monkeypatch.setattr("plenary.runs.directory.datetime", Backwards)
     stopped = bench.planted("consensus", "--set", "budget.calls=500")
     assert stopped.code == 4
     assert bench.planted("consensus").code == 0

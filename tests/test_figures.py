@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 from census_data.population import load_population
-from plenary.app.diagnostics_record import SizeRecord, size_rows
-from plenary.app.records import Summary
+from plenary.report.diagnostics import size_rows
+from plenary.runs.records.assembly import Summary
+from plenary.runs.records.diagnostics import SizeRecord
 
 ROOT = Path(__file__).parents[1]
 # Where the time of the quickstart is told.

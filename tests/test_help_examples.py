@@ -18,10 +18,10 @@ from support.bureau import KEY, bureau
 from typer.testing import CliRunner
 
 from census_data.population import load_population
-from personas.export import write_panel
-from personas.sampling import PanelSettings, recruit
+from personas.panel_file import write_panel
+from personas.sampling.recruit import PanelSettings, recruit
 from plenary import embedded
-from plenary.app.cli import app
+from plenary.cli.main import app
 from plenary.outcomes import default_outcomes
 
 RUN = (
@@ -92,7 +92,7 @@ def words(verb: str) -> list[str]:
 
 def look(typed: list[str]) -> str:
     """Open the viewer as typed, read its first page, and leave it."""
-    command = [sys.executable, "-m", "plenary.app", *typed]
+    command = [sys.executable, "-m", "plenary", *typed]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[-1]

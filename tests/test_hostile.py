@@ -14,21 +14,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.bench import Bench
 
-from alignment.retention_sets import load_retention_set
-from assembly.briefing import read_briefing
-from census_data.mapping import read_mapping
+from alignment.retention.sets import load_retention_set
+from assembly.deliberation.briefing import read_briefing
 from census_data.margins import read_targets
-from personas.export import read_panel
-from personas.quotas import read_quotas
-from plenary.app.config import load_config
-from plenary.app.measure_verbs import read_votes
-from plenary.app.plan import Plan
-from plenary.app.run_directory import Exists, new_manifest, open_run, read_manifest
-from plenary.chat.planted import open_spec as open_planted
-from plenary.chat.prices import read_prices
-from plenary.chat.settings import DEFAULTS
+from census_data.sources.mapping import read_mapping
+from personas.panel_file import read_panel
+from personas.sampling.quotas import read_quotas
+from plenary.commands.fit import read_votes
 from plenary.errors import ConfigError, PlenaryError
+from plenary.models.planted import open_spec as open_planted
+from plenary.models.prices import read_prices
+from plenary.models.settings import DEFAULTS
 from plenary.outcomes import load_outcomes
+from plenary.runs.config import load_config
+from plenary.runs.directory import Exists, new_manifest, open_run, read_manifest
+from plenary.runs.plan import Plan
 
 
 class Reader(NamedTuple):

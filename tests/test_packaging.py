@@ -42,10 +42,10 @@ def test_presets_and_catalogue_travel(names: list[str]) -> None:
 def test_data_travels(names: list[str]) -> None:
     assert "census_data/snapshot/us_adults_2024.parquet" in names
     assert "census_data/snapshot/manifest.json" in names
-    assert "plenary/app/templates/report.html.j2" in names
-    assert "plenary/app/templates/report.css" in names
+    assert "plenary/report/templates/report.html.j2" in names
+    assert "plenary/report/templates/report.css" in names
     viewer = ("templates/page.html.j2", "static/viewer.css", "static/viewer.js")
-    assert {f"plenary/app/viewer/{name}" for name in viewer} <= set(names)
+    assert {f"plenary/viewer/{name}" for name in viewer} <= set(names)
     assert any(name.startswith("plenary/embedded/") and "safetensors" in name for name in names)
     assert {f"{package}/py.typed" for package in PACKAGES} <= set(names)
 

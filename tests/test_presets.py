@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from assembly.seating import seat
-from plenary.app.config import load_config
-from plenary.app.models import takes_part
-from plenary.app.plan import chosen_outcomes, make_plan
+from assembly.deliberation.seating import seat
 from plenary.outcomes import configs_folder
+from plenary.runs.config import load_config
+from plenary.runs.models import takes_part
+from plenary.stages.plan import chosen_outcomes, make_plan
 
 PRESETS = sorted(path.stem for path in configs_folder().glob("*.yaml"))
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from support.traits import read_traits
 
-from assembly import prompts
+from assembly.deliberation import prompts
 from census_data.population import load_population
-from evaluation.frames import FRAMES, question
 from personas.prompt import describe
-from personas.sampling import PanelSettings, recruit
+from personas.sampling.recruit import PanelSettings, recruit
 from plenary.embedded import citizens, dialogue
 from plenary.embedded.values import citizen_weights
+from plenary.prompt_templates import PROMPT_TEMPLATES, question
 
 SHOWN = prompts.Shown("The river is clean", "The mill stays open", order=1)
 TEXTS = ("The mill stays open", "The river is clean")
@@ -18,7 +18,7 @@ TEXTS = ("The mill stays open", "The river is clean")
 
 def test_forced_choice():
     trained = dialogue.conversation("S", f"{dialogue.CHOOSE[0]}\n{dialogue.options(*TEXTS)}")
-    assert question(FRAMES["plain"], *TEXTS, system="S") == trained
+    assert question(PROMPT_TEMPLATES["plain"], *TEXTS, system="S") == trained
 
 
 def test_digest_declaration_and_statement():

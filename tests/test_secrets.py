@@ -9,7 +9,7 @@ import pytest
 from support.bench import Answer, Bench
 from support.server import Mood, serve
 
-from plenary.chat.secrets import redacted
+from plenary.safe_text import redacted
 
 KEYS = {
     "OPENAI_API_KEY": "sk-plenary-0123456789abcdef",

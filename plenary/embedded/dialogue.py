@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import yaml
 
-from plenary.chat.base import Conversation, Message
 from plenary.embedded.values import DIMENSIONS
+from plenary.models.base import Conversation, Message
 from plenary.preferences import FloatArray
 
 Side = Literal["A", "B"]

@@ -26,7 +26,7 @@ HELD_OUT_SHARE = 0.15
 Weighting = float | dict[str, float] | None
 
 
-class Frame(BaseModel):
+class SentenceFrame(BaseModel):
     """A sentence template of one topic, as written in the topic's file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,7 +60,7 @@ class Topic(BaseModel):
     topic: str = Field(description="identifier, equal to the file's name")
     title: str = Field(description="heading shown to readers")
     noun: str = Field(description="completes 'which option is about ...'")
-    frames: tuple[Frame, ...] = Field(description="sentence templates")
+    frames: tuple[SentenceFrame, ...] = Field(description="sentence templates")
     hand_rated: tuple[HandRated, ...] = Field(description="sentences outside the grammar")
 
 
@@ -124,7 +124,7 @@ class Pattern(NamedTuple):
     """A frame ready for use: its topic, and its slots in the order of the template."""
 
     topic: str
-    frame: Frame
+    frame: SentenceFrame
     slots: tuple[Slot, ...]
 
 

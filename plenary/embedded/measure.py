@@ -10,7 +10,6 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import spearmanr
 
-from plenary.chat.base import ChatBackend, Conversation, Sampling
 from plenary.embedded import citizens, dialogue, grammar
 from plenary.embedded.values import (
     CITIZEN_WEIGHTS,
@@ -20,6 +19,7 @@ from plenary.embedded.values import (
     choice_probability,
     citizen_weights,
 )
+from plenary.models.base import ChatBackend, Conversation, Sampling
 from plenary.preferences import FloatArray
 from plenary.seeding import generator
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from plenary.chat.base import Conversation, Message
 from plenary.embedded import citizens, dialogue, grammar
 from plenary.embedded.values import citizen_weights
+from plenary.models.base import Conversation, Message
 from plenary.seeding import generator
 
 

@@ -10,30 +10,29 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from alignment.arms import Evidence
-from alignment.encoding import encode_answers, encode_replay
-from alignment.examples import examples, training_frames
-from alignment.experiment import Laboratory
-from alignment.lora import load_base, lora_config
-from alignment.retention import Margins
-from alignment.retention_sets import Document, Item, RetentionSet
-from alignment.settings import AlignmentSettings
-from alignment.trainer import (
-    AnswerTrainer,
+from alignment.experiments.controls import ControlEvidence
+from alignment.experiments.experiment import Laboratory
+from alignment.retention.retention import RetentionMargins
+from alignment.retention.sets import Document, Item, RetentionSet
+from alignment.training.examples import encode_answers, encode_replay, examples, training_frames
+from alignment.training.lora import load_base, lora_config
+from alignment.training.settings import AlignmentSettings
+from alignment.training.trainer import (
     Replay,
+    SoftLabelTrainer,
     TrainingRows,
     training_arguments,
     without_library_warnings,
 )
-from evaluation.comparison import ComparisonSettings
-from evaluation.frames import FRAMES
-from plenary.chat.base import Conversation, Message
-from plenary.chat.checkpoints import load_tokenizer
-from plenary.chat.rendering import ChatRenderer
+from evaluation.comparison.compare import ComparisonSettings
+from plenary.models.base import Conversation, Message
+from plenary.models.local.chat_template import ChatRenderer
+from plenary.models.local.checkpoints import load_tokenizer
 from plenary.preferences import Targets
+from plenary.prompt_templates import PROMPT_TEMPLATES
 
 LONGEST = 1024
-TrainerMaker = Callable[[Path, AlignmentSettings], AnswerTrainer]
+TrainerMaker = Callable[[Path, AlignmentSettings], SoftLabelTrainer]
 
 
 @pytest.fixture
@@ -72,13 +71,13 @@ def replay() -> list[Conversation]:
 def make_trainer(
     tmp_path: Path, texts: tuple[str, ...], targets: Targets, replay: list[Conversation]
 ) -> TrainerMaker:
-    def make(path: Path, settings: AlignmentSettings) -> AnswerTrainer:
+    def make(path: Path, settings: AlignmentSettings) -> SoftLabelTrainer:
         renderer = ChatRenderer(load_tokenizer(path))
         frames = training_frames(settings.frames)
         rows = encode_answers(renderer, examples(texts, targets, frames), LONGEST)
         kept = encode_replay(renderer, replay, LONGEST)
         with without_library_warnings():
-            return AnswerTrainer(
+            return SoftLabelTrainer(
                 model=load_base(path, settings, bf16=False),
                 tokenizer=load_tokenizer(path),
                 rows=TrainingRows(rows, [], Replay(kept, settings.replay_weight, 8, seed=0)),
@@ -124,14 +123,14 @@ def lab(
     save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
     return Laboratory(
         model_path=path,
-        evidence=Evidence(texts, targets, targets, targets, targets.p[None], np.ones(1)),
+        evidence=ControlEvidence(texts, targets, targets, targets, targets.p[None], np.ones(1)),
         held_out=targets,
-        wordings=(FRAMES["plain"], FRAMES["pb-03"]),
+        wordings=(PROMPT_TEMPLATES["plain"], PROMPT_TEMPLATES["pb-03"]),
         settings=AlignmentSettings(epochs=60, learning_rate=1e-2, batch=15, replay_weight=0),
         comparison=ComparisonSettings(bootstrap=100),
         replay=(),
         kept=kept,
-        margins=Margins(),
+        margins=RetentionMargins(),
         untouched=np.array([[0, 1], [2, 3]]),
         folder=tmp_path / "sweep",
     )

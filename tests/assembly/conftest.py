@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from support.assemblies import World, make_world
 
-from assembly.settings import AssemblySettings
+from assembly.record.settings import AssemblySettings
 
 
 @pytest.fixture

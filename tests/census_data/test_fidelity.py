@@ -7,7 +7,6 @@ import pytest
 
 from census_data.fidelity import (
     ATTRIBUTES,
-    BANDS,
     full_fidelity,
     margin,
     margin_distances,
@@ -16,6 +15,7 @@ from census_data.fidelity import (
     total_variation,
 )
 from census_data.population import load_population
+from census_data.schema import BANDS
 from plenary.errors import DataError
 from plenary.seeding import generator
 

@@ -7,14 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from census_data.raking import (
-    OUTSIDE,
-    Margin,
-    RakingSettings,
-    design_effect,
-    effective_n,
-    rake,
-)
+from census_data.raking import OUTSIDE, Margin, RakingSettings, design_effect, effective_n, rake
 from plenary.errors import ConfigError, ConvergenceError, DataError
 from plenary.seeding import generator
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from evaluation.elicitation import both_orders
-from evaluation.laplace import standardise
-from evaluation.thurstonian import FitSettings, central
-from plenary.preferences import Cells, FloatArray, IntArray
+from evaluation.elicitation.elicit import both_orders
+from evaluation.utility.laplace import standardise
+from evaluation.utility.thurstonian import FitSettings, central
+from plenary.preferences import ComparisonCounts, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,9 @@ class PlantedWorld:
             (self.mu[i] - self.mu[j] + self.bias + noise) / spread
         )
 
-    def answers(self, pairs: IntArray, rng: np.random.Generator, count: int | None) -> Cells:
+    def answers(
+        self, pairs: IntArray, rng: np.random.Generator, count: int | None
+    ) -> ComparisonCounts:
         """Both orders of every pair: `count` answers each, or exact probabilities if None."""
         shown = both_orders(pairs)
         noise = np.repeat(rng.standard_normal(len(pairs)) * self.pair_noise, 2) * np.tile(
@@ -46,9 +48,9 @@ class PlantedWorld:
         )
         p, zero = self.p_first(shown, noise), np.zeros(len(shown))
         if count is None:
-            return Cells(shown[:, 0], shown[:, 1], p, zero + 1, zero, zero + 1)
+            return ComparisonCounts(shown[:, 0], shown[:, 1], p, zero + 1, zero, zero + 1)
         wins = rng.binomial(count, p).astype(float)
-        return Cells(shown[:, 0], shown[:, 1], wins, zero + count, zero, zero + np.nan)
+        return ComparisonCounts(shown[:, 0], shown[:, 1], wins, zero + count, zero, zero + np.nan)
 
 
 WorldMaker = Callable[..., PlantedWorld]

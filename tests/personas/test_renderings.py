@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from census_data.population import load_population
 from personas.prompt import RENDERINGS, ProfileSettings, describe
-from personas.sampling import PanelSettings, recruit
+from personas.sampling.recruit import PanelSettings, recruit
 from plenary.embedded import citizens
 
 PANEL = recruit(load_population(), PanelSettings(citizens=150, method="systematic"), 3)

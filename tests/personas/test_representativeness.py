@@ -7,7 +7,7 @@ import pytest
 
 from census_data.population import load_population
 from personas.representativeness import representativeness
-from personas.sampling import PanelSettings, recruit
+from personas.sampling.recruit import PanelSettings, recruit
 from plenary.errors import DataError
 
 PEOPLE = load_population()

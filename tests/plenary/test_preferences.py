@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plenary.errors import DataError
-from plenary.preferences import Cells, pair_shares
+from plenary.preferences import ComparisonCounts, pair_shares
 
 
-def cells(rows: list[tuple[int, int, float, float]]) -> Cells:
+def cells(rows: list[tuple[int, int, float, float]]) -> ComparisonCounts:
     first, second, wins, trials = (np.array(column) for column in zip(*rows, strict=True))
     nothing = np.zeros(len(rows))
-    return Cells(
+    return ComparisonCounts(
         first.astype(np.int64), second.astype(np.int64), wins * 1.0, trials * 1.0, nothing, nothing
     )
 
@@ -55,7 +55,7 @@ def test_swapping_a_pair_mirrors_its_share(p: list[float]) -> None:
 
 def test_cells_are_joined_and_selected_with_every_column() -> None:
     answers = replace(cells([(0, 1, 0.25, 1), (1, 0, 0.5, 1)]), undecided=np.array([0.0, 2]))
-    twice = Cells.join([answers, answers])
+    twice = ComparisonCounts.join([answers, answers])
     assert len(twice) == 4
     assert twice.select(twice.first == 1).undecided.tolist() == [2, 2]
     assert answers.undecided_share == pytest.approx(0.5)
@@ -94,7 +94,9 @@ def test_fewer_than_no_answers_for_no_preference_are_refused() -> None:
 def test_columns_of_different_length_are_refused() -> None:
     one, two = np.zeros(1), np.zeros(2)
     with pytest.raises(DataError, match="different length"):
-        Cells(np.zeros(1, dtype=np.int64), np.ones(2, dtype=np.int64), one, one, one, two)
+        ComparisonCounts(
+            np.zeros(1, dtype=np.int64), np.ones(2, dtype=np.int64), one, one, one, two
+        )
 
 
 def test_more_wins_than_trials_are_refused() -> None:

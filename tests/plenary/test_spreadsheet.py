@@ -4,22 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plenary.spreadsheet import neutral, original
+from plenary.safe_text import escape_formula, unescape_formula
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''=1"])
 def test_formulas_become_text(text: str) -> None:
-    assert neutral(text) == "'" + text
+    assert escape_formula(text) == "'" + text
 
 
 @pytest.mark.parametrize("value", ["trees grow", "'tis", "", "1", -1.5, 3, None])
 def test_the_rest_stays(value: object) -> None:
-    assert neutral(value) == value
+    assert escape_formula(value) == value
 
 
 @given(st.text(alphabet="'=+-@\t\rab1 "))
 def test_there_and_back(text: str) -> None:
-    cell = neutral(text)
+    cell = escape_formula(text)
     assert isinstance(cell, str)
-    assert original(cell) == text
+    assert unescape_formula(cell) == text
     assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))

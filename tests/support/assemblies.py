@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from assembly.ledger import Ledger
-from assembly.session import convene
-from plenary.chat.base import Choice, Conversation, Reply, Sampling, call_key
+from assembly.deliberation.session import convene
+from assembly.record.ledger import Ledger
+from plenary.models.base import Choice, Conversation, Reply, Sampling, call_key
 from plenary.preferences import FloatArray, IntArray
 
 

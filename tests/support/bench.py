@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from plenary.app.cli import main
+from plenary.cli.main import main
 
 OUTCOMES = [
     (f"{topic}{k}", f"the town plants {7 * k + 3} trees for {topic}", topic, (5 * k) % 7 / 2)
@@ -57,7 +57,7 @@ class Bench:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "plenary.app", *arguments],
+            [sys.executable, "-m", "plenary", *arguments],
             cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling, call_key
+from plenary.models.base import ChatBackend, Choice, Conversation, Reply, Sampling, call_key
 from plenary.seeding import generator
 
 OPTION = re.compile(r"^Option (?:A|1): (.*)\nOption (?:B|2): (.*)$", re.MULTILINE)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from assembly.electorate import Electorate
+from assembly.aggregation.electorate import Electorate
 from plenary.preferences import FloatArray, IntArray
 
 CITIZEN_SD, NOISE = 0.5, 0.5

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from assembly.ballots import VALID, Votes
-from assembly.dataset import Provenance
-from assembly.labels import Held
-from assembly.ledger import Spoken
+from assembly.dataset.consensus_dataset import Provenance
+from assembly.dataset.labels import Held
+from assembly.record.ballots import VALID, Votes
+from assembly.record.ledger import Spoken
 from plenary.outcomes import Outcome
 
 NAN = float("nan")

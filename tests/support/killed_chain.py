@@ -11,11 +11,11 @@ import signal
 import sys
 from pathlib import Path
 
-from plenary.app.chain import CHAIN
-from plenary.app.config import PipelineConfig, load_config
-from plenary.app.pipeline import run_stages
-from plenary.app.stages import Stage
-from plenary.app.watcher import Silent
+from plenary.pipeline.chain import CHAIN
+from plenary.pipeline.run import run_stages
+from plenary.pipeline.stage import Stage
+from plenary.runs.config import PipelineConfig, load_config
+from plenary.runs.progress import NullWatcher
 
 
 def die_in(stage: Stage) -> None:
@@ -36,7 +36,7 @@ def run_child(config: PipelineConfig, folder: Path, victim: Stage | None) -> int
     if child == 0:
         if victim is not None:
             die_in(victim)
-        run_stages(config, folder, "resume", CHAIN, Silent())
+        run_stages(config, folder, "resume", CHAIN, NullWatcher())
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 

@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from plenary.app.cli import app
+from plenary.cli.main import app
 
 
 def die_before(part: str) -> None:

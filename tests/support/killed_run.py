@@ -7,7 +7,7 @@ from pathlib import Path
 
 from support.assemblies import Gate, make_world
 
-from assembly.settings import AssemblySettings, Durability
+from assembly.record.settings import AssemblySettings, Durability
 
 SETTINGS = AssemblySettings(
     rounds=2, table_size=4, hall=2, block=3, concurrency=3, plenary=True, follow_up=True

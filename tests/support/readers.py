@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from support.choosers import OPTION, Chooser
 
-from plenary.chat.base import Conversation
+from plenary.models.base import Conversation
 
 
 class Reader(Chooser):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from plenary.chat.base import ChatBackend, Choice, Conversation, Reply, Sampling, no_choice
+from plenary.models.base import ChatBackend, Choice, Conversation, Reply, Sampling, no_choice
 
 
 class ScriptedBackend(ChatBackend):

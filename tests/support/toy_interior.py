@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from support.choosers import Chooser
 
-from plenary.chat.interior import Activations, Interior, Marked
+from plenary.models.activations import Activations, Interior, Marked
 from plenary.preferences import FloatArray
 
 

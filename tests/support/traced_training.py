@@ -9,21 +9,20 @@ import numpy as np
 import torch
 from transformers import TrainerCallback
 
-from alignment import launch
-from alignment.encoding import encode_answers, encode_replay
-from alignment.examples import examples, training_frames
-from alignment.lora import load_base, lora_config
-from alignment.trainer import (
-    AnswerTrainer,
+from alignment.training import launch
+from alignment.training.examples import encode_answers, encode_replay, examples, training_frames
+from alignment.training.lora import load_base, lora_config
+from alignment.training.trainer import (
     Replay,
+    SoftLabelTrainer,
     TrainingRows,
     TrainingStep,
     run_training,
     training_arguments,
     without_library_warnings,
 )
-from plenary.chat.checkpoints import load_tokenizer
-from plenary.chat.rendering import ChatRenderer
+from plenary.models.local.chat_template import ChatRenderer
+from plenary.models.local.checkpoints import load_tokenizer
 
 LONGEST = 1024
 
@@ -51,7 +50,7 @@ def trace(job: launch.AlignmentJob) -> tuple[np.ndarray, list[TrainingStep]]:
     with without_library_warnings():
         arguments = training_arguments(job.settings, len(rows), job.output, job.seed)
         arguments.max_grad_norm = 0.0
-        trainer = AnswerTrainer(
+        trainer = SoftLabelTrainer(
             model=load_base(job.model, job.settings, bf16=False),
             tokenizer=load_tokenizer(job.model),
             rows=TrainingRows(rows, [], drawn if job.settings.replay_weight else None),

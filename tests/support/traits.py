@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import get_args
 
-from plenary.embedded.citizens import EDUCATION, IDEOLOGY, RACES, Region, Traits
+from plenary.embedded.citizens import EDUCATION, IDEOLOGY, RACES
+from plenary.embedded.values import Region, Traits
 
 _AGE = re.compile(r"(?:Age: |an? )(\d+)")
 _INCOME = re.compile(r"ousehold income(?: is|:) \$([\d,]+)")

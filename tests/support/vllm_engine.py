@@ -1,4 +1,4 @@
-"""What plenary/chat/vllm.py uses of vLLM 0.33, over transformers: what it is tested against.
+"""What plenary/models/local/vllm.py uses of vLLM 0.33, over transformers: its counterpart in tests.
 
 Names, defaults and refusals are those of vLLM's `LLM`, `SamplingParams` and `RequestOutput`; an
 argument that vLLM does not know is a TypeError here as there. One prompt at a time, no batching.

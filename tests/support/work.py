@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from assembly.ledger import Content, Ledger
-from assembly.seating import Shard
-from assembly.session import convene
-from assembly.settings import AssemblySettings
-from assembly.shards import Agenda, Elsewhere, Held, hold_shard
-from plenary.app.executor import Executor
-from plenary.chat.base import Choice, Conversation, Reply, Sampling
-from plenary.chat.planted import PlantedBackend, PlantedWorld
+from assembly.deliberation.seating import Shard
+from assembly.deliberation.session import convene
+from assembly.deliberation.shards import Agenda, RemoteRunner, ShardResult, hold_shard
+from assembly.record.ledger import Content, Ledger
+from assembly.record.settings import AssemblySettings
+from plenary.executors.base import Executor
+from plenary.models.base import Choice, Conversation, Reply, Sampling
+from plenary.models.planted import PlantedBackend, PlantedWorld
 from plenary.preferences import FloatArray, IntArray
 
 CITIZENS = 12
@@ -72,7 +72,7 @@ class SlowCitizens(PlantedBackend):
 SETTINGS = AssemblySettings(table_size=4, block=4, rounds=2, plenary=True, briefing="generated")
 
 
-def hold(folder: Path, elsewhere: Elsewhere | None, place: str = "ledger.sqlite") -> Content:
+def hold(folder: Path, elsewhere: RemoteRunner | None, place: str = "ledger.sqlite") -> Content:
     """Hold the assembly, in a file of the folder or at an address; what its ledger holds."""
     with Ledger(place if ":" in place else folder / place) as ledger:
         asyncio.run(
@@ -93,13 +93,15 @@ class HoldSlowly:
     log: Path
     ledger: Path | str | None
 
-    def __call__(self, shard: Shard) -> Held:
+    def __call__(self, shard: Shard) -> ShardResult:
         with Ledger(self.ledger or Path(":memory:")) as ledger:
             held = hold_shard(self.agenda, SlowCitizens(self.delay, self.log), ledger, shard)
             return held if self.ledger else held._replace(content=ledger.content())
 
 
-def by(executor: Executor, log: Path, ledger: Path | str | None, kill_after: int = 0) -> Elsewhere:
+def by(
+    executor: Executor, log: Path, ledger: Path | str | None, kill_after: int = 0
+) -> RemoteRunner:
     """Shards held by an executor; the first worker to have called `kill_after` times is killed."""
 
     async def kill() -> None:
@@ -110,7 +112,7 @@ def by(executor: Executor, log: Path, ledger: Path | str | None, kill_after: int
                 os.kill(int(calls[-1]), signal.SIGKILL)
                 return
 
-    async def elsewhere(agenda: Agenda, shards: Sequence) -> AsyncGenerator[Held, None]:
+    async def elsewhere(agenda: Agenda, shards: Sequence) -> AsyncGenerator[ShardResult, None]:
         work = HoldSlowly(agenda, 0.02 if kill_after else 0.0, log, ledger)
         killer = asyncio.create_task(kill()) if kill_after else None
         async with aclosing(executor.each(work, shards)) as every:

@@ -5,6 +5,7 @@ import pytest
 from support.traits import read_traits
 
 from plenary.embedded import citizens
+from plenary.embedded.values import Traits
 
 
 @pytest.mark.parametrize(
@@ -25,4 +26,4 @@ def test_traits_are_read_back_from_every_rendering(render, held_out):
 
 def test_silent_fields_stay_unknown():
     traits = read_traits("You live in a rural area.")
-    assert traits == citizens.Traits()
+    assert traits == Traits()

@@ -3,9 +3,9 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from plenary.chat.base import Message
 from plenary.embedded import corpus, model_path, training
 from plenary.embedded.replay import replay_conversations
+from plenary.models.base import Message
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from plenary.chat.local import LocalBackend
 from plenary.embedded import card, model_path, unreadable_topics
 from plenary.embedded.measure import measure
+from plenary.models.local.huggingface import LocalBackend
 from plenary.outcomes import default_outcomes
 
 BARS = {

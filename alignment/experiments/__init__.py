@@ -1,0 +1,1 @@
+"""Control experiments: targets, doses, estimates, pooling."""

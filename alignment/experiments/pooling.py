@@ -1,0 +1,98 @@
+"""Sweeps of several panels together: means over panels, with intervals over panels.
+
+The interval of one sweep counts the choice of outcomes and of training seeds, not of the panel. A
+panel drawn from another root seed is a replicate of the whole chain (citizens, outcomes held out,
+deliberation, training), so Student's interval over the panels' means counts all of them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from alignment.experiments.control_table import ControlRow, ControlTable
+from alignment.experiments.estimates import Estimate
+from evaluation.stats.intervals import mean_interval
+from plenary.errors import DataError
+from plenary.preferences import FloatArray
+
+LEVEL = 0.95
+
+
+class PooledArm(BaseModel):
+    """One arm over N panels: means of the panels' own figures, 95 % Student intervals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    arm: str = Field(description="name of the arm or dose")
+    panels: int = Field(description="panels it was run with")
+    gain: Estimate = Field(description="agreement after minus before")
+    gains: tuple[float, ...] = Field(description="the same, panel by panel")
+    behind: Estimate | None = Field(
+        description="the assembly arm's gain minus this one's; None for that arm itself"
+    )
+    kl_behind: Estimate | None = Field(
+        description="the assembly arm's fall of KL minus this one's, nats; None for that arm itself"
+    )
+    overlap_behind: Estimate | None = Field(
+        description="the assembly arm's overlap minus this one's; None for that arm itself"
+    )
+    behind_where_apart: Estimate | None = Field(
+        description="behind, on held-out pairs where the arm's own target has the other majority; "
+        "None where a panel has too few of them"
+    )
+    of_ceiling: Estimate = Field(description="agreement over the panel's reliability ceiling")
+    kl_neutral: Estimate = Field(description="KL(base || model) on neutral text, nats a position")
+    gain_untrained: Estimate | None = Field(
+        description="gain in wordings that were not trained on; None where they were not asked"
+    )
+
+
+def pooled(tables: Sequence[ControlTable]) -> tuple[PooledArm, ...]:
+    """The arms that all sweeps have, over their panels; DataError for fewer than two sweeps."""
+    if len(tables) < 2:
+        raise DataError(
+            f"{len(tables)!r} sweep is one panel; give runs of at least two panels "
+            "(plenary sweep --set seed=1 --name another)"
+        )
+    common = [
+        row.arm
+        for row in tables[0].rows
+        if all(row.arm in {other.arm for other in table.rows} for table in tables)
+    ]
+    if not common:
+        raise DataError(f"no arm is in all {len(tables)!r} sweeps; run them with the same --arms")
+    return tuple(_pooled(arm, [table.row(arm) for table in tables]) for arm in common)
+
+
+def _pooled(arm: str, rows: Sequence[ControlRow]) -> PooledArm:
+    def over(figure: Callable[[ControlRow], float | None]) -> Estimate | None:
+        values = [figure(row) for row in rows]
+        known = [value for value in values if value is not None]
+        return _mean(np.array(known)) if len(known) == len(rows) else None
+
+    gains = tuple(row.gain.value for row in rows)
+    return PooledArm(
+        arm=arm,
+        panels=len(rows),
+        gain=_mean(np.array(gains)),
+        gains=gains,
+        behind=over(lambda row: row.behind and row.behind.value),
+        kl_behind=over(lambda row: row.kl_behind and row.kl_behind.value),
+        overlap_behind=over(lambda row: row.overlap_behind and row.overlap_behind.value),
+        behind_where_apart=over(_where_apart),
+        of_ceiling=_mean(np.array([row.of_ceiling for row in rows])),
+        kl_neutral=_mean(np.array([row.kl_neutral for row in rows])),
+        gain_untrained=over(lambda row: row.wordings and row.wordings.share * row.gain.value),
+    )
+
+
+def _where_apart(row: ControlRow) -> float | None:
+    return row.contrast.lead.value if row.contrast is not None and row.contrast.lead else None
+
+
+def _mean(values: FloatArray) -> Estimate:
+    low, high = mean_interval(values, LEVEL)
+    return Estimate(value=float(values.mean()), low=low, high=high)

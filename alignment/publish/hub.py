@@ -1,0 +1,62 @@
+"""An adapter in the layout of a hub, and, when asked for, on one. The door to huggingface_hub."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+from alignment.training.adapter import CONFIG, MANIFEST, WEIGHTS, check_adapter, file_sha256
+from plenary.errors import BackendError, DataError
+
+CARD = "README.md"
+FILES = (CARD, CONFIG, WEIGHTS, MANIFEST)
+
+
+def hub_folder(adapter: Path, base: Path, base_name: str, card: str, output: Path) -> Path:
+    """Copy an adapter for publication: the base by its public name, the card as README.md.
+
+    The paths of this machine, which `align` writes down, do not leave it. DataError when the
+    adapter does not belong to the base, or `output` holds something else.
+    """
+    manifest = check_adapter(adapter, base)
+    if output.exists() and {file.name for file in output.iterdir()} - set(FILES):
+        raise DataError(f"{str(output)!r} holds other files; choose another output folder")
+    output.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(adapter / WEIGHTS, output / WEIGHTS)
+    config = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = base_name
+    (output / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
+    public = manifest.model_copy(
+        update={
+            "base_model": base_name,
+            "files": {name: file_sha256(output / name) for name in (CONFIG, WEIGHTS)},
+        }
+    )
+    (output / MANIFEST).write_text(public.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (output / CARD).write_text(card, encoding="utf-8")
+    return output
+
+
+def push_to_hub(folder: Path, repository: str, *, private: bool = True) -> str:
+    """Upload a folder that `hub_folder` wrote to `owner/name`, and return its address.
+
+    Never called by a run. The token is the one that `hf auth login` or HF_TOKEN gives; it is
+    neither stored nor logged. BackendError when the hub is not reached or refuses.
+    """
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise DataError(f"{str(folder)!r} lacks {missing[0]!r}; make it with hub_folder first")
+    api = HfApi()
+    try:
+        api.create_repo(repository, private=private, exist_ok=True)
+        done = api.upload_folder(repo_id=repository, folder_path=folder, allow_patterns=[*FILES])
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise BackendError(
+            f"cannot push to {repository!r}: {reason}; check the name, the login and the network"
+        ) from error
+    return str(done)

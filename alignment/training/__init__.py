@@ -1,0 +1,1 @@
+"""Training: examples, objectives, LoRA, trainer, adapter."""

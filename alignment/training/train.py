@@ -1,0 +1,355 @@
+"""The training run: targets in, a checked adapter folder out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+from accelerate import PartialState
+from pydantic import Field
+from torch import Tensor
+
+from alignment.training.adapter import (
+    CONFIG,
+    MANIFEST,
+    WEIGHTS,
+    AdapterManifest,
+    base_fingerprint,
+    check_adapter,
+    read_manifest,
+    save_adapter,
+)
+from alignment.training.checkpoints import MarkWhole, close_work, open_work, work_folder
+from alignment.training.examples import (
+    Example,
+    encode_answers,
+    encode_replay,
+    examples,
+    training_frames,
+)
+from alignment.training.lora import (
+    check_targets,
+    chosen_rank,
+    load_base,
+    lora_config,
+    naming_layers,
+)
+from alignment.training.objectives import OBJECTIVES
+from alignment.training.record import TrainingRecord
+from alignment.training.settings import AlignmentSettings
+from alignment.training.trainer import (
+    OnStep,
+    Replay,
+    SoftLabelTrainer,
+    TrainingRows,
+    TrainingStep,
+    in_bf16,
+    run_training,
+    training_arguments,
+    without_library_warnings,
+)
+from plenary.errors import ConfigError, ConvergenceError, DataError
+from plenary.models.base import Conversation
+from plenary.models.local.chat_template import ChatRenderer
+from plenary.models.local.checkpoints import load_tokenizer
+from plenary.models.local.huggingface import LocalBackend
+from plenary.preferences import BoolArray, Targets
+from plenary.seeding import generator
+
+PARTIAL = ".partial"  # of a folder that is being written
+EDGE = 10  # loss_first and loss_last average a tenth of the steps each: one batch alone is noise
+
+
+class AlignmentResult(TrainingRecord):
+    """What a training run did, and where its adapter lies."""
+
+    adapter: Path = Field(description="folder of the adapter")
+
+
+class Material(NamedTuple):
+    """What a run trains on, before any model is opened."""
+
+    rows: list[Example]
+    validation: list[Example]
+    replay: Sequence[Conversation]
+    day: date | None = None
+
+    def fingerprint(self, base: str, settings: AlignmentSettings, seed: int) -> str:
+        """Hash of all that the adapter depends on."""
+        rows = [(r.messages, r.p_first, r.weight, r.labels) for r in (*self.rows, *self.validation)]
+        told = [rows, list(self.replay), str(self.day)]
+        everything = [base, settings.model_dump(mode="json"), seed, *told]
+        return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
+
+
+class Trained(NamedTuple):
+    """What training leaves behind beside the adapter's files."""
+
+    manifest: AdapterManifest
+    steps: list[TrainingStep]
+    resumed_at: int
+    rank: int
+    parameters: int
+    total: int
+    validation_agreement: float | None
+
+
+def align(
+    model_path: Path,
+    texts: Sequence[str],
+    targets: Targets,
+    settings: AlignmentSettings,
+    output: Path,
+    seed: int,
+    on_step: OnStep | None = None,
+    *,
+    replay: Sequence[Conversation] = (),
+    day: date | None = None,
+) -> AlignmentResult:
+    """Train a LoRA adapter for the checkpoint at `model_path` toward `targets` and save it.
+
+    texts [K] are the outcomes that targets.pairs index. `replay` holds neutral conversations on
+    which the model is kept where it is: on its next token when the last message is the user's, on
+    every token of the last message when it is the assistant's. `day` is what a chat template that
+    prints today's date is told. `output` appears whole or not at
+    all; an adapter already there is replaced. The same inputs and seed give the same weights on one
+    machine. With `checkpoint_every`, a run that was killed goes on from its last checkpoint when it
+    is called again with the same arguments. Under `accelerate launch` every process calls this.
+    """
+    started = time.monotonic()
+    material = _material(texts, targets, settings, replay, seed)._replace(day=day)
+    trained = _train(model_path, material, settings, output, seed, on_step)
+    return AlignmentResult(
+        adapter=output,
+        adapter_sha256=trained.manifest.files[WEIGHTS],
+        base_sha256=trained.manifest.base_sha256,
+        objective=settings.objective,
+        rows=len(material.rows),
+        steps=len(trained.steps),
+        resumed_at=trained.resumed_at,
+        rank=trained.rank,
+        parameters=trained.parameters,
+        trained_share=trained.parameters / trained.total,
+        seconds=time.monotonic() - started,
+        loss_floor=_entropy(material.rows),
+        replay=f"{len(replay)} texts that the caller gave" if replay else "none",
+        validation_agreement=trained.validation_agreement,
+        **_edges(trained.steps),
+    )
+
+
+def _train(
+    model_path: Path,
+    material: Material,
+    settings: AlignmentSettings,
+    output: Path,
+    seed: int,
+    on_step: OnStep | None,
+) -> Trained:
+    base, work = base_fingerprint(model_path), work_folder(output)
+    with without_library_warnings():
+        check_targets(model_path, settings)
+        rank = chosen_rank(model_path, settings)
+    with _closing(work, settings), _staged(output) as folder, without_library_warnings():
+        with PartialState().main_process_first():
+            before = open_work(work, material.fingerprint(base, settings, seed))
+        steps = before.steps
+        resumed_at = len(steps)
+        trainer = _trainer(model_path, material, settings, rank, work, seed)
+        trainer.add_callback(MarkWhole(steps))
+        model = run_training(trainer, lambda step: _record(step, steps, on_step), before.checkpoint)
+        weights = cast("dict[str, Tensor]", trainer.accelerator.get_state_dict(trainer.model))
+        if _is_first_process():
+            save_adapter(model, folder, model_path, base, settings, seed, weights)
+    trainer.accelerator.wait_for_everyone()
+    return Trained(
+        read_manifest(output),
+        steps,
+        resumed_at,
+        rank,
+        sum(p.numel() for p in model.parameters() if p.requires_grad),
+        model.num_parameters(),
+        trainer.state.best_metric if settings.patience else None,
+    )
+
+
+def open_aligned(model_path: Path, adapter: Path) -> LocalBackend:
+    """The model with an adapter that `align` saved; DataError unless the two belong together."""
+    check_adapter(adapter, model_path)
+    with without_library_warnings():
+        return LocalBackend(model_path, adapter=adapter)
+
+
+def before_and_after(
+    model_path: Path, adapter: Path, day: date | None = None
+) -> tuple[LocalBackend, LocalBackend]:
+    """The model without and with an adapter of its own, on one set of weights."""
+    check_adapter(adapter, model_path)
+    with without_library_warnings():
+        before = LocalBackend(model_path, day=day)
+        return before, before.with_adapter(adapter)
+
+
+def _material(
+    texts: Sequence[str],
+    targets: Targets,
+    settings: AlignmentSettings,
+    replay: Sequence[Conversation],
+    seed: int,
+) -> Material:
+    if settings.replay_weight > 0 and not replay:
+        raise ConfigError(
+            f"replay_weight is {settings.replay_weight!r} and there is no replay text; "
+            "give `replay` or set it to 0"
+        )
+    frames = training_frames(settings.frames)
+    kept = _validation_pairs(targets, settings, seed)
+    shape = OBJECTIVES[settings.objective].shape
+    shaped = shape(_without(targets, kept), generator(seed, "alignment", "answers"))
+    return Material(
+        examples(texts, shaped, frames),
+        examples(texts, _without(targets, ~kept), frames) if kept.any() else [],
+        replay,
+    )
+
+
+def _validation_pairs(targets: Targets, settings: AlignmentSettings, seed: int) -> BoolArray:
+    """Mask [P] of the pairs that decide when to stop: drawn among those with votes and a side."""
+    kept = np.zeros(len(targets.p), dtype=bool)
+    if settings.patience:
+        able = np.flatnonzero((targets.weight > 0) & (targets.p != 0.5))
+        count = round(settings.validation * len(able))
+        if not 0 < count < len(able):
+            raise ConfigError(
+                f"validation {settings.validation!r} of {len(able)!r} pairs is {count!r}; "
+                "change it, or set patience to 0"
+            )
+        rng = generator(seed, "alignment", "validation")
+        kept[rng.choice(able, size=count, replace=False)] = True
+    return kept
+
+
+def _without(targets: Targets, left_out: BoolArray) -> Targets:
+    """The same pairs, those left out with weight 0."""
+    if len(left_out) != len(targets.weight) or not left_out.any():
+        return targets
+    return Targets(targets.pairs, targets.p, np.where(left_out, 0.0, targets.weight))
+
+
+def _trainer(
+    model_path: Path,
+    material: Material,
+    settings: AlignmentSettings,
+    rank: int,
+    work: Path,
+    seed: int,
+) -> SoftLabelTrainer:
+    tokenizer = load_tokenizer(model_path)
+    renderer = ChatRenderer(tokenizer, material.day)
+    model = load_base(model_path, settings, bf16=in_bf16(settings))
+    config = model.config.get_text_config()
+    longest = getattr(config, "max_position_embeddings", None) or sys.maxsize
+    replay = None
+    if settings.replay_weight > 0:
+        encoded = encode_replay(renderer, material.replay, longest)
+        replay = Replay(encoded, settings.replay_weight, settings.replay_rows, seed)
+    rows = TrainingRows(
+        encode_answers(renderer, material.rows, longest),
+        encode_answers(renderer, material.validation, longest),
+        replay,
+    )
+    adapter = lora_config(settings, rank)
+    arguments = training_arguments(settings, len(rows.answers), work, seed)
+    with naming_layers(adapter):
+        return SoftLabelTrainer(
+            model=model,
+            tokenizer=tokenizer,
+            rows=rows,
+            settings=settings,
+            args=arguments,
+            peft_config=adapter,
+        )
+
+
+def _record(step: TrainingStep, steps: list[TrainingStep], on_step: OnStep | None) -> None:
+    if not math.isfinite(step.loss + step.replay_kl):
+        raise ConvergenceError(
+            f"loss is {step.loss!r} at step {step.step}; lower alignment.learning_rate"
+        )
+    steps.append(step)
+    if on_step is not None:
+        on_step(step)
+
+
+def _edges(steps: Sequence[TrainingStep]) -> dict[str, float]:
+    tenth = max(1, len(steps) // EDGE)
+    last = steps[-tenth:]
+    return {
+        "loss_first": float(np.mean([step.loss for step in steps[:tenth]])),
+        "loss_last": float(np.mean([step.loss for step in last])),
+        "replay_kl_last": float(np.mean([step.replay_kl for step in last])),
+        "mass_last": float(np.mean([step.mass for step in last])),
+    }
+
+
+def _entropy(rows: Sequence[Example]) -> float:
+    """Weighted mean entropy (nats) of the target distributions."""
+    p = np.array([[row.p_first, 1 - row.p_first] for row in rows])
+    weight = np.array([row.weight for row in rows])
+    return float(-(weight[:, None] * p * np.log(np.where(p > 0, p, 1.0))).sum() / weight.sum())
+
+
+def _is_first_process() -> bool:
+    """Whether this process writes; launchers give each one its number."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def _closing(work: Path, settings: AlignmentSettings) -> Iterator[None]:
+    """Delete the work folder at the end, unless checkpoints in it let a cut-off run go on."""
+    try:
+        yield
+    except ConvergenceError:
+        close_work(work, keep_logs=False)
+        raise
+    except BaseException:
+        if not settings.checkpoint_every:
+            close_work(work, keep_logs=False)
+        raise
+    if _is_first_process():
+        close_work(work, keep_logs=settings.report_to != "none")
+
+
+@contextmanager
+def _staged(output: Path) -> Iterator[Path]:
+    """A folder beside `output` that takes its place when the block ends well, else vanishes."""
+    if output.exists() and not _replaceable(output):
+        raise DataError(f"{str(output)!r} exists and is no adapter; choose another output folder")
+    folder = output.with_name(output.name + PARTIAL)
+    if not _is_first_process():
+        yield folder
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+        shutil.rmtree(output, ignore_errors=True)
+        folder.replace(output)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _replaceable(output: Path) -> bool:
+    ours = {MANIFEST, CONFIG, WEIGHTS}
+    return output.is_dir() and {file.name for file in output.iterdir()} <= ours

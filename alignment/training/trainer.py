@@ -1,0 +1,333 @@
+"""Door to trl: one supervised trainer for every objective, on label tokens only.
+
+The loss of a step is the mean over its rows of weight times the objective's loss at the label
+tokens, plus `replay_weight` times KL(adapter off || adapter on) on replay text and `rest_weight`
+times the same where the answer starts, the preference left out. What is computed at once is a part
+of a step; the parts' losses add up to the step's. Logits are computed only where they are read.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from operator import itemgetter
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+from datasets import Dataset
+from peft import LoraConfig, PeftModel
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_callback import EarlyStoppingCallback
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+
+from alignment.training.batches import (
+    Padded,
+    collate,
+    label_log_probs,
+    logits_needed,
+    pad_left,
+    rest_kl,
+    retention_kl,
+)
+from alignment.training.examples import AnswerRow, ReplayRow
+from alignment.training.objectives import OBJECTIVES
+from alignment.training.portions import Portions, batch_plan, spread, steps_of
+from alignment.training.settings import AlignmentSettings
+from plenary.errors import ConfigError
+from plenary.seeding import derived_seed, generator
+
+VALIDATION_BATCH = 64
+
+
+class TrainingStep(NamedTuple):
+    """What one optimizer step measured, before the step was taken.
+
+    step of steps, counted from 1; loss: the objective's, nats, lower is better;
+    replay_kl: KL(base || model) on replay text, nats a position, 0 without replay;
+    mass: mean probability of the two labels together, 1 is best.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    replay_kl: float
+    mass: float
+
+
+OnStep = Callable[[TrainingStep], None]
+
+
+class TrainingRows(NamedTuple):
+    """Rows trained on, rows that decide when to stop (none: never), text to keep (or None)."""
+
+    answers: Sequence[AnswerRow]
+    validation: Sequence[AnswerRow]
+    replay: Replay | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Text on which the model is kept where it was; `count` rows are drawn for each step."""
+
+    rows: Sequence[ReplayRow]
+    weight: float
+    count: int
+    seed: int
+
+    def draw(self, step: int) -> list[ReplayRow]:
+        """The rows of a step, the same whenever the step is taken."""
+        rng = generator(self.seed, "alignment", "replay", step)
+        picked = rng.choice(len(self.rows), size=min(self.count, len(self.rows)), replace=False)
+        return [self.rows[k] for k in picked]
+
+
+@contextmanager
+def without_library_warnings() -> Iterator[None]:
+    """Silence what trl and peft draw from transformers by names that it has deprecated."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing", FutureWarning)
+        warnings.filterwarnings("ignore", "fan_in_fan_out", UserWarning)
+        yield
+
+
+class SoftLabelTrainer(SFTTrainer):
+    """`SFTTrainer` on pre-tokenised rows whose loss is read at the label tokens."""
+
+    # The parts of a step add up to its loss: nothing is left to divide by their number.
+    loss_is_scaled_for_ga = True
+
+    def __init__(
+        self,
+        *,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        rows: TrainingRows,
+        settings: AlignmentSettings,
+        args: SFTConfig,
+        peft_config: LoraConfig,
+    ) -> None:
+        validation = [dict(row) for row in rows.validation]
+        super().__init__(
+            model=model,
+            args=args,
+            data_collator=collate,
+            train_dataset=Dataset.from_list([dict(row) for row in rows.answers]),
+            eval_dataset=Dataset.from_list(validation) if validation else None,
+            processing_class=tokenizer,
+            peft_config=peft_config,
+        )
+        self.rows, self.replay, self.settings = rows, rows.replay, settings
+        self.objective = OBJECTIVES[settings.objective]
+        self.measured: list[tuple[float, float, float]] = []
+        self.remove_callback(PrinterCallback)
+        if validation:
+            self.add_callback(EarlyStoppingCallback(settings.patience))
+
+    def _send_telemetry(self) -> None:
+        """TRL would report the run to a server; plenary never does."""
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """Answer loss plus weighted divergences from the base (see the module)."""
+        logits = self._logits(model, inputs)
+        log_p = base = label_log_probs(logits, inputs)
+        rest = torch.zeros((), device=logits.device)
+        if self.objective.against_base or self.settings.rest_weight:
+            with self._adapter_off(model):
+                reference = self._logits(model, inputs)
+            base = label_log_probs(reference, inputs)
+            rest = rest_kl(reference, logits, inputs) if self.settings.rest_weight else rest
+        rows = self.objective.loss(log_p, base, inputs["target_p"], self.settings.beta)
+        # Weights have mean 1 over the data. Dividing by the step's rows and not by their own weight
+        # keeps the step an unbiased estimate, whatever it is made of.
+        answer = inputs["share"] @ (inputs["weight"] * rows)
+        kl = torch.zeros((), device=logits.device)
+        if self.replay is not None:
+            kl = self._replay_kl(model, self.replay, *inputs.get("part", (0, 1)))
+        mass = inputs["share"] @ log_p.detach().exp().sum(1)
+        self.measured.append((answer.item(), kl.item(), mass.item()))
+        loss = answer + self.settings.rest_weight * rest
+        loss = loss if self.replay is None else loss + self.replay.weight * kl
+        # Processes' gradients are averaged; the step's is their sum.
+        loss = loss * self.accelerator.num_processes
+        return (loss, {"log_p": log_p}) if return_outputs else loss
+
+    def get_train_dataloader(self) -> DataLoader:
+        """This process's parts of all steps in order; transformers would even out their sizes."""
+        portions = Portions(self.rows.answers, self.settings, self.args.data_seed or 0)
+        return DataLoader(portions, batch_size=1, collate_fn=itemgetter(0))
+
+    @staticmethod
+    def _logits(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
+        """Logits [N, W, V] at the last positions that are read."""
+        padded = {name: inputs[name] for name in Padded._fields}
+        return model(**padded, logits_to_keep=logits_needed(inputs), use_cache=False).logits
+
+    @contextmanager
+    def _adapter_off(self, model: nn.Module) -> Iterator[None]:
+        bare = cast("PeftModel", self.accelerator.unwrap_model(model))
+        with torch.no_grad(), bare.disable_adapter():
+            yield
+
+    def _replay_kl(self, model: nn.Module, replay: Replay, part: int, parts: int) -> Tensor:
+        """What one of the parts adds to the step's mean over all its scored positions."""
+        of_step = replay.draw(self.state.global_step)
+        processes = self.accelerator.num_processes
+        spreading = spread(of_step, parts)
+        start = part // processes * processes
+        if not any(spreading[start : start + processes]):
+            return torch.zeros((), device=self.accelerator.device)
+        # Where other processes have rows, one without computes as well: all must take part.
+        rows = spreading[part] or of_step[:1]
+        share = sum(row.scored for row in spreading[part]) / sum(row.scored for row in of_step)
+        keep = max(row.scored for row in rows)
+        scored = torch.arange(keep) >= keep - torch.tensor([row.scored for row in rows])[:, None]
+        padded = pad_left([row.input_ids for row in rows])
+        inputs = {k: v.to(self.accelerator.device) for k, v in padded._asdict().items()}
+        inputs |= {"logits_to_keep": keep, "use_cache": False}
+        with self._adapter_off(model):
+            reference = model(**inputs).logits[scored]
+        return share * retention_kl(reference, model(**inputs).logits[scored])
+
+    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval"):
+        """Share of validation pairs answered on the assembly's side, both orders and all frames."""
+        metrics = {f"{metric_key_prefix}_agreement": self._agreement()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+    def _agreement(self) -> float:
+        rows, answered = self.rows.validation, list[Tensor]()
+        model = cast("nn.Module", self.model_wrapped).eval()
+        for start in range(0, len(rows), VALIDATION_BATCH):
+            batch = collate(rows[start : start + VALIDATION_BATCH])
+            batch = {k: v.to(self.accelerator.device) for k, v in batch.items()}
+            with torch.no_grad():
+                log_p = label_log_probs(self._logits(model, batch), batch)
+            answered.append(log_p.softmax(1)[:, 0].cpu())
+        wanted = np.array([row["target_p"] for row in rows])
+        sides = [self._of_pairs(p) for p in (torch.cat(answered).double().numpy(), wanted)]
+        return float(np.mean((sides[0] > 0.5) == (sides[1] > 0.5)))
+
+    def _of_pairs(self, first: np.ndarray) -> np.ndarray:
+        """Mean over frames and orders [P] of P(first of the pair), from rows [P * F * 2]."""
+        orders = first.reshape(-1, len(self.settings.frames), 2)
+        return (orders[..., 0] + 1 - orders[..., 1]).mean(1) / 2
+
+    def log(self, logs, start_time=None):
+        """TRL's log, with the last step's answer loss, replay KL and label mass."""
+        if self.measured and cast("nn.Module", self.model).training:
+            names = ("answer_loss", "replay_kl", "label_mass")
+            logs |= dict(zip(names, self.measured[-1], strict=True))
+        super().log(logs, start_time)
+
+
+class _Progress(TrainerCallback):
+    """Hands each step's measurements on, the sum over its parts in all processes."""
+
+    def __init__(self, trainer: SoftLabelTrainer, on_step: OnStep) -> None:
+        self.trainer, self.report = trainer, on_step
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: object,
+    ) -> None:
+        """See TrainerCallback."""
+        parts = torch.tensor(self.trainer.measured, dtype=torch.float64).sum(0)
+        device = self.trainer.accelerator.device
+        whole = self.trainer.accelerator.reduce(parts.to(device), "sum")
+        loss, kl, mass = cast("Tensor", whole).tolist()
+        self.trainer.measured = [(loss, kl, mass)]
+        self.report(TrainingStep(state.global_step, state.max_steps, loss, kl, mass))
+
+    def on_step_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: object,
+    ) -> None:
+        """See TrainerCallback."""
+        self.trainer.measured = []
+
+
+def in_bf16(settings: AlignmentSettings) -> bool:
+    """Whether the base is loaded and computed in bfloat16."""
+    if settings.precision == "auto":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return settings.precision == "bf16"
+
+
+def training_arguments(
+    settings: AlignmentSettings, rows: int, folder: Path, seed: int
+) -> SFTConfig:
+    """TRL's arguments. `folder` takes checkpoints and logs where the settings ask for them."""
+    if settings.report_to == "tensorboard" and find_spec("tensorboard") is None:
+        raise ConfigError(
+            "report_to is 'tensorboard', which is not installed; pip install tensorboard, or set "
+            "alignment.report_to to 'none'"
+        )
+    plan = batch_plan(settings)
+    every = settings.checkpoint_every
+    return SFTConfig(
+        output_dir=str(folder),
+        per_device_train_batch_size=plan.rows,
+        gradient_accumulation_steps=plan.accumulated,
+        # `Portions` holds the steps of all epochs.
+        num_train_epochs=1,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(settings.warmup * steps_of(settings, rows)),
+        weight_decay=0.0,
+        seed=derived_seed(seed, "alignment"),
+        data_seed=derived_seed(seed, "alignment", "rows"),
+        use_cpu=not torch.cuda.is_available(),
+        bf16=in_bf16(settings),
+        gradient_checkpointing=settings.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        dataloader_pin_memory=torch.cuda.is_available(),
+        max_length=None,
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        save_strategy="steps" if every else "no",
+        save_steps=every or 1,
+        save_total_limit=2,
+        eval_strategy="steps" if settings.patience else "no",
+        eval_steps=every or 1,
+        load_best_model_at_end=bool(settings.patience),
+        metric_for_best_model="eval_agreement",
+        greater_is_better=True,
+        logging_strategy="no" if settings.report_to == "none" else "steps",
+        logging_steps=1,
+        report_to=settings.report_to,
+        disable_tqdm=True,
+    )
+
+
+def run_training(
+    trainer: SoftLabelTrainer, on_step: OnStep, checkpoint: Path | None = None
+) -> PeftModel:
+    """Train to the end, from a checkpoint if given, and give the adapted model."""
+    trainer.add_callback(_Progress(trainer, on_step))
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return cast("PeftModel", trainer.accelerator.unwrap_model(trainer.model))

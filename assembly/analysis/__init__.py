@@ -1,0 +1,1 @@
+"""What the discussion did, and how far its labels can be trusted."""

@@ -1,0 +1,127 @@
+"""Who moves with the majority at the table, whatever was said. C citizens, P pairs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from assembly.analysis.movement import others_lean
+from assembly.record.ballots import AFTER, BEFORE, Votes, citizen_shares
+from evaluation.stats.multiple_testing import reject_fdr
+from plenary.errors import NotMeasured
+from plenary.preferences import BoolArray, FloatArray, IntArray
+
+
+class Conformity(NamedTuple):
+    """Movement toward the majority of the others at the table before the discussion.
+
+    conforms [C], the index: net movement toward it over all movement, from -1 (always away) over 0
+    (no direction) to 1 (always toward); NaN for who never moved. toward [C]: mean signed change of
+    the share. excess [C]: how much more that is than toward the majorities of tables that the
+    citizen never met (as `toward` where halls are not given), error [C] its standard error over
+    pairs. flagged [C]: excess is above 0 at false-discovery rate `rate`. panel: index of the whole
+    panel, by weight; strangers: the same toward tables never met, NaN where not compared.
+    toward_share, away_share: weighted shares of citizens x pairs that moved toward and away.
+    """
+
+    conforms: FloatArray
+    toward: FloatArray
+    excess: FloatArray
+    error: FloatArray
+    flagged: BoolArray
+    panel: float
+    strangers: float
+    toward_share: float
+    away_share: float
+
+
+def conformity(
+    votes: Votes,
+    pairs: int,
+    weights: FloatArray,
+    table_of: IntArray,
+    *,
+    halls: IntArray | None = None,
+    expected: FloatArray | None = None,
+    rate: float = 0.05,
+) -> Conformity:
+    """Index and flag of every citizen; weights and table_of [C].
+
+    All may drift one way for being asked again, and majorities of tables are much alike. What tells
+    conformity from drift is either `expected` [C, P], the change of the share without discussion
+    (an arm held beside), or `halls` [C] (`Seating.hall_of()`): seats are drawn at random, so a
+    citizen whom his table does not move goes as far toward the majorities of other halls. Without
+    either, drift counts as conformity.
+
+    The majority is that of the OTHERS, whose ballots carry none of the citizen's own noise: a
+    citizen who answers at random, or falls back to his mean, has an expected index of 0.
+    """
+    before, after = (citizen_shares(votes, phase, len(weights), pairs) for phase in (BEFORE, AFTER))
+    change = after - before if expected is None else after - before - expected
+    side = np.sign(others_lean(before, weights, table_of))
+    there = ~np.isnan(change) & (side != 0)
+    if not there.any():
+        valid = int((~np.isnan(change)).sum())
+        why = (
+            "the others at the table were evenly split each time; seat more at a table"
+            if valid
+            else "look at the invalid ballots"
+        )
+        raise NotMeasured(
+            f"{valid!r} of {change.size!r} citizens x pairs voted validly twice, and none "
+            f"had a majority to move to: {why}"
+        )
+    signed = np.where(there, change * side, 0.0)
+    count = there.sum(axis=1)
+    toward = _ratio(signed.sum(axis=1), count)
+    apart = np.zeros(side.shape) if halls is None else _strangers(before, weights, table_of, halls)
+    beyond = np.where(there, change * (side - apart), 0.0)
+    excess = _ratio(beyond.sum(axis=1), count)
+    left = np.where(there, beyond - np.nan_to_num(excess)[:, None], 0.0)
+    error = np.sqrt(_ratio((left**2).sum(axis=1), np.where(count > 1, count * (count - 1), 0)))
+    weight = np.where(there, weights[:, None], 0.0)
+    moved = (weight * np.abs(signed)).sum()
+    return Conformity(
+        conforms=_ratio(signed.sum(axis=1), np.abs(signed).sum(axis=1)),
+        toward=toward,
+        excess=excess,
+        error=error,
+        flagged=_flagged(excess, error, count, rate),
+        panel=float(_ratio((weight * signed).sum(), moved)),
+        strangers=float("nan")
+        if halls is None
+        else float(_ratio((weight * (signed - beyond)).sum(), moved)),
+        toward_share=float((weight * (signed > 0)).sum() / weight.sum()),
+        away_share=float((weight * (signed < 0)).sum() / weight.sum()),
+    )
+
+
+def _strangers(
+    shares: FloatArray, weights: FloatArray, table_of: IntArray, halls: IntArray
+) -> FloatArray:
+    """Mean side [C, P], -1 to 1, that the majorities of the other halls' tables are on."""
+    lean = np.zeros((int(table_of.max()) + 1, shares.shape[1]))
+    np.add.at(lean, table_of, weights[:, None] * np.nan_to_num(shares - 0.5, nan=0.0))
+    tables, first = np.unique(table_of, return_index=True)
+    names, hall = np.unique(halls[first], return_inverse=True)
+    inside = np.equal.outer(np.arange(len(names)), hall).astype(np.float64)
+    sides = np.sign(lean[tables])
+    others = (len(tables) - inside.sum(axis=1))[:, None]
+    mean = (sides.sum(axis=0) - inside @ sides) / np.maximum(others, 1.0)
+    return mean[np.searchsorted(names, halls)]
+
+
+def _ratio(top: FloatArray, bottom: FloatArray | IntArray) -> FloatArray:
+    top, bottom = np.asarray(top, dtype=np.float64), np.asarray(bottom, dtype=np.float64)
+    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+
+
+def _flagged(excess: FloatArray, error: FloatArray, count: IntArray, rate: float) -> BoolArray:
+    """One-sided t tests over pairs, step-up by Benjamini and Hochberg."""
+    tested = np.flatnonzero((count > 1) & (np.abs(np.nan_to_num(excess)) > 1e-9))
+    t = excess[tested] / np.maximum(error[tested], 1e-12)
+    found = np.zeros(len(excess), dtype=bool)
+    found[tested] = reject_fdr(stats.t.sf(t, count[tested] - 1), rate)
+    return found

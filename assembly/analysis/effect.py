@@ -1,0 +1,110 @@
+"""What discussion did: the vote after it minus the vote after thinking alone, with its interval.
+
+Both arms ask the same citizens about the same pairs, so the difference is taken within each
+citizen; what being asked again or thinking does by itself is in both arms and cancels. Shapes: C
+citizens, P pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from assembly.aggregation.consensus import linearised
+from assembly.aggregation.electorate import weighted_mean
+from assembly.record.ballots import AFTER, BEFORE, Votes, citizen_shares
+from assembly.record.settings import ArmName
+from plenary.errors import ConfigError, NotMeasured
+from plenary.preferences import FloatArray, IntArray
+
+
+class Estimate(NamedTuple):
+    """A value with the ends of its interval; NaN without ballots, infinite from one cluster."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The effect of discussion on the weighted share of each pair's first outcome.
+
+    shift, low, high [P]: change of the share, -1 to 1, and its interval at `level`; NaN where no
+    citizen has valid ballots in both arms. compared [P]: citizens who have.
+    toward_majority: mean change toward what the panel preferred before anybody spoke, over pairs;
+    positive is discussion widening majorities. size: root mean square of the shift over pairs, its
+    sampling variance taken off; 0 when the shifts are no larger than chance makes them.
+    """
+
+    level: float
+    shift: FloatArray
+    low: FloatArray
+    high: FloatArray
+    compared: IntArray
+    toward_majority: Estimate
+    size: float
+
+
+def deliberation_effect(
+    votes_by_arm: Mapping[ArmName, Votes],
+    pairs: IntArray,
+    weights: FloatArray,
+    tables: IntArray,
+    *,
+    level: float = 0.95,
+    control: ArmName = "reflection",
+) -> Effect:
+    """Effect of `deliberation` against `control`, by weighted mean over citizens.
+
+    pairs [P, 2]; weights [C]: design weights; tables [C]: clusters within which votes depend
+    (`Seating.hall_of()`), so that the variance is that between clusters, linearised (Taylor), with
+    Student's t on clusters - 1 degrees of freedom. The majority before is that of the deliberation
+    arm. ConfigError without one of the arms, DataError for missing ballots.
+    """
+    missing = {"deliberation", control} - set(votes_by_arm)
+    if missing:
+        raise ConfigError(f"no votes of arm {min(missing)!r}; hold that arm on the same panel")
+    shape = (len(weights), len(pairs))
+    heard = citizen_shares(votes_by_arm["deliberation"], AFTER, *shape)
+    alone = citizen_shares(votes_by_arm[control], AFTER, *shape)
+    change = heard - alone
+    there = ~np.isnan(change)
+    if not there.any():
+        raise NotMeasured(f"{change.size!r} citizens x pairs, none valid in both arms; ask again")
+    shift = weighted_mean(change, weights)
+    spread = linearised(change, weights, shift, tables)
+    half = _half(spread.variance, spread.clusters, level)
+    before = weighted_mean(citizen_shares(votes_by_arm["deliberation"], BEFORE, *shape), weights)
+    excess = np.nanmean(shift**2 - spread.variance) if np.isfinite(spread.variance).any() else 0.0
+    return Effect(
+        level,
+        shift,
+        shift - half,
+        shift + half,
+        there.sum(axis=0),
+        pooled(change * np.sign(np.nan_to_num(before, nan=0.5) - 0.5), weights, tables, level),
+        float(np.sqrt(max(excess, 0.0))),
+    )
+
+
+def pooled(change: FloatArray, weights: FloatArray, tables: IntArray, level: float) -> Estimate:
+    """Mean over all citizens x pairs; a citizen's pairs depend as his table's citizens do."""
+    pairs = change.shape[1]
+    stacked = change.reshape(-1, 1)
+    weight, table = np.repeat(weights, pairs), np.repeat(tables, pairs)
+    mean = weighted_mean(stacked, weight)
+    spread = linearised(stacked, weight, mean, table)
+    half = _half(spread.variance, spread.clusters, level)
+    return Estimate(float(mean[0]), float((mean - half)[0]), float((mean + half)[0]))
+
+
+def _half(variance: FloatArray, clusters: FloatArray, level: float) -> FloatArray:
+    """Half the interval; one cluster tells nothing about its like."""
+    enough = clusters > 1
+    t = stats.t.ppf(0.5 + level / 2, np.where(enough, clusters - 1, 1.0))
+    return np.where(enough, t * np.sqrt(np.where(enough, variance, 0.0)), np.inf)

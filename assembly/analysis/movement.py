@@ -1,0 +1,169 @@
+"""Who moved between the ballots before and after the discussion, and which way.
+
+Shapes: C citizens, P pairs, G strata.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import entr
+
+from assembly.aggregation.electorate import hard, weighted_mean
+from assembly.aggregation.strata import Strata, Stratum
+from assembly.record.ballots import AFTER, BEFORE, Votes, citizen_shares
+from evaluation.stats.intervals import bootstrap_interval, node_weights
+from plenary.errors import NotMeasured
+from plenary.preferences import FloatArray, IntArray
+
+
+class Movement(NamedTuple):
+    """Movement over citizens x pairs with valid ballots in both phases, by design weight.
+
+    changed: share whose choice changed sides (from or to a tie included).
+    shift: mean absolute change of the probability, 0 to 1.
+    toward: mean signed change toward the majority of the OTHERS at the table before the discussion;
+    positive means conforming, negative moving away. A table split evenly counts for neither.
+    by_citizen [C]: mean absolute change of each citizen, NaN without a ballot in both phases.
+    compared: number of citizens x pairs compared.
+    """
+
+    changed: float
+    shift: float
+    toward: float
+    by_citizen: FloatArray
+    compared: int
+
+
+class _Moved(NamedTuple):
+    """Cells [C, P]: signed change, 1 where the choice changed sides, side of the others."""
+
+    change: FloatArray
+    turned: FloatArray
+    side: FloatArray
+
+
+def movement(votes: Votes, pairs: int, weights: FloatArray, table_of: IntArray) -> Movement:
+    """Compare both phases of an assembly; `weights` and `table_of` are [C] (Seating.table_of)."""
+    moved = _moved(votes, pairs, weights, table_of)
+    if np.isnan(moved.change).all():
+        raise NotMeasured(
+            f"{moved.change.size!r} citizens x pairs, none valid twice; look at the invalid ballots"
+        )
+    return _summary(moved, weights)
+
+
+def _moved(votes: Votes, pairs: int, weights: FloatArray, table_of: IntArray) -> _Moved:
+    before, after = (citizen_shares(votes, phase, len(weights), pairs) for phase in (BEFORE, AFTER))
+    turned = (hard(before) != hard(after)).astype(np.float64)
+    return _Moved(after - before, turned, np.sign(others_lean(before, weights, table_of)))
+
+
+def _summary(moved: _Moved, weights: FloatArray) -> Movement:
+    there = ~np.isnan(moved.change)
+    change = np.where(there, moved.change, 0.0)
+    sides, turned = np.where(there, moved.side, 0.0), np.where(there, moved.turned, 0.0)
+    weight = np.where(there, weights[:, None], 0.0)
+    each = np.divide(
+        np.abs(change).sum(axis=1),
+        there.sum(axis=1),
+        out=np.full(len(weights), np.nan),
+        where=there.any(axis=1),
+    )
+    return Movement(
+        changed=float((weight * turned).sum() / weight.sum()),
+        shift=float((weight * np.abs(change)).sum() / weight.sum()),
+        toward=float(
+            (weight * change * sides).sum() / max(float((weight * (sides != 0)).sum()), 1e-12)
+        ),
+        by_citizen=each,
+        compared=int(there.sum()),
+    )
+
+
+def others_lean(shares: FloatArray, weights: FloatArray, table_of: IntArray) -> FloatArray:
+    """Weighted lean [C, P] of the others at a citizen's table, positive for the first outcome."""
+    lean = weights[:, None] * np.nan_to_num(shares - 0.5, nan=0.0)
+    total = np.zeros((int(table_of.max()) + 1, shares.shape[1]))
+    np.add.at(total, table_of, lean)
+    return total[table_of] - lean
+
+
+def by_stratum(
+    votes: Votes, pairs: int, weights: FloatArray, table_of: IntArray, strata: Strata
+) -> dict[Stratum, Movement | None]:
+    """Movement of the members of each stratum, at their tables with all who sat there.
+
+    None for a stratum without a citizen who voted validly twice.
+    """
+    found: dict[Stratum, Movement | None] = {}
+    moved = _moved(votes, pairs, weights, table_of)
+    for name, members in zip(strata.names, strata.members, strict=True):
+        kept = _Moved(*(np.where(members[:, None], part, np.nan) for part in moved))
+        found[name] = None if np.isnan(kept.change).all() else _summary(kept, weights)
+    return found
+
+
+class Change(NamedTuple):
+    """A mean over pairs before and after, and the interval of its change."""
+
+    before: float
+    after: float
+    low: float
+    high: float
+
+
+class OpinionSpread(NamedTuple):
+    """How far opinions lie apart; lower after the discussion is a loss of diversity.
+
+    panel_entropy: of the weighted share, bits, 1 is an even split. own_entropy: weighted mean of
+    each citizen's own, low is certain. variance: weighted variance of the citizens' shares, 0 when
+    all agree, at most 1/4.
+    """
+
+    panel_entropy: Change
+    own_entropy: Change
+    variance: Change
+
+
+def opinion_spread(
+    votes: Votes,
+    pairs: IntArray,
+    weights: FloatArray,
+    rng: np.random.Generator,
+    *,
+    level: float = 0.95,
+    draws: int = 1000,
+) -> OpinionSpread:
+    """Entropy and variance before and after on pairs [P, 2]; intervals resample outcomes."""
+    phases = [citizen_shares(votes, f, len(weights), len(pairs)) for f in (BEFORE, AFTER)]
+    twice = ~np.isnan(np.stack(phases)).any(axis=0)
+    kept = twice.any(axis=0)
+    if not kept.any():
+        raise NotMeasured(
+            f"none of {len(pairs)!r} pairs is voted on twice; look at the invalid ballots"
+        )
+    measured = [_spread(np.where(twice, s, np.nan)[:, kept], weights) for s in phases]
+    resampled = node_weights(pairs[kept], draws, rng)
+    return OpinionSpread(
+        *(
+            Change(
+                float(before.mean()),
+                float(after.mean()),
+                *bootstrap_interval(after - before, resampled, level),
+            )
+            for before, after in zip(*measured, strict=True)
+        )
+    )
+
+
+def _spread(shares: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    p = weighted_mean(shares, weights)
+    own = weighted_mean(_bits(shares), weights)
+    return _bits(p), own, weighted_mean((shares - p) ** 2, weights)
+
+
+def _bits(p: FloatArray) -> FloatArray:
+    p = np.clip(p, 0.0, 1.0)  # a weighted mean of ones may be 1 + 2e-16, whose entropy is -inf
+    return (entr(p) + entr(1 - p)) / np.log(2)

@@ -1,0 +1,1 @@
+"""The consensus dataset: rows, labels, card, Croissant."""

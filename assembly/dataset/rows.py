@@ -1,0 +1,143 @@
+"""Rows in the conversational formats that trl trains on, made from a consensus dataset.
+
+Every pair comes in both presentation orders and in each frame, so that a slot teaches nothing. P
+pairs, F frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+from datasets import Dataset, DatasetDict
+from datasets.table import InMemoryTable
+
+from assembly.dataset.consensus_dataset import SPLITS, ConsensusDataset
+from plenary.errors import ConfigError
+from plenary.models.base import Conversation
+from plenary.prompt_templates import PROMPT_TEMPLATES, PromptTemplate, question
+
+PLAIN = (PROMPT_TEMPLATES["plain"],)
+
+
+class Turn(TypedDict):
+    """One message."""
+
+    role: str
+    content: str
+
+
+class SftRow(TypedDict):
+    """Prompt and completion of trl's SFTTrainer; the completion is the majority's label."""
+
+    prompt: list[Turn]
+    completion: list[Turn]
+
+
+class SoftRow(TypedDict):
+    """A prompt, its two labels, and the probability that the first one should have.
+
+    weight is the effective number of votes, scaled to mean 1 over the rows.
+    """
+
+    prompt: list[Turn]
+    labels: list[str]
+    target_p: float
+    weight: float
+
+
+class DpoRow(TypedDict):
+    """Prompt, chosen and rejected completion of trl's DPOTrainer."""
+
+    prompt: list[Turn]
+    chosen: list[Turn]
+    rejected: list[Turn]
+
+
+class _Asked(NamedTuple):
+    prompt: list[Turn]
+    labels: tuple[str, str]
+    p: float
+    weight: float
+
+
+def to_soft(
+    dataset: ConsensusDataset, frames: Sequence[PromptTemplate] = PLAIN, split: str = "train"
+) -> list[SoftRow]:
+    """Rows [P * F * 2] with the weighted share as target; pairs without a label are left out."""
+    asked = list(_asked(dataset, frames, split))
+    scale = float(np.mean([one.weight for one in asked])) if asked else 1.0
+    return [
+        SoftRow(
+            prompt=one.prompt, labels=list(one.labels), target_p=one.p, weight=one.weight / scale
+        )
+        for one in asked
+    ]
+
+
+def to_sft(
+    dataset: ConsensusDataset, frames: Sequence[PromptTemplate] = PLAIN, split: str = "train"
+) -> list[SftRow]:
+    """Rows with the label of the side above one half; ties are left out, they have no side."""
+    return [
+        SftRow(prompt=one.prompt, completion=_said(one.labels[int(one.p < 0.5)]))
+        for one in _asked(dataset, frames, split)
+        if one.p != 0.5
+    ]
+
+
+def to_dpo(
+    dataset: ConsensusDataset, frames: Sequence[PromptTemplate] = PLAIN, split: str = "train"
+) -> list[DpoRow]:
+    """Rows with the preferred and the other label; ties are left out.
+
+    DPO carries no share: a pair at .51 counts like one at .99 (docs/references.md, alignment).
+    """
+    return [
+        DpoRow(
+            prompt=one.prompt,
+            chosen=_said(one.labels[int(one.p < 0.5)]),
+            rejected=_said(one.labels[int(one.p > 0.5)]),
+        )
+        for one in _asked(dataset, frames, split)
+        if one.p != 0.5
+    ]
+
+
+def _asked(
+    dataset: ConsensusDataset, frames: Sequence[PromptTemplate], split: str
+) -> Iterator[_Asked]:
+    kept = [frame.id for frame in frames if split == "train" and not frame.trainable]
+    if kept:
+        raise ConfigError(f"frame {kept[0]!r} is kept for evaluation; train on another")
+    for k in np.flatnonzero(~np.isnan(dataset.p)).tolist():
+        if dataset.split[k] != split:
+            continue
+        a, b = dataset.first_text[k], dataset.second_text[k]
+        p, weight = float(dataset.p[k]), float(dataset.effective_n[k])
+        for frame in frames:
+            labels = (frame.labels[0], frame.labels[1])
+            yield _Asked(_turns(question(frame, a, b)), labels, p, weight)
+            yield _Asked(_turns(question(frame, b, a)), labels, 1.0 - p, weight)
+
+
+def _turns(conversation: Conversation) -> list[Turn]:
+    return [Turn(role=message.role, content=message.content) for message in conversation]
+
+
+def _said(label: str) -> list[Turn]:
+    return [Turn(role="assistant", content=label)]
+
+
+def to_datasets(dataset: ConsensusDataset) -> DatasetDict:
+    """One `datasets.Dataset` a split, with the columns of docs/data/consensus.md."""
+    table, sides = dataset.table(), dataset.split
+    return DatasetDict(
+        {
+            split: Dataset(
+                InMemoryTable(table.take([k for k, side in enumerate(sides) if side == split]))
+            )
+            for split in SPLITS
+        }
+    )

@@ -1,0 +1,1 @@
+"""Holding an assembly: seats, graph, turns, prompts, conditions."""

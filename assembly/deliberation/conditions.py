@@ -1,0 +1,56 @@
+"""The arms of the experiment: what happens between the ballots, on the same citizens and pairs.
+
+What discussion did is `deliberation` minus `reflection` (assembly.effect); `none` shows what being
+asked again does by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from assembly.deliberation.prompts import (
+    DIGEST,
+    LEAN,
+    THINK,
+    THOUGHTS,
+    Shown,
+    declare,
+    on_pair,
+    speak,
+    told,
+)
+from assembly.record.settings import ArmName
+from plenary.models.base import Conversation
+
+
+class Arm(NamedTuple):
+    """How an arm fills its rounds.
+
+    talks: rounds are held, and the briefing is read. alone: everybody gives reasons to himself and
+    hears nobody, for as many tokens as the speakers of a table have together.
+    heading: stands over what was heard. lean, reason: prompts for a side, and for words on it.
+    """
+
+    talks: bool
+    alone: bool
+    heading: str
+    lean: Callable[[str, Shown, str | None], Conversation]
+    reason: Callable[[str, Shown, int, str | None], Conversation]
+
+
+def lean_alone(system: str, shown: Shown, preface: str | None) -> Conversation:
+    """The private question for which side a citizen will look for a reason."""
+    return told(system, on_pair(LEAN, shown), preface)
+
+
+def think(system: str, shown: Shown, side: int, preface: str | None) -> Conversation:
+    """The request to think of reasons for the chosen side."""
+    return told(system, on_pair(THINK, shown, letter=shown.letter(side)), preface)
+
+
+ARMS: dict[ArmName, Arm] = {
+    "none": Arm(False, False, DIGEST, declare, speak),
+    "reflection": Arm(True, True, THOUGHTS, lean_alone, think),
+    "deliberation": Arm(True, False, DIGEST, declare, speak),
+}

@@ -1,0 +1,252 @@
+"""The door to LangGraph: one thread a shard, ballot -> (declare -> speak) x rounds -> ballot.
+
+A node handles a whole hall x block in one model call; one superstep a turn costs a hundred times
+as much (ecosystem.md section 2). The state holds numbers only, the ledger everything that was said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from operator import add
+from pathlib import Path
+from typing import Annotated, NamedTuple, Protocol, TypedDict
+
+import aiosqlite
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Send
+
+from assembly.deliberation.group_statement import CRITICISM, DRAFT, REVISED, TABLE, write
+from assembly.deliberation.room import Room
+from assembly.deliberation.seating import Shard
+from assembly.deliberation.turns import cast_ballots, declare_sides, make_statements
+from assembly.record.ballots import AFTER, BEFORE, FOLLOW_UP
+
+
+class State(TypedDict):
+    """Numbers of one shard: which it is, what is to be held, and how much was recorded."""
+
+    hall: int
+    block: int
+    rounds: int
+    plenary: bool
+    follow_up: bool
+    turn: int
+    votes: int
+    statements: int
+
+
+class Update(TypedDict, total=False):
+    """What a node changes of the state."""
+
+    turn: int
+    votes: int
+    statements: int
+
+
+class Recorded(TypedDict):
+    """What a shard hands on: its votes."""
+
+    votes: int
+
+
+class Assembly(TypedDict):
+    """State of the whole: votes cast in this run, over halls, and votes that the ledger holds."""
+
+    votes: Annotated[int, add]
+    recorded: int
+
+
+Graph = CompiledStateGraph[State, Room, State, Recorded]
+AssemblyGraph = CompiledStateGraph[Assembly, None, Assembly, Assembly]
+Node = Callable[[State, Runtime[Room]], Awaitable[Update]]
+
+
+def _shard(state: State) -> Shard:
+    return Shard(state["hall"], state["block"])
+
+
+async def ballot_before(state: State, runtime: Runtime[Room]) -> Update:
+    """Private ballot before anybody has spoken."""
+    return {"votes": await cast_ballots(runtime.context, _shard(state), BEFORE)}
+
+
+async def declare(state: State, runtime: Runtime[Room]) -> Update:
+    """The round's speakers declare a side; the state does not change."""
+    await declare_sides(runtime.context, _shard(state), state["turn"])
+    return {}
+
+
+async def speak(state: State, runtime: Runtime[Room]) -> Update:
+    """The round's speakers give a reason; the round ends."""
+    said = await make_statements(runtime.context, _shard(state), state["turn"])
+    return {"turn": state["turn"] + 1, "statements": state["statements"] + said}
+
+
+async def table_statements(state: State, runtime: Runtime[Room]) -> Update:
+    """Each table's statement, the first step of the plenary."""
+    return await _written(state, runtime, TABLE)
+
+
+async def group_draft(state: State, runtime: Runtime[Room]) -> Update:
+    """The hall's draft from its tables' statements."""
+    return await _written(state, runtime, DRAFT)
+
+
+async def critique(state: State, runtime: Runtime[Room]) -> Update:
+    """A citizen of each table criticises the draft."""
+    return await _written(state, runtime, CRITICISM)
+
+
+async def revise(state: State, runtime: Runtime[Room]) -> Update:
+    """The draft is revised."""
+    return await _written(state, runtime, REVISED)
+
+
+async def _written(state: State, runtime: Runtime[Room], step: int) -> Update:
+    said = await write(runtime.context, _shard(state), step)
+    return {"statements": state["statements"] + said}
+
+
+async def ballot_after(state: State, runtime: Runtime[Room]) -> Update:
+    """Private ballot after the last round."""
+    return {"votes": state["votes"] + await cast_ballots(runtime.context, _shard(state), AFTER)}
+
+
+async def follow_up(state: State, runtime: Runtime[Room]) -> Update:
+    """Private ballot with only the gist of what was heard."""
+    cast = await cast_ballots(runtime.context, _shard(state), FOLLOW_UP)
+    return {"votes": state["votes"] + cast}
+
+
+def _next(state: State) -> str:
+    if state["turn"] < state["rounds"]:
+        return "declare"
+    return "table_statements" if state["plenary"] else "ballot_after"
+
+
+def _last(state: State) -> str:
+    return "follow_up" if state["follow_up"] else END
+
+
+_NODES = (
+    *(ballot_before, declare, speak, table_statements, group_draft, critique, revise),
+    *(ballot_after, follow_up),
+)
+_AFTER_ROUND = ["declare", "table_statements", "ballot_after"]
+
+
+def build(saver: AsyncSqliteSaver | None = None, room: Room | None = None) -> Graph:
+    """Compile the graph of one shard; with `room` it needs no context at its call."""
+    graph = StateGraph(State, Room, output_schema=Recorded)
+    for node in _NODES:
+        graph.add_node(node.__name__, node if room is None else _within(room, node))
+    graph.add_edge(START, "ballot_before")
+    graph.add_conditional_edges("ballot_before", _next, _AFTER_ROUND)
+    graph.add_edge("declare", "speak")
+    graph.add_conditional_edges("speak", _next, _AFTER_ROUND)
+    steps = ("table_statements", "group_draft", "critique", "revise", "ballot_after")
+    for one, two in pairwise(steps):
+        graph.add_edge(one, two)
+    graph.add_conditional_edges("ballot_after", _last, ["follow_up", END])
+    graph.add_edge("follow_up", END)
+    return graph.compile(checkpointer=saver)
+
+
+class _Bound(Protocol):
+    async def __call__(self, state: State) -> Update: ...
+
+
+def _within(room: Room, node: Node) -> _Bound:
+    async def bound(state: State) -> Update:
+        return await node(state, Runtime(context=room))
+
+    return bound
+
+
+def build_assembly(room: Room) -> AssemblyGraph:
+    """The whole assembly as one graph, every hall a subgraph, for Studio and small sessions.
+
+    `assembly.deliberation.session.convene` runs the same shards as threads of their own: one
+    superstep over hundreds of Sends resumes badly (ecosystem.md 2.6).
+    """
+
+    def seat(state: Assembly) -> dict[str, int]:
+        """Nothing has been voted yet."""
+        return {"votes": 0}
+
+    def halls(state: Assembly) -> list[Send] | str:
+        waiting = [s for s in room.seating.shards() if not room.complete(s)]
+        return [Send("hall", opening(room, shard)) for shard in waiting] or "count"
+
+    def count(state: Assembly) -> dict[str, int]:
+        """What the ledger holds, whichever run recorded it."""
+        return {"recorded": room.ledger.vote_count()}
+
+    graph = StateGraph(Assembly)
+    graph.add_node("seat", seat)
+    graph.add_node("hall", build(room=room))
+    graph.add_node("count", count)
+    graph.add_edge(START, "seat")
+    graph.add_conditional_edges("seat", halls, ["hall", "count"])
+    graph.add_edge("hall", "count")
+    graph.add_edge("count", END)
+    return graph.compile()
+
+
+def opening(room: Room, shard: Shard) -> State:
+    """The state in which a shard begins."""
+    return State(
+        hall=shard.hall,
+        block=shard.block,
+        rounds=room.rounds,
+        plenary=room.holds_plenary,
+        follow_up=room.settings.follow_up,
+        turn=0,
+        votes=0,
+        statements=0,
+    )
+
+
+class Table(NamedTuple):
+    """The compiled graph and its checkpoint file."""
+
+    graph: Graph
+    saver: AsyncSqliteSaver
+
+    async def run(self, room: Room, shard: Shard) -> None:
+        """Carry one shard to its end, from its checkpoint where there is one.
+
+        Whether a shard is finished is the ledger's word alone: a thread killed after its input
+        checkpoint reports no next node (ecosystem.md 2.6), and a checkpoint may outlive lost votes.
+        """
+        name = f"{room.fingerprint}/{shard.hall}/{shard.block}"
+        thread = RunnableConfig(configurable={"thread_id": name})
+        durability = room.settings.durability
+        if await self.saver.aget_tuple(thread) is not None:
+            await self.graph.ainvoke(None, thread, context=room, durability=durability)
+            if room.complete(shard):
+                return
+            await self.saver.adelete_thread(name)
+        start = opening(room, shard)
+        await self.graph.ainvoke(start, thread, context=room, durability=durability)
+
+
+@asynccontextmanager
+async def open_table(checkpoints: Path) -> AsyncIterator[Table]:
+    """The graph over a checkpoint file; deleting the file between runs costs time only."""
+    # What a run that was stopped in this process still writes may keep the file locked for a while.
+    async with aiosqlite.connect(checkpoints, timeout=60) as connection:
+        saver = AsyncSqliteSaver(connection)
+        # A checkpoint holds numbers; a file that names a class to load is not obeyed.
+        saver.serde = JsonPlusSerializer(allowed_msgpack_modules=None)
+        await saver.setup()
+        # The saver commits after every task; with the default FULL each commit waits for the disk.
+        await saver.conn.execute("PRAGMA synchronous=NORMAL")
+        yield Table(build(saver), saver)

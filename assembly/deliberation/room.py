@@ -1,0 +1,83 @@
+"""What the turns of an assembly need besides the numbers of a shard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from assembly.deliberation.conditions import ARMS, Arm
+from assembly.deliberation.prompts import Shown, Statement
+from assembly.deliberation.seating import Seating, Shard
+from assembly.record.ballots import AFTER, BEFORE, FOLLOW_UP
+from assembly.record.ledger import Ledger, RecordedBackend
+from assembly.record.progress import EventKind
+from assembly.record.settings import AssemblySettings
+from plenary.models.base import copies
+from plenary.preferences import IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Never part of the graph's state.
+
+    systems [C]: persona texts, as the probe left them. texts [K]: outcome sentences. pairs [P, 2].
+    briefing: pair -> arguments that everybody is given; a pair without any is missing.
+    """
+
+    backend: RecordedBackend
+    ledger: Ledger
+    settings: AssemblySettings
+    seating: Seating
+    systems: tuple[str, ...]
+    texts: tuple[str, ...]
+    pairs: IntArray
+    seed: int
+    fingerprint: str
+    notify: Callable[[EventKind, int, int], None]
+    briefing: Mapping[int, tuple[Statement, ...]]
+
+    @property
+    def arm(self) -> Arm:
+        """What happens between the ballots."""
+        return ARMS[self.settings.arm]
+
+    @property
+    def draws(self) -> list[str]:
+        """What each citizen's sampled answers are named by [C].
+
+        Citizens who are told the same, or who speak in another's stead, draw for themselves.
+        """
+        stead = "shuffled " if self.settings.probe == "shuffled-persona" else ""
+        return [f"{stead}{draw}" for draw in copies(self.systems)]
+
+    @property
+    def rounds(self) -> int:
+        """Rounds that this arm holds."""
+        return self.settings.rounds if self.arm.talks else 0
+
+    @property
+    def holds_plenary(self) -> bool:
+        """Whether tables write a statement together; nobody does who thinks alone."""
+        return self.settings.plenary and self.arm.talks and not self.arm.alone
+
+    @property
+    def phases(self) -> tuple[int, ...]:
+        """Codes of the ballots held."""
+        return (BEFORE, AFTER, FOLLOW_UP) if self.settings.follow_up else (BEFORE, AFTER)
+
+    def shown(self, pair: int, order: int) -> Shown:
+        """A pair's two sentences in a presentation order."""
+        first, second = self.pairs[pair]
+        return Shown(self.texts[first], self.texts[second], order)
+
+    def begun(self, shard: Shard) -> bool:
+        """Whether the ledger holds any vote of the shard."""
+        return self._held(shard) > 0
+
+    def complete(self, shard: Shard) -> bool:
+        """Whether the ledger holds every vote of the shard: two a ballot, citizen and pair."""
+        members, positions = self.seating.members(shard), self.seating.positions(shard)
+        return self._held(shard) == 2 * len(self.phases) * len(members) * len(positions)
+
+    def _held(self, shard: Shard) -> int:
+        return self.ledger.votes_held(self.seating.positions(shard), self.seating.members(shard))

@@ -1,0 +1,1 @@
+"""What an assembly leaves: ballots, ledger, settings, progress."""

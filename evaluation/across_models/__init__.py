@@ -1,0 +1,1 @@
+"""Several models against each other, and model size."""

@@ -1,0 +1,1 @@
+"""The batteries of the paper, on any model."""

@@ -1,0 +1,1 @@
+"""Batteries that look inside the model."""

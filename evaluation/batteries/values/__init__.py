@@ -1,0 +1,1 @@
+"""Batteries about what is valued."""

@@ -1,0 +1,1 @@
+"""Which sentences may be printed, on what evidence, and plans locked before data."""

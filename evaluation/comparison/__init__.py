@@ -1,0 +1,1 @@
+"""Two measurements against each other and a target."""

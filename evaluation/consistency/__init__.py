@@ -1,0 +1,1 @@
+"""Coherence, wordings, test and retest."""

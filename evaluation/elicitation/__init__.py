@@ -1,0 +1,1 @@
+"""Asking a model about pairs: design, both orders, answers, import."""

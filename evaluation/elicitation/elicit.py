@@ -1,0 +1,353 @@
+"""Asking a model which of two outcomes it prefers, in both orders, with a gate on answer mass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from evaluation.elicitation.asking import Answers, Subject, ask
+from evaluation.elicitation.order_effect import OrderPilot, order_effect
+from plenary.errors import BackendError, ConfigError, DataError
+from plenary.models.base import ChatBackend
+from plenary.models.usable import FIRST, Seen, require_usable
+from plenary.preferences import BoolArray, ComparisonCounts, FloatArray, IntArray
+from plenary.prompt_templates import frame
+from plenary.seeding import generator
+
+LEAST_PILOT = 20
+
+
+class ElicitationSettings(BaseModel):
+    """How preferences are read from a model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    frames: tuple[str, ...] = Field(
+        default=("plain",),
+        min_length=1,
+        description="ids of the prompt frames (frames.FRAMES); every pair is asked in each; "
+        "plain+none offers the third answer no preference",
+    )
+    orders: Literal["both", "balanced"] = Field(
+        default="both",
+        description="both presentation orders, or one random order a query after a pilot in both",
+    )
+    pilot_share: float = Field(
+        default=0.1, gt=0, le=1, description="share of the pairs that the pilot asks in both orders"
+    )
+    pilot_samples: int = Field(
+        default=10,
+        ge=2,
+        description="least answers a prompt in the pilot; single ones cannot tell the spread",
+    )
+    max_order_spread: float = Field(
+        default=0.6,
+        gt=0,
+        description="spread of the order effect over pairs, probits, up to which balanced may go",
+    )
+    samples: int = Field(
+        default=10, ge=1, description="answers a prompt if the backend only samples"
+    )
+    min_mass: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="answers whose labels hold less total probability do not count, in the "
+        "elicitation and in ballots",
+    )
+    max_unusable: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="share of a frame's cells excluded or without a valid answer that excludes it",
+    )
+    reason_tokens: int = Field(
+        default=96, ge=8, description="longest reasoning, tokens, in frames that ask for it"
+    )
+
+    @property
+    def frame(self) -> str:
+        """The first frame."""
+        return self.frames[0]
+
+
+class ExcludedCell(NamedTuple):
+    """A question whose answer did not count, and the probability of the labels that it had."""
+
+    frame: str
+    first: int
+    second: int
+    mass: float
+
+
+@dataclass(frozen=True, slots=True)
+class Elicitation:
+    """What came back: frame by frame, two cells a pair (pair 0 as given, swapped, pair 1, ...).
+
+    With orders "balanced" the pilot's pairs come first, then one cell for each of the others.
+
+    cells [N]: answers as the model gave them. excluded [N]: answer mass below the gate, or the
+    frame was hardly answered. asked, invalid: answers asked for, and those refused, failed or
+    unreadable, over all cells; cut: invalid answers that were cut short before they had settled.
+    mass [N]: answer mass that the gate saw, NaN for mere counts. frame [N]: position in `frames`.
+    pilots: one per frame if orders were balanced.
+    """
+
+    cells: ComparisonCounts
+    excluded: BoolArray
+    asked: int
+    invalid: int
+    mass: FloatArray
+    frame: IntArray
+    frames: tuple[str, ...]
+    pilots: tuple[OrderPilot, ...]
+    cut: int = 0
+
+    @property
+    def accepted(self) -> ComparisonCounts:
+        """The cells [N], excluded ones emptied: no valid answer, mass kept for the record."""
+        return self.cells.emptied(self.excluded)
+
+    @property
+    def invalid_share(self) -> float:
+        """Share of the answers asked for that were invalid; lower is better."""
+        return self.invalid / self.asked if self.asked else 0.0
+
+    @property
+    def cut_share(self) -> float:
+        """Share of the answers asked for that were cut short; lower is better."""
+        return self.cut / self.asked if self.asked else 0.0
+
+    @property
+    def excluded_cells(self) -> tuple[ExcludedCell, ...]:
+        """The questions that did not count, in the order asked."""
+        return tuple(
+            ExcludedCell(
+                self.frames[int(self.frame[k])],
+                int(self.cells.first[k]),
+                int(self.cells.second[k]),
+                float(self.mass[k]),
+            )
+            for k in np.flatnonzero(self.excluded)
+        )
+
+    @property
+    def excluded_frames(self) -> tuple[str, ...]:
+        """Frames of which no cell is left."""
+        return tuple(
+            name for k, name in enumerate(self.frames) if self.excluded[self.frame == k].all()
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[Elicitation]) -> Elicitation:
+        """All answers of several elicitations in the same frames, in order."""
+        first = parts[0]
+        if any(part.frames != first.frames for part in parts):
+            raise DataError(
+                f"frames {[part.frames for part in parts]!r} differ; join answers of the same ones"
+            )
+        return cls(
+            ComparisonCounts.join([part.cells for part in parts]),
+            np.concatenate([part.excluded for part in parts]),
+            sum(part.asked for part in parts),
+            sum(part.invalid for part in parts),
+            np.concatenate([part.mass for part in parts]),
+            np.concatenate([part.frame for part in parts]),
+            first.frames,
+            first.pilots,
+            sum(part.cut for part in parts),
+        )
+
+    def of_frame(self, name: str) -> ComparisonCounts:
+        """The accepted cells of one frame."""
+        return self.accepted.select(self.frame == self.frames.index(name))
+
+
+def both_orders(pairs: IntArray) -> IntArray:
+    """Presentations [2P, 2] (shown first, shown second): every pair as given, then swapped."""
+    pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+    return np.stack([pairs, pairs[:, ::-1]], axis=1).reshape(-1, 2)
+
+
+def one_order(pairs: IntArray, rng: np.random.Generator) -> IntArray:
+    """Presentations [P, 2]: a random half of the pairs as given, the others swapped."""
+    pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+    swapped = rng.permutation(len(pairs)) % 2 == 1
+    return np.where(swapped[:, None], pairs[:, ::-1], pairs)
+
+
+def pilot_pairs(pairs: int, settings: ElicitationSettings) -> int:
+    """How many of `pairs` are asked in both orders."""
+    if settings.orders == "both":
+        return pairs
+    return min(pairs, max(LEAST_PILOT, int(np.ceil(settings.pilot_share * pairs))))
+
+
+def _check_usable(
+    answers: Answers, excluded: BoolArray, who: str, frame: str, settings: ElicitationSettings
+) -> None:
+    cells = answers.cells
+    answered = cells.trials + cells.undecided
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = np.stack([cells.wins, cells.trials - cells.wins], axis=1) / answered[:, None]
+    require_usable(
+        Seen(~excluded & cells.answered, answers.mass, shares, answers.failure),
+        who,
+        f"questions in frame {frame!r}",
+        settings.min_mass,
+        settings.max_unusable,
+        "elicitation.max_unusable",
+    )
+
+
+class _Frame(NamedTuple):
+    """The answers in one frame, the cells of it that are excluded, its pilot, and what is wrong."""
+
+    answers: Answers
+    excluded: BoolArray
+    pilot: OrderPilot | None
+    error: BackendError | None
+
+
+def _require_small_spread(pilot: OrderPilot, settings: ElicitationSettings, name: str) -> None:
+    if pilot.pairs < 3:
+        raise BackendError(
+            f"the pilot in frame {name!r} has {pilot.pairs} pairs answered in both orders; "
+            "ask more pairs or use elicitation.orders=both"
+        )
+    if pilot.spread > settings.max_order_spread:
+        raise ConfigError(
+            f"the order effect in frame {name!r} differs between pairs by {pilot.spread:.2f} "
+            f"probits ({pilot.low:.2f} to {pilot.high:.2f}), more than max_order_spread "
+            f"{settings.max_order_spread!r}; use elicitation.orders=both"
+        )
+
+
+class _Block(NamedTuple):
+    """Presentations [N, 2] and how often each is asked where the backend samples."""
+
+    shown: IntArray
+    samples: int
+
+
+class _Begun(NamedTuple):
+    """A frame of which the first block was asked: answers, what is left, its pilot, its fault."""
+
+    name: str
+    answers: Answers
+    rest: _Block
+    pilot: OrderPilot | None
+    error: BackendError | None
+
+
+async def _begin(
+    subject: Subject,
+    pairs: IntArray,
+    settings: ElicitationSettings,
+    name: str,
+    pilot: OrderPilot | None,
+) -> _Begun:
+    """Ask the first 40 questions of one frame; in balanced orders the pilot."""
+    rng = generator(subject.seed, "elicit", "orders", name)
+    piloting = settings.orders == "balanced" and pilot is None
+    if piloting:
+        pairs = pairs[rng.permutation(len(pairs))]
+        size = pilot_pairs(len(pairs), settings)
+        first = _Block(both_orders(pairs[:size]), max(settings.samples, settings.pilot_samples))
+        rest = _Block(one_order(pairs[size:], rng), settings.samples)
+    else:
+        shown = both_orders(pairs) if settings.orders == "both" else one_order(pairs, rng)
+        first = _Block(shown[:FIRST], settings.samples)
+        rest = _Block(shown[FIRST:], settings.samples)
+    answers = await ask(subject, frame(name), *first, settings.reason_tokens)
+    error = _fault(answers, subject, name, settings)
+    if piloting and error is None:
+        pilot = order_effect(answers.cells, first.shown[::2], subject.seed)
+        _require_small_spread(pilot, settings, name)
+    return _Begun(name, answers, rest, pilot, error)
+
+
+def _fault(
+    answers: Answers, subject: Subject, name: str, settings: ElicitationSettings
+) -> BackendError | None:
+    excluded = answers.mass < settings.min_mass
+    try:
+        _check_usable(answers, excluded, subject.backend.name, name, settings)
+    except BackendError as error:
+        return error
+    return None
+
+
+async def _finish(subject: Subject, begun: _Begun, settings: ElicitationSettings) -> _Frame:
+    """Ask what is left of one frame, and judge it whole."""
+    answers = begun.answers
+    if len(begun.rest.shown):
+        rest = await ask(subject, frame(begun.name), *begun.rest, settings.reason_tokens)
+        answers = Answers.join([answers, rest])
+    error = _fault(answers, subject, begun.name, settings)
+    excluded = answers.mass < settings.min_mass
+    if error is not None:
+        excluded = np.ones(len(excluded), dtype=bool)
+    return _Frame(answers, excluded, begun.pilot, error)
+
+
+def _require_some(errors: Sequence[BackendError | None]) -> None:
+    """Raise the first fault when every frame has one."""
+    known = [error for error in errors if error is not None]
+    if known and len(known) == len(errors):
+        raise known[0]
+
+
+async def elicit(
+    backend: ChatBackend,
+    texts: Sequence[str],
+    pairs: IntArray,
+    settings: ElicitationSettings,
+    *,
+    system: str | None = None,
+    seed: int = 0,
+    pilots: tuple[OrderPilot, ...] = (),
+    early: float | None = None,
+) -> Elicitation:
+    """Ask every pair [P, 2] of `texts` [K] in every frame, as the persona `system` if given.
+
+    pilots: those of an earlier elicitation of the same model, frames and orders "balanced"; without
+    them a pilot is made. A frame of which more than `max_unusable` is excluded or without a valid
+    answer is excluded whole; UnusableAnswers when that leaves none, after the first 40 questions
+    of each if it shows there. early: limit for those first questions, by default `max_unusable`.
+    ConfigError when orders are to be balanced and a pilot finds that the order effect differs too
+    much between pairs.
+    """
+    pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+    if len(pairs) and not 0 <= pairs.min() <= pairs.max() < len(texts):
+        raise DataError(
+            f"pair names outcome {int(pairs.max())!r} of {len(texts)}; "
+            "pass the pairs' own catalogue"
+        )
+    known = dict(zip(settings.frames, pilots, strict=False))
+    subject = Subject(backend, texts, system, seed)
+    strict = settings if early is None else settings.model_copy(update={"max_unusable": early})
+    begun = [
+        await _begin(subject, pairs, strict, name, known.get(name)) for name in settings.frames
+    ]
+    if all(len(one.answers.cells) >= FIRST for one in begun):
+        _require_some([one.error for one in begun])
+    parts = [await _finish(subject, one, settings) for one in begun]
+    _require_some([part.error for part in parts])
+    answers = Answers.join([part.answers for part in parts])
+    sizes = [len(part.excluded) for part in parts]
+    return Elicitation(
+        answers.cells,
+        np.concatenate([part.excluded for part in parts]),
+        answers.asked,
+        answers.invalid,
+        answers.mass,
+        np.repeat(np.arange(len(parts)), sizes),
+        settings.frames,
+        tuple(part.pilot for part in parts if part.pilot is not None),
+        answers.cut,
+    )

@@ -1,0 +1,1 @@
+"""Thurstonian utilities from answers, with uncertainty."""

@@ -1,0 +1,1 @@
+"""Personas against a survey of people."""

@@ -1,0 +1,115 @@
+"""The verbs `plenary sweep`, `pool` and `publish`: declarations only, so help stays instant."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plenary.cli.options import (
+    AsJson,
+    Config,
+    Debug,
+    ExecutorOption,
+    ExistsOption,
+    Name,
+    Out,
+    Set,
+    Workers,
+    calm,
+    show,
+    through,
+)
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: plenary sweep quickstart --arms assembly,shuffled --seeds 5")
+def sweep(
+    config: Config = None,
+    set_: Set = None,
+    name: Name = None,
+    out: Out = Path("runs"),
+    exists: ExistsOption = "resume",
+    arms: Annotated[str, typer.Option(help="Arms, joined by commas; or all.")] = "all",
+    seeds: Annotated[int, typer.Option(help="Seeds of draws and training.")] = 3,
+    dose: Annotated[
+        list[str] | None, typer.Option(help="data=SHARE, steps=TIMES or rank=N; may be repeated.")
+    ] = None,
+    rebound: Annotated[
+        int, typer.Option(help="Steps on neutral text after the assembly's arm.")
+    ] = 0,
+    by: Annotated[str | None, typer.Option(help="Attribute whose strata are compared.")] = None,
+    panels: Annotated[bool, typer.Option(help="Train toward each stratum, too.")] = False,
+    retention: Annotated[
+        str | None, typer.Option(help="Retention set: general, embedded or a YAML file.")
+    ] = None,
+    executor: ExecutorOption = "local",
+    workers: Workers = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Run control arms and doses on the ballots of a run; cells that are done are kept."""
+    calm()
+    from plenary.report.controls import table_rows
+    from plenary.report.page import write_report
+    from plenary.runs import filenames
+    from plenary.stages.control_experiment import SweepRequest, check_request
+    from plenary.stages.control_experiment import sweep as run_sweep
+
+    request = SweepRequest(
+        SweepRequest().arms if arms == "all" else tuple(arms.split(",")),
+        seeds, tuple(dose or ()), rebound, by, panels, retention,
+    )  # fmt: skip
+    check_request(request)  # a slip is said before the assembly is held
+    space = through("consensus", config, set_ or [], name, out, exists, as_json, executor, workers)
+    table = run_sweep(space, request, lambda line: print(line, file=sys.stderr))
+    if space.file(filenames.REPORT).is_file():
+        write_report(space)  # the verdict hangs on the control arms
+    if as_json:
+        print(json.dumps(table.model_dump(mode="json")))
+        return
+    show(f"arms of {space.config.name}, held-out outcomes", dict(table_rows(table)), False)
+
+
+@app.command(epilog="Example: plenary pool runs/panel1 runs/panel2")
+def pool(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories of several panels.")],
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Pool the sweeps of several panels: means and intervals over panels, arm by arm."""
+    from plenary.report.controls import pool_rows
+    from plenary.runs.records.experiments import read_pool
+
+    arms = read_pool(runs)
+    if as_json:
+        print(json.dumps([arm.model_dump(mode="json") for arm in arms]))
+        return
+    show(f"arms over {len(runs)} panels, 95 % intervals over panels", dict(pool_rows(arms)), False)
+
+
+@app.command(epilog="Example: plenary publish quickstart --base lab/small --folder hub")
+def publish(
+    base: Annotated[str, typer.Option(help="Name of the base model as readers know it.")],
+    folder: Annotated[Path, typer.Option(help="Folder to write: adapter and card.")],
+    config: Config = None,
+    set_: Set = None,
+    name: Name = None,
+    out: Out = Path("runs"),
+    exists: ExistsOption = "resume",
+    licence: Annotated[str, typer.Option(help="Licence of the adapter, SPDX id.")] = "apache-2.0",
+    push: Annotated[
+        str | None, typer.Option(help="Also upload to this OWNER/NAME, as a private repository.")
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write the adapter of a run with its model card; upload it only with --push."""
+    space = through("compare", config, set_ or [], name, out, exists, as_json)
+    from plenary.commands.publish import publish as write
+
+    show("adapter", write(space, base, licence, folder, push), as_json)

@@ -1,0 +1,170 @@
+"""The verbs of measurement: of a run, or of any model and any votes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plenary.cli.options import (
+    AsJson,
+    Config,
+    Debug,
+    DryRun,
+    ExecutorOption,
+    ExistsOption,
+    Name,
+    Out,
+    Outcomes,
+    Set,
+    Workers,
+    calm,
+    named,
+    refuse_dry_run,
+    show,
+    show_file,
+    through,
+)
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: plenary elicit --model local:/path --answers before.parquet")
+def elicit(
+    config: Config = None,
+    set_: Set = None,
+    name: Name = None,
+    out: Out = Path("runs"),
+    exists: ExistsOption = "resume",
+    when: Annotated[str, typer.Option(help="before or after training.")] = "before",
+    model: Annotated[str | None, typer.Option(help="Any backend, without a run.")] = None,
+    outcomes: Outcomes = None,
+    pairs: Annotated[int | None, typer.Option(help="Pairs asked; default 2 K log2 K.")] = None,
+    design: Annotated[
+        str, typer.Option(help="balanced, all, random, or active: swiss, thompson.")
+    ] = "balanced",
+    frames: Annotated[
+        str | None, typer.Option(help="Prompt frames, separated by commas; or all.")
+    ] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(help="Write the answers there: a .parquet file, or a folder of parts."),
+    ] = None,
+    executor: ExecutorOption = "local",
+    workers: Workers = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Ask a model about pairs of outcomes: of a run, or any model with --model or --answers."""
+    if when not in ("before", "after"):
+        raise typer.BadParameter(f"{when!r} is neither before nor after", param_hint="--when")
+    changes = [*([f"model={model}"] if model else []), *_frame_changes(frames)]
+    if outcomes:
+        changes += [f"outcomes.path={json.dumps(str(outcomes))}", "outcomes.count=null"]
+    changes += set_ or []
+    if not (model or answers or dry_run):
+        space = through(
+            f"elicit {when}", config, changes, name, out, exists, as_json, executor, workers
+        )
+        show_file(space.file(f"{when}.json"), as_json)
+        return
+    calm()
+    from plenary.commands.elicit import ElicitRequest, dry_run_record, measure
+    from plenary.runs.config import load_config
+    from plenary.runs.workers import make_executor
+
+    settings = load_config(config, changes)
+    request = ElicitRequest(settings, pairs, design, answers or out / "answers.parquet", exists)
+    crew = make_executor(executor, workers, settings)
+    show("elicit", dry_run_record(request) if dry_run else measure(request, crew), as_json)
+
+
+def _frame_changes(frames: str | None) -> list[str]:
+    if frames is None:
+        return []
+    if frames != "all":
+        return [f"elicitation.frames={json.dumps(frames.split(','))}"]
+    from plenary.prompt_templates import PROMPT_TEMPLATES
+
+    return [f"elicitation.frames={json.dumps(list(PROMPT_TEMPLATES))}"]
+
+
+@app.command(epilog="Example: plenary fit votes.csv")
+def fit(
+    config: Annotated[
+        str | None, typer.Argument(metavar="[CONFIG|VOTES]", help="A config, or a file of votes.")
+    ] = None,
+    set_: Set = None,
+    name: Name = None,
+    out: Out = Path("runs"),
+    exists: ExistsOption = "resume",
+    outcomes: Outcomes = None,
+    edges: Annotated[str, typer.Option(help="Of a graph: all, training or holdout.")] = "all",
+    order: Annotated[
+        str, typer.Option(help="Votes say which came first (listed) or not (unknown).")
+    ] = "listed",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Fit utilities: of a run, or of votes (.csv, .jsonl, .parquet, a preference graph .json)."""
+    calm()
+    from evaluation.elicitation.importers import is_votes
+    from plenary.commands.fit import fit_votes, read_votes, votes_record
+
+    if config is None or not is_votes(config):
+        refuse_dry_run(dry_run)
+        space = through("fit", config, set_ or [], name, out, exists, as_json)
+        show_file(space.file("utilities_after_held_out.json"), as_json)
+        return
+    from plenary.runs.config import load_config
+
+    settings = load_config(None, named(name, set_))
+    table = read_votes(Path(config), outcomes, edges, order)
+    stem = out / f"{name or Path(config).stem}_utilities"
+    record = votes_record([table]) if dry_run else fit_votes(table, settings.fit, stem, exists)
+    show("fit", record, as_json)
+
+
+@app.command(epilog="Example: plenary compare before.parquet after.parquet --null again.parquet")
+def compare(
+    config: Annotated[
+        str | None, typer.Argument(metavar="[CONFIG|BEFORE]", help="A config, or votes before.")
+    ] = None,
+    after: Annotated[str | None, typer.Argument(help="Votes after.")] = None,
+    set_: Set = None,
+    name: Name = None,
+    out: Out = Path("runs"),
+    exists: ExistsOption = "resume",
+    null: Annotated[Path | None, typer.Option(help="Votes before, asked again.")] = None,
+    target: Annotated[Path | None, typer.Option(help="Votes to move toward.")] = None,
+    outcomes: Outcomes = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Compare before and after: of a run on held-out pairs, or two files of votes."""
+    calm()
+    from plenary.commands.compare import Sides, compare_votes
+    from plenary.commands.fit import read_votes, votes_record
+
+    if config is None or after is None:
+        refuse_dry_run(dry_run)
+        space = through("compare", config, set_ or [], name, out, exists, as_json)
+        show_file(space.file("comparison.json"), as_json)
+        return
+    from plenary.runs.config import load_config
+
+    settings = load_config(None, named(name, set_))
+    before, later = (read_votes(Path(path), outcomes) for path in (config, after))
+    again, goal = (None if path is None else read_votes(path, outcomes) for path in (null, target))
+    sides = Sides(before, later, again, goal)
+    place = out / f"{name or 'comparison'}_shift.parquet"
+    if dry_run:
+        record = votes_record([table for table in sides if table is not None])
+    else:
+        record = compare_votes(sides, settings.fit, settings.comparison, place, exists)
+    show("compare", record, as_json)

@@ -1,0 +1,192 @@
+"""What the verbs share: their options, running stages, and showing what came out.
+
+Libraries are imported where a command needs them: help must be instant.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from plenary.runs.config import PipelineConfig
+    from plenary.runs.directory import Exists
+    from plenary.runs.workspace import Workspace
+
+INTERRUPTED = 130
+RUNS = Path("runs")
+Config = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[CONFIG]", help="YAML file, name of a shipped preset, or a run directory."
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=VALUE", help="Change a setting; may be repeated."),
+]
+Name = Annotated[str | None, typer.Option(help="Name of the run directory.")]
+Out = Annotated[Path, typer.Option(help="Folder of run directories.")]
+ExistsOption = Annotated[
+    str,
+    typer.Option(
+        "--exists",
+        help="When the run directory exists: error; resume under the same settings; redo what "
+        "other settings ask for; or replace the whole run.",
+    ),
+]
+Outcomes = Annotated[
+    Path | None, typer.Option(help="Catalogue of outcomes: .yaml, .json, .csv, .tsv or .jsonl.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the number of calls and tokens; ask nothing.")
+]
+ExecutorOption = Annotated[
+    str, typer.Option("--executor", help="Who works: local (this process), processes or ray.")
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Number of processes, or of Ray tasks at once; one a core.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print the result, no settings or progress.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def refuse_dry_run(dry_run: bool) -> None:
+    """Say that whole runs have none."""
+    if dry_run:
+        raise typer.BadParameter(
+            "a run is estimated by plenary run --dry-run; here it goes with files of votes",
+            param_hint="--dry-run",
+        )
+
+
+def through(
+    last: str,
+    source: str | None,
+    overrides: list[str],
+    name: str | None,
+    out: Path,
+    exists: str,
+    quiet: bool,
+    executor: str = "local",
+    workers: int | None = None,
+) -> Workspace:
+    """Run the stages up to `last` under the settings of the command line."""
+    calm()
+    from plenary.cli.console import print_settings, watching
+    from plenary.runs.config import load_config
+
+    name, out = run_place(source, name, out)
+    config: PipelineConfig = load_config(source, named(name, overrides))
+    # Training libraries take seconds to import; the early stages do without.
+    from plenary.pipeline.assembly import ASSEMBLY_STAGES as stages
+
+    if last not in {stage.name for stage in stages}:
+        from plenary.pipeline.chain import CHAIN as stages
+    from plenary.pipeline.run import run_stages
+    from plenary.runs.workers import make_executor
+
+    if not quiet:
+        print_settings(config, out / config.name / "config.yaml")
+    place = [stage.name for stage in stages].index(last)
+    crew = make_executor(executor, workers, config)
+    chosen: Exists = exists  # pyright: ignore[reportAssignmentType]
+    try:
+        with watching(quiet=quiet) as watcher:
+            return run_stages(config, out, chosen, stages[: place + 1], watcher, crew)
+    except KeyboardInterrupt as stop:
+        print("interrupted; what was recorded is kept, go on with --exists resume", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from stop
+
+
+def run_place(source: str | None, name: str | None, out: Path) -> tuple[str | None, Path]:
+    """Name and folder of the run; those of a run directory that stands in place of a config."""
+    path = Path(source or "")
+    if source is None or name is not None or not (path / "manifest.json").is_file():
+        return name, out
+    path = path.resolve()
+    return path.name, path.parent if out == RUNS else out
+
+
+def named(name: str | None, changes: list[str] | None) -> list[str]:
+    """The changes of the command line, --name as one of them, so that it is checked as a name."""
+    return [*(changes or []), *([f"name={json.dumps(name)}"] if name else [])]
+
+
+def show_file(path: Path, as_json: bool) -> None:
+    """Print a JSON file of a run."""
+    show(str(path), json.loads(path.read_text(encoding="utf-8")), as_json)
+
+
+def show(title: str, content: Mapping[str, object], as_json: bool) -> None:
+    """Print named values, as a table or as one JSON object."""
+    from plenary.cli.console import print_content
+
+    if as_json:
+        print(json.dumps(dict(content)))
+    else:
+        print_content(title, content)
+
+
+def show_estimate(
+    source: str | None, changes: list[str], as_json: bool, *, assembly_only: bool = False
+) -> None:
+    """Print what a run would ask and cost, stage by stage; or its part up to the dataset."""
+    calm()
+    from plenary.cli.console import cost_lines, print_rows
+    from plenary.pipeline.assembly import ASSEMBLY_STAGES
+    from plenary.pipeline.estimate import estimate
+    from plenary.runs.config import load_config
+
+    part = {stage.name for stage in ASSEMBLY_STAGES}
+    costs = [
+        cost
+        for cost in estimate(load_config(source, changes))
+        if not assembly_only or cost.stage in part
+    ]
+    if as_json:
+        print(json.dumps([cost._asdict() for cost in costs]))
+        return
+    without = "" if assembly_only else "; training and the measures after it not in it"
+    print_rows(f"what it would ask (tokens estimated{without})", cost_lines(costs))
+
+
+def calm() -> None:
+    """Keep libraries from drawing bars, phoning home and starting threads that fork badly."""
+    for name, value in {
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "LANGSMITH_TRACING": "false",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def add_verb(group: typer.Typer, verb: str, stage: str, shown: str, text: str) -> None:
+    """Add a verb that runs the chain up to a stage and shows one file."""
+    words = verb if group.info.name == "plenary" else f"{group.info.name} {verb}"
+
+    @group.command(verb, help=text, epilog=f"Example: plenary {words} quickstart --set seed=1")
+    def command(
+        config: Config = None,
+        set_: Set = None,
+        name: Name = None,
+        out: Out = Path("runs"),
+        exists: ExistsOption = "resume",
+        executor: ExecutorOption = "local",
+        workers: Workers = None,
+        quiet: Quiet = False,
+        as_json: AsJson = False,
+        debug: Debug = False,
+    ) -> None:
+        calmly = quiet or as_json
+        space = through(stage, config, set_ or [], name, out, exists, calmly, executor, workers)
+        show_file(space.file(shown), as_json)

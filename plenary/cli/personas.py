@@ -1,0 +1,135 @@
+"""The verbs `plenary personas ...`: declarations only, so that help stays instant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from plenary.cli.options import AsJson, Debug, show
+
+if TYPE_CHECKING:
+    from plenary.runs.workspace import Workspace
+
+app = typer.Typer(
+    name="personas",
+    help="Draw, export, compare and validate simulated citizens.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Citizens = Annotated[int, typer.Option(help="Number of citizens.")]
+Method = Annotated[
+    str | None, typer.Option(help="swap, simple, systematic, stratified or lottery.")
+]
+By = Annotated[str | None, typer.Option(help="Attributes to represent, joined by commas.")]
+Quotas = Annotated[Path | None, typer.Option("--quota", help="YAML, JSON or CSV of quotas.")]
+Figure = Annotated[
+    Path | None, typer.Option(help="Figure of panel against population: .svg or .png.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of the draw.")]
+
+
+def panel_changes(by: str | None, quota: Path | None, method: str | None) -> list[str]:
+    """The options of `recruit` as changes of the config."""
+    changes = [] if by is None else [f"panel.by=[{by}]"]
+    if quota is not None:
+        from plenary.commands import personas as verbs
+
+        changes.append(f"panel.quotas={verbs.quotas_as_json(quota)}")
+    return changes if method is None else [*changes, f"panel.method={method}"]
+
+
+def run_figure(space: Workspace, path: Path) -> None:
+    """Write the figure of a run's panel."""
+    from plenary.figures.panel import read_shares, write_figure
+    from plenary.runs.filenames import SHARES
+
+    write_figure(read_shares(space.file(SHARES)), path)
+
+
+@app.command(epilog="Example: plenary personas draw panel.jsonl --citizens 100 --figure panel.svg")
+def draw(
+    path: Annotated[Path, typer.Argument(help="Panel file: .jsonl, .csv or .parquet.")],
+    citizens: Citizens = 100,
+    method: Method = None,
+    by: By = None,
+    quota: Quotas = None,
+    seed: Seed = 0,
+    figure: Figure = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Draw a panel, write it with its data sheet, and compare it with the population."""
+    from plenary.commands import personas as verbs
+
+    rows = verbs.draw(path, citizens, method, by, quota, seed, figure)
+    show(f"panel {path}", rows, as_json)
+
+
+@app.command(epilog="Example: plenary personas check mine.csv")
+def check(
+    path: Annotated[Path, typer.Argument(help="A panel file of one's own.")],
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Check personas of one's own, and say what they are."""
+    from plenary.commands import personas as verbs
+
+    show(f"panel {path}", verbs.check(path), as_json)
+
+
+@app.command(epilog="Example: plenary personas stream people.jsonl --count 100000")
+def stream(
+    path: Annotated[Path, typer.Argument(help="File of one persona a line.")],
+    count: Annotated[int, typer.Option(help="Number of personas.")] = 10_000,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write any number of personas with their description, in proportion to weight."""
+    from plenary.commands import personas as verbs
+
+    show(f"personas {path}", verbs.stream(path, count, seed), as_json)
+
+
+@app.command(epilog="Example: plenary personas validate --model embedded --citizens 60")
+def validate(
+    model: Annotated[
+        str, typer.Option(help="A backend, or survey:shares, survey:marginal.")
+    ] = "embedded",
+    citizens: Citizens = 60,
+    survey: Annotated[Path | None, typer.Option(help="Folder of a survey of one's own.")] = None,
+    items: Annotated[str | None, typer.Option(help="Items to ask, joined by commas.")] = None,
+    rendering: Annotated[str, typer.Option(help="second, first, facts, interview.")] = "second",
+    stability: Annotated[bool, typer.Option(help="Ask again in other words and names.")] = True,
+    seed: Seed = 0,
+    base_url: Annotated[str | None, typer.Option(help="Endpoint of a langchain: model.")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Hold personas against a survey of real people, beside three baselines."""
+    from plenary.commands import personas as verbs
+
+    found = verbs.validate_model(
+        model, citizens, survey, items, rendering, stability, seed, base_url
+    )
+    if as_json:
+        print(verbs.validation_json(found))
+    else:
+        show(f"{found.backend} against the {found.survey}", verbs.validation_rows(found), False)
+
+
+@app.command(epilog="Example: plenary personas diversity panel.jsonl")
+def diversity(
+    path: Annotated[Path, typer.Argument(help="Panel file.")],
+    encoder: Annotated[str | None, typer.Option(help="A sentence-transformers model.")] = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Near duplicates among the descriptions, and how much of the population they cover."""
+    from plenary.commands import personas as verbs
+
+    show(f"diversity of {path}", verbs.panel_diversity(path, encoder, seed), as_json)

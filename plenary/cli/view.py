@@ -1,0 +1,35 @@
+"""The verb `plenary view`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plenary.cli.options import AsJson, Debug
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: plenary view runs/quickstart")
+def view(
+    path: Annotated[Path, typer.Argument(help="A run directory, under way or ended.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 is any free one.")] = 8642,
+    browser: Annotated[bool, typer.Option("--browser", help="Open a browser on it.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Explore a run in a browser, on this machine only; stop it with Ctrl-C."""
+    from plenary.viewer.web import serve
+
+    def tell(address: str) -> None:
+        print(json.dumps({"address": address}) if as_json else f"viewing {path} at {address}",
+              flush=True)  # fmt: skip
+
+    try:
+        serve(path, port, tell, browser=browser)
+    except KeyboardInterrupt:
+        if not as_json:
+            print("the viewer has stopped")

@@ -1,0 +1,187 @@
+"""What any artifact of a run is, in a few lines: told by its content, not by its name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from assembly.aggregation.consensus import Consensus
+from assembly.dataset.consensus_dataset import ConsensusDataset
+from assembly.record.ballots import STATES, Votes
+from evaluation.comparison.utility_shift import UtilityShift
+from evaluation.elicitation.answer_table import AnswerTable
+from evaluation.utility.thurstonian import UtilityFit
+from personas.panel_file import read_panel
+from plenary.errors import DataError, PlenaryError
+from plenary.runs import filenames
+from plenary.untrusted import read_tree
+from plenary.viewer.store import open_ledger
+
+# alignment.adapter says the same, but takes torch, and seconds, to import.
+ADAPTER_MANIFEST = "plenary_adapter.json"
+_CUT = """SELECT count(*) FROM calls WHERE reply LIKE '%"cut": %' AND reply NOT LIKE '%"cut": 0%'"""
+Rows = Iterator[tuple[str, str]]
+
+
+class Shown(NamedTuple):
+    """What an artifact is, and its figures by name."""
+
+    title: str
+    rows: tuple[tuple[str, str], ...]
+
+
+def describe(path: Path) -> Shown:
+    """Say what lies at `path`; DataError when it is nothing that plenary writes."""
+    title, rows = _found(path)
+    return Shown(f"{path}: {title}", tuple(rows))
+
+
+def _found(path: Path) -> tuple[str, Rows]:
+    if (path / ADAPTER_MANIFEST).is_file():
+        return "an adapter", _record(path / ADAPTER_MANIFEST)
+    if (path / filenames.CONSENSUS).is_file():
+        return "a consensus dataset", _dataset(path / filenames.CONSENSUS)
+    if not path.is_file():
+        raise DataError(f"{str(path)!r} is no run directory and no artifact of one; check the path")
+    if path.suffix == ".sqlite":
+        return "a ledger or store of calls", _ledger(path)
+    if path.suffix == ".parquet":
+        return _parquet(path)
+    if path.suffix == ".json":
+        return "a record", _record(path)
+    return "a panel", _panel(path)
+
+
+def _parquet(path: Path) -> tuple[str, Rows]:
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"cannot read {str(path)!r}: {error}; export it again") from error
+    for title, columns, rows in _TABLES:
+        if columns <= set(schema.names):
+            try:
+                return title, iter(tuple(rows(path)))
+            except PlenaryError:
+                raise
+            except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+                raise DataError(
+                    f"{str(path)!r} has the columns of {title} and other values in them: {error}; "
+                    "export it again"
+                ) from error
+    return "a table", iter(
+        [("rows", f"{pq.read_metadata(path).num_rows:,}"), ("columns", ", ".join(schema.names))]
+    )
+
+
+def _votes(path: Path) -> Rows:
+    votes = Votes.read(path)
+    yield "votes", f"{len(votes):,}"
+    yield "pairs", f"{len(np.unique(votes.pair)):,}"
+    yield "citizens", f"{len(np.unique(votes.citizen)):,}"
+    for phase, name in enumerate(("before", "after", "follow-up")):
+        counted = votes.counted(phase)
+        if sum(counted.values()):
+            yield name, ", ".join(f"{count:,} {state}" for state, count in counted.items() if count)
+
+
+def _statements(path: Path) -> Rows:
+    states = np.bincount(pq.read_table(path, columns=["state"])["state"].to_numpy())
+    yield "statements", f"{states.sum():,}"
+    for state, count in zip(STATES, states.tolist(), strict=False):
+        yield state, f"{count:,}"
+
+
+def _panel(path: Path) -> Rows:
+    panel = read_panel(path)
+    yield "citizens", f"{len(panel):,}"
+    yield "method", f"{panel.method}, seed {panel.seed}"
+    yield "effective size", f"{panel.effective_size:.1f}"
+    yield "design effect", f"{panel.design_effect:.2f}"
+    yield "imputed, by weight", f"{panel.imputed_share:.1%}"
+    yield "raked to", ", ".join(panel.raked) or "nothing"
+
+
+def _dataset(path: Path) -> Rows:
+    dataset = ConsensusDataset.read(path)
+    yield "pairs", f"{len(dataset.p):,}"
+    yield "held out", f"{sum(split == 'held_out' for split in dataset.split):,}"
+    yield "contested", f"{int(dataset.contested.sum()):,}"
+    yield "strata", f"{len(dataset.strata):,}"
+
+
+def _consensus(path: Path) -> Rows:
+    decided = Consensus.read(path)
+    yield "pairs", f"{len(decided.pairs):,}"
+    yield "contested", f"{int(decided.contested.sum()):,} at level {decided.level:g}"
+    yield "unusable share", f"{decided.unusable_share:.2%}"
+
+
+def _fit(path: Path) -> Rows:
+    fitted = UtilityFit.load(path.with_suffix(""))
+    yield "outcomes", f"{len(fitted.mu):,}"
+    yield "median standard error", f"{np.median(fitted.sd):.3f}"
+    yield "order bias", f"{fitted.order_bias:+.3f} (sd {fitted.order_bias_sd:.3f})"
+    yield "lapse", f"{fitted.lapse:.3f}"
+    yield "weight of no preference", f"{fitted.tie:.3f}"
+    yield "log likelihood", f"{fitted.log_likelihood:,.2f} nats"
+    yield "settled", f"{'yes' if fitted.converged else 'no'}, {fitted.iterations} iterations"
+
+
+def _shift(path: Path) -> Rows:
+    shift = UtilityShift.read(path)
+    yield "outcomes", f"{len(shift.shift):,}"
+    yield "moved", f"{int(shift.moved.sum()):,}" if shift.scale_holds else "no fixed scale"
+    said = f"{shift.correlation_before:.2f} before, {shift.correlation_after:.2f} after"
+    yield "rank correlation with the target", said
+
+
+def _cells(path: Path) -> Rows:
+    table = AnswerTable.read(path)
+    cells = table.cells
+    yield "cells", f"{len(cells):,}"
+    yield "trials", f"{cells.trials.sum():,.0f}"
+    yield "no preference", f"{cells.undecided.sum():,.0f}"
+    yield "invalid", f"{cells.invalid.sum():,.0f}"
+    yield "cells excluded", f"{table.excluded.sum():,}"
+
+
+def _ledger(path: Path) -> Rows:
+    with closing(open_ledger(path, "calls")) as ledger:
+        names = ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        tables = [name for (name,) in names.fetchall()]
+        for name in tables:
+            (count,) = ledger.execute(f'SELECT count(*) FROM "{name}"').fetchone()
+            yield name, f"{count:,}"
+        if "calls" in tables and (cut := ledger.execute(_CUT).fetchone()[0]):
+            yield "calls with answers cut short", f"{cut:,}"
+        if "votes" in tables:
+            states = "SELECT state, count(*) FROM votes GROUP BY state ORDER BY state"
+            counted = ledger.execute(states).fetchall()
+            yield "votes by state", ", ".join(f"{n:,} {STATES[state]}" for state, n in counted)
+
+
+def _record(path: Path) -> Rows:
+    content = read_tree(path, "record", DataError)
+    if not isinstance(content, dict):
+        raise DataError(f"{str(path)!r} holds {type(content).__name__!r}; a record is an object")
+    for name, value in content.items():
+        yield name, value if isinstance(value, str) else json.dumps(value)
+
+
+_TABLES: tuple[tuple[str, frozenset[str], Callable[[Path], Rows]], ...] = (
+    ("votes", frozenset(Votes.__slots__), _votes),
+    ("statements", frozenset({"pair", "seat", "text", "state"}), _statements),
+    ("a panel", frozenset({"row_id", "panel_weight"}), _panel),
+    ("a consensus dataset", frozenset({"first_text", "p_hard"}), _dataset),
+    ("what the assembly decided", frozenset({"effective_n", "count_first"}), _consensus),
+    ("fitted utilities", frozenset({"mu", "log_sigma"}), _fit),
+    ("utilities that moved", frozenset({"shift", "p_value"}), _shift),
+    ("answers", frozenset({"first", "second", "wins", "trials"}), _cells),
+)

@@ -1,0 +1,72 @@
+"""The inside of a model that runs here: activations out, pushes in, as arrays.
+
+Shapes: N texts, L layers read (0 the embeddings, l the output of block l), D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from plenary.errors import BackendError
+from plenary.models.base import ChatBackend, Conversation
+from plenary.preferences import FloatArray
+
+
+class Activations(NamedTuple):
+    """Residual stream [L, N, D] at the last token of each text, and its mean over the tokens."""
+
+    last: FloatArray
+    mean: FloatArray
+
+
+class Marked(NamedTuple):
+    """A conversation, and the text in its last message whose tokens are meant."""
+
+    conversation: Conversation
+    text: str
+
+
+class Interior(Protocol):
+    """What can be read in a model and added to it. layers [L]: those that `read` returns."""
+
+    layers: tuple[int, ...]
+
+    def read(self, texts: Sequence[str]) -> Activations:
+        """Activations of texts that stand alone, without any conversation around them."""
+        ...
+
+    def read_marked(self, marked: Sequence[Marked]) -> Activations:
+        """Activations of the marked texts inside their conversations."""
+        ...
+
+    def lead(
+        self,
+        marked: Sequence[Marked],
+        labels: tuple[str, str],
+        layer: int,
+        pushes: FloatArray,
+    ) -> FloatArray:
+        """Log odds [R, N] of the first label over the second.
+
+        Each row of `pushes` [R, D] in turn is added to `layer` at the tokens of the marked texts.
+        """
+        ...
+
+    def untrained(self, seed: int) -> Interior:
+        """A copy of the architecture with weights as before any training."""
+        ...
+
+
+def interior_of(backend: ChatBackend) -> Interior:
+    """The inside of a backend, through wrappers; BackendError where only answers can be had."""
+    inner: object = backend
+    # Asked for once: a backend makes its inside when it is asked.
+    while (inside := getattr(inner, "interior", None)) is None:
+        inner = getattr(inner, "_backend", None)
+        if inner is None:
+            raise BackendError(
+                f"the inside of {backend.name!r} cannot be read, only its answers; use a model on "
+                "this machine: --model embedded or local:PATH"
+            )
+    return inside

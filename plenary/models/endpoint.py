@@ -1,0 +1,308 @@
+"""Sending requests to one endpoint: within the budget, patiently, and as the endpoint takes them.
+
+A refusal that is known changes the manner of all further requests once, whoever met it first. What
+cannot be mended stops the asking at once, with the server's own reason; answers that came before
+are handed over all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage
+
+from plenary.errors import BackendError, BudgetExceeded
+from plenary.models.adapting import Manner, Wanted, adapted
+from plenary.models.base import Conversation
+from plenary.models.providers import (
+    Fault,
+    Provider,
+    fault_of,
+    refusals_of,
+    retry_after,
+    status_of,
+    told,
+)
+from plenary.models.settings import EndpointSettings
+from plenary.models.wrappers.budget import Held, Meter, current_meter
+
+_LOG = logging.getLogger(__name__)
+Kind = Literal["probe", "choice", "text"]
+Outcome = AIMessage | Exception
+_PASSING: tuple[Fault, ...] = ("timeout", "rate limit", "unreached", "server")
+_NOBODY: tuple[Fault, ...] = ("unreached", "denied")
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
+# Failures in a row after which more would fail too; fewer where not one request has been accepted.
+_IN_A_ROW, _TRIALS = 20, 4
+_REASONS: dict[Fault, str] = {
+    "refused": "refused: the endpoint's filter",
+    "timeout": "failed: timeout",
+    "rate limit": "failed: rate limit",
+}
+
+
+class Job(NamedTuple):
+    """A conversation and the requests that answer it together."""
+
+    conversation: Conversation
+    wanted: tuple[Wanted, ...]
+
+
+def why(error: Exception) -> str:
+    """Why there is no answer, in a word where we have one, else in the server's."""
+    reason = _REASONS.get(fault_of(error))
+    if reason is None:
+        return f"failed: {told(error)}"
+    return reason if reason.startswith("refused") else f"{reason} ({told(error)})"
+
+
+class _Batch:
+    """Jobs to be done: requests are paid for job by job, and handed out while nothing stops them.
+
+    stop: why no further request is sent.
+    """
+
+    def __init__(self, jobs: Sequence[Job], meter: Meter) -> None:
+        self.jobs, self.meter = jobs, meter
+        self.stop: BackendError | None = None
+        self.outcomes: list[list[Outcome | None]] = [[None] * len(job.wanted) for job in jobs]
+        self._begun = 0
+        self._paid: deque[tuple[int, int, Held]] = deque()
+
+    def next(self) -> tuple[int, int, Held] | None:
+        """Job, number of its request, and what is set aside for it; None at the end."""
+        if self.stop is not None and not isinstance(self.stop, BudgetExceeded):
+            return None
+        if not self._paid and self.stop is None and self._begun < len(self.jobs):
+            job = self.jobs[self._begun]
+            try:
+                held = self.meter.hold([self.need(job, wanted) for wanted in job.wanted])
+            except BudgetExceeded as error:
+                self.stop = error
+                return None
+            self._paid.extend((self._begun, k, part) for k, part in enumerate(held))
+            self._begun += 1
+        return self._paid.popleft() if self._paid else None
+
+    def need(self, job: Job, wanted: Wanted):
+        """What one request may take."""
+        return self.meter.need(job.conversation, 1, wanted.tokens)
+
+    def close(self) -> None:
+        """Release what was not asked."""
+        for _, _, held in self._paid:
+            held.release()
+
+
+class Endpoint:
+    """One model behind an address.
+
+    manner: how it takes requests, as far as is known. notes: what was adapted, for the record.
+    """
+
+    def __init__(
+        self, words: Provider, address: str, model: str, settings: EndpointSettings
+    ) -> None:
+        self.manner = Manner(logprobs=words.logprobs)
+        self.notes: list[str] = []
+        self._words, self._address, self._model = words, address, model
+        self._settings = settings
+        self._accepted: set[Kind] = set()
+        self._failing: dict[Kind, list[str]] = {}
+        self._lock = threading.Lock()
+
+    async def ask(
+        self,
+        chat: BaseChatModel,
+        kind: Kind,
+        jobs: Sequence[Job],
+        done: Callable[[int, list[Outcome]], None] = lambda job, outcomes: None,
+    ) -> list[list[Outcome]]:
+        """A message or an exception for each request of each job, which goes to `done` when whole.
+
+        The first request of a kind goes alone, so that what it meets is met once. BackendError
+        where more would fail too, BudgetExceeded where the next job does not fit.
+        """
+        batch = _Batch(jobs, current_meter())
+        try:
+            for _ in range(_TRIALS):
+                first = None if kind in self._accepted else batch.next()
+                if first is None:
+                    break
+                outcome = await self._answer(chat, kind, batch, first, done)
+                if not isinstance(outcome, Exception) or fault_of(outcome) != "invalid":
+                    break
+            await asyncio.gather(
+                *(self._work(chat, kind, batch, done) for _ in range(self._settings.concurrency))
+            )
+        finally:
+            batch.close()
+        every = [o for row in batch.outcomes for o in row if o is not None]
+        if batch.stop is None and every and all(map(_nobody_there, every)):
+            batch.stop = self._no_answer(every[0])
+        if batch.stop is not None:
+            raise batch.stop
+        return [[o for o in row if o is not None] for row in batch.outcomes]
+
+    def note(self, manner: Manner, text: str) -> None:
+        """Take requests to be wanted in another manner from now on."""
+        self.manner = manner
+        self.notes.append(text)
+        _LOG.warning("%s (model %s) %s", self._address, self._model, text)
+
+    async def _work(
+        self,
+        chat: BaseChatModel,
+        kind: Kind,
+        batch: _Batch,
+        done: Callable[[int, list[Outcome]], None],
+    ) -> None:
+        while (paid := batch.next()) is not None:
+            await self._answer(chat, kind, batch, paid, done)
+
+    async def _answer(
+        self,
+        chat: BaseChatModel,
+        kind: Kind,
+        batch: _Batch,
+        paid: tuple[int, int, Held],
+        done: Callable[[int, list[Outcome]], None],
+    ) -> Outcome:
+        place, number, held = paid
+        job = batch.jobs[place]
+        outcome = await self._patiently(chat, kind, batch, job, job.wanted[number], held)
+        row = batch.outcomes[place]
+        row[number] = outcome
+        whole = [o for o in row if o is not None]
+        if len(whole) == len(row):
+            done(place, whole)
+        return outcome
+
+    async def _patiently(
+        self, chat: BaseChatModel, kind: Kind, batch: _Batch, job: Job, wanted: Wanted, held: Held
+    ) -> Outcome:
+        """One answer: adapted to what is refused, asked again after a wait for what passes."""
+        tries = 0
+        while True:
+            manner = self.manner
+            outcome = await self._once(chat, job.conversation, wanted, manner, held)
+            if isinstance(outcome, AIMessage):
+                self._accepted.add(kind)
+                self._failing.pop(kind, None)
+                return outcome
+            if self._adapts(outcome, job.conversation, wanted, manner):
+                if wanted.scored and not self.manner.logprobs:
+                    return outcome
+            elif fault_of(outcome) in _PASSING and tries < self._settings.retries:
+                await asyncio.sleep(self._wait(outcome, tries))
+                tries += 1
+            else:
+                batch.stop = batch.stop or self._stops(kind, outcome)
+                return outcome
+            try:
+                (held,) = batch.meter.hold([batch.need(job, wanted)])
+            except BudgetExceeded as error:
+                batch.stop = batch.stop or error
+                return outcome
+
+    async def _once(
+        self,
+        chat: BaseChatModel,
+        conversation: Conversation,
+        wanted: Wanted,
+        manner: Manner,
+        held: Held,
+    ) -> Outcome:
+        parameters = self._words.parameters(wanted, manner)
+        prompt, completion = 0, 0
+        try:
+            (outcome,) = await asyncio.gather(
+                chat.ainvoke(_messages(conversation, manner), **parameters),  # type: ignore[arg-type]
+                return_exceptions=True,
+            )
+            if isinstance(outcome, AIMessage):
+                usage = outcome.usage_metadata
+                # A server that does not tell is taken to have used what was set aside.
+                prompt, completion = held.need[1:]
+                if usage and usage["input_tokens"]:
+                    prompt, completion = usage["input_tokens"], usage["output_tokens"]
+                    held.meter.learn(conversation, prompt)
+        finally:
+            held.settle(prompt, completion)
+        if not isinstance(outcome, (AIMessage, Exception)):
+            raise outcome
+        return outcome
+
+    def _wait(self, error: Exception, tries: int) -> float:
+        asked = retry_after(error)
+        own = min(_FIRST_WAIT * 2**tries, _LONGEST_WAIT)
+        return min(own if asked is None else asked, self._settings.timeout)
+
+    def _adapts(
+        self, error: Exception, conversation: Conversation, wanted: Wanted, manner: Manner
+    ) -> bool:
+        """Whether another try in the endpoint's manner makes sense after a refusal."""
+        refusals = refusals_of(error)
+        if not refusals:
+            return False
+        with self._lock:
+            if self.manner != manner:
+                return True
+            system = manner.system and any(message.role == "system" for message in conversation)
+            for refusal in refusals:
+                found = adapted(refusal, wanted, manner, system=system)
+                if found is not None:
+                    self.note(found.manner, f"{found.note} (server: {told(error)!r})")
+                    return True
+        return False
+
+    def _stops(self, kind: Kind, error: Exception) -> BackendError | None:
+        """The error to stop with where more requests would fail too."""
+        fault, known = fault_of(error), bool(self._accepted)
+        if fault == "denied" and (not known or status_of(error) not in (403, 404)):
+            return self._no_answer(error)
+        if fault == "unreached" and not known:
+            return self._no_answer(error)
+        if fault == "refused" or kind == "probe":
+            return None
+        failing = self._failing.setdefault(kind, [])
+        failing.append(why(error))
+        limit = _TRIALS if fault == "invalid" and kind not in self._accepted else _IN_A_ROW
+        if len(failing) < limit:
+            return None
+        return BackendError(
+            f"{self._address!r} (model {self._model!r}) gave no valid answer to 100% of "
+            f"{len(failing)} requests in a row (first reason: {failing[0]!r}); mend that and "
+            "resume, what was answered is kept"
+        )
+
+    def _no_answer(self, error: Outcome) -> BackendError:
+        stopped = BackendError(
+            f"no answer from {self._address!r} (model {self._model!r}): {told(error)}; "  # type: ignore[arg-type]
+            "check the address, the key, the model's name and that the server runs"
+        )
+        stopped.__cause__ = error  # type: ignore[assignment]
+        return stopped
+
+
+def _nobody_there(outcome: Outcome) -> bool:
+    return isinstance(outcome, Exception) and fault_of(outcome) in _NOBODY
+
+
+def _messages(conversation: Conversation, manner: Manner) -> LanguageModelInput:
+    """The messages; where the system role is refused its text heads the first user turn."""
+    if manner.system:
+        return [(message.role, message.content) for message in conversation]
+    head = [message.content for message in conversation if message.role == "system"]
+    rest = [(message.role, message.content) for message in conversation if message.role != "system"]
+    if not head:
+        return rest
+    if not rest or rest[0][0] != "user":
+        return [("user", "\n\n".join(head)), *rest]
+    return [("user", "\n\n".join([*head, rest[0][1]])), *rest[1:]]

@@ -1,0 +1,1 @@
+"""Checkpoints on this machine: templates, prefix batches, label probabilities."""

@@ -1,0 +1,1 @@
+"""The list of stages; running, resuming and estimating them."""

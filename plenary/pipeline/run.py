@@ -1,0 +1,163 @@
+"""Running stages in order: what is done and unchanged is skipped, what begun can go on goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from assembly.deliberation.briefing import read_briefing
+from census_data.cells import columns_of
+from census_data.population import load_population
+from evaluation.claims.preregistration import check_names, read_plan
+from evaluation.hiring.audit import audit_plan
+from evaluation.hiring.stimuli import default_stimuli
+from plenary.errors import BackendError, BudgetExceeded, ConfigError, DataError
+from plenary.executors.base import Executor, Here
+from plenary.pipeline.settings_kept import input_hashes, own_settings, refuse_overwriting, with_day
+from plenary.pipeline.stage import Stage
+from plenary.runs.config import PipelineConfig, config_hash, flat_settings, resolved_yaml
+from plenary.runs.directory import Exists, StageRecord, new_manifest, open_run
+from plenary.runs.filenames import CONFIG
+from plenary.runs.files import content_hash, disk_faults_named, write_text
+from plenary.runs.fingerprint import code_hash
+from plenary.runs.models import check_models, deterministic, takes_part
+from plenary.runs.progress import PROGRESS, Watcher, noting
+from plenary.runs.workspace import Workspace
+from plenary.stages.plan import chosen_outcomes, make_plan
+
+
+class Marks(NamedTuple):
+    """Hashes of what a stage depends on: with its code, and without."""
+
+    fingerprint: str
+    settings: str
+
+
+def run_stages(
+    config: PipelineConfig,
+    root: Path,
+    exists: Exists,
+    stages: Sequence[Stage],
+    watcher: Watcher,
+    executor: Executor | None = None,
+) -> Workspace:
+    """Run `stages` in order in the run directory `root/config.name` and return the workspace.
+
+    What can be checked before a model is asked is checked before the directory is touched; so is
+    that finished stages were made under these settings, unless `exists` says "redo".
+    """
+    preflight(config)
+    for stage in stages:
+        if stage.check is not None:
+            stage.check(config)
+    trains = any(stage.check is not None for stage in stages)
+    sure, reason = deterministic(config, alone=isinstance(executor, Here | None), trains=trains)
+    manifest = new_manifest(
+        config.name, config_hash(config), config.seed, deterministic=sure, reason=reason
+    )
+    run = open_run(root, manifest, exists)
+    try:
+        config = with_day(config, run)
+        refuse_overwriting(run, config, stages, redo=exists == "redo")
+        with noting(watcher, run.file(PROGRESS)) as noted:
+            space = Workspace(config, run, noted, executor)
+            write_text(run.file(CONFIG), resolved_yaml(config))
+            run.record_inputs(input_hashes(config))
+            for place, stage in enumerate(stages, 1):
+                noted.begin(stage.name, place, len(stages))
+                with disk_faults_named(str(run.path)):
+                    seconds = _run_stage(space, stage)
+                noted.end(stage.name, seconds or 0.0, skipped=seconds is None)
+        return space
+    finally:
+        run.close()
+
+
+def preflight(config: PipelineConfig) -> None:
+    """Raise for models, outcomes, pairs and populations that cannot be what the config says."""
+    check_models(config)
+    reads = takes_part(config)
+    catalogue = chosen_outcomes(config.outcomes, config.seed, embedded_reads=reads)
+    make_plan(catalogue, config.outcomes, config.design, config.seed, embedded_reads=reads)
+    if isinstance(config.assembly.briefing, Path):
+        read_briefing(config.assembly.briefing)
+    if config.analysis_plan is not None:
+        check_names(read_plan(config.analysis_plan), flat_settings(config))
+    if config.measures.hiring:
+        audit_plan(default_stimuli(), config.hiring, config.seed)
+    population = load_population(config.population)
+    for names in (config.dataset.strata, (config.dataset.rule_strata,)):
+        columns_of(population, names)
+    if config.panel.citizens > len(population):
+        raise ConfigError(
+            f"panel.citizens is {config.panel.citizens!r} and the population has "
+            f"{len(population)} records; ask for fewer"
+        )
+
+
+def _run_stage(space: Workspace, stage: Stage) -> float | None:
+    """Seconds the stage took, sessions that were cut off included; None when it was found done."""
+    run, marks = space.run, _marks(space, stage)
+    if not stage.always and run.is_done(stage.name, marks.fingerprint):
+        return None
+    spent = run.spent(stage.name, marks.fingerprint)
+    record = StageRecord(**marks._asdict(), seconds=spent, done=False)
+    run.record(stage.name, record)
+    started = time.monotonic()
+    try:
+        with _told_why(space):
+            _work(space, stage)
+        outputs = {name: content_hash(space.file(name)) for name in stage.outputs}
+        record = StageRecord(**marks._asdict(), outputs=outputs)
+    finally:
+        seconds = spent + time.monotonic() - started
+        run.record(stage.name, record.model_copy(update={"seconds": seconds}))
+    return seconds
+
+
+@contextmanager
+def _told_why(space: Workspace) -> Iterator[None]:
+    """Note what models could not do, and end an error with why the first answer was no answer."""
+    try:
+        yield
+    except (BackendError, DataError) as error:
+        space.note_models()
+        failures = space.run.manifest.failures
+        unsaid = [f"{spec}: {why!r}" for spec, why in failures.items() if why not in str(error)]
+        if not unsaid or isinstance(error, BudgetExceeded):
+            raise
+        raise type(error)(f"{error} (first invalid answer of {'; '.join(unsaid)})") from error
+    space.note_models()
+
+
+def _work(space: Workspace, stage: Stage) -> None:
+    """Do the stage's work; in a notebook, whose own event loop is running, in a thread beside."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        stage.work(space)
+        return
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(stage.work, space).result()
+
+
+def _marks(space: Workspace, stage: Stage) -> Marks:
+    own = own_settings(space.config, stage)
+    inputs = {
+        name: record.outputs
+        for name, record in space.run.manifest.stages.items()
+        if name in stage.needs
+    }
+    code = "" if stage.recorded else code_hash(stage.work, Workspace, PipelineConfig)
+    return Marks(_hash(json.dumps([own, inputs, code], sort_keys=True)), own)
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

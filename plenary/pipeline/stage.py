@@ -1,0 +1,75 @@
+"""One stage of a run: its work, its files, and what it depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel
+
+from assembly.record.settings import FREE
+from plenary.runs.config import PipelineConfig
+from plenary.runs.files import content_hash
+from plenary.runs.models import citizens_models, spec_hash, takes_part
+from plenary.runs.workspace import Workspace
+
+Settings = tuple[BaseModel | str | float | None, ...]
+
+
+class Stage(NamedTuple):
+    """One step of a run.
+
+    settings: what of the config it depends on. needs: stages whose files it reads.
+    outputs: files it leaves. continues: begun work is carried on, so other settings are refused
+    instead of starting again. recorded: what it asks is kept for good, so newer code carries it on;
+    of all other stages the code is part of the fingerprint (code_marks.py). check: raises, before a
+    model is asked, where the stage could not do its work. always: cheap, and shows what may have
+    come since.
+    """
+
+    name: str
+    work: Callable[[Workspace], None]
+    settings: Callable[[PipelineConfig], Settings]
+    needs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    continues: bool = False
+    recorded: bool = False
+    check: Callable[[PipelineConfig], None] | None = None
+    always: bool = False
+
+
+def subject(config: PipelineConfig) -> Settings:
+    """What identifies the model to be aligned, its files included."""
+    return (config.model, spec_hash(config.model), config.base_url, config.chat.local, _day(config))
+
+
+def citizens_of(config: PipelineConfig) -> Settings:
+    """What identifies the models that speak for the citizens."""
+    models = citizens_models(config)
+    hashes = (f"{spec} {share} {spec_hash(spec)}" for spec, share in models.items())
+    return (*hashes, config.base_url, config.chat.local, _day(config))
+
+
+def _day(config: PipelineConfig) -> str:
+    """What chat templates that print a date are told."""
+    return str(config.chat.day)
+
+
+def held_under(config: PipelineConfig) -> Settings:
+    """What an assembly is held under; a briefing counts by its content."""
+    briefing = config.assembly.briefing
+    chosen = config.assembly.model_dump_json(exclude={*FREE, "briefing"})
+    return (chosen, content_hash(briefing) if isinstance(briefing, Path) else briefing)
+
+
+def rule_of(config: PipelineConfig) -> Settings:
+    """How the ballots of an assembly are counted."""
+    return (config.dataset.rule, config.dataset.rule_strata, config.population)
+
+
+def outcomes_of(config: PipelineConfig) -> Settings:
+    """What outcomes are drawn from; a file counts by its content."""
+    path = config.outcomes.path
+    chosen = config.outcomes.model_dump_json(exclude={"max_unread", "probe"})
+    return (chosen, content_hash(path) if path else None, takes_part(config))

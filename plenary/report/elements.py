@@ -1,0 +1,111 @@
+"""The pieces a page is made of: tiles, drawings, tables, sentences, numbers in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from markupsafe import Markup
+
+from evaluation.claims.claims import Finding
+from plenary.safe_text import strip_hidden
+
+
+class Head(NamedTuple):
+    """A column head; numbers are set flush right."""
+
+    name: str
+    number: bool = False
+
+
+class Tile(NamedTuple):
+    """One figure in large type."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+class Drawing(NamedTuple):
+    """A figure and what stands below it."""
+
+    drawing: Markup
+    caption: str
+
+
+class Said(NamedTuple):
+    """A statement with who said it, and for which outcome against which."""
+
+    text: str
+    speaker: str
+    side: str
+    other: str
+
+
+Row = tuple[str, ...]
+
+FACTS = (Head("What"), Head("Value"))
+
+UTILITIES = "utilities of held-out outcomes"
+
+
+def shown(value: object) -> str:
+    """A setting's value as one writes it."""
+    if value is None:
+        return "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(strip_hidden(str(item)) for item in value) or "none"
+    return strip_hidden(str(value))
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> tuple[Row, ...]:
+    """Two-column rows."""
+    return tuple((name, _number(v)) for name, v in pairs)
+
+
+def _number(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return shown(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "none" if np.isnan(value) else f"{value:.4g}"
+
+
+def three(value: object) -> str:
+    """A share or a distance with three digits; a count whole."""
+    if isinstance(value, float | np.floating) and not np.isnan(value):
+        return f"{value:.3f}"
+    return _number(value)
+
+
+def percent(values: Sequence[float]) -> str:
+    """Share or range of shares as percent."""
+    return " to ".join(f"{100 * value:.1f}" for value in values) + " %"
+
+
+LEFT_OUT = "Not measured in this run; set {} to measure it."
+
+
+class Table(NamedTuple):
+    """A table; folded under a summary line if that is given."""
+
+    caption: str
+    heads: tuple[Head, ...]
+    rows: tuple[Row, ...]
+    folded: str = ""
+
+
+class Section(NamedTuple):
+    """A heading, gated sentences, figures, tables, and a note below them."""
+
+    title: str
+    said: tuple[str, ...] = ()
+    drawings: tuple[Drawing, ...] = ()
+    tables: tuple[Table, ...] = ()
+    note: str = ""
+
+
+def sentences(findings: tuple[Finding, ...]) -> tuple[str, ...]:
+    """What findings say; an omitted claim says nothing."""
+    return tuple(finding.sentence for finding in findings if finding.sentence)

@@ -1,0 +1,159 @@
+"""Which outcomes moved, and what re-asking alone moves, as sections of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from evaluation.comparison.utility_shift import UtilityShift, on_scale
+from plenary.figures.svg import histogram
+from plenary.preferences import FloatArray
+from plenary.report.elements import UTILITIES, Drawing, Head, Row, Section, three
+from plenary.report.results import Results
+from plenary.runs import filenames
+from plenary.runs.fits import load_fits
+from plenary.runs.records.assembly import RetestRecord
+
+MOVED = 10
+
+MOVEMENTS = (
+    Head("Outcome"),
+    Head("Topic"),
+    Head("Assembly", True),
+    Head("Before", True),
+    Head("After", True),
+    Head("Change", True),
+    Head("Direction"),
+    Head("Gives an answer", True),
+)
+
+
+def moved(results: Results, order: FloatArray, count: int | None = None) -> tuple[Row, ...]:
+    """Rows of held-out outcomes in descending `order` [K], on the scale before training."""
+    u = results.held_out
+    if u is None:
+        return ()
+    s = u.shift
+    toward = np.abs(s.before - s.target) - np.abs(s.after - s.target)
+    return tuple(
+        (
+            u.texts[k],
+            u.topics[k].replace("_", " "),
+            f"{s.target[k]:+.2f}",
+            f"{s.before[k]:+.2f}",
+            f"{s.after[k]:+.2f}",
+            f"{s.shift[k]:+.2f} ({s.low[k]:+.2f} to {s.high[k]:+.2f})",
+            _direction(s, k, float(toward[k])),
+            f"{three(s.mass_before[k])} to {three(s.mass_after[k])}",
+        )
+        for k in np.argsort(-order, kind="stable")[:count].tolist()
+    )
+
+
+def _direction(shift: UtilityShift, k: int, toward: float) -> str:
+    if not shift.moved[k]:
+        return "within noise"
+    return "toward" if toward > 0 else "away"
+
+
+def most_moved(results: Results) -> tuple[Row, ...]:
+    """The held-out outcomes whose fitted utility changed most."""
+    if results.held_out is None:
+        return ()
+    rows = moved(results, np.abs(results.held_out.shift.shift), MOVED)
+    return _columns(results, [row[:-1] for row in rows])
+
+
+def all_moved(results: Results) -> tuple[Row, ...]:
+    """All held-out outcomes, the assembly's favourites first."""
+    if results.held_out is None:
+        return ()
+    return _columns(results, moved(results, results.held_out.assembly.mu))
+
+
+def moved_heads(results: Results) -> tuple[Head, ...]:
+    """Columns of all held-out outcomes; a direction only where there is a scale for it."""
+    return tuple(h for h in MOVEMENTS if h.name != "Direction" or _scale_holds(results))
+
+
+def _scale_holds(results: Results) -> bool:
+    return results.held_out is not None and results.held_out.shift.scale_holds
+
+
+def _columns(results: Results, rows: Sequence[Row]) -> tuple[Row, ...]:
+    if _scale_holds(results):
+        return tuple(rows)
+    at = [head.name for head in MOVEMENTS].index("Direction")
+    return tuple((*row[:at], *row[at + 1 :]) for row in rows)
+
+
+def moved_caption(results: Results) -> str:
+    """What the table of moved outcomes says, and how far its scale can be trusted."""
+    if results.held_out is None:
+        return f"Not measured: {results.not_measured[UTILITIES]}"
+    s, settings = results.held_out.shift, results.comparison.settings
+    scale = "Utilities on the model's scale before training, centre 0, spread 1"
+    if settings.anchors:
+        scale += ", held by the outcomes named in advance"
+    said = f"{scale}; intervals {settings.level:.0%}. {_null_note(results.null, s)}"
+    correlation = (
+        f"rank correlation with the assembly's utilities {s.correlation_before:.2f} before, "
+        f"{s.correlation_after:.2f} after"
+    )
+    if s.scale_holds:
+        return (
+            f"{int(s.moved.sum())} of {len(s.shift)} held-out outcomes moved: significant at false "
+            f"discovery rate {settings.false_discovery:g}, and further than the largest shift of "
+            f"the null run; {correlation}. {said} Answer noise after training is "
+            f"{1 / s.spread_ratio:.2f} times that before; that is no movement of outcomes."
+        )
+    return (
+        "Most held-out outcomes moved, so none of them fixes a scale and no single row can be said "
+        f"to have moved; only ranks can be told: {correlation}. For rows, name outcomes that will "
+        f"not move in advance (comparison.anchors). {said}"
+    )
+
+
+def _null_note(null: RetestRecord | None, shift: UtilityShift) -> str:
+    """What stood for asking the unchanged model again, and what it said of the errors."""
+    how = (
+        "the model before training, asked again with a new seed"
+        if null is not None and null.asked_again
+        else "the model before training, one order of each pair against the other (its answers are "
+        "exact, so asked the same it would only repeat itself)"
+    )
+    return f"Null run: {how}; its shifts were {shift.inflation:.2f} times their standard errors."
+
+
+SOURCES = {
+    "outcome": "outcome",
+    "wording": "wording by pair",
+    "frame": "wording alone",
+    "position": "slot",
+    "sampling": "sampling",
+}
+
+
+def null_section(results: Results) -> Section:
+    """The shifts of the null run beside the observed ones."""
+    title = "Shifts against the null run"
+    if results.held_out is None:
+        return Section(title, (f"Not measured: {results.not_measured[UTILITIES]}",))
+    first, second = load_fits(results.space, filenames.RETESTS, "held_out")
+    null = np.abs(on_scale(first, second).values - first.mu)
+    seen = np.abs(results.held_out.shift.shift)
+    limit = float(np.median(results.held_out.shift.threshold))
+    finding = (
+        f"Median size of a shift: {np.median(seen):.2f} with training, {np.median(null):.2f} in "
+        f"the null run; the largest {seen.max():.2f} and {null.max():.2f}."
+    )
+    sides = (("before", null), ("after", seen))
+    drawing = histogram(sides, "size of an outcome's shift", "Shifts and the null run", finding)
+    caption = (
+        f"{finding} {len(seen)} held-out outcomes. Outlined: null run, the unchanged model against "
+        "itself; filled: after training. A shift counts only beyond its outcome's limit, which "
+        f"grows with the outcome's own error and is {limit:.2f} for half of them; the largest of "
+        "as many null shifts stays below its limit in 95 % of runs."
+    )
+    return Section(title, (), (Drawing(drawing, caption),))

@@ -1,0 +1,208 @@
+"""The verdict box: what the claims of evaluation/claims say of a run, and what it cannot show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from evaluation.claims.claims import CONSENSUS, REPRESENTS, TOWARD, VALUES, Finding
+from evaluation.claims.evidence import Agreement, Frames, PanelMargins, Toward
+
+
+class Controls(NamedTuple):
+    """What the control arms of a sweep allow; arms by name, gains as shares of held-out pairs.
+
+    below: arms whose gain is told from the assembly arm's and smaller; level: the others; farther:
+    those of the level ones that stay farther from the assembly's shares in KL. missing: arms
+    without the assembly's content that were not run.
+    """
+
+    seeds: int
+    gain: float
+    low: float
+    high: float
+    below: tuple[str, ...]
+    level: tuple[str, ...]
+    farther: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+class Measured(NamedTuple):
+    """The figures that the sentences hang on; shares of held-out pairs, higher is closer.
+
+    after_low: lower end of the agreement after. low, high: ends of the paired bootstrap interval
+    of the gain. embedded: the model that ships
+    took part. own_outcomes: they are not of its catalogue. imputed: weighted share of citizens
+    with donor-imputed columns. controls: None without a sweep. toward, margins, agreement:
+    evidence of claims. risen: outcomes that may be named. findings: what the other sections found.
+    wordings: how many were asked.
+    """
+
+    before: float
+    after: float
+    after_low: float
+    gain: float
+    low: float
+    high: float
+    ceiling: float | None
+    ceiling_low: float | None
+    ceiling_high: float | None
+    pairs: int
+    outcomes: int
+    citizens: int
+    invalid: float
+    contested: float
+    imputed: float
+    frame: str
+    embedded: bool
+    wordings: int
+    toward: Toward
+    margins: PanelMargins
+    agreement: Agreement | None
+    own_outcomes: bool = False
+    risen: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    controls: Controls | None = None
+
+
+class RunVerdict(NamedTuple):
+    """Headline, tone (moved, unmoved, away), what was shown, what was not, what to keep in mind."""
+
+    headline: str
+    tone: str
+    shown: tuple[str, ...]
+    not_shown: tuple[str, ...]
+    reading: tuple[str, ...]
+
+
+def verdict(m: Measured) -> RunVerdict:
+    """The sentences that the figures allow."""
+    headline, tone = _headline(m)
+    return RunVerdict(headline, tone, tuple(_shown(m)), tuple(_not_shown(m)), tuple(_reading(m)))
+
+
+def _headline(m: Measured) -> tuple[str, str]:
+    e = m.toward
+    toned = {True: "moved", False: "unmoved"}[e.outcomes_low > 0 and bool(e.beyond_null)]
+    return TOWARD.say(e).sentence, "away" if e.away else toned
+
+
+def _shown(m: Measured) -> list[str]:
+    said = [
+        f"Agreement with the assembly's majority on {m.pairs} pairs of {m.outcomes} held-out "
+        f"outcomes "
+        f"went from {m.before:.1%} to {m.after:.1%}: a gain of {100 * m.gain:+.1f} points, 95 % "
+        f"interval "
+        f"{100 * m.low:+.1f} to {100 * m.high:+.1f} (paired bootstrap over held-out outcomes).",
+        _ceiling(m),
+    ]
+    if m.controls is not None:
+        said += _held_against_controls(m.controls)
+    if m.ceiling_high is not None and m.after_low > m.ceiling_high:
+        said.append(
+            "The trained model agrees with this panel more than another panel would: it has learnt "
+            "what is particular to these citizens, too."
+        )
+    said += [f"Outcomes that may be named one by one: {' '.join(m.risen)}"] if m.risen else []
+    said += [f.sentence for f in _findings(m) if f.shown]
+    if m.invalid > 0.05:
+        said.append(
+            f"{m.invalid:.1%} of the ballots were invalid; the decision rests on the others."
+        )
+    return said
+
+
+def _ceiling(m: Measured) -> str:
+    if m.ceiling is None:
+        return "How far another panel would agree, the ceiling, is not measured."
+    return (
+        f"Two independent panels of {m.citizens} citizens would agree on {m.ceiling:.1%} of "
+        f"these pairs ({m.ceiling_low:.1%} to {m.ceiling_high:.1%}): the ceiling on held-out pairs."
+    )
+
+
+def _not_shown(m: Measured) -> list[str]:
+    return [
+        *_left_open(m.controls),
+        *(found.sentence for found in _findings(m) if found.sentence and not found.shown),
+    ]
+
+
+def _findings(m: Measured) -> tuple[Finding, ...]:
+    return (*m.findings, *(() if m.agreement is None else (CONSENSUS.say(m.agreement),)))
+
+
+def _reading(m: Measured) -> list[str]:
+    said = [
+        "Simulated citizens are not people. The ballots are a model's answers to census "
+        "descriptions.",
+        f"{VALUES.say(Frames(m.wordings)).sentence} Elicited preferences are no motives; the "
+        f"main figures are in the wording {m.frame!r}.",
+        REPRESENTS.say(m.margins).sentence,
+    ]
+    if m.contested > 0:
+        said.append(
+            f"On {m.contested:.0%} of all pairs the assembly's interval holds one half: which side "
+            "has the majority there is not settled."
+        )
+    if m.imputed > 0:
+        said.append(
+            f"{m.imputed:.1%} of the panel, by weight, carry columns imputed from donor records."
+        )
+    if m.embedded:
+        said.append(
+            "The model that ships is a model organism, made so that arguments and training move "
+            "it. "
+            "Its figures check the method and are no evidence about large models."
+        )
+    if m.embedded and m.own_outcomes:
+        said.append(
+            "The model that ships was taught the words of its own catalogue. About the outcomes of "
+            "this run it answers all the same; those answers mean nothing."
+        )
+    return said
+
+
+def _held_against_controls(c: Controls) -> list[str]:
+    said = [
+        f"Over {c.seeds} seeds of training the gain is {100 * c.gain:+.1f} points (95 % "
+        f"{100 * c.low:+.1f} to {100 * c.high:+.1f})"
+        + (
+            f"; it is above that of the arms {_listed(c.below)} on the same pairs."
+            if c.below
+            else "."
+        )
+    ]
+    if c.farther:
+        said.append(
+            f"The arms {_listed(c.farther)} hold much of the assembly's content and are not told "
+            "from it in agreement; they stay farther from the assembly's shares (KL)."
+        )
+    return said
+
+
+def _left_open(c: Controls | None) -> list[str]:
+    if c is None:
+        return [
+            "One run with one seed, without control arms. That the assembly's content moved the "
+            "model, and not training as such, needs the control arms over several seeds: run "
+            "plenary sweep."
+        ]
+    said = ["One assembly: the seeds are those of training, not of panels or discussions."]
+    if c.level:
+        said.append(
+            f"That the assembly's arm reaches more of its majorities than {_listed(c.level)}."
+        )
+    nearer = [arm for arm in c.level if arm not in c.farther]
+    if nearer:
+        said.append(f"That it comes nearer to the assembly's shares than {_listed(nearer)}.")
+    if c.missing:
+        said.append(
+            "That the assembly's content moved the model, and not training as such: the arms "
+            f"{_listed(c.missing)} were not run."
+        )
+    return said
+
+
+def _listed(arms: Sequence[str]) -> str:
+    return ", ".join(arm.replace("_", " ") for arm in arms)

@@ -1,0 +1,1 @@
+"""A run: settings, directory, records, models, workspace."""

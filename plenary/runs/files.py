@@ -1,0 +1,66 @@
+"""Faults of the disk as errors of our family: full, read-only, damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from plenary.errors import DataError
+
+
+@contextmanager
+def disk_faults_named(place: str) -> Iterator[None]:
+    """Raise DataError, with the place and what to do, for what a disk or a damaged file raises."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError, SafetensorError) as error:
+        raise DataError(
+            f"cannot read or write in {place!r}: {error}; make room or give access, then go on "
+            "with --exists resume (what was recorded is kept)"
+        ) from error
+    except sqlite3.Error as error:
+        raise DataError(
+            f"a file in {place!r} is damaged: {error}; put its copy back, or start again with "
+            "--exists replace (a checkpoints.sqlite may be deleted, nothing is lost with it)"
+        ) from error
+
+
+def content_hash(path: Path) -> str:
+    """sha256 of a file, or of the names and contents of a folder's files; '' when it is missing."""
+    if path.is_dir():
+        parts = sorted(p for p in path.rglob("*") if p.is_file())
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(f"{part.relative_to(path)}\0{content_hash(part)}\n".encode())
+        return digest.hexdigest()
+    if not path.is_file():
+        return ""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with staged(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends without an error."""
+    handle, name = tempfile.mkstemp(f"{path.suffix}", f".{path.stem}.", path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,86 @@
+"""Records of the conditions and probes that were held beside an assembly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from plenary.runs import filenames
+from plenary.runs.files import content_hash
+from plenary.runs.records.base import Record, read_record
+from plenary.runs.records.diagnostics import ConformityRecord, SwayRecord
+
+ARMS_FILE = "arms.json"
+
+
+class EffectRecord(Record):
+    """What discussion did, against one control arm."""
+
+    control: str = Field(description="arm that deliberation is compared with")
+    toward_majority: float = Field(
+        description="mean change of a vote toward the majority before; positive widens majorities"
+    )
+    low: float = Field(description="lower end of its interval")
+    high: float = Field(description="upper end of its interval")
+    size: float = Field(
+        description="root mean square shift of a pair's share, sampling variance taken off"
+    )
+    shifted: int = Field(description="pairs whose own interval leaves out 0")
+    pairs: int = Field(description="pairs compared")
+
+
+class ProbeRecord(Record):
+    """What a planted disturbance did."""
+
+    probe: str = Field(description="name")
+    measure: str = Field(description="what the value is")
+    value: float = Field(description="mean over citizens x pairs, by weight")
+    low: float = Field(description="lower end of its interval")
+    high: float = Field(description="upper end of its interval")
+
+
+class Lead(Record):
+    """How much further the share on the majority's side rose than under a control; points / 100."""
+
+    value: float = Field(description="mean over pairs")
+    low: float = Field(description="lower end, 95 % bootstrap over outcomes")
+    high: float = Field(description="upper end")
+
+
+class AgreementRecord(Record):
+    """The rise of a discussion against both controls."""
+
+    origin: str = Field(description="hash of the ballots it is of")
+    shuffled: Lead = Field(description="over the same discussion under each other's personas")
+    alone: Lead = Field(description="over one model without personas that thinks alone")
+
+
+class ArmsRecord(Record):
+    """Arms and probes of a run."""
+
+    level: float = Field(description="level of the intervals")
+    effects: tuple[EffectRecord, ...] = Field(description="deliberation minus each control")
+    probes: tuple[ProbeRecord, ...] = Field(description="against being asked again")
+    sway: SwayRecord | None = Field(description="who moved others, beyond thinking alone")
+    conformity: ConformityRecord | None = Field(
+        description="who went with the table, beyond thinking alone"
+    )
+    not_measured: dict[str, str] = Field(
+        default={}, description="what the ballots cannot tell -> why"
+    )
+    agreement: AgreementRecord | None = Field(
+        default=None, description="rise of agreement against controls; none without their probes"
+    )
+
+
+AGREEMENT_FILE = "agreement.json"
+
+
+def read_agreement(run: Path) -> AgreementRecord | None:
+    """What `plenary arms` found of the run's present ballots, if it was asked."""
+    path = run / AGREEMENT_FILE
+    if not path.is_file():
+        return None
+    record = read_record(AgreementRecord, path)
+    return record if record.origin == content_hash(run / filenames.VOTES) else None

@@ -1,0 +1,113 @@
+"""Choosing outcomes, splitting them and drawing the pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import plenary.embedded as embedded
+from evaluation.elicitation.comparison_graph import components
+from evaluation.elicitation.design import DesignSettings, plan_pairs
+from plenary.errors import ConfigError, DataError
+from plenary.outcomes import (
+    Catalogue,
+    OutcomeSplit,
+    default_outcomes,
+    load_outcomes,
+    split_outcomes,
+)
+from plenary.preferences import IntArray
+from plenary.runs import filenames
+from plenary.runs.config import OutcomeSettings
+from plenary.runs.models import takes_part
+from plenary.runs.plan import Pair, Plan, unread_outcomes
+from plenary.runs.records.base import write_record
+from plenary.runs.workspace import Workspace
+from plenary.seeding import generator
+
+
+def make_plan(
+    catalogue: Catalogue,
+    settings: OutcomeSettings,
+    design: DesignSettings,
+    seed: int,
+    *,
+    embedded_reads: bool = False,
+) -> Plan:
+    """Split the outcomes and draw the pairs.
+
+    DataError when the model that ships takes part and cannot read too many of them.
+    """
+    unread = unread_outcomes(catalogue, settings) if embedded_reads else {}
+    split = split_outcomes(catalogue, settings.held_out, generator(seed, "split"))
+    pairs = plan_pairs(OutcomeSplit(*split), design, seed)
+    return Plan(
+        outcomes=catalogue.outcomes,
+        held_out=tuple(split.held_out.tolist()),
+        train_pairs=_tuples(pairs.train),
+        held_out_pairs=_tuples(pairs.held_out),
+        unread=unread,
+    )
+
+
+def check_joined(made: Plan) -> None:
+    """ConfigError when a side has too few pairs to join its outcomes: no utilities could be fitted.
+
+    Said here, because a fit would say it only after the whole assembly was held.
+    """
+    sides = {"held_out": np.isin(np.arange(len(made.outcomes)), made.held_out)}
+    sides["train"] = ~sides["held_out"]
+    for side, member in sides.items():
+        pairs = np.array(getattr(made, f"{side}_pairs"), dtype=np.int64).reshape(-1, 2)
+        parts = components(pairs[:, 0], pairs[:, 1], len(member))[member]
+        if len(pairs) and np.ptp(parts):
+            raise ConfigError(
+                f"{len(pairs)!r} pairs do not join the {member.sum()} {side.replace('_', '-')} "
+                f"outcomes; raise design.{side}_pairs, or set fit.disconnected to 'flag'"
+            )
+
+
+def chosen_outcomes(settings: OutcomeSettings, seed: int, *, embedded_reads: bool) -> Catalogue:
+    """The catalogue cut down to the wanted topics and count; order as in the catalogue."""
+    catalogue = load_outcomes(settings.path) if settings.path else default_outcomes()
+    unknown = sorted(set(settings.exclude_topics) - set(catalogue.topics))
+    if unknown:
+        raise ConfigError(
+            f"unknown topic {unknown[0]!r} in outcomes.exclude_topics; "
+            f"the catalogue has {', '.join(catalogue.topics)}"
+        )
+    left_out = set(settings.exclude_topics)
+    if settings.readable_only and embedded_reads:
+        left_out |= embedded.unreadable_topics()
+    kept = [k for k, outcome in enumerate(catalogue) if outcome.topic not in left_out]
+    if len(kept) < (settings.count or 2):
+        raise DataError(
+            f"{len(kept)} outcomes are left of {len(catalogue)} and outcomes.count is "
+            f"{settings.count!r}; ask for fewer or exclude fewer topics"
+        )
+    return _spread(catalogue.select(kept), settings.count, generator(seed, "outcomes"))
+
+
+def _spread(catalogue: Catalogue, count: int | None, rng: np.random.Generator) -> Catalogue:
+    """`count` outcomes drawn in turns over the topics in random order."""
+    if count is None or count == len(catalogue):
+        return catalogue
+    ranked: list[tuple[int, int, int]] = []
+    for place, topic in enumerate(rng.permutation(np.array(catalogue.topics)).tolist()):
+        members = [k for k, outcome in enumerate(catalogue) if outcome.topic == topic]
+        ranked += [(turn, place, k) for turn, k in enumerate(rng.permutation(members).tolist())]
+    return catalogue.select(sorted(k for _, _, k in sorted(ranked)[:count]))
+
+
+def _tuples(pairs: IntArray) -> tuple[Pair, ...]:
+    return tuple((int(a), int(b)) for a, b in pairs)
+
+
+def plan(space: Workspace) -> None:
+    """Choose outcomes, split them and draw the pairs."""
+    config = space.config
+    reads = takes_part(config)
+    catalogue = chosen_outcomes(config.outcomes, space.seed, embedded_reads=reads)
+    made = make_plan(catalogue, config.outcomes, config.design, space.seed, embedded_reads=reads)
+    if config.fit.disconnected == "error":
+        check_joined(made)
+    write_record(made, space.file(filenames.PLAN))

@@ -1,0 +1,92 @@
+"""The parts of a page around a list: the form that narrows it, the way through it, its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from plenary.viewer.blocks import Choice, Form, Page, Pager, Text
+from plenary.viewer.queries import Asked, Found, Listing
+
+Query = Mapping[str, str]
+ANY = ("", "any")
+LONGEST_SEARCH = 200
+
+
+class Around(NamedTuple):
+    """Form and pager of a list."""
+
+    form: Form
+    pager: Pager
+
+
+def asked_of(listing: Listing, query: Query) -> Asked:
+    """What the address of a page asks of a list; what no list knows is left aside."""
+    chosen = {
+        name: query[name]
+        for name, (_, options) in listing.filters.items()
+        if query.get(name) in options
+    }
+    sort = query.get("sort", "")
+    return Asked(
+        query.get("search", "")[:LONGEST_SEARCH],
+        sort if sort in listing.sorts else "",
+        chosen,
+        page_of(query),
+    )
+
+
+def page_of(query: Query) -> int:
+    """Number of the page asked for; the first for anything that is no number."""
+    text = query.get("page", "1")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
+
+
+def around(listing: Listing, asked: Asked, found: Found, path: str, noun: str, hint: str) -> Around:
+    """Form and pager of one page of a list."""
+    choices = [
+        Choice(name, label, (ANY, *((k, text) for k, (text, _) in options.items())),
+               asked.chosen.get(name, ""))
+        for name, (label, options) in listing.filters.items()
+    ]  # fmt: skip
+    orders = tuple((name, label) for name, (label, _) in listing.sorts.items())
+    choices.append(Choice("sort", "Order", orders, asked.sort or orders[0][0]))
+    kept = {"search": asked.search, "sort": asked.sort, **asked.chosen}
+    return Around(
+        Form(asked.search, hint, tuple(choices)),
+        pager(found, path, {k: v for k, v in kept.items() if v}, noun),
+    )
+
+
+def pager(found: Found, path: str, kept: Query, noun: str) -> Pager:
+    """Where in a list one is."""
+
+    def way(page: int) -> str:
+        if not 1 <= page <= found.pages:
+            return ""
+        return f"{path}?{urlencode({**kept, 'page': page})}"
+
+    back, on = way(found.page - 1), way(found.page + 1)
+    return Pager(found.page, found.pages, found.total, noun, back, on)
+
+
+def waiting(title: str, place: str, what: str) -> Page:
+    """A page whose matter a run has not come to."""
+    line = f"{what} This page fills when a run comes that far; load it again then."
+    return Page(title, place, (Text(line),))
+
+
+def percent(value: float | None) -> str:
+    """A share as per cent."""
+    return "none" if value is None or value != value else f"{value:.1%}"
+
+
+def signed(value: float | None) -> str:
+    """A number with its sign."""
+    return "none" if value is None or value != value else f"{value:+.2f}"
+
+
+def plain(name: str) -> str:
+    """A name of a column as one says it."""
+    return name.replace("_", " ")

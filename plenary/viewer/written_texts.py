@@ -1,0 +1,103 @@
+"""What citizens were given beside statements: a briefing, summaries, texts of their plenary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assembly.deliberation.group_statement import CRITICISM, DRAFT, REVISED, TABLE
+from assembly.record.ballots import STATES, VALID
+from assembly.record.ledger import Argument, Gist, GroupText
+from plenary.safe_text import strip_hidden
+from plenary.viewer.blocks import Block, Cell, Heading, Link, Speech, Text
+from plenary.viewer.queries import PAGE
+from plenary.viewer.run_view import Room, RunView
+
+TONES = ("first", "second")
+MODES = {"extract": "their first clauses", "model": "a sentence by the model"}
+STEPS = {
+    TABLE: "what weighed with table {table}",
+    DRAFT: "draft of the common statement",
+    CRITICISM: "what table {table} misses in the draft",
+    REVISED: "common statement, revised",
+}
+
+
+def briefing(viewed: RunView, room: Room, pair: int) -> tuple[Block, ...]:
+    """The arguments for both sides of a pair, in the order in which everybody read them."""
+    chosen = viewed.config.assembly.briefing
+    if chosen is None:
+        return ()
+    return (Heading("Arguments of the briefing"), *_arguments(viewed, room, pair, chosen))
+
+
+def _arguments(viewed: RunView, room: Room, pair: int, chosen: str | Path) -> tuple[Block, ...]:
+    if isinstance(chosen, Path):
+        return (
+            Text(f"They are those of the file {strip_hidden(str(chosen))}, not kept in the run."),
+        )
+    made = viewed.written("arguments", Argument, pair)
+    if not made:
+        return (Text("None is recorded on this pair."),)
+    told = "Given to everybody after the first ballot, in this order."
+    if any(one.state != VALID for one in made):
+        told = "Nobody read them: a pair has an accepted argument for each side, or none."
+    return (Text(told, soft=True), *(_argument(room, one) for one in made))
+
+
+def _argument(room: Room, one: Argument) -> Speech:
+    # `invalid` is the mark of an argument that a reviewer did not take.
+    state = {"valid": "", "invalid": ", rejected by a reviewer"}.get(
+        STATES[one.state], f", {STATES[one.state]}"
+    )
+    side = f"for “{_outcome(room, pair=one.pair, side=one.side)}”{state}"
+    return Speech(_or_none(one.text), "An argument", side, TONES[one.side])
+
+
+def summaries(viewed: RunView, room: Room, pair: int, table: int) -> tuple[Block, ...]:
+    """How older statements of a table were summed up for those who no longer heard them whole."""
+    made = [
+        one
+        for one in viewed.written("gists", Gist, pair)
+        if any(int(source.split(".")[1]) == table for source in one.sources.split())
+    ]
+    if not made:
+        return ()
+    lead = "Statements that no longer fitted into what a citizen was shown, in short."
+    if len(made) > PAGE:
+        lead += f" The first {PAGE} of {len(made)} summaries."
+    shown = (_summary(room, one) for one in made[:PAGE])
+    return (Heading("Earlier statements, in short"), Text(lead, soft=True), *shown)
+
+
+def _summary(room: Room, one: Gist) -> Speech:
+    side = f"for “{_outcome(room, pair=one.pair, side=one.side)}”, by {MODES[one.mode]}"
+    count = len(one.sources.split())
+    what = f"Summary of {count} statement{'s' * (count > 1)}"
+    return Speech(_or_none(one.text), what, side, TONES[one.side])
+
+
+def common_statement(viewed: RunView, room: Room, pair: int, table: int) -> tuple[Block, ...]:
+    """What the tables that share a plenary with this one wrote on a pair, step by step."""
+    seating = room.seating
+    hall = next(h for h in range(seating.halls) if table in seating.tables_in(h))
+    made = [one for one in viewed.written("plenary", GroupText, pair) if one.hall == hall]
+    if not made:
+        return ()
+    return (Heading("The common statement"), *(_written(room, one) for one in made))
+
+
+def _written(room: Room, one: GroupText) -> Speech:
+    writer: Cell = "The moderator"
+    if one.citizen is not None:
+        name = strip_hidden(room.panel.personas[one.citizen].name)
+        writer = Link(name, f"/citizens/{one.citizen}")
+    what = STEPS[one.step].format(table=one.table + 1)
+    return Speech(_or_none(one.text), writer, what, "none")
+
+
+def _outcome(room: Room, *, pair: int, side: int) -> str:
+    return strip_hidden(room.plan.texts[int(room.plan.pairs[pair][side])])
+
+
+def _or_none(text: str) -> str:
+    return text or "(no usable text)"
