@@ -54,8 +54,8 @@ def ballots(people: int, pairs: int) -> list[Conversation]:
     texts = default_outcomes().texts
     asked = [rng.choice(len(texts), 2, replace=False) for _ in range(pairs)]
     both = [order for a, b in asked for order in ((a, b), (b, a))]
-    frame = PROMPT_TEMPLATES["plain"]
-    return [question(frame, texts[a], texts[b], system=p) for p in panel for a, b in both]
+    template = PROMPT_TEMPLATES["plain"]
+    return [question(template, texts[a], texts[b], system=p) for p in panel for a, b in both]
 
 
 def seconds_a_ballot(backend: LocalBackend, asked: Sequence[Conversation], at_once: int) -> float:

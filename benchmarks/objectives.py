@@ -38,7 +38,7 @@ from alignment.training.examples import (
     Example,
     encode_answers,
     examples,
-    training_frames,
+    training_templates,
 )
 from alignment.training.lora import load_base, lora_config
 from alignment.training.settings import AlignmentSettings
@@ -213,7 +213,7 @@ def _interval(gaps: FloatArray) -> tuple[float, float]:
 
 def plain_trainer(planted: World, settings: AlignmentSettings, folder: Path) -> SFTTrainer:
     """TRL's own trainer on the same prompts, the majority's letter as completion."""
-    rows = examples(planted.texts, planted.train, training_frames(("plain",)))
+    rows = examples(planted.texts, planted.train, training_templates(("plain",)))
     letters = ["A" if row.p_first > 0.5 else "B" for row in rows]
     table = {
         "prompt": [[message._asdict() for message in row.messages] for row in rows],
@@ -238,7 +238,7 @@ def _encoded(asked: list[Example]) -> list[AnswerRow]:
 
 def our_trainer(planted: World, settings: AlignmentSettings, folder: Path) -> SoftLabelTrainer:
     """Ours on the same prompts, without replay text."""
-    rows = _encoded(examples(planted.texts, planted.train, training_frames(("plain",))))
+    rows = _encoded(examples(planted.texts, planted.train, training_templates(("plain",))))
     return SoftLabelTrainer(
         model=load_base(model_path(), settings, bf16=False),
         tokenizer=load_tokenizer(model_path()),
@@ -259,7 +259,7 @@ def cost(kind: str, pairs: int, answer: Connection) -> None:
         without_library_warnings(),
     ):
         planted = world(0, Size(1, pairs, 10, 10, 1, 1))
-        rows = examples(planted.texts, planted.train, training_frames(("plain",)))
+        rows = examples(planted.texts, planted.train, training_templates(("plain",)))
         tokens = sum(len(row["input_ids"]) for row in _encoded(rows))
         trainer = make(planted, settings, Path(folder))
         before, started = _resident(), time.process_time()

@@ -28,7 +28,7 @@ from plenary.viewer.web import application
 
 SMALL = (
     "outcomes.count=24", "panel.citizens=14", "design.train_pairs=24", "design.held_out_pairs=14",
-    "assembly.table_size=6", "alignment.epochs=1", "measures.framing_pairs=6",
+    "assembly.table_size=6", "alignment.epochs=1", "measures.wording_pairs=6",
     "measures.hiring=false",
 )  # fmt: skip
 PAGES = ("/", "/panel", "/citizens", "/pairs", "/utilities", "/cost")

@@ -156,7 +156,7 @@ METHODS: dict[str, Callable[[World], Guess]] = {
 
 
 def coverage(result: UtilityFit, w: World) -> float:
-    """Share of 90 % intervals that hold the truth, in the gauge that the fit reports."""
+    """Share of 90 % intervals that hold the truth, in the normalisation that the fit reports."""
     truth = standardise(w.mu, central(w.mu, result.settings.trim)).values
     return float(np.mean(np.abs(result.mu - truth) < Z90 * result.sd))
 

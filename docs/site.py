@@ -34,9 +34,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def commands() -> str:
-    """Every verb with its help, options and example."""
+    """Every command with its help, options and example."""
     root = typer.main.get_command(app)
-    lines = ["# Commands", "", "Every verb has `--help`; those that print figures have `--json`."]
+    lines = [
+        "# Commands",
+        "",
+        "Every command has `--help`; those that print figures have `--json`.",
+    ]
     for path, command in _verbs(root, "plenary"):
         lines += ["", f"## {path}", "", command.help or ""]
         if command.epilog:

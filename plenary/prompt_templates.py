@@ -23,7 +23,7 @@ class PromptTemplate:
     """One wording of the forced choice.
 
     template: text with the fields {a} (outcome shown first) and {b} (shown second).
-    trainable: False keeps the frame out of training, so that transfer to new wording can be
+    trainable: False keeps the template out of training, so that transfer to new wording can be
     measured.
     labels: what the first slot and the second are called; a third one means "no preference".
     system: text of the system message, after the persona's if there is one.
@@ -32,7 +32,7 @@ class PromptTemplate:
 
     id: str
     version: int
-    template: str
+    text: str
     trainable: bool = True
     labels: tuple[str, ...] = LABELS
     system: str | None = None
@@ -41,7 +41,7 @@ class PromptTemplate:
     @property
     def text_hash(self) -> str:
         """Content hash of the wording (blake2b-64, hex), for every record made with it."""
-        words = [self.template]
+        words = [self.text]
         if (self.labels, self.system, self.after_reasoning) != (LABELS, None, None):
             words += [*self.labels, self.system or "", self.after_reasoning or ""]
         return hashlib.blake2b("\x1f".join(words).encode(), digest_size=8).hexdigest()
@@ -53,10 +53,10 @@ class PromptTemplate:
 
     def render(self, a: str, b: str) -> str:
         """The user text with `a` in the first and `b` in the second slot."""
-        return self.template.format(a=a, b=b)
+        return self.text.format(a=a, b=b)
 
 
-# Chosen so that every factor has both levels among the frames kept for evaluation.
+# Chosen so that every factor has both levels among the templates kept for evaluation.
 _HELD_OUT = (2, 3, 8, 9)
 
 
@@ -71,27 +71,27 @@ def _from_design(run: int, levels: Sequence[int]) -> PromptTemplate:
 def _worded(name: str, levels: Levels, *, trainable: bool) -> PromptTemplate:
     words = compose(levels)
     return PromptTemplate(
-        name, 1, words.template, trainable, words.labels, words.system, words.after_reasoning
+        name, 1, words.text, trainable, words.labels, words.system, words.after_reasoning
     )
 
 
 def levels(name: str) -> dict[str, int]:
-    """Level of every factor in a frame, 0 low and 1 high, by the factor's name."""
-    row = plackett_burman()[list(PROMPT_TEMPLATES).index(frame(name).id)]
+    """Level of every factor in a template, 0 low and 1 high, by the factor's name."""
+    row = plackett_burman()[list(PROMPT_TEMPLATES).index(prompt_template(name).id)]
     return dict(zip(FACTOR_NAMES, row.tolist(), strict=True))
 
 
-def frame(name: str) -> PromptTemplate:
-    """The frame called `name`; ConfigError when there is none.
+def prompt_template(name: str) -> PromptTemplate:
+    """The template called `name`; ConfigError when there is none.
 
-    "+none" after a frame's id offers a third answer in its words: no preference.
+    "+none" after a template's id offers a third answer in its words: no preference.
     """
     plain = name.removesuffix(WITH_NEITHER)
     try:
         found = PROMPT_TEMPLATES[plain]
     except KeyError:
         raise ConfigError(
-            f"unknown frame {name!r}; use one of {', '.join(PROMPT_TEMPLATES)}, with or without "
+            f"unknown template {name!r}; use one of {', '.join(PROMPT_TEMPLATES)}, with or without "
             f"{WITH_NEITHER!r} after it"
         ) from None
     if plain == name or found.offers_no_preference:
@@ -104,7 +104,7 @@ _GENERATOR = (1, 1, 0, 1, 1, 1, 0, 0, 0, 1, 0)
 
 
 class Factor(NamedTuple):
-    """One way in which frames differ: its name, and what its low and high level are."""
+    """One way in which templates differ: its name, and what its low and high level are."""
 
     name: str
     low: str
@@ -136,7 +136,7 @@ def plackett_burman() -> IntArray:
 
 
 class Levels(NamedTuple):
-    """The level of each factor in one frame; True is high. Order and names are those of FACTORS."""
+    """The level of each factor in one template, in the order of FACTORS; True is high."""
 
     stem: bool
     wording: bool
@@ -152,12 +152,12 @@ class Levels(NamedTuple):
 
 
 class Wording(NamedTuple):
-    """What a frame says: text with {a} and {b}, labels (the third is no preference), system text.
+    """What a template says: text with {a} and {b}, labels (the third: no preference), system text.
 
     after_reasoning: what is asked once the reasons are given; None where the answer comes at once.
     """
 
-    template: str
+    text: str
     labels: tuple[str, ...]
     system: str | None
     after_reasoning: str | None
@@ -190,7 +190,7 @@ _QUESTION = {
 
 
 def compose(levels: Levels) -> Wording:
-    """The words of the frame with these levels."""
+    """The words of the template with these levels."""
     first, second, neither = _LABELS[levels.family, levels.naming]
     labels = (first, second, neither) if levels.response else (first, second)
     answer = _answer_format(labels)
@@ -200,9 +200,9 @@ def compose(levels: Levels) -> Wording:
     (after if levels.format else before).append(request)
     persona = [_PERSONA] if levels.persona else []
     parts = (" ".join([*persona, *before]), _options(levels, first, second), " ".join(after))
-    template = (" " if levels.layout else "\n").join(part for part in parts if part)
+    text = (" " if levels.layout else "\n").join(part for part in parts if part)
     return Wording(
-        template,
+        text,
         labels,
         _SYSTEM if levels.system else None,
         f"Now decide. {answer}" if levels.reasoning else None,
@@ -229,21 +229,26 @@ PROMPT_TEMPLATES: dict[str, PromptTemplate] = {
 
 
 def question(
-    frame: PromptTemplate, a: str, b: str, *, system: str | None = None, preface: str | None = None
+    template: PromptTemplate,
+    a: str,
+    b: str,
+    *,
+    system: str | None = None,
+    preface: str | None = None,
 ) -> Conversation:
     """The conversation that asks for A (the outcome `a`, shown first) or B (the outcome `b`).
 
-    In a frame with reasoning it asks for the reasons; `decision` goes on from there.
+    In a template with reasoning it asks for the reasons; `decision` goes on from there.
     """
-    text = frame.render(a, b)
+    text = template.render(a, b)
     user = Message("user", text if preface is None else f"{preface}\n\n{text}")
-    told = "\n\n".join(words for words in (system, frame.system) if words is not None)
+    told = "\n\n".join(words for words in (system, template.system) if words is not None)
     return (Message("system", told), user) if told else (user,)
 
 
-def decision(frame: PromptTemplate, asked: Conversation, reasons: str) -> Conversation:
+def decision(template: PromptTemplate, asked: Conversation, reasons: str) -> Conversation:
     """The conversation in which the model, its reasons given, is asked for the label."""
-    if frame.after_reasoning is None:
-        raise ConfigError(f"frame {frame.id!r} asks at once; put its question as it is")
-    said = (Message("assistant", reasons), Message("user", frame.after_reasoning))
+    if template.after_reasoning is None:
+        raise ConfigError(f"template {template.id!r} asks at once; put its question as it is")
+    said = (Message("assistant", reasons), Message("user", template.after_reasoning))
     return drawn((*asked, *said), draw_of(asked))

@@ -253,8 +253,8 @@ COMMANDS = (
     ("census", "import", "GIVEN"),
     ("census", "rake", "--margins", "GIVEN"),
     ("census", "rake", "--folder", "GIVEN", "--to", "sex"),
-    ("plan", "check", "GIVEN"),
-    ("plan", "lock", "GIVEN"),
+    ("preregister", "check", "GIVEN"),
+    ("preregister", "lock", "GIVEN"),
     ("elicit", "--outcomes", "GIVEN", "--pairs", "2", "--dry-run"),
     ("run", "GIVEN", "--dry-run", "--set", "nothing=1"),
     ("recruit", "--quota", "GIVEN", "--method", "lottery"),
@@ -271,8 +271,8 @@ OPTIONS = (
     ("elicit", "--exists", "maybe", "--model", "embedded", "--answers", "a.parquet"),
     ("fit", "votes.csv", "--exists", "maybe"),
     ("compare", "votes.csv", "votes.csv", "--exists", "maybe"),
-    ("sweep", "--dose", "rank=1e99"),
-    ("sweep", "--dose", "rank=inf"),
+    ("control", "--dose", "rank=1e99"),
+    ("control", "--dose", "rank=inf"),
 )
 BAD: dict[str, bytes | None] = {
     "empty.csv": b"",
@@ -366,7 +366,7 @@ def test_answers_of_other_types(tmp_path: Path) -> None:
     import_votes(write(tmp_path / "v.csv", GOOD_VOTES)).write(tmp_path / "own.parquet")
     whole = pq.read_table(tmp_path / "own.parquet")
     for odd in (pa.array(["q"] * len(whole)), pa.nulls(len(whole)), pa.array([[1]] * len(whole))):
-        for name in ("first", "wins", "excluded", "frame"):
+        for name in ("first", "wins", "excluded", "template"):
             other = whole.set_column(whole.column_names.index(name), name, odd)
             pq.write_table(other, tmp_path / "odd.parquet")
             refused(lambda: import_votes(tmp_path / "odd.parquet"), "odd.parquet")

@@ -23,7 +23,7 @@ KEYS = {
     "citizens", "pairs", "invalid_share", "report",
 }  # fmt: skip
 # What a test of the chain's path does not look at.
-UNMEASURED = ("--set", "measures.framing_pairs=0", "--set", "measures.retention=false")
+UNMEASURED = ("--set", "measures.wording_pairs=0", "--set", "measures.retention=false")
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_whole_chain_with_citizens_behind_an_endpoint(
 ) -> None:
     small = ("--set", "panel.citizens=6", "--set", "assembly.samples=3", "--set",
              "assembly.table_size=3", "--set", "design.train_pairs=14", "--set",
-             "design.held_out_pairs=9", "--set", "dataset.reworded=0", *UNMEASURED)  # fmt: skip
+             "design.held_out_pairs=9", "--set", "dataset.paraphrased=0", *UNMEASURED)  # fmt: skip
     scores = {text: 2 * value for _, text, _, value in OUTCOMES}
     with serve(mood, scores=scores) as server:
         answer = bench.here(

@@ -13,8 +13,8 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SMALL = (
     "outcomes.count=24", "panel.citizens=6", "design.train_pairs=24", "design.held_out_pairs=14",
     "assembly.table_size=3", "alignment.epochs=1", "comparison.bootstrap=200",
-    "measures.framing_pairs=0", "measures.hiring=false", "measures.retention=false",
-    "dataset.reworded=0",
+    "measures.wording_pairs=0", "measures.hiring=false", "measures.retention=false",
+    "dataset.paraphrased=0",
 )  # fmt: skip
 PRINTED = {
     "dataset_only": ("pairs to train on", "rather than"),

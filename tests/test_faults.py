@@ -229,7 +229,7 @@ def test_an_endpoint_that_is_down_is_an_error(bench: Bench) -> None:
 
 
 # Two wordings, and no questions about words.
-ASKED = ("--set", "elicitation.frames=[plain, pb-01]", "--set", "outcomes.probe=false")
+ASKED = ("--set", "elicitation.templates=[plain, pb-01]", "--set", "outcomes.probe=false")
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ from plenary.outcomes import default_outcomes
 RUN = (
     "seed=1", "outcomes.count=24", "panel.citizens=6", "design.train_pairs=24",
     "design.held_out_pairs=14", "assembly.table_size=3", "alignment.epochs=1",
-    "comparison.bootstrap=200", "measures.framing_pairs=0", "measures.hiring=false",
-    "measures.human_anchor=false", "measures.retention=false", "dataset.reworded=0",
+    "comparison.bootstrap=200", "measures.wording_pairs=0", "measures.hiring=false",
+    "measures.human_anchor=false", "measures.retention=false", "dataset.paraphrased=0",
 )  # fmt: skip
 SMALL = " ".join(f"--set {change}" for change in RUN)
 EMBEDDED = str(embedded.model_path())
@@ -40,13 +40,14 @@ MORE = {
     "evaluate-models": "--set outcomes.count=24",
     "personas stream": "--count 1000",
     "personas validate": "--citizens 6",
-    "sweep": f"--seeds 1 --retention kept.yaml {SMALL}",
+    "control": f"--seeds 1 --retention kept.yaml {SMALL}",
     "view": "--port 0",
 }
 OF_A_RUN = (
-    "run", "report", "convene", "consensus", "align", "dataset", "arms", "publish", "census show",
+    "run", "report", "convene", "consensus", "align", "dataset", "conditions", "publish",
+    "census show",
 )  # fmt: skip
-FIRST = ("report", "elicit", "personas draw", "plan draft", "plan lock")
+FIRST = ("report", "elicit", "personas draw", "preregister draft", "preregister lock")
 OWN_FILES = {
     "quotas.yaml": "sex: {woman: [5, 9], man: [5, 9]}\n",
     "margins.yaml": "margins:\n  - columns: [sex]\n    cells: [[man, 48.9], [woman, 51.1]]\n",
@@ -119,7 +120,9 @@ def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for verb in sorted(VERBS, key=lambda verb: verb not in FIRST):
             if verb == "pool":
                 for seed in (1, 2):
-                    typed = f"sweep quickstart --arms prompt_only --seeds 1 {SMALL} --name"
+                    typed = (
+                        f"control_experiment quickstart --arms prompt_only --seeds 1 {SMALL} --name"
+                    )
                     CliRunner().invoke(
                         app, [*shlex.split(typed), f"panel{seed}", "--set", f"seed={seed}"]
                     )

@@ -11,8 +11,8 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SMALL = [
     "name=notebook", "outcomes.count=24", "panel.citizens=6", "design.train_pairs=24",
     "design.held_out_pairs=14", "assembly.table_size=3", "alignment.epochs=1",
-    "comparison.bootstrap=200", "measures.framing_pairs=0", "measures.hiring=false",
-    "measures.retention=false", "measures.human_anchor=false", "dataset.reworded=0",
+    "comparison.bootstrap=200", "measures.wording_pairs=0", "measures.hiring=false",
+    "measures.retention=false", "measures.human_anchor=false", "dataset.paraphrased=0",
 ]  # fmt: skip
 
 

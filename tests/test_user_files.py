@@ -224,9 +224,9 @@ def test_columns_of_parquet_are_read_as_what_they_stand_for(tmp_path: Path, kind
 
 
 def test_a_pandas_table_with_categories(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"age": [34, 71], "sex": ["man", "woman"], "w": [1.0, 1.0]})
-    frame["sex"] = frame["sex"].astype("category")
-    frame.to_parquet(tmp_path / "p.parquet")
+    template = pd.DataFrame({"age": [34, 71], "sex": ["man", "woman"], "w": [1.0, 1.0]})
+    template["sex"] = template["sex"].astype("category")
+    template.to_parquet(tmp_path / "p.parquet")
     mapping = read_mapping(write(tmp_path / "m.yaml", MAPPING))
     assert import_table(tmp_path / "p.parquet", mapping).labels("sex") == ("man", "woman")
 
@@ -513,8 +513,8 @@ def test_panels_come_back_whole(tmp_path: Path, ending: str) -> None:
 
 def test_a_panel_with_the_word_nan_is_refused(tmp_path: Path) -> None:
     write_panel(PANEL, tmp_path / "p.csv")
-    frame = pd.read_csv(tmp_path / "p.csv")
-    frame.to_csv(tmp_path / "q.csv", index=False, na_rep="NaN")
+    template = pd.read_csv(tmp_path / "p.csv")
+    template.to_csv(tmp_path / "q.csv", index=False, na_rep="NaN")
     refused(lambda: read_panel(tmp_path / "q.csv"), "'NaN'", "row 1", "leave the cell empty")
 
 

@@ -79,7 +79,7 @@ class ControlRow(BaseModel):
         description="the assembly's lead where this arm's own target has the other majority; None "
         "for an arm whose target says nothing on held-out pairs",
     )
-    likeness: Similarity | None = Field(
+    similarity: Similarity | None = Field(
         description="this arm's own training target against the assembly's; None: nothing trained"
     )
     directional_gain: float = Field(description="1 is the full move to the assembly's shares")
@@ -149,7 +149,7 @@ class _Scores(NamedTuple):
     overlap: Compared
 
 
-def likeness(made: Sequence[Targets], assembly: Targets) -> Similarity:
+def similarity(made: Sequence[Targets], assembly: Targets) -> Similarity:
     """An arm's training targets, one a seed, against the assembly's on the pairs both hold."""
     place = {(int(a), int(b)): k for k, (a, b) in enumerate(assembly.pairs)}
     agreed, apart = [], []
@@ -161,7 +161,7 @@ def likeness(made: Sequence[Targets], assembly: Targets) -> Similarity:
     return Similarity(agreement=float(np.mean(agreed)), kl=float(np.mean(apart)))
 
 
-def sweep_table(
+def control_table(
     results: Sequence[ControlResult],
     held_out: Targets,
     ceiling: float,
@@ -198,7 +198,7 @@ def sweep_table(
         rows=tuple(
             _row(group, ceiling, scores).model_copy(
                 update={
-                    "likeness": (own or {}).get(name),
+                    "similarity": (own or {}).get(name),
                     "contrast": contrasts.get(name),
                     "wordings": _wordings(group, kept, judged.p, resampling),
                 }
@@ -239,10 +239,14 @@ def _apart(target: Targets, judged: Targets) -> BoolArray:
 def _judged(results: Sequence[ControlResult], held_out: Targets) -> np.ndarray:
     """Mask [P] of pairs with a majority that every cell answered: all arms are judged on these."""
     if not results:
-        raise DataError("no cell of a sweep is done; run plenary sweep with at least one arm")
+        raise DataError(
+            "no cell of a control experiment is done; run plenary control with at least one arm"
+        )
     if any(len(result.after) != len(held_out.p) for result in results):
         sizes = sorted({len(result.after) for result in results})
-        raise DataError(f"cells of {sizes!r} pairs and {len(held_out.p)} targets; sweep again")
+        raise DataError(
+            f"cells of {sizes!r} pairs and {len(held_out.p)} targets; run plenary control again"
+        )
     everything = np.array([[*r.before, *r.after] for r in results]).reshape(-1, len(held_out.p))
     return np.asarray(~np.isnan(everything).any(axis=0) & (held_out.p != 0.5))
 
@@ -262,7 +266,7 @@ def _row(group: Sequence[ControlResult], ceiling: float, scores: _Scores) -> Con
         kl_behind=scores.shares.behind.get(arm),
         overlap=scores.overlap.after[arm],
         overlap_behind=scores.overlap.behind.get(arm),
-        likeness=None,
+        similarity=None,
         directional_gain=_mean([r.directional_gain for r in group]),
         side_effect=_mean_known([r.side_effect for r in group]),
         incoherence=_mean([r.incoherence - r.incoherence_before for r in group]),

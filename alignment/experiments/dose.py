@@ -44,7 +44,7 @@ def data(
 
 
 def _steps_of_a_pass(targets: Targets, settings: AlignmentSettings) -> int:
-    rows = 2 * len(settings.frames) * int((targets.weight > 0).sum())
+    rows = 2 * len(settings.templates) * int((targets.weight > 0).sum())
     return max(1, -(-rows // settings.batch))
 
 

@@ -45,7 +45,7 @@ LEAST_MASS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Laboratory:
+class ExperimentContext:
     """What all arms of one experiment share.
 
     held_out: the assembly's shares on pairs among outcomes never trained on. wordings: the wording
@@ -142,7 +142,9 @@ class ControlResult(BaseModel):
         return 0.0 if self.retention is None else self.retention.finding("kl_neutral").loss
 
 
-def answered(backend: ChatBackend, lab: Laboratory, system: str | None, seed: int) -> Answered:
+def answered(
+    backend: ChatBackend, lab: ExperimentContext, system: str | None, seed: int
+) -> Answered:
     """Ask every held-out pair in every wording, and the untouched pairs in the first."""
     cells = {
         wording.id: _ask(backend, lab.texts, wording, lab.held_out.pairs, system, seed)
@@ -173,7 +175,7 @@ def _ask(
     return asyncio.run(ask(subject, wording, both_orders(pairs), 1, 96)).cells
 
 
-def run_arm(name: str, lab: Laboratory, base: Answered, seed: int) -> ControlResult:
+def run_arm(name: str, lab: ExperimentContext, base: Answered, seed: int) -> ControlResult:
     """Run the arm called `name`; `base` is what the untrained model answered."""
     made = condition(name, lab.evidence, generator(seed, "arm", name))
     return run_condition(name, made, lab.settings, lab, base, seed)
@@ -183,7 +185,7 @@ def run_condition(
     name: str,
     made: ControlTarget,
     settings: AlignmentSettings,
-    lab: Laboratory,
+    lab: ExperimentContext,
     base: Answered,
     seed: int,
 ) -> ControlResult:
@@ -207,7 +209,7 @@ def finetuned(
     adapter: Path,
     texts: Sequence[Conversation],
     steps: int,
-    lab: Laboratory,
+    lab: ExperimentContext,
     base: Answered,
     seed: int,
 ) -> ControlResult:
@@ -219,13 +221,13 @@ def finetuned(
     return arm_result(name, seed, lab, base, after, kept, (steps, len(texts), 0), started)
 
 
-def adapter_folder(lab: Laboratory, name: str, seed: int) -> Path:
+def adapter_folder(lab: ExperimentContext, name: str, seed: int) -> Path:
     """Where the adapter of an arm lies."""
     plain = "".join(c if c.isalnum() or c in "=._-" else "_" for c in name)
     return lab.folder / "adapters" / f"{plain}-{seed}"
 
 
-def measured(lab: Laboratory, adapter: Path, seed: int) -> tuple[Answered, Retention]:
+def measured(lab: ExperimentContext, adapter: Path, seed: int) -> tuple[Answered, Retention]:
     """Answers and retention of a trained model."""
     speakers = Speakers(*before_and_after(lab.model_path, adapter, lab.day))
     after = answered(speakers.after, lab, None, seed)
@@ -238,7 +240,7 @@ def measured(lab: Laboratory, adapter: Path, seed: int) -> tuple[Answered, Reten
 def arm_result(
     name: str,
     seed: int,
-    lab: Laboratory,
+    lab: ExperimentContext,
     base: Answered,
     after: Answered,
     kept: Retention | None,

@@ -1,8 +1,9 @@
-"""Sweeps of several panels together: means over panels, with intervals over panels.
+"""Control experiments of several panels together: means over panels, with intervals over panels.
 
-The interval of one sweep counts the choice of outcomes and of training seeds, not of the panel. A
-panel drawn from another root seed is a replicate of the whole chain (citizens, outcomes held out,
-deliberation, training), so Student's interval over the panels' means counts all of them at once.
+The interval of one control experiment counts the choice of outcomes and of training seeds, not of
+the panel. A panel drawn from another root seed is a replicate of the whole chain (citizens,
+outcomes held out, deliberation, training), so Student's interval over the panels' means counts all
+of them at once.
 """
 
 from __future__ import annotations
@@ -51,11 +52,11 @@ class PooledArm(BaseModel):
 
 
 def pooled(tables: Sequence[ControlTable]) -> tuple[PooledArm, ...]:
-    """The arms that all sweeps have, over their panels; DataError for fewer than two sweeps."""
+    """The arms that all experiments have, over their panels; DataError for fewer than two."""
     if len(tables) < 2:
         raise DataError(
-            f"{len(tables)!r} sweep is one panel; give runs of at least two panels "
-            "(plenary sweep --set seed=1 --name another)"
+            f"{len(tables)!r} control experiment is one panel; give runs of at least two panels "
+            "(plenary control --set seed=1 --name another)"
         )
     common = [
         row.arm
@@ -63,7 +64,9 @@ def pooled(tables: Sequence[ControlTable]) -> tuple[PooledArm, ...]:
         if all(row.arm in {other.arm for other in table.rows} for table in tables)
     ]
     if not common:
-        raise DataError(f"no arm is in all {len(tables)!r} sweeps; run them with the same --arms")
+        raise DataError(
+            f"no arm is in all {len(tables)!r} control experiments; run them with the same --arms"
+        )
     return tuple(_pooled(arm, [table.row(arm) for table in tables]) for arm in common)
 
 

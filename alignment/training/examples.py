@@ -1,4 +1,4 @@
-"""From targets to training examples: every pair in both presentation orders and in each frame."""
+"""From targets to training examples: every pair in both orders and in each template."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Example:
     labels: tuple[str, ...] = LABELS
 
 
-def training_frames(names: Sequence[str]) -> list[PromptTemplate]:
-    """The frames with the given ids; ConfigError for one that cannot be trained on.
+def training_templates(names: Sequence[str]) -> list[PromptTemplate]:
+    """The templates with the given ids; ConfigError for one that cannot be trained on.
 
     That is one kept for evaluation, or one that asks for reasons first: targets hold no reasons.
     """
@@ -42,14 +42,14 @@ def training_frames(names: Sequence[str]) -> list[PromptTemplate]:
     ]
     for name in names:
         if name not in trainable:
-            raise ConfigError(f"frame {name!r} cannot be trained on; use {', '.join(trainable)}")
+            raise ConfigError(f"template {name!r} cannot be trained on; use {', '.join(trainable)}")
     return [PROMPT_TEMPLATES[name] for name in names]
 
 
 def examples(
-    texts: Sequence[str], targets: Targets, frames: Sequence[PromptTemplate]
+    texts: Sequence[str], targets: Targets, templates: Sequence[PromptTemplate]
 ) -> list[Example]:
-    """Examples [P * F * 2]: pair by pair, frame by frame, first as given and then swapped.
+    """Examples [P * F * 2]: pair by pair, template by template, first as given and then swapped.
 
     Pairs of weight 0 are left out. Weights are proportional to the effective votes behind a pair.
     """
@@ -59,9 +59,9 @@ def examples(
     for k in used:
         a, b = texts[int(targets.pairs[k, 0])], texts[int(targets.pairs[k, 1])]
         p, weight = float(targets.p[k]), float(targets.weight[k] / scale)
-        for frame in frames:
-            built.append(Example(question(frame, a, b), p, weight, frame.labels))
-            built.append(Example(question(frame, b, a), 1.0 - p, weight, frame.labels))
+        for template in templates:
+            built.append(Example(question(template, a, b), p, weight, template.labels))
+            built.append(Example(question(template, b, a), 1.0 - p, weight, template.labels))
     return built
 
 

@@ -13,7 +13,7 @@ class TrainingRecord(BaseModel):
     adapter_sha256: str = Field(description="sha256 of adapter_model.safetensors")
     base_sha256: str = Field(description="content hash of the base weights")
     objective: str = Field(description="training objective")
-    rows: int = Field(description="training rows: pairs x frames x 2 orders")
+    rows: int = Field(description="training rows: pairs x templates x 2 orders")
     steps: int = Field(description="optimizer steps")
     resumed_at: int = Field(description="steps taken before a cut-off; 0 is a run in one go")
     rank: int = Field(description="rank of the adapter")

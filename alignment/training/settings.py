@@ -25,10 +25,10 @@ class AlignmentSettings(BaseModel):
     beta: float = Field(
         default=0.1, gt=0, description="dpo and ipo: how strongly the base model holds back"
     )
-    frames: tuple[str, ...] = Field(
+    templates: tuple[str, ...] = Field(
         default=("plain",),
         min_length=1,
-        description="question frames trained on; every pair is asked in each",
+        description="question templates trained on; every pair is asked in each",
     )
     variant: Literal["lora", "rslora", "dora", "qlora"] = Field(
         default="lora",
@@ -67,7 +67,7 @@ class AlignmentSettings(BaseModel):
     batch: int = Field(
         default=32,
         ge=1,
-        description="rows a step over all processes; a row is one pair in one order and frame",
+        description="rows a step over all processes; a row is one pair in one order and template",
     )
     micro_batch: int | None = Field(
         default=None,

@@ -36,7 +36,7 @@ from alignment.training.examples import (
     encode_answers,
     encode_replay,
     examples,
-    training_frames,
+    training_templates,
 )
 from alignment.training.lora import (
     check_targets,
@@ -213,13 +213,13 @@ def _material(
             f"replay_weight is {settings.replay_weight!r} and there is no replay text; "
             "give `replay` or set it to 0"
         )
-    frames = training_frames(settings.frames)
+    templates = training_templates(settings.templates)
     kept = _validation_pairs(targets, settings, seed)
     shape = OBJECTIVES[settings.objective].shape
     shaped = shape(_without(targets, kept), generator(seed, "alignment", "answers"))
     return Material(
-        examples(texts, shaped, frames),
-        examples(texts, _without(targets, ~kept), frames) if kept.any() else [],
+        examples(texts, shaped, templates),
+        examples(texts, _without(targets, ~kept), templates) if kept.any() else [],
         replay,
     )
 

@@ -205,7 +205,7 @@ class SoftLabelTrainer(SFTTrainer):
         return share * retention_kl(reference, model(**inputs).logits[scored])
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval"):
-        """Share of validation pairs answered on the assembly's side, both orders and all frames."""
+        """Share of validation pairs answered on the assembly's side, over orders and templates."""
         metrics = {f"{metric_key_prefix}_agreement": self._agreement()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
@@ -227,8 +227,8 @@ class SoftLabelTrainer(SFTTrainer):
         return float(np.mean((sides[0] > 0.5) == (sides[1] > 0.5)))
 
     def _of_pairs(self, first: np.ndarray) -> np.ndarray:
-        """Mean over frames and orders [P] of P(first of the pair), from rows [P * F * 2]."""
-        orders = first.reshape(-1, len(self.settings.frames), 2)
+        """Mean over templates and orders [P] of P(first of the pair), from rows [P * F * 2]."""
+        orders = first.reshape(-1, len(self.settings.templates), 2)
         return (orders[..., 0] + 1 - orders[..., 1]).mean(1) / 2
 
     def log(self, logs, start_time=None):

@@ -62,8 +62,8 @@ def reliability_ceiling(
     variance = linearised(shares, weights, p, groups).variance
     if np.isnan(variance).all():
         raise NotMeasured(
-            "on no pair citizens of two halls have valid ballots; seat more tables, or look at the "
-            "invalid ballots"
+            "on no pair have citizens of two groups valid ballots; seat more tables, or look at "
+            "the invalid ballots"
         )
     kept = 1.0 - np.nanmean(variance) / max(float(np.mean((p - 0.5) ** 2)), 1e-12)
     centre = 0.5 + np.sqrt(max(kept, 0.0)) * (p - 0.5)

@@ -126,7 +126,7 @@ def consensus(
     """Weighted share a pair with a design-based interval.
 
     The variance of p is linearised (Taylor) over `clusters` [C], by default each citizen his own;
-    pass `Seating.hall_of()` for votes after discussion, which depend within a hall. The interval
+    pass `Seating.group_of()` for votes after discussion, which depend within a group. The interval
     is Wilson's with the variance's effective size and Student's t on G - 1 degrees of freedom (Korn
     and Graubard 1998 in spirit), so a unanimous panel does not claim certainty. DataError when a
     ballot is missing.

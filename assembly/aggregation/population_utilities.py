@@ -27,12 +27,12 @@ def population_utilities(
 ) -> UtilityFit:
     """Post-stratified utilities of the population as a fit: mean over strata, spread, errors.
 
-    mu [K]: the strata's mean by population shares, in the gauge of any fit. log_sigma: answer noise
-    and what sets the strata apart on that outcome, together, so that `probability` is the
-    population's share up to the strata's agreement between outcomes. sd: see `mean_covariance`, and
-    PLUG_IN as in any fit.
-    clusters [C]: whose votes depend (`Seating.hall_of()`); default citizens. The link is the normal
-    one whatever `settings.link` says. NotMeasured where the votes do not join all outcomes.
+    mu [K]: the strata's mean by population shares, in the normalisation of any fit. log_sigma:
+    answer noise and what sets the strata apart on that outcome, together, so that `probability` is
+    the population's share up to the strata's agreement between outcomes. sd: see
+    `mean_covariance`, and PLUG_IN as in any fit.
+    clusters [C]: whose votes depend (`Seating.group_of()`); default citizens. The link is the
+    normal one whatever `settings.link` says. NotMeasured where the votes do not join all outcomes.
     """
     settings = settings or FitSettings()
     fitted = fit_strata(electorate, settings)
@@ -42,15 +42,15 @@ def population_utilities(
             "that join the rest, or set fit.disconnected to 'flag' and pool the strata"
         )
     mean = fitted.mean
-    gauge = standardise(mean, central(mean, settings.trim))
+    normalisation = standardise(mean, central(mean, settings.trim))
     covariance = mean_covariance(electorate, fitted, clusters)
     between = electorate.strata_shares @ (fitted.utilities - mean) ** 2
     votes = _votes(electorate, fitted)
     first, second = electorate.pairs.T
     return UtilityFit(
-        mu=gauge.values,
-        sd=PLUG_IN * gauge.errors(covariance),
-        log_sigma=np.log(0.5 + between) / 2 - np.log(gauge.scale),
+        mu=normalisation.values,
+        sd=PLUG_IN * normalisation.errors(covariance),
+        log_sigma=np.log(0.5 + between) / 2 - np.log(normalisation.scale),
         component=np.zeros(len(mean), dtype=np.int64),
         separated=separated(first, second, votes.wins, votes.losses, len(mean)),
         order_bias=0.0,

@@ -38,7 +38,7 @@ def uncertainty(
 ) -> Uncertainty:
     """Interval at `level` by the rescaled bootstrap of clusters [raowu1988], for any rule.
 
-    `clusters` [C]: `Seating.hall_of()` for votes after discussion, which depend within a hall;
+    `clusters` [C]: `Seating.group_of()` for votes after discussion, which depend within a group;
     `np.arange(C)` for private ballots before it. H - 1 of the H clusters are drawn with
     replacement and their design weights multiplied by H / (H - 1) times how often each was drawn.
     Shares get Wilson's interval with the bootstrap's variance and Student's t on H - 1 degrees of

@@ -20,7 +20,7 @@ class Conformity(NamedTuple):
     conforms [C], the index: net movement toward it over all movement, from -1 (always away) over 0
     (no direction) to 1 (always toward); NaN for who never moved. toward [C]: mean signed change of
     the share. excess [C]: how much more that is than toward the majorities of tables that the
-    citizen never met (as `toward` where halls are not given), error [C] its standard error over
+    citizen never met (as `toward` where groups are not given), error [C] its standard error over
     pairs. flagged [C]: excess is above 0 at false-discovery rate `rate`. panel: index of the whole
     panel, by weight; strangers: the same toward tables never met, NaN where not compared.
     toward_share, away_share: weighted shares of citizens x pairs that moved toward and away.
@@ -43,7 +43,7 @@ def conformity(
     weights: FloatArray,
     table_of: IntArray,
     *,
-    halls: IntArray | None = None,
+    groups: IntArray | None = None,
     expected: FloatArray | None = None,
     rate: float = 0.05,
 ) -> Conformity:
@@ -51,9 +51,9 @@ def conformity(
 
     All may drift one way for being asked again, and majorities of tables are much alike. What tells
     conformity from drift is either `expected` [C, P], the change of the share without discussion
-    (an arm held beside), or `halls` [C] (`Seating.hall_of()`): seats are drawn at random, so a
-    citizen whom his table does not move goes as far toward the majorities of other halls. Without
-    either, drift counts as conformity.
+    (a condition held beside), or `groups` [C] (`Seating.group_of()`): seats are drawn at random,
+    so a citizen whom his table does not move goes as far toward the majorities of other groups.
+    Without either, drift counts as conformity.
 
     The majority is that of the OTHERS, whose ballots carry none of the citizen's own noise: a
     citizen who answers at random, or falls back to his mean, has an expected index of 0.
@@ -76,7 +76,9 @@ def conformity(
     signed = np.where(there, change * side, 0.0)
     count = there.sum(axis=1)
     toward = _ratio(signed.sum(axis=1), count)
-    apart = np.zeros(side.shape) if halls is None else _strangers(before, weights, table_of, halls)
+    apart = (
+        np.zeros(side.shape) if groups is None else _strangers(before, weights, table_of, groups)
+    )
     beyond = np.where(there, change * (side - apart), 0.0)
     excess = _ratio(beyond.sum(axis=1), count)
     left = np.where(there, beyond - np.nan_to_num(excess)[:, None], 0.0)
@@ -91,7 +93,7 @@ def conformity(
         flagged=_flagged(excess, error, count, rate),
         panel=float(_ratio((weight * signed).sum(), moved)),
         strangers=float("nan")
-        if halls is None
+        if groups is None
         else float(_ratio((weight * (signed - beyond)).sum(), moved)),
         toward_share=float((weight * (signed > 0)).sum() / weight.sum()),
         away_share=float((weight * (signed < 0)).sum() / weight.sum()),
@@ -99,18 +101,18 @@ def conformity(
 
 
 def _strangers(
-    shares: FloatArray, weights: FloatArray, table_of: IntArray, halls: IntArray
+    shares: FloatArray, weights: FloatArray, table_of: IntArray, groups: IntArray
 ) -> FloatArray:
-    """Mean side [C, P], -1 to 1, that the majorities of the other halls' tables are on."""
+    """Mean side [C, P], -1 to 1, that the majorities of the other groups' tables are on."""
     lean = np.zeros((int(table_of.max()) + 1, shares.shape[1]))
     np.add.at(lean, table_of, weights[:, None] * np.nan_to_num(shares - 0.5, nan=0.0))
     tables, first = np.unique(table_of, return_index=True)
-    names, hall = np.unique(halls[first], return_inverse=True)
-    inside = np.equal.outer(np.arange(len(names)), hall).astype(np.float64)
+    names, group = np.unique(groups[first], return_inverse=True)
+    inside = np.equal.outer(np.arange(len(names)), group).astype(np.float64)
     sides = np.sign(lean[tables])
     others = (len(tables) - inside.sum(axis=1))[:, None]
     mean = (sides.sum(axis=0) - inside @ sides) / np.maximum(others, 1.0)
-    return mean[np.searchsorted(names, halls)]
+    return mean[np.searchsorted(names, groups)]
 
 
 def _ratio(top: FloatArray, bottom: FloatArray | IntArray) -> FloatArray:

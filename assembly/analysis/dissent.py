@@ -48,7 +48,7 @@ def best_argument(
 ) -> Spoken | None:
     """The statement for an outcome that was heard and has most merit.
 
-    `merit` [N] is its sway, or how central it is among its like; NaN comes last. One of the
+    `merit` [N] is its influence, or how central it is among its like; NaN comes last. One of the
     stratum's own `members` [C] goes before anybody else's.
     """
     heard = [

@@ -1,8 +1,8 @@
 """What discussion did: the vote after it minus the vote after thinking alone, with its interval.
 
-Both arms ask the same citizens about the same pairs, so the difference is taken within each
-citizen; what being asked again or thinking does by itself is in both arms and cancels. Shapes: C
-citizens, P pairs.
+Both conditions ask the same citizens about the same pairs, so the difference is taken within each
+citizen; what being asked again or thinking does by itself is in both conditions and cancels.
+Shapes: C citizens, P pairs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy import stats
 from assembly.aggregation.consensus import linearised
 from assembly.aggregation.electorate import weighted_mean
 from assembly.record.ballots import AFTER, BEFORE, Votes, citizen_shares
-from assembly.record.settings import ArmName
+from assembly.record.settings import ConditionName
 from plenary.errors import ConfigError, NotMeasured
 from plenary.preferences import FloatArray, IntArray
 
@@ -35,7 +35,7 @@ class Effect:
     """The effect of discussion on the weighted share of each pair's first outcome.
 
     shift, low, high [P]: change of the share, -1 to 1, and its interval at `level`; NaN where no
-    citizen has valid ballots in both arms. compared [P]: citizens who have.
+    citizen has valid ballots in both conditions. compared [P]: citizens who have.
     toward_majority: mean change toward what the panel preferred before anybody spoke, over pairs;
     positive is discussion widening majorities. size: root mean square of the shift over pairs, its
     sampling variance taken off; 0 when the shifts are no larger than chance makes them.
@@ -51,35 +51,41 @@ class Effect:
 
 
 def deliberation_effect(
-    votes_by_arm: Mapping[ArmName, Votes],
+    votes_by_condition: Mapping[ConditionName, Votes],
     pairs: IntArray,
     weights: FloatArray,
     tables: IntArray,
     *,
     level: float = 0.95,
-    control: ArmName = "reflection",
+    control: ConditionName = "reflection",
 ) -> Effect:
     """Effect of `deliberation` against `control`, by weighted mean over citizens.
 
     pairs [P, 2]; weights [C]: design weights; tables [C]: clusters within which votes depend
-    (`Seating.hall_of()`), so that the variance is that between clusters, linearised (Taylor), with
+    (`Seating.group_of()`), so that the variance is that between clusters, linearised (Taylor), with
     Student's t on clusters - 1 degrees of freedom. The majority before is that of the deliberation
-    arm. ConfigError without one of the arms, DataError for missing ballots.
+    condition. ConfigError without one of the conditions, DataError for missing ballots.
     """
-    missing = {"deliberation", control} - set(votes_by_arm)
+    missing = {"deliberation", control} - set(votes_by_condition)
     if missing:
-        raise ConfigError(f"no votes of arm {min(missing)!r}; hold that arm on the same panel")
+        raise ConfigError(
+            f"no votes of condition {min(missing)!r}; hold that condition on the same panel"
+        )
     shape = (len(weights), len(pairs))
-    heard = citizen_shares(votes_by_arm["deliberation"], AFTER, *shape)
-    alone = citizen_shares(votes_by_arm[control], AFTER, *shape)
+    heard = citizen_shares(votes_by_condition["deliberation"], AFTER, *shape)
+    alone = citizen_shares(votes_by_condition[control], AFTER, *shape)
     change = heard - alone
     there = ~np.isnan(change)
     if not there.any():
-        raise NotMeasured(f"{change.size!r} citizens x pairs, none valid in both arms; ask again")
+        raise NotMeasured(
+            f"{change.size!r} citizens x pairs, none valid in both conditions; ask again"
+        )
     shift = weighted_mean(change, weights)
     spread = linearised(change, weights, shift, tables)
     half = _half(spread.variance, spread.clusters, level)
-    before = weighted_mean(citizen_shares(votes_by_arm["deliberation"], BEFORE, *shape), weights)
+    before = weighted_mean(
+        citizen_shares(votes_by_condition["deliberation"], BEFORE, *shape), weights
+    )
     excess = np.nanmean(shift**2 - spread.variance) if np.isfinite(spread.variance).any() else 0.0
     return Effect(
         level,

@@ -91,7 +91,7 @@ class _Within:
         return (design.T @ design - total.T @ means).toarray()
 
 
-def sway(
+def influence(
     votes: Votes,
     pairs: int,
     tables: IntArray,
@@ -103,10 +103,10 @@ def sway(
     """Leave-one-speaker-out contrast of every citizen, from the rotation of speakers over pairs.
 
     tables [C], or [R, C] where seats change by round: who sits together. expected [C, P]: movement
-    in log odds of the same citizens without discussion (an arm held beside). Without it, a listener
-    is compared with those who heard other statements on the same pair: what all do on a pair, for
-    being asked again or otherwise, is taken off, and seats drawn at random do the rest. Those
-    who spoke on a pair themselves are not counted as listeners on it. The effects are the
+    in log odds of the same citizens without discussion (a condition held beside). Without it, a
+    listener is compared with those who heard other statements on the same pair: what all do on a
+    pair, for being asked again or otherwise, is taken off, and seats drawn at random do the rest.
+    Those who spoke on a pair themselves are not counted as listeners on it. The effects are the
     coefficients of one least-squares regression of the listeners' movement on all statements heard
     (+1 for the pair's first outcome, -1 for the second); each is what remains of the movement when
     the other speakers are accounted for. An effect that the run cannot tell, since all who listen

@@ -41,7 +41,7 @@ def vote_gap(
     """Ballots [C, P] against the answers without a persona [P], or of shuffled personas [C, P].
 
     Sampled answers differ by chance alone: compare the gap with that of two runs of the same
-    personas, which the re-ask arm gives.
+    personas, which the re-ask condition gives.
     """
     other = np.broadcast_to(comparison, shares.shape)
     apart = np.abs(shares - other)

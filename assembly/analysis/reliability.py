@@ -123,7 +123,7 @@ def size_curve(
         raise ConfigError(f"{citizens!r} citizens in one cluster; seat more tables")
     if not known.any():
         raise NotMeasured(
-            f"ballots of {citizens!r} citizens in fewer than two halls on every pair; seat more "
+            f"ballots of {citizens!r} citizens in fewer than two groups on every pair; seat more "
             "tables, or look at the invalid ballots"
         )
     p, variance, shares = p[known], variance[known], shares[:, known]

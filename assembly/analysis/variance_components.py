@@ -213,9 +213,9 @@ class GroupPart(NamedTuple):
 def between_groups(shares: FloatArray, groups: IntArray, size: float) -> GroupPart:
     """What groups [C] of citizens drawn at random add, by one-way analysis of shares [C, P].
 
-    Halls hear nothing of one another, so what a hall's members have in common beyond chance is what
-    was said there; models play citizens drawn by lot. With variance v between groups, a label over
-    shares q of them varies by v * sum q^2, and the spread between citizens holds
+    Groups hear nothing of one another, so what a group's members have in common beyond chance is
+    what was said there; models play citizens drawn by lot. With variance v between groups, a label
+    over shares q of them varies by v * sum q^2, and the spread between citizens holds
     v * (n - sum n_g^2 / n) / (n - 1).
     """
     there = ~np.isnan(shares)
@@ -252,7 +252,7 @@ def between_wordings(answers: FloatArray) -> FloatArray:
     return found
 
 
-RECORDED_SOURCES = ("citizens", "sampling", "order", "tables", "frame")
+RECORDED_SOURCES = ("citizens", "sampling", "order", "tables", "template")
 
 
 def error_sources(
@@ -263,16 +263,17 @@ def error_sources(
     *,
     samples: int = 1,
     clusters: IntArray | None = None,
-    frames: FloatArray | None = None,
+    templates: FloatArray | None = None,
 ) -> FloatArray:
     """Standard error [P, 5] of the weighted share by SOURCES; NaN is "not measured", never 0.
 
     citizens: another panel of the same size, citizens independent, less the sampling part.
     sampling: the answers were `samples` draws of a model (0 for exact probabilities; NaN for a
     single draw, which tells nothing of its own variance). order: the two orders taken as two draws,
-    |order gap|. tables: what dependence within `clusters` [C] adds to the citizens' part. frame:
-    `frames` [F, P] are shares under other wordings, sd / sqrt(F). The parts of citizens, sampling
-    and tables are orthogonal: their squares add up to the clustered variance of `consensus`.
+    |order gap|. tables: what dependence within `clusters` [C] adds to the citizens' part. template:
+    `templates` [F, P] are shares under other wordings, sd / sqrt(F). The parts of citizens,
+    sampling and tables are orthogonal: their squares add up to the clustered variance of
+    `consensus`.
     """
     laid = grid(votes, phase, len(weights), pairs)
     shares = laid.share.mean(axis=0)
@@ -286,7 +287,9 @@ def error_sources(
         drawn,
         weighted_mean((laid.share[0] - laid.share[1]) / 2, weights) ** 2,
         at_tables - alone,
-        missing if frames is None or len(frames) < 2 else frames.var(axis=0, ddof=1) / len(frames),
+        missing
+        if templates is None or len(templates) < 2
+        else templates.var(axis=0, ddof=1) / len(templates),
     )
     return np.sqrt(np.stack(parts, axis=1).clip(min=0))
 

@@ -39,7 +39,7 @@ class CardFacts(BaseModel):
     base_model_share: float | None = Field(
         default=None, ge=0, le=1, description="share of label variance between base models"
     )
-    framing_icc: tuple[float, float, float] | None = Field(
+    wording_icc: tuple[float, float, float] | None = Field(
         default=None, description="reliability of one wording, with its interval"
     )
     hiring_audit: str | None = Field(default=None, description="where the audit of tuned models is")
@@ -163,9 +163,9 @@ def _variance(facts: CardFacts, budget: VarianceComponents | None) -> str:
 
 
 def _icc(facts: CardFacts) -> str:
-    if facts.framing_icc is None:
+    if facts.wording_icc is None:
         return UNKNOWN
-    value, low, high = facts.framing_icc
+    value, low, high = facts.wording_icc
     return f"ICC {value:.2f} ({low:.2f} to {high:.2f})"
 
 

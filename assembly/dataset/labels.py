@@ -1,4 +1,4 @@
-"""From an assembly to its dataset. C citizens, P pairs, F frames, N statements."""
+"""From an assembly to its dataset. C citizens, P pairs, F templates, N statements."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Held:
 
     outcomes [K]; pairs [P, 2]: positions in them. held_out [P]: pairs never to be trained on, fixed
     before the assembly. weights [C]. clusters [C]: whose votes depend after the discussion (table
-    or hall). attributes: categories of each citizen. statements [N]: the transcript; merit [N]:
-    ranks arguments, such as sway. unread: outcome id -> words of it that a citizens'
-    model cannot read. samples: answers a ballot where the model only samples. frames
+    or group). attributes: categories of each citizen. statements [N]: the transcript; merit [N]:
+    ranks arguments, such as influence. unread: outcome id -> words of it that a citizens'
+    model cannot read. samples: answers a ballot where the model only samples. templates
     [F, P]: shares under other wordings, None where not asked. calls [P]: the recorded calls behind
     a pair's ballots (`Ledger.ballot_calls`), None where unknown.
     """
@@ -46,7 +46,7 @@ class Held:
     merit: FloatArray | None = None
     unread: Mapping[str, Sequence[str]] = field(default_factory=dict)
     samples: int = 1
-    frames: FloatArray | None = None
+    templates: FloatArray | None = None
     calls: Sequence[BallotCalls] | None = None
 
     @property
@@ -78,7 +78,7 @@ class Held:
                 self.statements[k]._replace(pair=int(place[self.statements[k].pair])) for k in said
             ],
             merit=None if self.merit is None else self.merit[said],
-            frames=None if self.frames is None else self.frames[:, mask],
+            templates=None if self.templates is None else self.templates[:, mask],
             calls=None
             if self.calls is None
             else [row for row, keep in zip(self.calls, mask, strict=True) if keep],
@@ -110,7 +110,7 @@ def build_dataset(
     before = citizen_shares(held.votes, BEFORE, len(held.weights), size)
     errors = error_sources(
         held.votes, size, held.weights, AFTER,
-        samples=held.samples, clusters=held.clusters, frames=held.frames,
+        samples=held.samples, clusters=held.clusters, templates=held.templates,
     )  # fmt: skip
     return ConsensusDataset(
         provenance=held.provenance,

@@ -1,7 +1,7 @@
 """Rows in the conversational formats that trl trains on, made from a consensus dataset.
 
-Every pair comes in both presentation orders and in each frame, so that a slot teaches nothing. P
-pairs, F frames.
+Every pair comes in both presentation orders and in each template, so that a slot teaches nothing. P
+pairs, F templates.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ class _Asked(NamedTuple):
 
 
 def to_soft(
-    dataset: ConsensusDataset, frames: Sequence[PromptTemplate] = PLAIN, split: str = "train"
+    dataset: ConsensusDataset, templates: Sequence[PromptTemplate] = PLAIN, split: str = "train"
 ) -> list[SoftRow]:
     """Rows [P * F * 2] with the weighted share as target; pairs without a label are left out."""
-    asked = list(_asked(dataset, frames, split))
+    asked = list(_asked(dataset, templates, split))
     scale = float(np.mean([one.weight for one in asked])) if asked else 1.0
     return [
         SoftRow(
@@ -77,18 +77,18 @@ def to_soft(
 
 
 def to_sft(
-    dataset: ConsensusDataset, frames: Sequence[PromptTemplate] = PLAIN, split: str = "train"
+    dataset: ConsensusDataset, templates: Sequence[PromptTemplate] = PLAIN, split: str = "train"
 ) -> list[SftRow]:
     """Rows with the label of the side above one half; ties are left out, they have no side."""
     return [
         SftRow(prompt=one.prompt, completion=_said(one.labels[int(one.p < 0.5)]))
-        for one in _asked(dataset, frames, split)
+        for one in _asked(dataset, templates, split)
         if one.p != 0.5
     ]
 
 
 def to_dpo(
-    dataset: ConsensusDataset, frames: Sequence[PromptTemplate] = PLAIN, split: str = "train"
+    dataset: ConsensusDataset, templates: Sequence[PromptTemplate] = PLAIN, split: str = "train"
 ) -> list[DpoRow]:
     """Rows with the preferred and the other label; ties are left out.
 
@@ -100,26 +100,26 @@ def to_dpo(
             chosen=_said(one.labels[int(one.p < 0.5)]),
             rejected=_said(one.labels[int(one.p > 0.5)]),
         )
-        for one in _asked(dataset, frames, split)
+        for one in _asked(dataset, templates, split)
         if one.p != 0.5
     ]
 
 
 def _asked(
-    dataset: ConsensusDataset, frames: Sequence[PromptTemplate], split: str
+    dataset: ConsensusDataset, templates: Sequence[PromptTemplate], split: str
 ) -> Iterator[_Asked]:
-    kept = [frame.id for frame in frames if split == "train" and not frame.trainable]
+    kept = [template.id for template in templates if split == "train" and not template.trainable]
     if kept:
-        raise ConfigError(f"frame {kept[0]!r} is kept for evaluation; train on another")
+        raise ConfigError(f"template {kept[0]!r} is kept for evaluation; train on another")
     for k in np.flatnonzero(~np.isnan(dataset.p)).tolist():
         if dataset.split[k] != split:
             continue
         a, b = dataset.first_text[k], dataset.second_text[k]
         p, weight = float(dataset.p[k]), float(dataset.effective_n[k])
-        for frame in frames:
-            labels = (frame.labels[0], frame.labels[1])
-            yield _Asked(_turns(question(frame, a, b)), labels, p, weight)
-            yield _Asked(_turns(question(frame, b, a)), labels, 1.0 - p, weight)
+        for template in templates:
+            labels = (template.labels[0], template.labels[1])
+            yield _Asked(_turns(question(template, a, b)), labels, p, weight)
+            yield _Asked(_turns(question(template, b, a)), labels, 1.0 - p, weight)
 
 
 def _turns(conversation: Conversation) -> list[Turn]:

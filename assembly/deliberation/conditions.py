@@ -1,4 +1,4 @@
-"""The arms of the experiment: what happens between the ballots, on the same citizens and pairs.
+"""The experimental conditions: what happens between the ballots of the same citizens and pairs.
 
 What discussion did is `deliberation` minus `reflection` (assembly.effect); `none` shows what being
 asked again does by itself.
@@ -20,12 +20,12 @@ from assembly.deliberation.prompts import (
     speak,
     told,
 )
-from assembly.record.settings import ArmName
+from assembly.record.settings import ConditionName
 from plenary.models.base import Conversation
 
 
-class Arm(NamedTuple):
-    """How an arm fills its rounds.
+class Condition(NamedTuple):
+    """How a condition fills its rounds.
 
     talks: rounds are held, and the briefing is read. alone: everybody gives reasons to himself and
     hears nobody, for as many tokens as the speakers of a table have together.
@@ -49,8 +49,8 @@ def think(system: str, shown: Shown, side: int, preface: str | None) -> Conversa
     return told(system, on_pair(THINK, shown, letter=shown.letter(side)), preface)
 
 
-ARMS: dict[ArmName, Arm] = {
-    "none": Arm(False, False, DIGEST, declare, speak),
-    "reflection": Arm(True, True, THOUGHTS, lean_alone, think),
-    "deliberation": Arm(True, False, DIGEST, declare, speak),
+CONDITIONS: dict[ConditionName, Condition] = {
+    "none": Condition(False, False, DIGEST, declare, speak),
+    "reflection": Condition(True, True, THOUGHTS, lean_alone, think),
+    "deliberation": Condition(True, False, DIGEST, declare, speak),
 }

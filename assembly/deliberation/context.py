@@ -121,7 +121,7 @@ class Recall:
         parts = [
             digest(given, shown, BRIEFING, 2 * MAX_ARGUMENTS),
             digest(gists, shown, GIST),
-            digest(latest, shown, self.room.arm.heading),
+            digest(latest, shown, self.room.condition.heading),
         ]
         if pair in self.statements:
             parts.append(f"{STATEMENT}\n{self.statements[pair]}")
@@ -130,7 +130,7 @@ class Recall:
 
 def places(room: Room, citizens: Sequence[int], turn: int) -> dict[int, Path]:
     """Where each citizen sat in the rounds before `turn`."""
-    if room.arm.alone:
+    if room.condition.alone:
         return {c: (c,) * turn for c in citizens}
     tables = [room.seating.table_of(r) for r in range(turn)] if room.seating.moves else []
     if not tables:
@@ -142,11 +142,11 @@ def places(room: Room, citizens: Sequence[int], turn: int) -> dict[int, Path]:
 async def remember(room: Room, shard: Shard, turn: int, keep: int = MAX_STATEMENTS) -> Recall:
     """What the shard's citizens heard before round `turn`; the latest `keep` in full."""
     pairs, members = room.seating.positions(shard), room.seating.members(shard)
-    tables = room.seating.tables_in(shard.hall)
+    tables = room.seating.tables_in(shard.group)
     said: defaultdict[tuple[int, int, int], list[Spoken]] = defaultdict(list)
     for s in room.ledger.spoken(tables, pairs, turn) if turn else ():
         if s.state == VALID:
-            said[s.pair, s.citizen if room.arm.alone else s.table, s.round].append(s)
+            said[s.pair, s.citizen if room.condition.alone else s.table, s.round].append(s)
     recall = Recall(room, keep, places(room, members, turn), said)
     recall.gists = await sum_up(room, list(recall.beyond()))
     return recall
@@ -158,10 +158,12 @@ def prompt_limit(settings: AssemblySettings, systems: Sequence[str], texts: Sequ
     Two outcomes appear at most twice; a probe's persona is never longer than the panel's longest
     but for one sentence, which the template's share covers.
     """
-    line = MAX_CHARACTERS * (settings.speakers if settings.arm == "reflection" else 1) + 10
+    line = MAX_CHARACTERS * (settings.speakers if settings.condition == "reflection" else 1) + 10
     heard = MAX_STATEMENTS * line + 2 * (MAX_CHARACTERS + 10)
     given = 2 * MAX_ARGUMENTS * (MAX_CHARACTERS + 10)
-    group = settings.plenary * (GROUP_CHARACTERS + settings.hall * (GROUP_CHARACTERS + 10))
+    group = settings.plenary * (
+        GROUP_CHARACTERS + settings.tables_per_group * (GROUP_CHARACTERS + 10)
+    )
     outcomes = sum(sorted(map(len, texts))[-2:])
     longest = max(map(len, systems), default=0)
     return longest + 2 * outcomes + heard + given + group + _TEMPLATE
@@ -173,7 +175,7 @@ def check_prompts(settings: AssemblySettings, systems: Sequence[str], texts: Seq
     if limit > settings.max_prompt:
         raise ConfigError(
             f"prompts could have {limit!r} characters and max_prompt is {settings.max_prompt!r}; "
-            "shorten personas and outcomes, seat smaller halls or raise assembly.max_prompt"
+            "shorten personas and outcomes, seat smaller groups or raise assembly.max_prompt"
         )
 
 

@@ -1,6 +1,6 @@
 """The door to LangGraph: one thread a shard, ballot -> (declare -> speak) x rounds -> ballot.
 
-A node handles a whole hall x block in one model call; one superstep a turn costs a hundred times
+A node handles a whole group x block in one model call; one superstep a turn costs a hundred times
 as much (ecosystem.md section 2). The state holds numbers only, the ledger everything that was said.
 """
 
@@ -32,7 +32,7 @@ from assembly.record.ballots import AFTER, BEFORE, FOLLOW_UP
 class State(TypedDict):
     """Numbers of one shard: which it is, what is to be held, and how much was recorded."""
 
-    hall: int
+    group: int
     block: int
     rounds: int
     plenary: bool
@@ -57,7 +57,7 @@ class Recorded(TypedDict):
 
 
 class Assembly(TypedDict):
-    """State of the whole: votes cast in this run, over halls, and votes that the ledger holds."""
+    """State of the whole: votes cast in this run, over groups, and votes that the ledger holds."""
 
     votes: Annotated[int, add]
     recorded: int
@@ -69,7 +69,7 @@ Node = Callable[[State, Runtime[Room]], Awaitable[Update]]
 
 
 def _shard(state: State) -> Shard:
-    return Shard(state["hall"], state["block"])
+    return Shard(state["group"], state["block"])
 
 
 async def ballot_before(state: State, runtime: Runtime[Room]) -> Update:
@@ -95,7 +95,7 @@ async def table_statements(state: State, runtime: Runtime[Room]) -> Update:
 
 
 async def group_draft(state: State, runtime: Runtime[Room]) -> Update:
-    """The hall's draft from its tables' statements."""
+    """The group's draft from its tables' statements."""
     return await _written(state, runtime, DRAFT)
 
 
@@ -171,7 +171,7 @@ def _within(room: Room, node: Node) -> _Bound:
 
 
 def build_assembly(room: Room) -> AssemblyGraph:
-    """The whole assembly as one graph, every hall a subgraph, for Studio and small sessions.
+    """The whole assembly as one graph, every group a subgraph, for Studio and small sessions.
 
     `assembly.deliberation.session.convene` runs the same shards as threads of their own: one
     superstep over hundreds of Sends resumes badly (ecosystem.md 2.6).
@@ -181,9 +181,9 @@ def build_assembly(room: Room) -> AssemblyGraph:
         """Nothing has been voted yet."""
         return {"votes": 0}
 
-    def halls(state: Assembly) -> list[Send] | str:
+    def groups(state: Assembly) -> list[Send] | str:
         waiting = [s for s in room.seating.shards() if not room.complete(s)]
-        return [Send("hall", opening(room, shard)) for shard in waiting] or "count"
+        return [Send("group", opening(room, shard)) for shard in waiting] or "count"
 
     def count(state: Assembly) -> dict[str, int]:
         """What the ledger holds, whichever run recorded it."""
@@ -191,11 +191,11 @@ def build_assembly(room: Room) -> AssemblyGraph:
 
     graph = StateGraph(Assembly)
     graph.add_node("seat", seat)
-    graph.add_node("hall", build(room=room))
+    graph.add_node("group", build(room=room))
     graph.add_node("count", count)
     graph.add_edge(START, "seat")
-    graph.add_conditional_edges("seat", halls, ["hall", "count"])
-    graph.add_edge("hall", "count")
+    graph.add_conditional_edges("seat", groups, ["group", "count"])
+    graph.add_edge("group", "count")
     graph.add_edge("count", END)
     return graph.compile()
 
@@ -203,7 +203,7 @@ def build_assembly(room: Room) -> AssemblyGraph:
 def opening(room: Room, shard: Shard) -> State:
     """The state in which a shard begins."""
     return State(
-        hall=shard.hall,
+        group=shard.group,
         block=shard.block,
         rounds=room.rounds,
         plenary=room.holds_plenary,
@@ -226,7 +226,7 @@ class Table(NamedTuple):
         Whether a shard is finished is the ledger's word alone: a thread killed after its input
         checkpoint reports no next node (ecosystem.md 2.6), and a checkpoint may outlive lost votes.
         """
-        name = f"{room.fingerprint}/{shard.hall}/{shard.block}"
+        name = f"{room.fingerprint}/{shard.group}/{shard.block}"
         thread = RunnableConfig(configurable={"thread_id": name})
         durability = room.settings.durability
         if await self.saver.aget_tuple(thread) is not None:

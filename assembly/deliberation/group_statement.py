@@ -1,4 +1,4 @@
-"""The plenary of a hall: its tables write, the moderator joins, citizens criticise, he revises.
+"""The plenary of a group: its tables write, the moderator joins, citizens criticise, he revises.
 
 The steps follow the caucus mediation of Tessler et al. 2024 (drafts, critiques, revision) without
 its learned ranking.
@@ -62,15 +62,15 @@ async def write(room: Room, shard: Shard, step: int) -> int:
     for a, reply in zip(asked, replies, strict=True):
         text = _cleaned(_shown(room, a.pair), reply.text or "", step)
         state = state_of(text, reply)
-        rows.append(GroupText(a.pair, shard.hall, step, a.table, a.citizen, state, text))
+        rows.append(GroupText(a.pair, shard.group, step, a.table, a.citizen, state, text))
     room.ledger.add_group_texts(rows)
     room.notify("group", len(rows), sum(row.state != VALID for row in rows))
     return len(rows)
 
 
 def _draw(room: Room, shard: Shard, asked: Asked) -> str:
-    """A citizen's own; the moderator's for each table of each hall."""
-    return f"{shard.hall}.{asked.table}" if asked.citizen is None else room.draws[asked.citizen]
+    """A citizen's own; the moderator's for each table of each group."""
+    return f"{shard.group}.{asked.table}" if asked.citizen is None else room.draws[asked.citizen]
 
 
 def _shown(room: Room, pair: int) -> Shown:
@@ -87,7 +87,7 @@ def _cleaned(shown: Shown, text: str, step: int) -> str:
 def _texts(room: Room, shard: Shard, step: int) -> Mapping[int, Sequence[str]]:
     """Usable texts of a step on each pair, by table."""
     found: dict[int, list[str]] = {}
-    for text in room.ledger.group_texts(shard.hall, room.seating.positions(shard)):
+    for text in room.ledger.group_texts(shard.group, room.seating.positions(shard)):
         if text.step == step and text.state == VALID:
             found.setdefault(text.pair, []).append(text.text)
     return found
@@ -96,7 +96,7 @@ def _texts(room: Room, shard: Shard, step: int) -> Mapping[int, Sequence[str]]:
 def _tables(room: Room, shard: Shard) -> list[Asked]:
     """Every table that has said something, over all rounds."""
     said: dict[tuple[int, int], list[Statement]] = {}
-    pairs, tables = room.seating.positions(shard), room.seating.tables_in(shard.hall)
+    pairs, tables = room.seating.positions(shard), room.seating.tables_in(shard.group)
     for s in room.ledger.spoken(tables, pairs, room.rounds):
         if s.state == VALID and s.side is not None:
             said.setdefault((s.pair, s.table), []).append(Statement(s.side, s.text))
@@ -126,7 +126,7 @@ def _criticise(room: Room, shard: Shard) -> list[Asked]:
     asked = []
     for pair, (draft, *_) in _texts(room, shard, DRAFT).items():
         text = on_pair(CRITIQUE, _shown(room, pair), draft=draft)
-        for table in room.seating.tables_in(shard.hall):
+        for table in room.seating.tables_in(shard.group):
             members = room.seating.seated(max(0, room.rounds - 1))[table]
             citizen = members[pair % len(members)]
             asked.append(Asked(pair, table, citizen, told(room.systems[citizen], text)))

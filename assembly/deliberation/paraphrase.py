@@ -21,7 +21,7 @@ from plenary.preferences import FloatArray, IntArray
 MEMORY = Path(":memory:")
 
 
-async def ask_reworded(
+async def ask_paraphrased(
     backend: ChatBackend,
     wordings: Sequence[Sequence[str]],
     texts: Sequence[str],
@@ -39,7 +39,8 @@ async def ask_reworded(
     """
     silent = settings.model_copy(
         update={
-            "arm": "none", "probe": "none", "briefing": None, "plenary": False, "follow_up": False,
+            "condition": "none", "probe": "none", "briefing": None, "plenary": False,
+            "follow_up": False,
         }
     )  # fmt: skip
     systems = [system for wording in wordings for system in wording]

@@ -46,7 +46,7 @@ def planted_majority(room: Room, shard: Shard) -> Tallies:
     """Four in five of the others are said to prefer one outcome, drawn for each pair."""
     drawn = claimed_sides(len(room.pairs), room.seed)
     claims: dict[tuple[int, int], tuple[int, int]] = {}
-    for table in room.seating.tables_in(shard.hall):
+    for table in room.seating.tables_in(shard.group):
         others = len(room.seating.tables[table]) - 1
         few = others // 5
         for pair in room.seating.positions(shard):
@@ -60,7 +60,7 @@ def true_tally(room: Room, shard: Shard) -> Tallies:
     pairs, members = room.seating.positions(shard), room.seating.members(shard)
     sides = _sides(room.ledger.ballots(pairs, members, BEFORE))
     claims: dict[tuple[int, int], tuple[int, int]] = {}
-    for table in room.seating.tables_in(shard.hall):
+    for table in room.seating.tables_in(shard.group):
         seated = room.seating.tables[table]
         for pair in pairs:
             for citizen in seated:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from assembly.deliberation.conditions import ARMS, Arm
+from assembly.deliberation.conditions import CONDITIONS, Condition
 from assembly.deliberation.prompts import Shown, Statement
 from assembly.deliberation.seating import Seating, Shard
 from assembly.record.ballots import AFTER, BEFORE, FOLLOW_UP
@@ -37,9 +37,9 @@ class Room:
     briefing: Mapping[int, tuple[Statement, ...]]
 
     @property
-    def arm(self) -> Arm:
+    def condition(self) -> Condition:
         """What happens between the ballots."""
-        return ARMS[self.settings.arm]
+        return CONDITIONS[self.settings.condition]
 
     @property
     def draws(self) -> list[str]:
@@ -52,13 +52,13 @@ class Room:
 
     @property
     def rounds(self) -> int:
-        """Rounds that this arm holds."""
-        return self.settings.rounds if self.arm.talks else 0
+        """Rounds that this condition holds."""
+        return self.settings.rounds if self.condition.talks else 0
 
     @property
     def holds_plenary(self) -> bool:
         """Whether tables write a statement together; nobody does who thinks alone."""
-        return self.settings.plenary and self.arm.talks and not self.arm.alone
+        return self.settings.plenary and self.condition.talks and not self.condition.alone
 
     @property
     def phases(self) -> tuple[int, ...]:

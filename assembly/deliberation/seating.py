@@ -1,4 +1,4 @@
-"""Who sits where in each round, and which pairs a hall takes up together."""
+"""Who sits where in each round, and which pairs a group takes up together."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Tables = tuple[tuple[int, ...], ...]
 
 
 class Shard(NamedTuple):
-    """The unit of work: one hall (by default one table) with one block of pairs."""
+    """The unit of work: one group (by default one table) with one block of pairs."""
 
-    hall: int
+    group: int
     block: int
 
 
@@ -29,14 +29,15 @@ class Shard(NamedTuple):
 class Seating:
     """Tables of citizens (positions 0..C-1) and blocks of pairs (positions 0..P-1).
 
-    tables: who sits where in the first round. hall: tables that rotate among themselves.
+    tables: who sits where in the first round. tables_per_group: tables that rotate among
+    themselves.
     moves: tables of the later rounds; () when nobody moves.
     """
 
     tables: Tables
     pairs: int
     block: int
-    hall: int = 1
+    tables_per_group: int = 1
     moves: tuple[Tables, ...] = ()
 
     @property
@@ -45,26 +46,26 @@ class Seating:
         return -(-self.pairs // self.block)
 
     @property
-    def halls(self) -> int:
-        """Number of halls, whose tables differ by at most one in number."""
-        return -(-len(self.tables) // self.hall)
+    def groups(self) -> int:
+        """Number of groups, whose tables differ by at most one in number."""
+        return -(-len(self.tables) // self.tables_per_group)
 
     def shards(self) -> list[Shard]:
         """All shards, block by block, so that a stopped assembly has whole blocks behind it."""
-        return [Shard(h, b) for b in range(self.blocks) for h in range(self.halls)]
+        return [Shard(h, b) for b in range(self.blocks) for h in range(self.groups)]
 
-    def tables_in(self, hall: int) -> range:
-        """Numbers of a hall's tables."""
+    def tables_in(self, group: int) -> range:
+        """Numbers of a group's tables."""
         count = len(self.tables)
-        return range(count * hall // self.halls, count * (hall + 1) // self.halls)
+        return range(count * group // self.groups, count * (group + 1) // self.groups)
 
     def seated(self, turn: int) -> Tables:
         """Citizens of every table in round `turn`, in seat order."""
         return self.moves[turn - 1] if turn and self.moves else self.tables
 
     def members(self, shard: Shard) -> tuple[int, ...]:
-        """Citizens of the shard's hall, by first table and seat."""
-        return tuple(c for t in self.tables_in(shard.hall) for c in self.tables[t])
+        """Citizens of the shard's group, by first table and seat."""
+        return tuple(c for t in self.tables_in(shard.group) for c in self.tables[t])
 
     def positions(self, shard: Shard) -> range:
         """Pair positions of the shard's block."""
@@ -77,10 +78,10 @@ class Seating:
             table_of[list(members)] = number
         return table_of
 
-    def hall_of(self) -> IntArray:
-        """Hall of each citizen [C]: the clusters within which votes after discussion depend."""
-        halls = np.array([h for h in range(self.halls) for _ in self.tables_in(h)])
-        return halls[self.table_of()]
+    def group_of(self) -> IntArray:
+        """Group of each citizen [C]: the clusters within which votes after discussion depend."""
+        groups = np.array([h for h in range(self.groups) for _ in self.tables_in(h)])
+        return groups[self.table_of()]
 
 
 def seat(citizens: int, pairs: int, settings: AssemblySettings, seed: int) -> Seating:
@@ -92,15 +93,15 @@ def seat(citizens: int, pairs: int, settings: AssemblySettings, seed: int) -> Se
     order = generator(seed, "assembly", "seating").permutation(citizens)
     count = -(-citizens // settings.table_size)
     tables = tuple(tuple(part.tolist()) for part in np.array_split(order, count))
-    still = Seating(tables, pairs, settings.block, settings.hall)
-    if settings.hall == 1 or settings.rounds < 2:
+    still = Seating(tables, pairs, settings.block, settings.tables_per_group)
+    if settings.tables_per_group == 1 or settings.rounds < 2:
         return still
     parts = [
-        rotated([tables[t] for t in still.tables_in(hall)], settings.rounds)
-        for hall in range(still.halls)
+        rotated([tables[t] for t in still.tables_in(group)], settings.rounds)
+        for group in range(still.groups)
     ]
     moves = tuple(sum((part[turn] for part in parts), ()) for turn in range(settings.rounds - 1))
-    return Seating(tables, pairs, settings.block, settings.hall, moves)
+    return Seating(tables, pairs, settings.block, settings.tables_per_group, moves)
 
 
 def rotated(tables: Sequence[Sequence[int]], rounds: int) -> tuple[Tables, ...]:

@@ -79,11 +79,12 @@ async def convene(
     """Hold the assembly of C citizens on P pairs, or carry on the one that the ledger holds.
 
     panel_prompts [C]: persona texts; weights [C]: design weights; texts [K]: outcome sentences;
-    pairs [P, 2]: outcome indices. calls: where answers are kept, by default the ledger; arms that
-    share it ask their common ballots once. cost: what was spent, for the events. elsewhere: holds
-    shards in other processes; those begun before, and any it leaves, are held here. A recorded
-    call is never asked again. Cancellation, SIGKILL and BudgetExceeded leave a ledger that the same
-    call resumes; ConfigError under any other configuration. `ledger.timing()` tells afterwards
+    pairs [P, 2]: outcome indices. calls: where answers are kept, by default the ledger; conditions
+    that share it ask their common ballots once. cost: what was spent, for the events. elsewhere:
+    holds shards in other processes; those begun before, and any it leaves, are held here. A
+    recorded call is never asked again. Cancellation, SIGKILL and BudgetExceeded leave a ledger
+    that the same call resumes; ConfigError under any other configuration. `ledger.timing()` tells
+    afterwards
     where the time went.
     """
     _check(panel_prompts, weights, texts, pairs)
@@ -131,7 +132,7 @@ async def _hold(
     progress.resume(len(shards) - len(waiting), room.ledger.vote_count())
     if not waiting:
         return
-    if room.settings.briefing == "generated" and room.arm.talks:
+    if room.settings.briefing == "generated" and room.condition.talks:
         given = await generate_briefing(
             room.backend, room.ledger, room.texts, room.pairs, room.settings, room.seed
         )

@@ -1,4 +1,4 @@
-"""The three kinds of turn, each one model call over a whole hall x block.
+"""The three kinds of turn, each one model call over a whole group x block.
 
 A conversation holds the citizen's own persona, the two outcomes and what he heard said aloud: never
 a vote.
@@ -104,9 +104,9 @@ async def _informed(room: Room, shard: Shard, phase: int) -> Recall:
         return await remember(room, shard, 0)
     keep = MAX_STATEMENTS if phase == AFTER else 0
     recall = await remember(room, shard, room.rounds, keep)
-    recall.informed = room.arm.talks and phase != FOLLOW_UP
+    recall.informed = room.condition.talks and phase != FOLLOW_UP
     if room.holds_plenary:
-        texts = room.ledger.group_texts(shard.hall, room.seating.positions(shard))
+        texts = room.ledger.group_texts(shard.group, room.seating.positions(shard))
         # The revision where there is one, else the draft: the last step that has a text.
         recall.statements = {t.pair: t.text for t in texts if t.state == VALID and t.step in (1, 3)}
     tally = PROBES[room.settings.probe].tally
@@ -147,13 +147,13 @@ def _slots(room: Room, shard: Shard, turn: int) -> list[Slot]:
 
     The order shown alternates over pairs, seats and rounds: position favours neither outcome.
     """
-    pairs, tables = room.seating.positions(shard), room.seating.tables_in(shard.hall)
+    pairs, tables = room.seating.positions(shard), room.seating.tables_in(shard.group)
     spoken = room.ledger.spoken(tables, pairs, turn)
     past = {pair: list(said) for pair, said in groupby(spoken, key=lambda s: s.pair)}
     slots = []
     for table in tables:
         members = room.seating.seated(turn)[table]
-        count = len(members) if room.arm.alone else min(room.settings.speakers, len(members))
+        count = len(members) if room.condition.alone else min(room.settings.speakers, len(members))
         for pair in pairs:
             seats = floor(members, count * (pair + turn), count, past.get(pair, ()))
             slots += [Slot(table, s, pair, members[s], (pair + s + turn) % 2) for s in seats]
@@ -167,7 +167,7 @@ async def declare_sides(room: Room, shard: Shard, turn: int) -> int:
     choices = await room.backend.choose(
         [
             drawn(
-                room.arm.lean(
+                room.condition.lean(
                     room.systems[s.citizen],
                     room.shown(s.pair, s.order),
                     recall.preface(s.citizen, s.pair, s.order),
@@ -201,7 +201,7 @@ async def make_statements(room: Room, shard: Shard, turn: int) -> int:
 
     Speakers of one round do not hear one another, only the rounds before.
     """
-    pairs, tables = room.seating.positions(shard), room.seating.tables_in(shard.hall)
+    pairs, tables = room.seating.positions(shard), room.seating.tables_in(shard.group)
     recall = await _recalled(room, shard, turn)
     declared = sorted(
         room.ledger.declarations(tables, turn, pairs), key=lambda d: (d.table, d.seat, d.pair)
@@ -210,7 +210,7 @@ async def make_statements(room: Room, shard: Shard, turn: int) -> int:
     draws = room.draws
     prompts = [
         drawn(
-            room.arm.reason(
+            room.condition.reason(
                 room.systems[d.citizen], shown, side, recall.preface(d.citizen, d.pair, d.order)
             ),
             draws[d.citizen],
@@ -224,7 +224,7 @@ async def make_statements(room: Room, shard: Shard, turn: int) -> int:
     )
     replies = await room.backend.generate(prompts, sampling) if prompts else []
     check_replies(room.backend.name, len(willing), len(replies))
-    limit = MAX_CHARACTERS * (room.settings.speakers if room.arm.alone else 1)
+    limit = MAX_CHARACTERS * (room.settings.speakers if room.condition.alone else 1)
     spoken = [
         _spoken(d, side, shown, reply, limit)
         for (d, side, shown), reply in zip(willing, replies, strict=True)
@@ -238,7 +238,7 @@ async def make_statements(room: Room, shard: Shard, turn: int) -> int:
 def _tokens(room: Room, turn: int) -> int:
     """Longest statement; a citizen alone thinks for as long as he would have listened."""
     settings = room.settings
-    if not room.arm.alone:
+    if not room.condition.alone:
         return settings.statement_tokens
     extra = GROUP_TOKENS if settings.plenary and turn == room.rounds - 1 else 0
     return settings.statement_tokens * min(settings.speakers, settings.table_size) + extra

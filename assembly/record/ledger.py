@@ -47,9 +47,9 @@ CREATE TABLE IF NOT EXISTS arguments (
     pair INTEGER, side INTEGER, state INTEGER NOT NULL, text TEXT NOT NULL,
     PRIMARY KEY (pair, side)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS plenary (
-    pair INTEGER, hall INTEGER, step INTEGER, "table" INTEGER,
+    pair INTEGER, "group" INTEGER, step INTEGER, "table" INTEGER,
     citizen INTEGER, state INTEGER NOT NULL, text TEXT NOT NULL,
-    PRIMARY KEY (pair, hall, step, "table")) WITHOUT ROWID;
+    PRIMARY KEY (pair, "group", step, "table")) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sessions (
     started TEXT PRIMARY KEY, turns INTEGER NOT NULL,
     model REAL NOT NULL, framework REAL NOT NULL, ledger REAL NOT NULL) WITHOUT ROWID;
@@ -116,10 +116,10 @@ class Argument(NamedTuple):
 
 
 class GroupText(NamedTuple):
-    """A text of a hall's plenary; table is 0 where the hall speaks, citizen None the moderator."""
+    """A text of a group's plenary; table 0 is the whole group, citizen None the moderator."""
 
     pair: int
-    hall: int
+    group: int
     step: int
     table: int
     citizen: int | None
@@ -307,13 +307,13 @@ class Ledger(CallStore):
         """Every generated argument, ordered by pair and side."""
         return [Argument(*row) for row in self._rows("SELECT * FROM arguments ORDER BY pair, side")]
 
-    def group_texts(self, hall: int | None = None, pairs: range | None = None) -> list[GroupText]:
-        """Texts of one hall's plenary on a block, or all, ordered by pair, hall, step and table."""
+    def group_texts(self, group: int | None = None, pairs: range | None = None) -> list[GroupText]:
+        """Texts of one group's plenary on a block, or all; by pair, group, step and table."""
         query, asked = "SELECT * FROM plenary", ()
-        if hall is not None and pairs is not None:
-            query = f"{query} WHERE pair >= ? AND pair < ? AND hall = ?"
-            asked = (pairs.start, pairs.stop, hall)
-        rows = self._rows(f'{query} ORDER BY pair, hall, step, "table"', *asked)
+        if group is not None and pairs is not None:
+            query = f'{query} WHERE pair >= ? AND pair < ? AND "group" = ?'
+            asked = (pairs.start, pairs.stop, group)
+        rows = self._rows(f'{query} ORDER BY pair, "group", step, "table"', *asked)
         return [GroupText(*row) for row in rows]
 
     def timing(self) -> Timing:

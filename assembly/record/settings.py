@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-ArmName = Literal["none", "reflection", "deliberation"]
+ConditionName = Literal["none", "reflection", "deliberation"]
 ProbeName = Literal["none", "false-majority", "vote-reveal", "no-persona", "shuffled-persona"]
 RuleName = Literal[
     "weighted_share",
@@ -34,16 +34,16 @@ class AssemblySettings(BaseModel):
         default=1, ge=0, description="discussion rounds; 0 re-asks without discussion"
     )
     table_size: int = Field(default=6, ge=2, description="citizens a table, as equal as they come")
-    hall: int = Field(
+    tables_per_group: int = Field(
         default=1,
         ge=1,
-        description="tables a hall: seats rotate among them from round to round, and they share a "
-        "plenary; halls hear nothing of one another and are the independent clusters",
+        description="tables per group: seats rotate among them from round to round, and they share "
+        "a plenary; groups hear nothing of one another and are the independent clusters",
     )
     speakers: int = Field(
         default=2, ge=1, description="seats a table that speak in a round, the least asked first"
     )
-    block: int = Field(default=20, ge=1, description="pairs a hall takes up in one graph run")
+    block: int = Field(default=20, ge=1, description="pairs a group takes up in one graph run")
     statement_tokens: int = Field(
         default=24, ge=1, description="longest statement, in tokens of the model"
     )
@@ -79,12 +79,12 @@ class AssemblySettings(BaseModel):
         "or 'generated' by the model and reviewed by both sides",
     )
     plenary: bool = Field(
-        default=False, description="a hall's tables write a statement, criticise and revise it"
+        default=False, description="a group's tables write a statement, criticise and revise it"
     )
     follow_up: bool = Field(
         default=False, description="a third ballot, with only the gist of what was heard"
     )
-    arm: ArmName = Field(
+    condition: ConditionName = Field(
         default="deliberation",
         description="hear others, think alone for as many tokens, or only be asked again",
     )
@@ -93,7 +93,7 @@ class AssemblySettings(BaseModel):
         default=12_000, ge=1, description="characters that no prompt may exceed; checked before"
     )
     concurrency: int = Field(
-        default=2, ge=1, description="halls x blocks in flight at once; changes no result"
+        default=2, ge=1, description="groups x blocks in flight at once; changes no result"
     )
     durability: Durability = Field(
         default="sync", description="when the graph writes checkpoints; changes no result"
@@ -101,10 +101,10 @@ class AssemblySettings(BaseModel):
 
     @model_validator(mode="after")
     def _reveal_without_arguments(self) -> Self:
-        if self.probe == "vote-reveal" and self.arm != "none":
+        if self.probe == "vote-reveal" and self.condition != "none":
             raise ValueError(
-                f"probe 'vote-reveal' shows votes without arguments, arm {self.arm!r} has some; "
-                "use arm 'none'"
+                f"probe 'vote-reveal' shows votes without arguments, condition "
+                f"{self.condition!r} has some; use condition 'none'"
             )
         return self
 

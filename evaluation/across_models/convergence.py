@@ -35,12 +35,12 @@ from plenary.seeding import derived_seed, generator
 
 HEADING = Heading(
     "convergence",
-    "Likeness of several models",
+    "Similarity of several models",
     "Correlation of two models' utilities over the same outcomes, divided by the root of both "
     "models' own reliabilities (spearman1904): noise alone makes plain correlations (the cosine of "
     "key mazeika2025) of weak models small. Each model is fitted on two disjoint halves of the "
     "pairs; across models only different halves are compared, so what is special to a pair of "
-    "outcomes is no likeness either. Likeness may come from shared training texts; no cause is "
+    "outcomes is no similarity either. Similarity may come from shared training texts; no cause is "
     "told.",
 )
 PAIRS_PER_OUTCOME, LEAST_RELIABLE = 6, 0.2
@@ -72,11 +72,11 @@ def _correlations(a: FloatArray, b: FloatArray, weights: FloatArray) -> FloatArr
 
 
 def reliability(one: Halves, weights: FloatArray) -> FloatArray:
-    """Correlation [B] of the halves: that of half the pairs, as used in `likeness`."""
+    """Correlation [B] of the halves: that of half the pairs, as used in `similarity`."""
     return _correlations(one.first, one.second, weights)
 
 
-def likeness(one: Halves, other: Halves, weights: FloatArray) -> FloatArray:
+def similarity(one: Halves, other: Halves, weights: FloatArray) -> FloatArray:
     """Correlation [B] corrected for noise; floor 0, 1 the same utilities; NaN if unreliable."""
     inner = [reliability(halves, weights) for halves in (one, other)]
     enough = (inner[0] >= LEAST_RELIABLE) & (inner[1] >= LEAST_RELIABLE)
@@ -92,7 +92,7 @@ def across(one: Halves, other: Halves, weights: FloatArray) -> FloatArray:
 def compared(
     models: Mapping[str, Halves], topics: Sequence[str], level: float
 ) -> tuple[list[Measure], list[Finding]]:
-    """Reliability of each model; plain and corrected likeness of each two; what may be said."""
+    """Reliability of each model; plain and corrected similarity of each two; what may be said."""
     weights = leave_one_out(topics)
     measures = [
         _shown(
@@ -106,15 +106,15 @@ def compared(
     findings, corrected = [], []
     for a, b in combinations(models, 2):
         plain = jackknife_correlation(across(models[a], models[b], weights), level)
-        corrected.append(likeness(models[a], models[b], weights))
+        corrected.append(similarity(models[a], models[b], weights))
         alike = jackknife(float(corrected[-1][0]), corrected[-1][1:], level)
         measures.append(_shown(f"plain correlation: {a}, {b}", plain, len(topics)))
-        measures.append(_shown(f"likeness: {a}, {b}", alike, len(topics)))
+        measures.append(_shown(f"similarity: {a}, {b}", alike, len(topics)))
         findings.append(_said(f"{a}, {b}", plain, bool(np.isfinite(alike.value))))
     if len(corrected) > 1:
         mean = np.mean(corrected, axis=0)
         both = jackknife(float(mean[0]), mean[1:], level)
-        measures.append(_shown("mean likeness", both, len(topics)))
+        measures.append(_shown("mean similarity", both, len(topics)))
     return measures, findings
 
 
@@ -139,7 +139,7 @@ def _said(names: str, plain: Jackknifed, reliable: bool) -> Finding:
         return Finding(f"{names}: choices go together on these outcomes.", True)
     if plain.high < 0:
         return Finding(f"{names}: choices go against each other on these outcomes.", True)
-    return Finding(f"{names}: no likeness was shown.", False)
+    return Finding(f"{names}: no similarity was shown.", False)
 
 
 async def measure_several(

@@ -62,9 +62,9 @@ class SurveyQuestion(NamedTuple):
 class Material(NamedTuple):
     """What a battery may ask about, and how.
 
-    catalogue: outcomes that the model can read. elicitation: frames, samples and the least answer
-    mass; batteries ask in both orders and never stop on a low mass, they report it. survey: what
-    people were asked, for the human anchor.
+    catalogue: outcomes that the model can read. elicitation: templates, samples and the least
+    answer mass; batteries ask in both orders and never stop on a low mass, they report it. survey:
+    what people were asked, for the human anchor.
     """
 
     catalogue: Catalogue
@@ -85,13 +85,13 @@ class Material(NamedTuple):
         chosen = rng.permutation(len(self.catalogue))[:wanted]
         return self.catalogue.select(np.sort(chosen).tolist())
 
-    def asking(self, *frames: str) -> ElicitationSettings:
-        """Both orders, no gate on whole frames; in these frames, or the first of the settings."""
+    def asking(self, *templates: str) -> ElicitationSettings:
+        """Both orders, no gate on whole templates; in these, or the first of the settings."""
         return self.elicitation.model_copy(
             update={
                 "orders": "both",
                 "max_unusable": 1.0,
-                "frames": frames or self.elicitation.frames[:1],
+                "templates": templates or self.elicitation.templates[:1],
             }
         )
 
@@ -108,14 +108,14 @@ async def ask_pairs(
     pairs: IntArray,
     material: Material,
     seed: int,
-    *frames: str,
+    *templates: str,
 ) -> Elicitation:
     """Answers to pairs [P, 2] of `texts` [K] in both orders; low answer mass is excluded, kept."""
-    return await elicit(model, texts, pairs, material.asking(*frames), seed=seed)
+    return await elicit(model, texts, pairs, material.asking(*templates), seed=seed)
 
 
 def worded(name: str, words: str) -> PromptTemplate:
-    """A frame that puts `words` before two options on lines A and B."""
+    """A template that puts `words` before two options on lines A and B."""
     return PromptTemplate(name, 1, f"{words}\nOption A: {{a}}\nOption B: {{b}}", trainable=False)
 
 

@@ -52,7 +52,7 @@ BATTERIES: dict[str, Battery] = {
     "coherence": Battery(coherence.HEADING.title, coherence.measure, BOTH),
     "expected_utility": Battery(expected_utility.HEADING.title, expected_utility.measure, BOTH),
     "exchange_rates": Battery(exchange_rates.HEADING.title, exchange_rates.measure, BOTH),
-    "framing": Battery(wording_stability.HEADING.title, wording_stability.measure, BOTH),
+    "wording": Battery(wording_stability.HEADING.title, wording_stability.measure, BOTH),
     "human_anchor": Battery(human_anchor.TITLE, _human_anchor, BOTH),
     "instrumentality": Battery(instrumentality.HEADING.title, instrumentality.measure, BOTH),
     "temporal_discounting": Battery(

@@ -44,7 +44,7 @@ from plenary.seeding import generator
 HEADING = Heading(
     "utility_maximisation",
     "Utility maximisation",
-    "Utilities are fitted to forced choices in the plain frame. Then other pairs are put as "
+    "Utilities are fitted to forced choices in the plain template. Then other pairs are put as "
     "decisions in other words: share of decisions for the outcome of higher utility, and regret, "
     "the utility lost as a share of what was at stake. Full suite: questions with five answers to "
     "pick from, answered in free text; share that is the answer of highest utility. Source: "

@@ -1,4 +1,4 @@
-"""The framing budget as a battery: what one answer is made of, over twelve designed wordings."""
+"""The wording study as a battery: what one answer is made of, over twelve designed wordings."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from evaluation.batteries.base import (
 from evaluation.claims.claims import STABLE, Finding
 from evaluation.claims.evidence import Stability
 from evaluation.consistency.wording_study import (
-    FramedAnswers,
-    FramingSide,
+    TemplateAnswers,
     WordingEstimate,
+    WordingSide,
     WordingStudy,
     ask_wordings,
     wording_study,
@@ -31,8 +31,8 @@ from plenary.prompt_templates import PROMPT_TEMPLATES, PromptTemplate
 from plenary.seeding import generator
 
 HEADING = Heading(
-    "framing",
-    "Framing budget",
+    "wording",
+    "Wording study",
     "The same pairs in both orders in up to twelve wordings (eleven two-level factors in a "
     "Plackett-Burman array). Shares of the variance of one answer's log odds: outcome, wording, "
     "slot, sampling. Reliability (ICC): of one wording. k90: wordings whose mean has reliability "
@@ -45,12 +45,12 @@ PAIRS = {"core": 100, "full": 200}
 MODEL = "model"
 
 
-def asked_frames(*, full: bool) -> list[PromptTemplate]:
+def asked_templates(*, full: bool) -> list[PromptTemplate]:
     """All twelve; in the core suite those that are answered at once."""
     return [form for form in PROMPT_TEMPLATES.values() if full or form.after_reasoning is None]
 
 
-def _counted(answers: FramedAnswers) -> Tally:
+def _counted(answers: TemplateAnswers) -> Tally:
     """Questions count where their wording is answered."""
     masses = [row.mass for row in answers.rows if row.mass is not None]
     return Tally(
@@ -73,12 +73,12 @@ def _shown(name: str, found: WordingEstimate, n: int, better: str) -> Measure:
     )
 
 
-def measures_of(found: WordingStudy, side: FramingSide) -> list[Measure]:
+def measures_of(found: WordingStudy, side: WordingSide) -> list[Measure]:
     """Shares, ICC, k90, SF, SP, PD, W, TM and MP."""
     p, names = len(found.pairs), ", ".join(found.used)
     parts = {
         "outcome": side.shares["outcome"],
-        "wording": side.shares["frame"] + side.shares["wording"],
+        "wording": side.shares["template"] + side.shares["wording"],
         "slot": side.shares["position"],
         "sampling": side.shares["sampling"],
     }
@@ -104,7 +104,7 @@ def measures_of(found: WordingStudy, side: FramingSide) -> list[Measure]:
     return measures
 
 
-def stability(found: WordingStudy, side: FramingSide) -> Stability:
+def stability(found: WordingStudy, side: WordingSide) -> Stability:
     """What the claim of stable preferences rests on."""
     return Stability(
         side.icc.low, side.flips.value, side.concordance, side.shares["outcome"], len(found.used)
@@ -117,7 +117,7 @@ async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryR
     k = len(outcomes)
     wanted = min(PAIRS[material.suite], k * (k - 1) // 2)
     pairs = balanced_pairs(k, max(wanted, k), generator(seed, "framing"))
-    forms = asked_frames(full=material.full)
+    forms = asked_templates(full=material.full)
     answers = await ask_wordings(
         model, outcomes.texts, pairs, forms, (), material.elicitation, seed
     )

@@ -57,7 +57,7 @@ class Claim(Generic[E]):
 
 
 def _moved(e: on.Toward) -> bool:
-    return e.outcomes_low > 0 and bool(e.beyond_null)
+    return e.outcomes_low > 0 and bool(e.beyond_retest)
 
 
 def _moved_in_new_words(e: on.Toward) -> bool:
@@ -143,7 +143,9 @@ STABLE: Claim[on.Stability] = Claim(
     "an answer that the pair itself explains, over the {e.wordings} wordings tried.",
 )
 
-VALUES: Claim[on.Frames] = Claim(None, (), "These are elicited choice tendencies under {e.listed}.")
+VALUES: Claim[on.Templates] = Claim(
+    None, (), "These are elicited choice tendencies under {e.listed}."
+)
 
 GROUP_WORTH: Claim[on.GroupWorth] = Claim(
     None,

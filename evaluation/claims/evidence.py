@@ -13,23 +13,23 @@ SIGNS, SMALL = 10 / 12, 1e9
 class Toward(NamedTuple):
     """Lower and upper ends of the gain's interval, by what was held out.
 
-    wordings_low: on held-out outcomes in wordings that training did not use. beyond_null: further
-    toward the target than 95 % of the null run; away_beyond_null: further away from it.
+    wordings_low: on held-out outcomes in wordings that training did not use. beyond_retest: further
+    toward the target than 95 % of the test-retest; away_beyond_retest: further away from it.
     trained_low: on the trained pairs. seeds: of training.
     """
 
     outcomes_low: float
     outcomes_high: float
     wordings_low: float | None
-    beyond_null: bool | None
-    away_beyond_null: bool | None
+    beyond_retest: bool | None
+    away_beyond_retest: bool | None
     trained_low: float | None
     seeds: int
 
     @property
     def away(self) -> bool:
         """Whether a move away from the target was shown."""
-        return self.outcomes_high < 0 and bool(self.away_beyond_null)
+        return self.outcomes_high < 0 and bool(self.away_beyond_retest)
 
 
 class Rose(NamedTuple):
@@ -71,7 +71,7 @@ class Stability(NamedTuple):
     wordings: int
 
 
-class Frames(NamedTuple):
+class Templates(NamedTuple):
     """How many wordings choices were elicited in."""
 
     wordings: int
@@ -129,7 +129,7 @@ class Kept(NamedTuple):
 
 
 class SideEffects(NamedTuple):
-    """Part of the move that is beside the target, less the null run's; topics that moved too.
+    """Part of the move that is beside the target, less the test-retest's; topics that moved too.
 
     side_effect: None where no move was shown, or no scale holds it.
     """

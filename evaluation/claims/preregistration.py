@@ -51,7 +51,7 @@ class AnalysisPlan(BaseModel):
     )
     settings: dict[str, Setting] = Field(
         min_length=1,
-        description="settings of the run that are fixed, by dotted name: sample sizes, frames, "
+        description="settings of the run that are fixed, by dotted name: sample sizes, templates, "
         "seeds, margins",
     )
     exclusions: tuple[str, ...] = Field(
@@ -144,7 +144,8 @@ def check_names(plan: AnalysisPlan, known: Mapping[str, object]) -> None:
     for name in plan.settings:
         if name not in known:
             raise ConfigError(
-                f"the plan fixes {name!r}, which is no setting; `plenary plan draft` writes a plan "
+                f"the plan fixes {name!r}, which is no setting; `plenary preregister draft` "
+                "writes a plan "
                 "with the names that exist"
             )
 

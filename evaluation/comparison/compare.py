@@ -37,7 +37,7 @@ class ComparisonSettings(BaseModel):
     false_discovery: float = Field(
         default=0.05, gt=0, lt=1, description="Benjamini-Hochberg rate for moved outcomes"
     )
-    null_level: float = Field(
+    retest_level: float = Field(
         default=0.95,
         gt=0,
         lt=1,

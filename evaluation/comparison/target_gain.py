@@ -116,7 +116,7 @@ def transfer(
     settings: ComparisonSettings,
     seed: int,
 ) -> tuple[Transfer, ...]:
-    """Agreement gain on each set: pairs, outcomes, topics or frames held out, and `train`."""
+    """Agreement gain on each set: pairs, outcomes, topics or templates held out, and `train`."""
     found = {
         name: compare(asked.before, asked.after, asked.target, ceiling, settings, seed)
         for name, asked in sets.items()

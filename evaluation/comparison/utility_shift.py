@@ -34,12 +34,12 @@ NullPair = tuple[UtilityFit, UtilityFit]
 
 @dataclass(frozen=True, slots=True)
 class UtilityShift:
-    """What moved, one row an outcome [K], in the gauge of the fit before.
+    """What moved, one row an outcome [K], in the normalisation of the fit before.
 
     before, after, target: utilities laid on that scale by a robust line; higher is preferred.
     shift: after minus before; low, high its interval; p_value two-sided; threshold: the size that
-    re-asking noise alone stays below in `settings.null_level` of runs, for the largest of the K
-    shifts (0 without a null run). moved: significant after Benjamini-Hochberg and beyond
+    re-asking noise alone stays below in `settings.retest_level` of runs, for the largest of the K
+    shifts (0 without a test-retest). moved: significant after Benjamini-Hochberg and beyond
     `threshold`.
     mass_before, mass_after: mean answer mass of the outcome's cells, NaN for mere counts; 1 is
     best. anchors: outcomes named in advance (0: none). anchored: share of the weight that the
@@ -47,8 +47,8 @@ class UtilityShift:
     spread_ratio: decisiveness; spread of utilities after over before on that line, each in units
     of its own answer noise (1 unchanged, above 1 sharper).
     order_bias_before, order_bias_after: in probits; positive favours the slot shown first.
-    inflation: root mean square of the null run's shifts in their standard errors (1: the errors
-    are right; NaN without a null run); when above 1 all errors here carry it.
+    inflation: root mean square of the test-retest's shifts in their standard errors (1: the errors
+    are right; NaN without a test-retest); when above 1 all errors here carry it.
     correlation_before, correlation_after: Spearman correlation of the model's utilities with the
     target's.
     """
@@ -111,7 +111,7 @@ _COLUMNS, _SCALARS = _FIELDS[:12], _FIELDS[12:]
 
 
 class OnScale(NamedTuple):
-    """A fit in another's gauge: values [K], own errors [K], errors of the line [K]."""
+    """A fit in another's normalisation: values [K], own errors [K], errors of the line [K]."""
 
     values: FloatArray
     sd: FloatArray
@@ -233,22 +233,22 @@ def utility_shift(
     target: UtilityFit,
     settings: ComparisonSettings,
     *,
-    null: Sequence[NullPair] = (),
+    retest: Sequence[NullPair] = (),
     asked: tuple[ComparisonCounts, ComparisonCounts] | None = None,
     anchors: IntArray | None = None,
 ) -> UtilityShift:
-    """Which outcomes moved; all fits on the same K outcomes and the same pairs, frames and orders.
+    """Which outcomes moved; all fits are of the same K outcomes, pairs, templates and orders.
 
-    null: pairs of fits of the unchanged model (evaluation/consistency/test_retest.py); with none,
+    retest: pairs of fits of the unchanged model (evaluation/consistency/test_retest.py); with none,
     re-asking noise is known from the standard errors alone. asked: the cells before and after, for
     their answer mass; it enters no utility. anchors: positions of outcomes named in advance as
     unmoved, for when most are expected to move; without, most are taken not to.
     """
-    _check((before, after, target, *chain.from_iterable(null)), anchors)
+    _check((before, after, target, *chain.from_iterable(retest)), anchors)
     move = _move(before, after, anchors)
     noise = Null(np.nan, 0.0)
-    if null:
-        noise = null_distribution(null, anchors, settings.null_level)
+    if retest:
+        noise = null_distribution(retest, anchors, settings.retest_level)
     threshold = noise.largest * move.sd
     sd = move.sd * np.fmax(1.0, noise.inflation)
     p_value = two_sided_p(move.shift / sd)

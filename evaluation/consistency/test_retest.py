@@ -1,4 +1,4 @@
-"""The null run: two sets of answers of one unchanged model, by which every comparison is judged.
+"""The test-retest: two sets of answers of one unchanged model, by which every comparison is judged.
 
 Where answers are sampled, the model is asked again with a new seed. A model that gives exact
 probabilities returns the same numbers when asked the same, so what differs is what is known to
@@ -19,7 +19,7 @@ from plenary.preferences import BoolArray, ComparisonCounts
 
 
 class Halves(NamedTuple):
-    """Two sets of answers to the same pairs, in the same frames, that differ by noise alone."""
+    """Two sets of answers to the same pairs, in the same templates, that differ by noise alone."""
 
     first: AnswerTable
     second: AnswerTable
@@ -52,7 +52,8 @@ def orders_apart(table: AnswerTable, rng: np.random.Generator) -> Halves:
     cells = table.cells
     if not len(cells):
         raise NotMeasured(
-            "no pair was answered in both orders, so there is no null run; ask both orders, or ask "
+            "no pair was answered in both orders, so there is no test-retest; ask both "
+            "orders, or ask "
             "the same model again"
         )
     size = int(max(cells.first.max(), cells.second.max())) + 1

@@ -45,7 +45,7 @@ class WordingEstimate(_Record):
 class WordingRow(_Record):
     """How one wording was answered."""
 
-    name: str = Field(description="frame id")
+    name: str = Field(description="template id")
     trained: bool = Field(description="training used it")
     mass: float | None = Field(description="mean probability of its answers together")
     invalid: float = Field(description="share of answers refused, failed or unreadable")
@@ -63,7 +63,7 @@ class FactorRow(_Record):
     size: float = Field(description="on the mean size of a preference")
 
 
-class FramingSide(_Record):
+class WordingSide(_Record):
     """The budget of one model."""
 
     shares: dict[str, float] = Field(description="share of the variance of one answer, by source")
@@ -96,7 +96,7 @@ class WordingStudy(_Record):
     pairs: tuple[tuple[int, int], ...] = Field(description="pairs answered in every wording used")
     used: tuple[str, ...] = Field(description="wordings that count")
     wordings: dict[str, tuple[WordingRow, ...]] = Field(description="by side, as given")
-    sides: dict[str, FramingSide] = Field(description="by side")
+    sides: dict[str, WordingSide] = Field(description="by side")
     gain: WordingEstimate | None = Field(
         description="change of agreement with the target in wordings that training did not use"
     )
@@ -107,7 +107,7 @@ class WordingStudy(_Record):
     invalid: int = Field(description="of them invalid")
 
 
-class FramedAnswers(NamedTuple):
+class TemplateAnswers(NamedTuple):
     """One model's answers by wording: what counts, and a row on every wording."""
 
     answers: Mapping[str, Answers]
@@ -124,7 +124,7 @@ async def ask_wordings(
     trained: Sequence[str],
     settings: ElicitationSettings,
     seed: int,
-) -> FramedAnswers:
+) -> TemplateAnswers:
     """Ask pairs [P, 2] in both orders in every wording.
 
     The first pairs are a trial: a wording that is not answered there is not asked any further. A
@@ -144,7 +144,7 @@ async def ask_wordings(
         else:
             kept[form.id] = _counted(answers, settings)
         rows.append(_row(form, form.id in trained, answers, excluded))
-    return FramedAnswers(kept, tuple(rows), asked, invalid)
+    return TemplateAnswers(kept, tuple(rows), asked, invalid)
 
 
 def _counted(answers: Answers, settings: ElicitationSettings) -> Answers:
@@ -183,7 +183,7 @@ class _Kept:
 
 
 def wording_study(
-    sides: Mapping[str, FramedAnswers],
+    sides: Mapping[str, TemplateAnswers],
     pairs: IntArray,
     target: Targets | None,
     seed: int,
@@ -221,12 +221,12 @@ def _too_little(kept: _Kept) -> str:
         )
     if len(np.unique(kept.pairs)) < 4 or len(kept.pairs) < 3:
         return (
-            f"{len(kept.pairs)} pairs are answered in every wording; raise measures.framing_pairs"
+            f"{len(kept.pairs)} pairs are answered in every wording; raise measures.wording_pairs"
         )
     return ""
 
 
-def _kept(sides: Mapping[str, FramedAnswers], pairs: IntArray) -> _Kept:
+def _kept(sides: Mapping[str, TemplateAnswers], pairs: IntArray) -> _Kept:
     answered = [set(side.answers) for side in sides.values()]
     order = [row.name for row in next(iter(sides.values())).rows]
     used = tuple(name for name in order if all(name in names for names in answered))
@@ -243,7 +243,7 @@ def _kept(sides: Mapping[str, FramedAnswers], pairs: IntArray) -> _Kept:
     return _Kept(pairs[whole], used, odds, ties)
 
 
-def _ties(side: FramedAnswers, used: Sequence[str]) -> FloatArray:
+def _ties(side: TemplateAnswers, used: Sequence[str]) -> FloatArray:
     """Share of no preference [P] among readable answers, over the wordings that offer it."""
     offering = [side.answers[row.name].cells for row in side.rows
                 if row.name in used and row.undecided is not None]  # fmt: skip
@@ -257,20 +257,20 @@ def _estimate(found: Estimate) -> WordingEstimate:
     return WordingEstimate(value=found.value, low=found.low, high=found.high, floor=found.floor)
 
 
-def _side(name: str, kept: _Kept, level: float) -> FramingSide:
+def _side(name: str, kept: _Kept, level: float) -> WordingSide:
     odds, ties, pairs = kept.odds[name], kept.ties[name], kept.pairs
-    found = budget.framing(odds, pairs, level)
+    found = budget.wording(odds, pairs, level)
     strong = budget.strong_preferences(odds, pairs, level)
     offered = not np.isnan(ties).any()
     made = budget.manufactured_preferences(odds, ties, pairs, level) if offered else None
     h, s = _parts(odds)
-    return FramingSide(
+    return WordingSide(
         shares=found.budget.shares._asdict(),
         icc=_estimate(found.icc),
         flips=_estimate(budget.flip_rate(odds, pairs, level)),
         strong=_estimate(strong.share),
         named=tuple(np.flatnonzero(strong.holds).tolist()),
-        wordings_needed=max(found.frames_needed, 1.0),
+        wordings_needed=max(found.templates_needed, 1.0),
         position=_estimate(budget.position_dominance(odds, pairs, level)),
         concordance=concordance(h),
         preference=tuple(h.mean(axis=1).tolist()),

@@ -1,6 +1,6 @@
 """What one answer is made of: outcome, wording, slot and sampling; and which pairs hold across it.
 
-Shapes: P pairs, F frames, 2 orders. Input are log odds of choosing the outcome shown first, with
+Shapes: P pairs, F templates, 2 orders. Input are log odds of choosing the outcome shown first, with
 the pair's first outcome shown first in order 0 and second in order 1. From them the preference
 h = (l0 - l1) / 2, free of the slot, and the slot effect s = (l0 + l1) / 2, each [P, F]. Source:
 docs/references.md, keys evaluation and shrout1979.
@@ -31,13 +31,13 @@ class LogOdds(NamedTuple):
     noise: FloatArray
 
 
-def log_odds(frames: Sequence[ComparisonCounts], pairs: IntArray) -> LogOdds:
-    """Log odds of each pair [P, 2] in each frame's cells; DataError when one was not answered.
+def log_odds(templates: Sequence[ComparisonCounts], pairs: IntArray) -> LogOdds:
+    """Log odds of each pair [P, 2] in each template's cells; DataError when one was not answered.
 
     Counts get half an answer on either side (the least biased logit); exact probabilities none.
     """
     first, noise = [], []
-    for cells in frames:
+    for cells in templates:
         exact = not np.isnan(cells.mass[cells.trials > 0]).any()
         extra = 0.0 if exact else 0.5
         softened = replace(
@@ -54,7 +54,7 @@ def log_odds(frames: Sequence[ComparisonCounts], pairs: IntArray) -> LogOdds:
     if np.isnan(found.first).any():
         missing = int(np.isnan(found.first).any(axis=(1, 2)).sum())
         raise DataError(
-            f"{missing} of {len(pairs)} pairs lack an answer in some frame or order; "
+            f"{missing} of {len(pairs)} pairs lack an answer in some template or order; "
             "leave those pairs out"
         )
     return found
@@ -63,13 +63,13 @@ def log_odds(frames: Sequence[ComparisonCounts], pairs: IntArray) -> LogOdds:
 class Components(NamedTuple):
     """Variances of one answer in squared log odds, none below 0.
 
-    outcome: true differences between pairs. frame: a wording's push on all pairs alike. wording:
-    frame x outcome. position: the slot effect, mean and spread. sampling: of finitely many
+    outcome: true differences between pairs. template: a wording's push on all pairs alike. wording:
+    template x outcome. position: the slot effect, mean and spread. sampling: of finitely many
     answers.
     """
 
     outcome: float
-    frame: float
+    template: float
     wording: float
     position: float
     sampling: float
@@ -86,39 +86,39 @@ class Components(NamedTuple):
 
     @property
     def icc(self) -> float:
-        """Reliability of one frame with both orders: outcome / (outcome + frame + wording)."""
-        whole = self.outcome + self.frame + self.wording
+        """Reliability of one template, both orders: outcome / (outcome + template + wording)."""
+        whole = self.outcome + self.template + self.wording
         return self.outcome / whole if whole > 0 else float("nan")
 
 
 def components(odds: LogOdds) -> Components:
-    """Two-way random analysis of variance of h (pairs x frames), sampling variance taken out."""
+    """Two-way random analysis of variance of h (pairs x templates), sampling variance taken out."""
     l0, l1 = odds.first[..., 0], odds.first[..., 1]
     h, s = (l0 - l1) / 2, (l0 + l1) / 2
     p, f = h.shape
     if p < 2 or f < 2:
-        raise DataError(f"{p!r} pairs in {f!r} frames; at least two of each are needed")
-    of_pair, of_frame = h.mean(axis=1), h.mean(axis=0)
-    rest = h - of_pair[:, None] - of_frame + h.mean()
+        raise DataError(f"{p!r} pairs in {f!r} templates; at least two of each are needed")
+    of_pair, of_template = h.mean(axis=1), h.mean(axis=0)
+    rest = h - of_pair[:, None] - of_template + h.mean()
     residual = float((rest**2).sum() / ((p - 1) * (f - 1)))
     outcome = float(of_pair.var(ddof=1)) - residual / f
-    frame = float(of_frame.var(ddof=1)) - residual / p
+    template = float(of_template.var(ddof=1)) - residual / p
     sampling = float(np.nan_to_num(odds.noise).mean())
     position = float((s**2).mean()) - sampling / 2
-    parts = (outcome, frame, residual - sampling / 2, position, sampling)
+    parts = (outcome, template, residual - sampling / 2, position, sampling)
     return Components(*(max(part, 0.0) for part in parts))
 
 
-class Framing(NamedTuple):
-    """budget: variances of one answer. icc: reliability of one frame. frames_needed: for .9."""
+class WordingVariance(NamedTuple):
+    """budget: variances of one answer. icc: of one template. templates_needed: for .9."""
 
     budget: Components
     icc: Estimate
-    frames_needed: float
+    templates_needed: float
 
 
-def frames_needed(icc: float, reliability: float = 0.9) -> float:
-    """Frames whose mean has the given reliability (Spearman-Brown); infinite when the icc is 0."""
+def templates_needed(icc: float, reliability: float = 0.9) -> float:
+    """Templates whose mean has that reliability (Spearman-Brown); infinite when the icc is 0."""
     if not icc > 0:
         return float("inf")
     return float(np.ceil(reliability / (1 - reliability) * (1 - icc) / icc - 1e-9))
@@ -129,10 +129,10 @@ def _jackknife(values: FloatArray) -> float:
     return float((len(values) - 1) * values.var())
 
 
-def framing(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> Framing:
-    """Variance budget, ICC of outcome against framing, and the frames needed for reliability .9.
+def wording(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> WordingVariance:
+    """Variance budget, ICC of outcome against wording, and the templates needed for reliability .9.
 
-    Interval: jackknife over outcomes (a pair leaves with either of its two) and over frames. Floor
+    Interval: jackknife over outcomes (a pair leaves with either of its two) and templates. Floor
     0.
     """
     budget = components(odds)
@@ -150,7 +150,7 @@ def framing(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> Framing:
     half = stats.norm.ppf((1 + level) / 2) * np.sqrt(variance)
     low, high = np.clip([budget.icc - half, budget.icc + half], 0, 1)
     icc = Estimate(budget.icc, float(low), float(high), 0.0, len(members))
-    return Framing(budget, icc, frames_needed(budget.icc))
+    return WordingVariance(budget, icc, templates_needed(budget.icc))
 
 
 def _preference(odds: LogOdds) -> FloatArray:
@@ -174,10 +174,10 @@ def _over_outcomes(hits: FloatArray, pairs: IntArray, floor: float, level: float
 
 
 def flip_rate(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> Estimate:
-    """Share of (pair, frame) whose preference is against the mean of the other frames.
+    """Share of (pair, template) whose preference is against the mean of the other templates.
 
     Only where those others are clear (|mean| above .6 log odds). Lower is better; floor .5 for
-    frames that answer at random. Counted are (pair, frame) cells.
+    templates that answer at random. Counted are (pair, template) cells.
     """
     h = _preference(odds)
     f = h.shape[1]
@@ -189,7 +189,7 @@ def flip_rate(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> Estimate:
 
 
 def position_dominance(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> Estimate:
-    """Share of pairs and frames with the same slot chosen in both orders; lower is better.
+    """Share of pairs and templates with the same slot chosen in both orders; lower is better.
 
     An even answer counts one half. Floor .5: of strong preferences about nothing.
     """
@@ -206,10 +206,10 @@ class Strong(NamedTuple):
 
 
 def strong_preferences(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> Strong:
-    """Pairs whose sign agrees in at least 10 of 12 frames and whose mean preference is not 0.
+    """Pairs whose sign agrees in at least 10 of 12 templates and whose mean preference is not 0.
 
-    The second by a t interval over frames at `level`. Floor: the share that passes by coin flips,
-    from the binomial alone.
+    The second by a t interval over templates at `level`. Floor: the share that passes by coin
+    flips,    from the binomial alone.
     """
     h = _preference(odds)
     f = h.shape[1]
@@ -227,7 +227,7 @@ def manufactured_preferences(
 ) -> Estimate:
     """Share of pairs with a clear forced choice where "no preference" is the answer when offered.
 
-    Forced: mean |log odds| over frames of at least .75. Offered: mean P(no preference) [P] of at
+    Forced: mean |log odds| over templates of at least .75. Offered: mean P(no preference) [P] of at
     least .5. Lower is better; floor 0.
     """
     h = np.abs(_preference(odds).mean(axis=1))

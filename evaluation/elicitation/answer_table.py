@@ -17,7 +17,7 @@ from evaluation.elicitation.elicit import Elicitation
 from plenary.errors import DataError
 from plenary.outcomes import Outcome
 from plenary.preferences import BoolArray, ComparisonCounts, IntArray
-from plenary.prompt_templates import frame
+from plenary.prompt_templates import prompt_template
 
 _KEY = b"plenary_answers"
 
@@ -25,7 +25,7 @@ CELL_COLUMNS = tuple(field.name for field in fields(ComparisonCounts))
 
 _KINDS = pa.schema(
     [(name, pa.int64() if name in ("first", "second") else pa.float64()) for name in CELL_COLUMNS]
-    + [("excluded", pa.bool_()), ("frame", pa.int64())]
+    + [("excluded", pa.bool_()), ("template", pa.int64())]
 )
 
 
@@ -49,8 +49,10 @@ class Origin(BaseModel):
     source: str = Field(description="backend that answered, or name of the file imported")
     source_hash: str = Field(default="", description="content hash of an imported file (blake2b)")
     outcomes: tuple[Outcome, ...] = Field(description="what the outcome indices mean")
-    frames: tuple[str, ...] = Field(description="frames that the column `frame` counts in")
-    frame_hashes: tuple[str, ...] = Field(default=(), description="hash of each frame's words")
+    templates: tuple[str, ...] = Field(description="templates that the column `template` counts in")
+    template_hashes: tuple[str, ...] = Field(
+        default=(), description="hash of each template's words"
+    )
     settings: dict[str, str] = Field(
         default_factory=dict, description="every setting of the elicitation or import, as text"
     )
@@ -62,13 +64,13 @@ class Origin(BaseModel):
 class AnswerTable:
     """Answers of one subject, one row per cell [N]; the one form in which answers are stored.
 
-    cells: answers as given. excluded: cells that do not count (answer mass below the gate). frame:
-    position in `origin.frames`.
+    cells: answers as given. excluded: cells that do not count (answer mass below the gate).
+    template: position in `origin.templates`.
     """
 
     cells: ComparisonCounts
     excluded: BoolArray
-    frame: IntArray
+    template: IntArray
     origin: Origin
 
     @property
@@ -94,13 +96,13 @@ class AnswerTable:
 
     def select(self, mask: BoolArray | IntArray) -> AnswerTable:
         """The cells picked by a mask [N] or by positions."""
-        rest = (self.excluded[mask], self.frame[mask])
+        rest = (self.excluded[mask], self.template[mask])
         return AnswerTable(self.cells.select(mask), *rest, self.origin)
 
     def to_arrow(self) -> pa.Table:
         """The columns of Cells and the two others; origin as metadata."""
         columns = {name: getattr(self.cells, name) for name in CELL_COLUMNS}
-        columns |= {"excluded": self.excluded, "frame": self.frame}
+        columns |= {"excluded": self.excluded, "template": self.template}
         return pa.table(columns).replace_schema_metadata({_KEY: self.origin.model_dump_json()})
 
     def write(self, path: Path) -> None:
@@ -126,7 +128,7 @@ class AnswerTable:
             if any(column.null_count for column in table.columns):
                 raise pa.ArrowInvalid("cells are empty")
             cells = ComparisonCounts(*(table[name].to_numpy() for name in CELL_COLUMNS))
-            excluded, frames = (table[name].to_numpy() for name in ("excluded", "frame"))
+            excluded, templates = (table[name].to_numpy() for name in ("excluded", "template"))
         except (OSError, KeyError, pa.ArrowException, ValidationError) as error:
             raise DataError(
                 f"cannot read answers from {str(path)!r}: {error}; elicit or import them again"
@@ -139,7 +141,7 @@ class AnswerTable:
                 f"{str(path)!r} has answers about outcome {int(ends.max())!r} of {known}; "
                 "elicit or import them again"
             )
-        return cls(cells, excluded, frames, origin)
+        return cls(cells, excluded, templates, origin)
 
     @staticmethod
     def is_one(path: Path) -> bool:
@@ -158,16 +160,16 @@ def answer_table(
     seed: int,
 ) -> AnswerTable:
     """The file's form of an elicitation about `outcomes` [K]."""
-    frames = answers.frames
+    templates = answers.templates
     return AnswerTable(
         answers.cells,
         answers.excluded,
-        answers.frame,
+        answers.template,
         Origin(
             source=source,
             outcomes=outcomes,
-            frames=frames,
-            frame_hashes=tuple(frame(name).text_hash for name in frames),
+            templates=templates,
+            template_hashes=tuple(prompt_template(name).text_hash for name in templates),
             settings=settings,
             seed=seed,
         ),

@@ -1,4 +1,4 @@
-"""Putting presentations to a backend in one frame, and laying the answers out as cells."""
+"""Putting presentations to a backend in one template, and laying the answers out as cells."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Answers(NamedTuple):
 def conversations(
     form: PromptTemplate, texts: Sequence[str], shown: IntArray, system: str | None = None
 ) -> list[Conversation]:
-    """The questions about presentations [N, 2] of `texts` [K] in one frame."""
+    """The questions about presentations [N, 2] of `texts` [K] in one template."""
     return [question(form, texts[int(a)], texts[int(b)], system=system) for a, b in shown]
 
 

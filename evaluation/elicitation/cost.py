@@ -12,7 +12,7 @@ from evaluation.elicitation.design import random_pairs
 from evaluation.elicitation.elicit import ElicitationSettings, pilot_pairs
 from plenary.models.base import Conversation
 from plenary.preferences import IntArray
-from plenary.prompt_templates import PromptTemplate, frame
+from plenary.prompt_templates import PromptTemplate, prompt_template
 from plenary.seeding import generator
 
 CHARACTERS_A_TOKEN = 4
@@ -24,8 +24,8 @@ SAMPLE = 400
 class Cost(NamedTuple):
     """Model calls and estimated tokens of an elicitation.
 
-    exact: where the backend gives probabilities; sampled: where it gives answers. A call of frames
-    with reasoning is one line of reasoning or one answer after it.
+    exact: where the backend gives probabilities; sampled: where it gives answers. A call of
+    templates with reasoning is one line of reasoning or one answer after it.
     """
 
     calls_exact: int
@@ -42,7 +42,7 @@ def tokens(conversation: Conversation) -> int:
 
 
 class Questions(NamedTuple):
-    """Presentations in a frame, and the answers that they take from a backend that samples."""
+    """Presentations in a template, and the answers that they take from a backend that samples."""
 
     shown: int
     answers: int
@@ -57,7 +57,7 @@ def questions(pairs: int, settings: ElicitationSettings) -> Questions:
     return Questions(pairs + pilot, answers + (pairs - pilot) * settings.samples)
 
 
-def _frame_cost(
+def _template_cost(
     form: PromptTemplate, prompt: float, asked: Questions, settings: ElicitationSettings
 ) -> Cost:
     shown, answers = asked
@@ -79,13 +79,13 @@ def _frame_cost(
 def estimate_cost(
     texts: Sequence[str], pairs: int, settings: ElicitationSettings, seed: int = 0
 ) -> Cost:
-    """Calls and tokens to ask `pairs` pairs of `texts` [K] in every frame; prompts are sampled."""
+    """Calls and tokens to ask `pairs` pairs of `texts` [K] in each template; prompts sampled."""
     k = len(texts)
     count = min(SAMPLE, k * (k - 1) // 2)
     sample: IntArray = random_pairs(k, count, generator(seed, "cost"))
     asked, total = questions(pairs, settings), np.zeros(5, dtype=np.int64)
-    for name in settings.frames:
-        form = frame(name)
+    for name in settings.templates:
+        form = prompt_template(name)
         prompts = [tokens(words) for words in conversations(form, texts, sample)]
-        total += np.array(_frame_cost(form, float(np.mean(prompts)), asked, settings))
+        total += np.array(_template_cost(form, float(np.mean(prompts)), asked, settings))
     return Cost(*(int(value) for value in total))

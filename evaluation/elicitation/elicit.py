@@ -15,7 +15,7 @@ from plenary.errors import BackendError, ConfigError, DataError
 from plenary.models.base import ChatBackend
 from plenary.models.usable import FIRST, Seen, require_usable
 from plenary.preferences import BoolArray, ComparisonCounts, FloatArray, IntArray
-from plenary.prompt_templates import frame
+from plenary.prompt_templates import prompt_template
 from plenary.seeding import generator
 
 LEAST_PILOT = 20
@@ -26,10 +26,10 @@ class ElicitationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    frames: tuple[str, ...] = Field(
+    templates: tuple[str, ...] = Field(
         default=("plain",),
         min_length=1,
-        description="ids of the prompt frames (frames.FRAMES); every pair is asked in each; "
+        description="ids of the prompt templates; every pair is asked in each; "
         "plain+none offers the third answer no preference",
     )
     orders: Literal["both", "balanced"] = Field(
@@ -63,22 +63,22 @@ class ElicitationSettings(BaseModel):
         default=0.5,
         ge=0,
         le=1,
-        description="share of a frame's cells excluded or without a valid answer that excludes it",
+        description="share of a template's cells without a valid answer that excludes it",
     )
     reason_tokens: int = Field(
-        default=96, ge=8, description="longest reasoning, tokens, in frames that ask for it"
+        default=96, ge=8, description="longest reasoning, tokens, in templates that ask for it"
     )
 
     @property
-    def frame(self) -> str:
-        """The first frame."""
-        return self.frames[0]
+    def template(self) -> str:
+        """The first template."""
+        return self.templates[0]
 
 
 class ExcludedCell(NamedTuple):
     """A question whose answer did not count, and the probability of the labels that it had."""
 
-    frame: str
+    template: str
     first: int
     second: int
     mass: float
@@ -86,15 +86,15 @@ class ExcludedCell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Elicitation:
-    """What came back: frame by frame, two cells a pair (pair 0 as given, swapped, pair 1, ...).
+    """What came back: by template, two cells per pair (pair 0 as given, swapped, pair 1, ...).
 
     With orders "balanced" the pilot's pairs come first, then one cell for each of the others.
 
     cells [N]: answers as the model gave them. excluded [N]: answer mass below the gate, or the
-    frame was hardly answered. asked, invalid: answers asked for, and those refused, failed or
+    template was hardly answered. asked, invalid: answers asked for, and those refused, failed or
     unreadable, over all cells; cut: invalid answers that were cut short before they had settled.
-    mass [N]: answer mass that the gate saw, NaN for mere counts. frame [N]: position in `frames`.
-    pilots: one per frame if orders were balanced.
+    mass [N]: answer mass that the gate saw, NaN for counts. template [N]: position in `templates`.
+    pilots: one per template if orders were balanced.
     """
 
     cells: ComparisonCounts
@@ -102,8 +102,8 @@ class Elicitation:
     asked: int
     invalid: int
     mass: FloatArray
-    frame: IntArray
-    frames: tuple[str, ...]
+    template: IntArray
+    templates: tuple[str, ...]
     pilots: tuple[OrderPilot, ...]
     cut: int = 0
 
@@ -127,7 +127,7 @@ class Elicitation:
         """The questions that did not count, in the order asked."""
         return tuple(
             ExcludedCell(
-                self.frames[int(self.frame[k])],
+                self.templates[int(self.template[k])],
                 int(self.cells.first[k]),
                 int(self.cells.second[k]),
                 float(self.mass[k]),
@@ -136,19 +136,20 @@ class Elicitation:
         )
 
     @property
-    def excluded_frames(self) -> tuple[str, ...]:
-        """Frames of which no cell is left."""
+    def excluded_templates(self) -> tuple[str, ...]:
+        """Templates of which no cell is left."""
         return tuple(
-            name for k, name in enumerate(self.frames) if self.excluded[self.frame == k].all()
+            name for k, name in enumerate(self.templates) if self.excluded[self.template == k].all()
         )
 
     @classmethod
     def join(cls, parts: Sequence[Elicitation]) -> Elicitation:
-        """All answers of several elicitations in the same frames, in order."""
+        """All answers of several elicitations in the same templates, in order."""
         first = parts[0]
-        if any(part.frames != first.frames for part in parts):
+        if any(part.templates != first.templates for part in parts):
             raise DataError(
-                f"frames {[part.frames for part in parts]!r} differ; join answers of the same ones"
+                f"templates {[part.templates for part in parts]!r} differ; "
+                "join answers of the same ones"
             )
         return cls(
             ComparisonCounts.join([part.cells for part in parts]),
@@ -156,15 +157,15 @@ class Elicitation:
             sum(part.asked for part in parts),
             sum(part.invalid for part in parts),
             np.concatenate([part.mass for part in parts]),
-            np.concatenate([part.frame for part in parts]),
-            first.frames,
+            np.concatenate([part.template for part in parts]),
+            first.templates,
             first.pilots,
             sum(part.cut for part in parts),
         )
 
-    def of_frame(self, name: str) -> ComparisonCounts:
-        """The accepted cells of one frame."""
-        return self.accepted.select(self.frame == self.frames.index(name))
+    def of_template(self, name: str) -> ComparisonCounts:
+        """The accepted cells of one template."""
+        return self.accepted.select(self.template == self.templates.index(name))
 
 
 def both_orders(pairs: IntArray) -> IntArray:
@@ -188,7 +189,7 @@ def pilot_pairs(pairs: int, settings: ElicitationSettings) -> int:
 
 
 def _check_usable(
-    answers: Answers, excluded: BoolArray, who: str, frame: str, settings: ElicitationSettings
+    answers: Answers, excluded: BoolArray, who: str, template: str, settings: ElicitationSettings
 ) -> None:
     cells = answers.cells
     answered = cells.trials + cells.undecided
@@ -197,15 +198,15 @@ def _check_usable(
     require_usable(
         Seen(~excluded & cells.answered, answers.mass, shares, answers.failure),
         who,
-        f"questions in frame {frame!r}",
+        f"questions in template {template!r}",
         settings.min_mass,
         settings.max_unusable,
         "elicitation.max_unusable",
     )
 
 
-class _Frame(NamedTuple):
-    """The answers in one frame, the cells of it that are excluded, its pilot, and what is wrong."""
+class _Template(NamedTuple):
+    """The answers in one template, its excluded cells, its pilot, and what is wrong."""
 
     answers: Answers
     excluded: BoolArray
@@ -216,12 +217,12 @@ class _Frame(NamedTuple):
 def _require_small_spread(pilot: OrderPilot, settings: ElicitationSettings, name: str) -> None:
     if pilot.pairs < 3:
         raise BackendError(
-            f"the pilot in frame {name!r} has {pilot.pairs} pairs answered in both orders; "
+            f"the pilot in template {name!r} has {pilot.pairs} pairs answered in both orders; "
             "ask more pairs or use elicitation.orders=both"
         )
     if pilot.spread > settings.max_order_spread:
         raise ConfigError(
-            f"the order effect in frame {name!r} differs between pairs by {pilot.spread:.2f} "
+            f"the order effect in template {name!r} differs between pairs by {pilot.spread:.2f} "
             f"probits ({pilot.low:.2f} to {pilot.high:.2f}), more than max_order_spread "
             f"{settings.max_order_spread!r}; use elicitation.orders=both"
         )
@@ -235,7 +236,7 @@ class _Block(NamedTuple):
 
 
 class _Begun(NamedTuple):
-    """A frame of which the first block was asked: answers, what is left, its pilot, its fault."""
+    """A template whose first block was asked: answers, what is left, its pilot, its fault."""
 
     name: str
     answers: Answers
@@ -251,7 +252,7 @@ async def _begin(
     name: str,
     pilot: OrderPilot | None,
 ) -> _Begun:
-    """Ask the first 40 questions of one frame; in balanced orders the pilot."""
+    """Ask the first 40 questions of one template; in balanced orders the pilot."""
     rng = generator(subject.seed, "elicit", "orders", name)
     piloting = settings.orders == "balanced" and pilot is None
     if piloting:
@@ -263,7 +264,7 @@ async def _begin(
         shown = both_orders(pairs) if settings.orders == "both" else one_order(pairs, rng)
         first = _Block(shown[:FIRST], settings.samples)
         rest = _Block(shown[FIRST:], settings.samples)
-    answers = await ask(subject, frame(name), *first, settings.reason_tokens)
+    answers = await ask(subject, prompt_template(name), *first, settings.reason_tokens)
     error = _fault(answers, subject, name, settings)
     if piloting and error is None:
         pilot = order_effect(answers.cells, first.shown[::2], subject.seed)
@@ -282,21 +283,21 @@ def _fault(
     return None
 
 
-async def _finish(subject: Subject, begun: _Begun, settings: ElicitationSettings) -> _Frame:
-    """Ask what is left of one frame, and judge it whole."""
+async def _finish(subject: Subject, begun: _Begun, settings: ElicitationSettings) -> _Template:
+    """Ask what is left of one template, and judge it whole."""
     answers = begun.answers
     if len(begun.rest.shown):
-        rest = await ask(subject, frame(begun.name), *begun.rest, settings.reason_tokens)
+        rest = await ask(subject, prompt_template(begun.name), *begun.rest, settings.reason_tokens)
         answers = Answers.join([answers, rest])
     error = _fault(answers, subject, begun.name, settings)
     excluded = answers.mass < settings.min_mass
     if error is not None:
         excluded = np.ones(len(excluded), dtype=bool)
-    return _Frame(answers, excluded, begun.pilot, error)
+    return _Template(answers, excluded, begun.pilot, error)
 
 
 def _require_some(errors: Sequence[BackendError | None]) -> None:
-    """Raise the first fault when every frame has one."""
+    """Raise the first fault when every template has one."""
     known = [error for error in errors if error is not None]
     if known and len(known) == len(errors):
         raise known[0]
@@ -313,10 +314,10 @@ async def elicit(
     pilots: tuple[OrderPilot, ...] = (),
     early: float | None = None,
 ) -> Elicitation:
-    """Ask every pair [P, 2] of `texts` [K] in every frame, as the persona `system` if given.
+    """Ask every pair [P, 2] of `texts` [K] in every template, as the persona `system` if given.
 
-    pilots: those of an earlier elicitation of the same model, frames and orders "balanced"; without
-    them a pilot is made. A frame of which more than `max_unusable` is excluded or without a valid
+    pilots: those of an earlier elicitation of the same model, templates and orders "balanced";
+    without them a pilot is made. A template of which more than `max_unusable` is without a valid
     answer is excluded whole; UnusableAnswers when that leaves none, after the first 40 questions
     of each if it shows there. early: limit for those first questions, by default `max_unusable`.
     ConfigError when orders are to be balanced and a pilot finds that the order effect differs too
@@ -328,11 +329,11 @@ async def elicit(
             f"pair names outcome {int(pairs.max())!r} of {len(texts)}; "
             "pass the pairs' own catalogue"
         )
-    known = dict(zip(settings.frames, pilots, strict=False))
+    known = dict(zip(settings.templates, pilots, strict=False))
     subject = Subject(backend, texts, system, seed)
     strict = settings if early is None else settings.model_copy(update={"max_unusable": early})
     begun = [
-        await _begin(subject, pairs, strict, name, known.get(name)) for name in settings.frames
+        await _begin(subject, pairs, strict, name, known.get(name)) for name in settings.templates
     ]
     if all(len(one.answers.cells) >= FIRST for one in begun):
         _require_some([one.error for one in begun])
@@ -347,7 +348,7 @@ async def elicit(
         answers.invalid,
         answers.mass,
         np.repeat(np.arange(len(parts)), sizes),
-        settings.frames,
+        settings.templates,
         tuple(part.pilot for part in parts if part.pilot is not None),
         answers.cut,
     )

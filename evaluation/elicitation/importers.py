@@ -317,7 +317,7 @@ def import_votes(
         source=path.name,
         source_hash=file_hash(path),
         outcomes=tuple(names.outcomes),
-        frames=("imported",),
+        templates=("imported",),
         settings={name: str(value) for name, value in settings.model_dump().items()},
     )
     nothing = np.zeros(len(cells), dtype=np.int64)
@@ -362,7 +362,7 @@ def load_graph(path: Path, edges: str = "all", probability_votes: float = 10.0) 
         source=path.name,
         source_hash=file_hash(path),
         outcomes=tuple(options.values()),
-        frames=("imported",),
+        templates=("imported",),
         settings={"edges": edges, "probability_votes": str(probability_votes)},
         notes=notes,
     )

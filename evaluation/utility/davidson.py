@@ -41,7 +41,7 @@ class TieAnswers(NamedTuple):
 
 
 class DavidsonFit(NamedTuple):
-    """mu [K] mean 0, in log odds; sd [K] Laplace errors in that gauge; order_bias in log odds.
+    """mu [K] mean 0 and order_bias, in log odds; sd [K] Laplace errors in that normalisation.
 
     covariance [K + 2, K + 2] of (mu, order bias, log nu) before centring. dispersion: how much more
     the answers vary than independent ones would (1: no more); the errors carry it. tie: nu; P(tie)
@@ -194,7 +194,7 @@ def fit_answers(
 ) -> UtilityFit:
     """Fit cells [N]: by Davidson's model where some chose neither outcome, else as thurstonian.fit.
 
-    Davidson's is a Bradley-Terry fit in its usual gauge with `tie` set; it has no lapse rate and
+    Davidson's is a Bradley-Terry fit, normalised as usual, with `tie` set; it has no lapse rate and
     needs no `start`. ties: take it in any case, since what is compared must share one model. Raises
     NotMeasured when nothing was answered or the comparisons do not join the outcomes.
     """
@@ -206,18 +206,18 @@ def fit_answers(
     for _ in range(PAIR_ROUNDS):
         weighted, intraclass = _effective(answers, found, outcomes)
         found = fit_davidson(weighted, outcomes, settings)
-    gauge = standardise(found.mu, central(found.mu, settings.trim))
+    normalisation = standardise(found.mu, central(found.mu, settings.trim))
     spread = found.covariance[:outcomes, :outcomes]
     first, second, wins, losses, _ = answers
     return UtilityFit(
-        mu=gauge.values,
-        sd=PLUG_IN * gauge.errors(spread),
+        mu=normalisation.values,
+        sd=PLUG_IN * normalisation.errors(spread),
         # The link divides by the root of two equal variances.
-        log_sigma=np.full(outcomes, -0.5 * np.log(2) - np.log(gauge.scale)),
+        log_sigma=np.full(outcomes, -0.5 * np.log(2) - np.log(normalisation.scale)),
         component=joined(first, second, outcomes, settings),
         separated=separated(first, second, wins, losses, outcomes),
-        order_bias=found.order_bias / gauge.scale,
-        order_bias_sd=float(np.sqrt(found.covariance[outcomes, outcomes])) / gauge.scale,
+        order_bias=found.order_bias / normalisation.scale,
+        order_bias_sd=float(np.sqrt(found.covariance[outcomes, outcomes])) / normalisation.scale,
         lapse=0.0,
         intraclass=intraclass,
         tau=PRIOR_MU,

@@ -61,7 +61,7 @@ class Normalisation(NamedTuple):
 
 
 def standardise(mu: FloatArray, members: BoolArray) -> Normalisation:
-    """The gauge that gives raw utilities mu [K] mean 0 and sd 1 over `members` [K].
+    """The normalisation that gives raw utilities mu [K] mean 0 and sd 1 over `members` [K].
 
     Utilities that do not differ keep their raw unit, that of a typical sigma.
     """
@@ -71,18 +71,18 @@ def standardise(mu: FloatArray, members: BoolArray) -> Normalisation:
 
 
 class StandardErrors(NamedTuple):
-    """Standard errors [K] of the utilities in a gauge, and of the raw order bias."""
+    """Standard errors [K] of the utilities in a normalisation, and of the raw order bias."""
 
     utilities: FloatArray
     order_bias: float
 
 
-def exact_errors(fisher: Fisher, gauge: Normalisation) -> StandardErrors:
+def exact_errors(fisher: Fisher, normalisation: Normalisation) -> StandardErrors:
     """Standard errors from the inverted information."""
     covariance = fisher.inverse()
-    k = len(gauge.values)
+    k = len(normalisation.values)
     bias = float(np.sqrt(covariance[2 * k, 2 * k]))
-    return StandardErrors(gauge.errors(covariance[:k, :k]), bias)
+    return StandardErrors(normalisation.errors(covariance[:k, :k]), bias)
 
 
 def _neumann(fisher: Fisher, x: FloatArray) -> FloatArray:
@@ -103,30 +103,30 @@ def _neumann(fisher: Fisher, x: FloatArray) -> FloatArray:
     return near - fisher.near_inverse(around)
 
 
-def _through(gauge: Normalisation, vector: FloatArray, rest: int) -> FloatArray:
-    return np.concatenate([gauge.transpose(vector), np.zeros(rest)])
+def _through(normalisation: Normalisation, vector: FloatArray, rest: int) -> FloatArray:
+    return np.concatenate([normalisation.transpose(vector), np.zeros(rest)])
 
 
-def probed_errors(fisher: Fisher, gauge: Normalisation) -> StandardErrors:
+def probed_errors(fisher: Fisher, normalisation: Normalisation) -> StandardErrors:
     """Standard errors from a few random sign probes of what the first-order inverse misses.
 
     The estimate of each variance is unbiased; its relative noise is below 2 % on graphs of degree
     20, because the probes see only the second-order remainder.
     """
-    k, rest = len(gauge.values), fisher.size - len(gauge.values)
+    k, rest = len(normalisation.values), fisher.size - len(normalisation.values)
     rng, missed = generator(0, "laplace", "probes"), np.zeros(k)
     for _ in range(PROBES):
         signs = rng.choice([-1.0, 1.0], k)
-        right = _through(gauge, signs, rest)
+        right = _through(normalisation, signs, rest)
         remainder = solve(fisher, right, PROBE_TOLERANCE) - _neumann(fisher, right)
-        missed += signs * gauge.forward(remainder[:k])
+        missed += signs * normalisation.forward(remainder[:k])
     near = [
         _neumann(fisher, np.concatenate([side, np.zeros(rest)]))[:k]
-        for side in (gauge.inside, gauge.values * gauge.inside)
+        for side in (normalisation.inside, normalisation.values * normalisation.inside)
     ]
-    known = gauge.diagonal(fisher.near_variance()[:k], *near)
+    known = normalisation.diagonal(fisher.near_variance()[:k], *near)
     # A noisy estimate may fall below the error with all other outcomes known, which is a floor.
-    floor = fisher.near_variance()[:k] / gauge.scale**2 / 4
+    floor = fisher.near_variance()[:k] / normalisation.scale**2 / 4
     variance = np.maximum(known + missed / PROBES, floor)
     bias = np.zeros(fisher.size)
     bias[2 * k] = 1.0
@@ -135,7 +135,7 @@ def probed_errors(fisher: Fisher, gauge: Normalisation) -> StandardErrors:
 
 
 class MeanVariance(NamedTuple):
-    """Mean posterior variance of a utility and of a log spread, raw gauge."""
+    """Mean posterior variance of a utility and of a log spread, raw normalisation."""
 
     mu: float
     log_sigma: float

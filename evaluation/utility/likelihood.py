@@ -2,7 +2,7 @@
 
 P(first shown chosen) = lapse / 2 + (1 - lapse) * F((mu_i - mu_j + b) / sqrt(sigma_i^2 +
 sigma_j^2)), F the link's distribution. The parameter vector theta [2K + 2] is (mu [K], log sigma
-[K], b, log lapse), in the raw gauge in which the prior of log sigma is centred at 0.
+[K], b, log lapse), in the raw normalisation in which the prior of log sigma is centred at 0.
 
 The prior of mu is Student's t [lange1989]: a normal one draws far utilities inward, and what lies
 near them too, since the likelihood hardly minds when mu and sigma of a region shrink together.

@@ -92,7 +92,7 @@ class _Numbers(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class UtilityFit:
-    """Fitted utilities in the gauge in which the central outcomes have mean 0 and sd 1.
+    """Fitted utilities in the normalisation in which the central outcomes have mean 0 and sd 1.
 
     Central is the middle `settings.trim` share by rank: how far the few best and worst outcomes lie
     is known poorly, and errors of a scale that rests on them would cover little.
@@ -104,7 +104,7 @@ class UtilityFit:
     order_bias: added to the outcome shown first, in units of mu; order_bias_sd its standard error.
     lapse: share of answers given at random. intraclass: correlation of answer errors within a pair
     (0: none).
-    tau, omega: spreads that set the priors of mu and log sigma, estimated in the raw gauge.
+    tau, omega: spreads that set the priors of mu and log sigma, estimated in the raw normalisation.
     log_likelihood: of the weighted answers, nats. tie: Davidson's nu where a third answer was
     offered (davidson.py), else 0.
     """
@@ -169,7 +169,7 @@ _COLUMNS = ("mu", "sd", "log_sigma", "component", "separated")
 
 
 class Hyper(NamedTuple):
-    """Spreads of mu (tau) and log sigma (omega), raw gauge; correlation of errors in a pair."""
+    """Spreads of raw mu (tau) and log sigma (omega); correlation of errors in a pair."""
 
     tau: float
     omega: float
@@ -212,7 +212,7 @@ def objective_given(
 
 
 def _raw(start: UtilityFit) -> FloatArray:
-    """Theta [2K + 2] near that of a fit: the raw gauge has log sigma centred at about 0."""
+    """Theta [2K + 2] near that of a fit: the raw normalisation has log sigma centred at about 0."""
     log_scale = -start.log_sigma.mean()
     scale = np.exp(log_scale)
     rest = [scale * start.order_bias, np.log(start.lapse)]
@@ -303,18 +303,18 @@ def _result(
 ) -> UtilityFit:
     objective, optimum, hyper, iterations = fitted
     k, theta = objective.outcomes, optimum.theta
-    gauge = standardise(theta[:k], central(theta[:k], settings.trim))
+    normalisation = standardise(theta[:k], central(theta[:k], settings.trim))
     errors = exact_errors if k <= settings.dense_limit else probed_errors
-    error = errors(optimum.fisher, gauge)
+    error = errors(optimum.fisher, normalisation)
     losses = answers.trials - answers.wins
     return UtilityFit(
-        mu=gauge.values,
+        mu=normalisation.values,
         sd=PLUG_IN * error.utilities,
-        log_sigma=theta[k : 2 * k] - np.log(gauge.scale),
+        log_sigma=theta[k : 2 * k] - np.log(normalisation.scale),
         component=labels,
         separated=separated(answers.first, answers.second, answers.wins, losses, k),
-        order_bias=float(theta[2 * k] / gauge.scale),
-        order_bias_sd=error.order_bias / gauge.scale,
+        order_bias=float(theta[2 * k] / normalisation.scale),
+        order_bias_sd=error.order_bias / normalisation.scale,
         lapse=float(np.exp(theta[-1])),
         intraclass=hyper.intraclass,
         tau=hyper.tau,

@@ -1,4 +1,4 @@
-"""The verbs of the assembly's dataset and of its arms: declarations only."""
+"""The commands of the assembly's dataset and of its conditions: declarations only."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def dataset(
     show(f"dataset of {space.config.name}", shown, as_json)
 
 
-@app.command(epilog="Example: plenary arms quickstart --probes vote-reveal,no-persona")
-def arms(
+@app.command(epilog="Example: plenary conditions quickstart --probes vote-reveal,no-persona")
+def conditions(
     config: Config = None,
     set_: Set = None,
     name: Name = None,
@@ -90,11 +90,11 @@ def arms(
 ) -> None:
     """Tell what discussion did: ask the citizens again without one, and after own thoughts."""
     calm()
-    from plenary.report.diagnostics import arms_rows
-    from plenary.stages.conditions import hold_arms, probe_names
+    from plenary.report.diagnostics import conditions_rows
+    from plenary.stages.conditions import hold_conditions, probe_names
 
     asked = probe_names(probes)  # a slip is said before the assembly is held
     space = through("consensus", config, set_ or [], name, out, exists, as_json)
-    record = hold_arms(space, asked)
-    content = record.model_dump(mode="json") if as_json else dict(arms_rows(record))
-    show(f"arms of {space.config.name}", content, as_json)
+    record = hold_conditions(space, asked)
+    content = record.model_dump(mode="json") if as_json else dict(conditions_rows(record))
+    show(f"conditions of {space.config.name}", content, as_json)

@@ -1,4 +1,4 @@
-"""The verb `plenary audit`: declarations only, so that help stays instant."""
+"""The command `plenary audit`: declarations only, so that help stays instant."""
 
 from __future__ import annotations
 

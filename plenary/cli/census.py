@@ -1,4 +1,4 @@
-"""The verbs `plenary census ...`."""
+"""The commands `plenary census ...`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from plenary.cli.options import AsJson, Debug, add_verb, show
+from plenary.cli.options import AsJson, Debug, add_command, show
 
 if TYPE_CHECKING:
     from plenary.commands.census import Fetched, Imported, RakedFolder
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="census", help="Populations: show, fetch, import, rake.", no_args_is_help=True
 )
-add_verb(app, "show", "census", "population.json", "Load the population and say what it is.")
+add_command(app, "show", "census", "population.json", "Load the population and say what it is.")
 
 
 @app.command(epilog="Example: plenary census fetch --geo us --tables B21001")
@@ -38,7 +38,7 @@ def fetch(
     debug: Debug = False,
 ) -> None:
     """Fetch survey tables (key in CENSUS_API_KEY) or microdata from the Census Bureau."""
-    from plenary.commands import census as verbs
+    from plenary.commands import census as commands
 
     chosen = [part for part in (tables, pums, records) if part]
     if len(chosen) != 1:
@@ -47,15 +47,15 @@ def fetch(
     if tables:
         show(
             "plenary census",
-            verbs.rows_of(verbs.fetch_tables(year, survey, geo, names, out, cache)),
+            commands.rows_of(commands.fetch_tables(year, survey, geo, names, out, cache)),
             as_json,
         )
     elif pums:
-        _show(verbs.fetch_zips(year, names, out), as_json)
+        _show(commands.fetch_zips(year, names, out), as_json)
     else:
         show(
             "plenary census",
-            verbs.rows_of(verbs.fetch_records(year, survey, names, out, cache)),
+            commands.rows_of(commands.fetch_records(year, survey, names, out, cache)),
             as_json,
         )
 
@@ -73,11 +73,11 @@ def import_(
     debug: Debug = False,
 ) -> None:
     """Make a population of your own table or of the bureau's microdata files."""
-    from plenary.commands import census as verbs
+    from plenary.commands import census as commands
 
     show(
         "plenary census",
-        verbs.rows_of(verbs.import_files(files, mapping, housing or [], year, out)),
+        commands.rows_of(commands.import_files(files, mapping, housing or [], year, out)),
         as_json,
     )
 
@@ -110,11 +110,11 @@ def rake_(
     debug: Debug = False,
 ) -> None:
     """Rake the weights of a population to margins and report how well they are met."""
-    from plenary.commands import census as verbs
+    from plenary.commands import census as commands
 
-    result = verbs.rake_population(
-        verbs.chosen(folder, everybody), margins or [], reference, to or [],
-        verbs.bounds(lowest, highest), shares, out,
+    result = commands.rake_population(
+        commands.chosen(folder, everybody), margins or [], reference, to or [],
+        commands.bounds(lowest, highest), shares, out,
     )  # fmt: skip
     _show(result, as_json)
 

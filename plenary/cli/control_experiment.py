@@ -1,4 +1,4 @@
-"""The verbs `plenary sweep`, `pool` and `publish`: declarations only, so help stays instant."""
+"""The commands `plenary control`, `pool` and `publish`: declarations only."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from plenary.cli.options import (
 app = typer.Typer()
 
 
-@app.command(epilog="Example: plenary sweep quickstart --arms assembly,shuffled --seeds 5")
-def sweep(
+@app.command(epilog="Example: plenary control quickstart --arms assembly,shuffled --seeds 5")
+def control(
     config: Config = None,
     set_: Set = None,
     name: Name = None,
@@ -57,16 +57,16 @@ def sweep(
     from plenary.report.controls import table_rows
     from plenary.report.page import write_report
     from plenary.runs import filenames
-    from plenary.stages.control_experiment import SweepRequest, check_request
-    from plenary.stages.control_experiment import sweep as run_sweep
+    from plenary.stages.control_experiment import ControlRequest, check_request
+    from plenary.stages.control_experiment import control_experiment as run_control
 
-    request = SweepRequest(
-        SweepRequest().arms if arms == "all" else tuple(arms.split(",")),
+    request = ControlRequest(
+        ControlRequest().arms if arms == "all" else tuple(arms.split(",")),
         seeds, tuple(dose or ()), rebound, by, panels, retention,
     )  # fmt: skip
     check_request(request)  # a slip is said before the assembly is held
     space = through("consensus", config, set_ or [], name, out, exists, as_json, executor, workers)
-    table = run_sweep(space, request, lambda line: print(line, file=sys.stderr))
+    table = run_control(space, request, lambda line: print(line, file=sys.stderr))
     if space.file(filenames.REPORT).is_file():
         write_report(space)  # the verdict hangs on the control arms
     if as_json:
@@ -81,7 +81,7 @@ def pool(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Pool the sweeps of several panels: means and intervals over panels, arm by arm."""
+    """Pool control experiments of several panels: means and intervals over panels, by arm."""
     from plenary.report.controls import pool_rows
     from plenary.runs.records.experiments import read_pool
 

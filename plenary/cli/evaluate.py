@@ -1,4 +1,4 @@
-"""The verb `plenary evaluate`: declarations only, so that help stays instant."""
+"""The command `plenary evaluate`: declarations only, so that help stays instant."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def evaluate_models(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Compare several models: likeness without noise, figures against size, a probe's transfer."""
+    """Compare models: similarity without noise, figures against size, a probe's transfer."""
     if bool(model) == bool(run):
         raise typer.BadParameter("give either --model or --run", param_hint="--model")
     calm()

@@ -16,7 +16,7 @@ import plenary
 from plenary.cli.assembly import app as assembly
 from plenary.cli.audit import app as audit
 from plenary.cli.census import app as census
-from plenary.cli.control_experiment import app as sweep
+from plenary.cli.control_experiment import app as control_experiment
 from plenary.cli.evaluate import app as evaluate
 from plenary.cli.evaluate import app as several
 from plenary.cli.measure import app as measure
@@ -32,7 +32,7 @@ from plenary.cli.options import (
     Quiet,
     Set,
     Workers,
-    add_verb,
+    add_command,
     calm,
     named,
     show,
@@ -58,7 +58,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-# verb -> (last stage, file whose content is shown, help)
+# command -> (last stage, file whose content is shown, help)
 VERBS = {
     "convene": ("convene", "assembly.json", "Hold the assembly, or carry a stopped one on."),
     "consensus": ("consensus", "consensus.json", "Count the ballots, pair by pair."),
@@ -109,7 +109,7 @@ def run(
 
 
 for _verb, _spec in VERBS.items():
-    add_verb(app, _verb, *_spec)
+    add_command(app, _verb, *_spec)
 app.add_typer(measure)
 app.add_typer(audit)
 app.add_typer(evaluate)
@@ -119,7 +119,7 @@ app.add_typer(plan)
 app.add_typer(assembly)
 app.add_typer(census)
 app.add_typer(personas)
-app.add_typer(sweep)
+app.add_typer(control_experiment)
 app.add_typer(view)
 
 
@@ -179,22 +179,22 @@ def show_run(
         print_rows("the assembly", [(name, f"{value} ({note})") for name, value, note in found])
     if (path / "summary.json").exists():
         print_summary(read_record(Summary, path / "summary.json"))
-    if (path / "sweep" / "sweep.json").exists():
+    if (path / "control_experiment" / "control_table.json").exists():
         from plenary.report.controls import table_rows
-        from plenary.runs.records.experiments import read_sweep
+        from plenary.runs.records.experiments import read_control
 
-        if (table := read_sweep(path)) is not None:
+        if (table := read_control(path)) is not None:
             print_rows("control arms, held-out outcomes", table_rows(table))
 
 
 def _show_artifact(path: Path, as_json: bool) -> None:
-    if (path / "sweep.json").is_file():
+    if (path / "control_table.json").is_file():
         from plenary.report.controls import table_rows
-        from plenary.runs.records.experiments import read_sweep
+        from plenary.runs.records.experiments import read_control
 
-        table = read_sweep(path.parent)
+        table = read_control(path.parent)
         rows = table_rows(table) if table else [("out of date", "the run has changed since")]
-        show(f"{path}: a sweep", dict(rows), as_json)
+        show(f"{path}: a control experiment", dict(rows), as_json)
         return
     from plenary.commands.show import describe
 

@@ -1,4 +1,4 @@
-"""The verbs of measurement: of a run, or of any model and any votes."""
+"""The commands of measurement: of a run, or of any model and any votes."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def elicit(
     design: Annotated[
         str, typer.Option(help="balanced, all, random, or active: swiss, thompson.")
     ] = "balanced",
-    frames: Annotated[
-        str | None, typer.Option(help="Prompt frames, separated by commas; or all.")
+    templates: Annotated[
+        str | None, typer.Option(help="Prompt templates, separated by commas; or all.")
     ] = None,
     answers: Annotated[
         Path | None,
@@ -61,7 +61,7 @@ def elicit(
     """Ask a model about pairs of outcomes: of a run, or any model with --model or --answers."""
     if when not in ("before", "after"):
         raise typer.BadParameter(f"{when!r} is neither before nor after", param_hint="--when")
-    changes = [*([f"model={model}"] if model else []), *_frame_changes(frames)]
+    changes = [*([f"model={model}"] if model else []), *_template_changes(templates)]
     if outcomes:
         changes += [f"outcomes.path={json.dumps(str(outcomes))}", "outcomes.count=null"]
     changes += set_ or []
@@ -82,14 +82,14 @@ def elicit(
     show("elicit", dry_run_record(request) if dry_run else measure(request, crew), as_json)
 
 
-def _frame_changes(frames: str | None) -> list[str]:
-    if frames is None:
+def _template_changes(templates: str | None) -> list[str]:
+    if templates is None:
         return []
-    if frames != "all":
-        return [f"elicitation.frames={json.dumps(frames.split(','))}"]
+    if templates != "all":
+        return [f"elicitation.templates={json.dumps(templates.split(','))}"]
     from plenary.prompt_templates import PROMPT_TEMPLATES
 
-    return [f"elicitation.frames={json.dumps(list(PROMPT_TEMPLATES))}"]
+    return [f"elicitation.templates={json.dumps(list(PROMPT_TEMPLATES))}"]
 
 
 @app.command(epilog="Example: plenary fit votes.csv")
@@ -129,7 +129,7 @@ def fit(
     show("fit", record, as_json)
 
 
-@app.command(epilog="Example: plenary compare before.parquet after.parquet --null again.parquet")
+@app.command(epilog="Example: plenary compare before.parquet after.parquet --retest again.parquet")
 def compare(
     config: Annotated[
         str | None, typer.Argument(metavar="[CONFIG|BEFORE]", help="A config, or votes before.")
@@ -139,7 +139,7 @@ def compare(
     name: Name = None,
     out: Out = Path("runs"),
     exists: ExistsOption = "resume",
-    null: Annotated[Path | None, typer.Option(help="Votes before, asked again.")] = None,
+    retest: Annotated[Path | None, typer.Option(help="Votes before, asked again.")] = None,
     target: Annotated[Path | None, typer.Option(help="Votes to move toward.")] = None,
     outcomes: Outcomes = None,
     dry_run: DryRun = False,
@@ -160,7 +160,9 @@ def compare(
 
     settings = load_config(None, named(name, set_))
     before, later = (read_votes(Path(path), outcomes) for path in (config, after))
-    again, goal = (None if path is None else read_votes(path, outcomes) for path in (null, target))
+    again, goal = (
+        None if path is None else read_votes(path, outcomes) for path in (retest, target)
+    )
     sides = Sides(before, later, again, goal)
     place = out / f"{name or 'comparison'}_shift.parquet"
     if dry_run:

@@ -1,4 +1,4 @@
-"""What the verbs share: their options, running stages, and showing what came out.
+"""What the commands share: their options, running stages, and showing what came out.
 
 Libraries are imported where a command needs them: help must be instant.
 """
@@ -170,11 +170,11 @@ def calm() -> None:
         os.environ.setdefault(name, value)
 
 
-def add_verb(group: typer.Typer, verb: str, stage: str, shown: str, text: str) -> None:
-    """Add a verb that runs the chain up to a stage and shows one file."""
-    words = verb if group.info.name == "plenary" else f"{group.info.name} {verb}"
+def add_command(group: typer.Typer, command: str, stage: str, shown: str, text: str) -> None:
+    """Add a command that runs the chain up to a stage and shows one file."""
+    words = command if group.info.name == "plenary" else f"{group.info.name} {command}"
 
-    @group.command(verb, help=text, epilog=f"Example: plenary {words} quickstart --set seed=1")
+    @group.command(command, help=text, epilog=f"Example: plenary {words} quickstart --set seed=1")
     def command(
         config: Config = None,
         set_: Set = None,

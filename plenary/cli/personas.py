@@ -1,4 +1,4 @@
-"""The verbs `plenary personas ...`: declarations only, so that help stays instant."""
+"""The commands `plenary personas ...`: declarations only, so that help stays instant."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def panel_changes(by: str | None, quota: Path | None, method: str | None) -> lis
     """The options of `recruit` as changes of the config."""
     changes = [] if by is None else [f"panel.by=[{by}]"]
     if quota is not None:
-        from plenary.commands import personas as verbs
+        from plenary.commands import personas as commands
 
-        changes.append(f"panel.quotas={verbs.quotas_as_json(quota)}")
+        changes.append(f"panel.quotas={commands.quotas_as_json(quota)}")
     return changes if method is None else [*changes, f"panel.method={method}"]
 
 
@@ -62,9 +62,9 @@ def draw(
     debug: Debug = False,
 ) -> None:
     """Draw a panel, write it with its data sheet, and compare it with the population."""
-    from plenary.commands import personas as verbs
+    from plenary.commands import personas as commands
 
-    rows = verbs.draw(path, citizens, method, by, quota, seed, figure)
+    rows = commands.draw(path, citizens, method, by, quota, seed, figure)
     show(f"panel {path}", rows, as_json)
 
 
@@ -75,9 +75,9 @@ def check(
     debug: Debug = False,
 ) -> None:
     """Check personas of one's own, and say what they are."""
-    from plenary.commands import personas as verbs
+    from plenary.commands import personas as commands
 
-    show(f"panel {path}", verbs.check(path), as_json)
+    show(f"panel {path}", commands.check(path), as_json)
 
 
 @app.command(epilog="Example: plenary personas stream people.jsonl --count 100000")
@@ -89,9 +89,9 @@ def stream(
     debug: Debug = False,
 ) -> None:
     """Write any number of personas with their description, in proportion to weight."""
-    from plenary.commands import personas as verbs
+    from plenary.commands import personas as commands
 
-    show(f"personas {path}", verbs.stream(path, count, seed), as_json)
+    show(f"personas {path}", commands.stream(path, count, seed), as_json)
 
 
 @app.command(epilog="Example: plenary personas validate --model embedded --citizens 60")
@@ -110,15 +110,15 @@ def validate(
     debug: Debug = False,
 ) -> None:
     """Hold personas against a survey of real people, beside three baselines."""
-    from plenary.commands import personas as verbs
+    from plenary.commands import personas as commands
 
-    found = verbs.validate_model(
+    found = commands.validate_model(
         model, citizens, survey, items, rendering, stability, seed, base_url
     )
     if as_json:
-        print(verbs.validation_json(found))
+        print(commands.validation_json(found))
     else:
-        show(f"{found.backend} against the {found.survey}", verbs.validation_rows(found), False)
+        show(f"{found.backend} against the {found.survey}", commands.validation_rows(found), False)
 
 
 @app.command(epilog="Example: plenary personas diversity panel.jsonl")
@@ -130,6 +130,6 @@ def diversity(
     debug: Debug = False,
 ) -> None:
     """Near duplicates among the descriptions, and how much of the population they cover."""
-    from plenary.commands import personas as verbs
+    from plenary.commands import personas as commands
 
-    show(f"diversity of {path}", verbs.panel_diversity(path, encoder, seed), as_json)
+    show(f"diversity of {path}", commands.panel_diversity(path, encoder, seed), as_json)

@@ -1,4 +1,4 @@
-"""The verbs `plenary plan draft`, `lock` and `check`: what is decided before any data."""
+"""The commands `plenary preregister draft`, `lock` and `check`: what is decided before any data."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import typer
 from plenary.cli.options import AsJson, Config, Debug, Set, show
 
 app = typer.Typer()
-plan = typer.Typer(no_args_is_help=True, help="Decide in advance what is measured, and lock it.")
-app.add_typer(plan, name="plan")
+preregister = typer.Typer(
+    no_args_is_help=True, help="Decide in advance what is measured, and lock it."
+)
+app.add_typer(preregister, name="preregister")
 
 PlanFile = Annotated[Path, typer.Argument(help="A plan (YAML); its lock lies beside it.")]
 
 
-@plan.command(epilog="Example: plenary plan draft quickstart --output plan.yaml")
+@preregister.command(epilog="Example: plenary preregister draft quickstart --output plan.yaml")
 def draft(
     config: Config = None,
     set_: Set = None,
@@ -31,7 +33,7 @@ def draft(
     show("plan", draft_plan(load_config(config, set_ or []), output), as_json)
 
 
-@plan.command(epilog="Example: plenary plan lock plan.yaml")
+@preregister.command(epilog="Example: plenary preregister lock plan.yaml")
 def lock(path: PlanFile, as_json: AsJson = False, debug: Debug = False) -> None:
     """Lock a plan before any data; run with --set analysis_plan=PLAN to be held against it."""
     from plenary.commands.preregister import lock_now
@@ -39,7 +41,7 @@ def lock(path: PlanFile, as_json: AsJson = False, debug: Debug = False) -> None:
     show("plan", lock_now(path), as_json)
 
 
-@plan.command(epilog="Example: plenary plan check plan.yaml")
+@preregister.command(epilog="Example: plenary preregister check plan.yaml")
 def check(path: PlanFile, as_json: AsJson = False, debug: Debug = False) -> None:
     """Say whether a plan is locked and unchanged; exit code 1 if it is not."""
     from plenary.commands.preregister import check_plan

@@ -1,4 +1,4 @@
-"""The verb `plenary retention`: declarations only, so that help stays instant."""
+"""The command `plenary retention`: declarations only, so that help stays instant."""
 
 from __future__ import annotations
 

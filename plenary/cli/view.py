@@ -1,4 +1,4 @@
-"""The verb `plenary view`."""
+"""The command `plenary view`."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from alignment.training.checkpoints import LOGS, WORK, close_work, last_whole
 from alignment.training.train import PARTIAL
-from plenary.runs.directory import alone_in, read_manifest
+from plenary.runs.directory import locked, read_manifest
 
 # As `staged` names them: .STEM.XXXXXXXX.SUFFIX
 _TEMPORARY = re.compile(r"\.[^.].*\.[a-z0-9_]{8}\.[a-z]+")
@@ -43,7 +43,7 @@ def remove_leftovers(run: Path, *, checkpoints: bool) -> list[Leftover]:
     The logs of a training stay. ConfigError while a process is at work in the directory.
     """
     read_manifest(run)
-    with alone_in(run):
+    with locked(run):
         gone = [left for left in leftovers(run) if checkpoints or not left.resumable]
         for left in gone:
             if left.path.suffix == WORK:

@@ -20,7 +20,7 @@ from plenary.seeding import generator
 
 
 class Sides(NamedTuple):
-    """Answers before and after; before again (the null run); the target. All on one catalogue."""
+    """Answers before, after and before again (test-retest); the target. All on one catalogue."""
 
     before: AnswerTable
     after: AnswerTable
@@ -49,7 +49,7 @@ def compare_votes(
         after,
         target,
         settings,
-        null=_null(sides, before, fitting, ties=ties),
+        retest=_retest(sides, before, fitting, ties=ties),
         asked=(sides.before.accepted, sides.after.accepted),
         anchors=anchor_places(settings, ids, ids),
     )
@@ -64,7 +64,7 @@ def compare_votes(
         "decisiveness_ratio": round(shift.spread_ratio, 4),
         "anchored": round(shift.anchored, 4),
         "scale_holds": shift.scale_holds,
-        "null_inflation": None if np.isnan(shift.inflation) else round(shift.inflation, 4),
+        "retest_inflation": None if np.isnan(shift.inflation) else round(shift.inflation, 4),
         "order_bias_before": round(before.order_bias, 4),
         "order_bias_after": round(after.order_bias, 4),
         "undecided_before": round(sides.before.accepted.undecided_share, 4),
@@ -79,7 +79,9 @@ def compare_votes(
     return record
 
 
-def _null(sides: Sides, before: UtilityFit, fitting: FitSettings, *, ties: bool) -> list[NullPair]:
+def _retest(
+    sides: Sides, before: UtilityFit, fitting: FitSettings, *, ties: bool
+) -> list[NullPair]:
     """The model before, asked again; or its two orders apart; or nothing."""
     if sides.again is not None:
         return [(before, fit_table(sides.again, fitting, ties=ties))]
@@ -124,13 +126,15 @@ def _warnings(sides: Sides, shift: UtilityShift) -> list[str]:
         )
     if not np.array_equal(sides.before.pairs, sides.after.pairs):
         found.append("before and after were not asked the same pairs: the errors are too small")
-    if sides.before.origin.frame_hashes != sides.after.origin.frame_hashes:
-        found.append("before and after were not asked in the same frames")
+    if sides.before.origin.template_hashes != sides.after.origin.template_hashes:
+        found.append("before and after were not asked in the same templates")
     if np.isnan(shift.inflation):
-        found.append("no null run: give --null with the model before, asked again with a new seed")
+        found.append(
+            "no test-retest: give --retest with the model before, asked again with a new seed"
+        )
     elif sides.again is None:
         found.append(
-            "null run from the two orders of each pair; --null with the model before, asked again, "
-            "knows more"
+            "test-retest from the two orders of each pair; --retest with the model before, asked "
+            "again, knows more"
         )
     return found

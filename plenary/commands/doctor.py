@@ -12,7 +12,7 @@ from typing import NamedTuple
 from census_data.population import load_population
 from plenary.errors import PlenaryError
 from plenary.outcomes import default_outcomes
-from plenary.prompt_templates import LABELS, frame, question
+from plenary.prompt_templates import LABELS, prompt_template, question
 from plenary.runs.config import PipelineConfig
 from plenary.runs.directory import package_versions
 from plenary.runs.models import EMBEDDED, open_model
@@ -70,7 +70,7 @@ def _embedded() -> str:
     config = PipelineConfig()
     model = open_model(EMBEDDED, config, config.budget)
     first, second = default_outcomes().texts[:2]
-    asked = [question(frame(config.elicitation.frame), first, second)]
+    asked = [question(prompt_template(config.elicitation.template), first, second)]
     choice = asyncio.run(model.choose(asked, LABELS))[0]
     mass = "unknown" if choice.mass is None else f"{choice.mass:.2f}"
     return f"{model.name} answers, label mass {mass}"

@@ -90,7 +90,7 @@ def _cost_record(request: ElicitRequest, catalogue: Catalogue, pairs: int, cost:
         "outcomes": len(catalogue),
         "design": request.design,
         "pairs": pairs,
-        "frames": list(request.config.elicitation.frames),
+        "templates": list(request.config.elicitation.templates),
         "calls_exact": cost.calls_exact,
         "calls_sampled": cost.calls_sampled,
         "prompt_tokens_exact": cost.prompt_tokens_exact,
@@ -165,7 +165,7 @@ def _measured_in_parts(request: ElicitRequest, executor: Executor) -> Record:
         "cut_short_share": round(found.cut_share, 4),
         "undecided_share": round(totals.undecided / answered, 4) if answered else 0.0,
         "mean_answer_mass": round(totals.mass / totals.massed, 4) if totals.massed else None,
-        "excluded_frames": list(found.excluded_frames),
+        "excluded_templates": list(found.excluded_templates),
     }
 
 
@@ -198,7 +198,7 @@ def _answers_record(
         "undecided_share": round(table.cells.undecided_share, 4),
         "mean_answer_mass": _mean(answers.mass),
         "excluded_cells": len(listed),
-        "excluded_frames": list(answers.excluded_frames),
+        "excluded_templates": list(answers.excluded_templates),
         "order_pilots": [pilot._asdict() for pilot in answers.pilots],
     }
 

@@ -30,9 +30,9 @@ from plenary.models.wrappers.budget import Counts
 from plenary.models.wrappers.cache import CachedBackend, SqliteStore
 from plenary.outcomes import Outcome
 from plenary.preferences import BoolArray, FloatArray, IntArray
-from plenary.prompt_templates import frame
+from plenary.prompt_templates import prompt_template
 from plenary.runs.config import PipelineConfig
-from plenary.runs.directory import alone_in
+from plenary.runs.directory import locked
 from plenary.runs.files import staged
 from plenary.runs.fingerprint import module_hash
 from plenary.runs.models import spec_hash
@@ -52,7 +52,7 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AskPart:
-    """Elicits one part in a worker. Whether a frame is usable is seen over all parts, not here.
+    """Elicits one part in a worker. Whether a template is usable is seen over all parts, not here.
 
     start: the first pair of all; its part stops after a few questions when they are of no use.
     """
@@ -143,15 +143,15 @@ class Parts:
         """All parts in order, one at a time."""
         return (AnswerTable.read(self._path(number)) for number in range(len(self)))
 
-    def of_frame(self, frame: int, *, excluded: bool) -> Iterator[AnswerTable]:
-        """The cells of one frame in order, one part at a time; all of them excluded, if so."""
+    def of_template(self, template: int, *, excluded: bool) -> Iterator[AnswerTable]:
+        """The cells of one template in order, one part at a time; all of them excluded, if so."""
         for table in self.read():
-            part = table.select(table.frame == frame)
+            part = table.select(table.template == template)
             yield replace(part, excluded=part.excluded | excluded)
 
 
 class Totals(NamedTuple):
-    """Sums over all parts: cells and unusable cells [F] a frame, and over all cells the rest."""
+    """Sums over all parts: cells and unusable cells [F] a template, and over all cells the rest."""
 
     cells: FloatArray
     unusable: FloatArray
@@ -162,19 +162,19 @@ class Totals(NamedTuple):
     massed: float
 
     @classmethod
-    def of(cls, tables: Iterator[AnswerTable], frames: int) -> Totals:
+    def of(cls, tables: Iterator[AnswerTable], templates: int) -> Totals:
         """Add up tables."""
-        rows = np.array([_figures(table, frames) for table in tables]).sum(axis=0)
-        cells, unusable, rest = np.split(rows, [frames, 2 * frames])
+        rows = np.array([_figures(table, templates) for table in tables]).sum(axis=0)
+        cells, unusable, rest = np.split(rows, [templates, 2 * templates])
         return cls(cells, unusable, *map(float, rest))
 
 
-def _figures(table: AnswerTable, frames: int) -> list[float]:
+def _figures(table: AnswerTable, templates: int) -> list[float]:
     """What one table adds to the totals, in their order."""
     mass = table.cells.mass[~np.isnan(table.cells.mass)]
     return [
-        *np.bincount(table.frame, minlength=frames),
-        *np.bincount(table.frame[~table.usable], minlength=frames),
+        *np.bincount(table.template, minlength=templates),
+        *np.bincount(table.template[~table.usable], minlength=templates),
         table.cells.trials.sum(),
         table.cells.undecided.sum(),
         table.cells.invalid.sum(),
@@ -192,7 +192,7 @@ class Gathered(NamedTuple):
     parts: int
     asked_now: int
     calls: int
-    excluded_frames: tuple[str, ...]
+    excluded_templates: tuple[str, ...]
     cut_share: float
 
 
@@ -215,19 +215,19 @@ def gather(
             "elicitation.orders=both, or answers in one file"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    with alone_in(folder):
+    with locked(folder):
         key = _key(pairs, outcomes, config, settings, size)
         parts = Parts(folder / "parts", pairs, key, size)
         open_ = parts.missing()
         counts = asyncio.run(_ask(parts, open_, outcomes, config, executor)) if open_ else Counts()
         first = next(parts.read())
-        totals = Totals.of(parts.read(), len(config.elicitation.frames))
+        totals = Totals.of(parts.read(), len(config.elicitation.templates))
         lost = _lost(totals, first.origin.source, config)
         origin = first.origin.model_copy(update={"outcomes": outcomes, "settings": settings})
         with staged(folder / MERGED) as temporary:
-            ordered = (parts.of_frame(k, excluded=bool(gone)) for k, gone in enumerate(lost))
+            ordered = (parts.of_template(k, excluded=bool(gone)) for k, gone in enumerate(lost))
             AnswerTable.write_parts(chain.from_iterable(ordered), origin, temporary)
-    names = tuple(name for name, gone in zip(origin.frames, lost, strict=True) if gone)
+    names = tuple(name for name, gone in zip(origin.templates, lost, strict=True) if gone)
     return Gathered(
         folder / MERGED,
         origin.source,
@@ -253,7 +253,7 @@ def _key(
         [config.model, spec_hash(config.model), config.base_url, config.seed, size, kept],
         module_hash(elicit.__module__, open_backend.__module__),
         [outcome.text for outcome in outcomes],
-        [frame(name).text_hash for name in config.elicitation.frames],
+        [prompt_template(name).text_hash for name in config.elicitation.templates],
     ]
     digest = hashlib.blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(pairs, dtype=np.int64).tobytes())
@@ -292,7 +292,7 @@ async def _ask(
 
 
 def _lost(totals: Totals, source: str, config: PipelineConfig) -> BoolArray:
-    """Which frames [F] are excluded whole; BackendError where that leaves none."""
+    """Which templates [F] are excluded whole; BackendError where that leaves none."""
     shares = totals.unusable / totals.cells
     lost = shares > config.elicitation.max_unusable
     if lost.all():

@@ -19,7 +19,7 @@ from plenary.models.base import ChatBackend, Choice, Conversation, Reply, Sampli
 from plenary.models.wrappers.cache import CachedBackend
 from plenary.runs import filenames
 from plenary.runs.config import PipelineConfig, load_config
-from plenary.runs.directory import alone_in, read_manifest
+from plenary.runs.directory import locked, read_manifest
 from plenary.runs.filenames import CONFIG, MANIFEST
 from plenary.runs.models import EMBEDDED, call_store
 from plenary.runs.records.base import read_results, write_results
@@ -110,7 +110,7 @@ def ask(request: EvaluateRequest, executor: Executor = HERE, *, quiet: bool) -> 
         if not quiet:
             print(f"{found.title}: {found.asked:,} answers", file=sys.stderr)
 
-    held = nullcontext() if request.run is None else alone_in(request.run)
+    held = nullcontext() if request.run is None else locked(request.run)
     with held, call_store(out.with_suffix(".calls.sqlite")) as store:
         backend = CachedBackend(model, store)
         return asyncio.run(

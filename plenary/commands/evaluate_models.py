@@ -1,4 +1,4 @@
-"""Batteries that take several models: likeness, figures against size, a probe before and after."""
+"""Batteries that take several models: similarity, size, a probe before and after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the verbs `plenary personas ...` do."""
+"""What the commands `plenary personas ...` do."""
 
 from __future__ import annotations
 

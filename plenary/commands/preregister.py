@@ -47,7 +47,11 @@ def draft_plan(config: PipelineConfig, output: Path) -> Record:
     )
     text = yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     output.write_text(text, encoding="utf-8")
-    return {"plan": str(output), "settings": len(settings), "next": f"plenary plan lock {output}"}
+    return {
+        "plan": str(output),
+        "settings": len(settings),
+        "next": f"plenary preregister lock {output}",
+    }
 
 
 def lock_now(path: Path) -> Record:

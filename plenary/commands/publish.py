@@ -19,7 +19,7 @@ from plenary.runs.files import content_hash
 from plenary.runs.models import checkpoint_path, takes_part
 from plenary.runs.records.assembly import AssemblyRecord
 from plenary.runs.records.base import read_record
-from plenary.runs.records.experiments import read_sweep
+from plenary.runs.records.experiments import read_control
 from plenary.runs.records.panel import FidelityRecord, PopulationRecord
 from plenary.runs.workspace import Workspace
 from plenary.stages.experiment_context import reference_retention
@@ -33,7 +33,7 @@ def publish(
     adapter = space.file(filenames.ADAPTER)
     comparison, arms = (
         read_record(Comparison, space.file(filenames.COMPARISON)),
-        read_sweep(space.run.path),
+        read_control(space.run.path),
     )
     shown_by = _toward(space, comparison, arms)
     card = model_card(

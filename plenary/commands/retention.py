@@ -13,7 +13,7 @@ from evaluation.stats.paired_proportions import supported_margin
 from plenary.errors import DataError
 from plenary.runs import filenames
 from plenary.runs.config import load_config
-from plenary.runs.directory import alone_in, read_manifest
+from plenary.runs.directory import locked, read_manifest
 from plenary.runs.filenames import CONFIG
 from plenary.runs.models import checkpoint_path
 from plenary.runs.records.base import read_record, write_record
@@ -47,7 +47,7 @@ def run_harness(run: Path, folder: Path, wanted: Sequence[str], limit: int | Non
     read_manifest(run)
     config, tasks = load_config(run / CONFIG), tasks_in(folder, wanted)
     training = read_record(TrainingRecord, run / filenames.TRAINING)
-    with alone_in(run):
+    with locked(run):
         live = LiveModel(
             checkpoint_path(config.model), run / filenames.ADAPTER, day=config.chat.day
         )

@@ -1,4 +1,4 @@
-"""The port to language models: two verbs, `generate` and `choose`, batched and async."""
+"""The port to language models: two methods, `generate` and `choose`, batched and async."""
 
 from __future__ import annotations
 
@@ -144,9 +144,9 @@ class ChatBackend(Protocol):
         ...
 
 
-def call_key(backend: str, verb: str, conversation: Conversation, **parameters: object) -> str:
+def call_key(backend: str, method: str, conversation: Conversation, **parameters: object) -> str:
     """Content address of one model call, its draw included (blake2b-128 of canonical JSON)."""
-    payload: list[object] = [backend, verb, [list(m) for m in conversation], parameters]
+    payload: list[object] = [backend, method, [list(m) for m in conversation], parameters]
     if draw := draw_of(conversation):
         payload.append(draw)
     text = json.dumps(payload, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -74,7 +74,7 @@ def _key(text: str) -> str:
 
 
 class PlantedBackend(ChatBackend):
-    """Answers every conversation about two outcomes of its world, in any frame."""
+    """Answers every conversation about two outcomes of its world, in any template."""
 
     supports_seed = True
 

@@ -52,7 +52,7 @@ def require_usable(
         f"answer mass {np.median(seen.mass[low]):.3g} of {who!r} is below {min_mass!r} in "
         f"{low.mean():.0%} of {len(lost)} {what} (mean {by_label[0]:.3g} on the first label, "
         f"{by_label[1]:.3g} on the second); use a model that answers with a label, or another "
-        f"frame{_better(seen.mass, limit)}"
+        f"template{_better(seen.mass, limit)}"
     )
 
 

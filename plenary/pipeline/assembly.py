@@ -14,7 +14,7 @@ from plenary.stages.consensus import NamedRule, decide
 from plenary.stages.dataset import make_dataset
 from plenary.stages.elicitation import elicit_before
 from plenary.stages.panel import census, recruit_panel
-from plenary.stages.paraphrase import reword
+from plenary.stages.paraphrase import paraphrase
 from plenary.stages.plan import plan
 
 
@@ -68,11 +68,11 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
         recorded=True,
     ),
     Stage(
-        "reword",
-        reword,
-        lambda c: (*citizens_of(c), *held_under(c), c.profile, c.dataset.reworded, c.seed),
+        "paraphrase",
+        paraphrase,
+        lambda c: (*citizens_of(c), *held_under(c), c.profile, c.dataset.paraphrased, c.seed),
         ("plan", "recruit", "convene"),
-        (filenames.REWORDED,),
+        (filenames.PARAPHRASED,),
         recorded=True,
     ),
     Stage(
@@ -86,7 +86,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
         "dataset",
         make_dataset,
         lambda c: (c.dataset, *held_under(c), *rule_of(c), c.comparison.level, c.seed),
-        ("census", "recruit", "plan", "convene", "reword", "consensus"),
+        ("census", "recruit", "plan", "convene", "paraphrase", "consensus"),
         (filenames.DIAGNOSTICS, filenames.DATASET),
     ),
 )

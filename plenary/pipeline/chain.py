@@ -11,7 +11,7 @@ from plenary.runs.files import content_hash
 from plenary.runs.workspace import Workspace
 from plenary.stages.comparison import compare_models, steer
 from plenary.stages.elicitation import elicit_after, elicit_retest
-from plenary.stages.measures import anchor, audit_hiring, keep, measure_framing
+from plenary.stages.measures import anchor, audit_hiring, keep, measure_wording
 from plenary.stages.training import train
 from plenary.stages.utilities import check_training, fit_utilities
 
@@ -24,11 +24,11 @@ MEASURES: tuple[Stage, ...] = (
         (filenames.STEERING,),
     ),
     Stage(
-        "framing",
-        measure_framing,
-        lambda c: (c.measures.framing_pairs, c.elicitation, *subject(c), c.alignment, c.seed),
+        "wording",
+        measure_wording,
+        lambda c: (c.measures.wording_pairs, c.elicitation, *subject(c), c.alignment, c.seed),
         ("plan", "consensus", "align"),
-        (filenames.FRAMING,),
+        (filenames.WORDING,),
     ),
     Stage(
         "hiring",
@@ -67,7 +67,7 @@ def report(space: Workspace) -> None:
     write_report(space)
 
 
-CHANGED = ("align", "elicit after", "elicit again")
+CHANGED = ("align", "elicit after", "elicit retest")
 
 FITS = tuple(
     f"{filenames.fit_stem(source, side)}{ending}"
@@ -94,7 +94,7 @@ CHAIN: tuple[Stage, ...] = (
         ("after.parquet", "after.json"),
     ),
     Stage(
-        "elicit again",
+        "elicit retest",
         elicit_retest,
         lambda c: (c.elicitation, *subject(c), c.seed),
         ("plan", "elicit before"),

@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from assembly.deliberation.paraphrase import MEMORY, ask_reworded
+from assembly.deliberation.paraphrase import MEMORY, ask_paraphrased
 from assembly.deliberation.session import convene
 from assembly.record.ledger import Ledger
 from census_data.population import load_population
@@ -30,7 +30,7 @@ from plenary.models.base import ChatBackend, Choice, Conversation, Reply, Sampli
 from plenary.pipeline.costs import StageCost, total_cost
 from plenary.pipeline.run import preflight
 from plenary.preferences import IntArray
-from plenary.prompt_templates import frame
+from plenary.prompt_templates import prompt_template
 from plenary.runs.config import PipelineConfig
 from plenary.runs.models import citizens_models, open_model, price_for, probed, resolve, takes_part
 from plenary.runs.plan import Plan
@@ -105,7 +105,7 @@ def estimate(config: PipelineConfig) -> list[StageCost]:
     plan = make_plan(catalogue, config.outcomes, config.design, config.seed)
     panel = recruit(load_population(config.population), config.panel, config.seed)
     before, *later = _elicitations(config, plan)
-    return [before, _assembly(config, plan, panel), _rewording(config, plan, panel), *later]
+    return [before, _assembly(config, plan, panel), _paraphrasing(config, plan, panel), *later]
 
 
 def _is_here(spec: str) -> bool:
@@ -122,7 +122,9 @@ def _elicitations(config: PipelineConfig, plan: Plan) -> list[StageCost]:
     else:
         calls, prompt = cost.calls_sampled, cost.prompt_tokens_sampled
         completion = cost.completion_tokens_sampled
-    asked = conversations(frame(config.elicitation.frame), plan.texts, plan.pairs[:PROBED])
+    asked = conversations(
+        prompt_template(config.elicitation.template), plan.texts, plan.pairs[:PROBED]
+    )
     pace = _pace(config, config.model, list(asked), []) if here else None
     row = StageCost(
         "elicit before",
@@ -157,9 +159,9 @@ def _assembly(config: PipelineConfig, plan: Plan, panel: Panel) -> StageCost:
     return total_cost([row, *read])._replace(stage=row.stage)
 
 
-def _rewording(config: PipelineConfig, plan: Plan, panel: Panel) -> StageCost:
+def _paraphrasing(config: PipelineConfig, plan: Plan, panel: Panel) -> StageCost:
     """Which citizens and pairs is not known yet: the first ones stand for them."""
-    stand_in, count = _stand_in(config), min(config.dataset.reworded, len(panel))
+    stand_in, count = _stand_in(config), min(config.dataset.paraphrased, len(panel))
     # Ballots in the assembly's own rendering are in the ledger by then.
     profiles = [
         config.profile.model_copy(update={"rendering": name})
@@ -172,8 +174,8 @@ def _rewording(config: PipelineConfig, plan: Plan, panel: Panel) -> StageCost:
     if count:
         with Ledger(MEMORY) as calls:
             arguments = (plan.texts, pairs, config.assembly, calls, config.seed)
-            asyncio.run(ask_reworded(stand_in, wordings, *arguments))
-    return _counted("reword", config, stand_in, 1.0)
+            asyncio.run(ask_paraphrased(stand_in, wordings, *arguments))
+    return _counted("paraphrase", config, stand_in, 1.0)
 
 
 def _stand_in(config: PipelineConfig) -> StandIn:

@@ -131,11 +131,11 @@ def _told(row: ControlRow) -> Iterator[str]:
         yield f"where its own target differs {_contrast(row)}"
     if row.wordings is not None and row.gain.low > 0:
         yield f"untrained wordings {_wordings(row)}"
-    if row.likeness is not None:
-        yield f"own target has {row.likeness.agreement:.0%} of the assembly's majorities"
+    if row.similarity is not None:
+        yield f"own target has {row.similarity.agreement:.0%} of the assembly's majorities"
 
 
-def sweep_section(table: ControlTable) -> Markup:
+def control_section(table: ControlTable) -> Markup:
     """The section of the report: the caption, one row an arm, and lines of doses and strata."""
     heads = Markup("").join(
         Markup('<th scope="col"{}>{}</th>').format(Markup(' class="n"') if k else "", head)
@@ -172,8 +172,8 @@ def _cells(row: ControlRow) -> tuple[str, ...]:
     return (
         row.arm,
         str(row.seeds),
-        "" if row.likeness is None else f"{row.likeness.agreement:.0%}",
-        "" if row.likeness is None else f"{row.likeness.kl:.3f}",
+        "" if row.similarity is None else f"{row.similarity.agreement:.0%}",
+        "" if row.similarity is None else f"{row.similarity.kl:.3f}",
         f"{row.agreement.value:.1%}",
         _interval(row.gain, 100),
         "" if row.behind is None else _interval(row.behind, 100),

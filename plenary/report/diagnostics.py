@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from plenary.runs.records.conditions import AgreementRecord, ArmsRecord
+from plenary.runs.records.conditions import AgreementRecord, ConditionsRecord
 from plenary.runs.records.diagnostics import (
     ConformityRecord,
     CyclesRecord,
     DiagnosticsRecord,
+    InfluenceRecord,
     NoveltyRecord,
     PartRecord,
     SizeRecord,
     SpreadRecord,
-    SwayRecord,
 )
 
 
-def arms_rows(record: ArmsRecord) -> tuple[tuple[str, str], ...]:
+def conditions_rows(record: ConditionsRecord) -> tuple[tuple[str, str], ...]:
     """What the terminal shows."""
     ends = f"{record.level:.0%}"
     effects = tuple(
@@ -31,7 +31,7 @@ def arms_rows(record: ArmsRecord) -> tuple[tuple[str, str], ...]:
         for one in record.probes
     )
     who = (
-        *sway_rows(record.sway),
+        *influence_rows(record.influence),
         *conformity_rows(record.conformity),
         *unmeasured_rows(record.not_measured),
     )
@@ -62,7 +62,7 @@ Row = tuple[str, ...]
 def rows(record: DiagnosticsRecord) -> tuple[Row, ...]:
     """Name, value and meaning of each finding, for the report and the terminal."""
     return (
-        *sway_rows(record.sway),
+        *influence_rows(record.influence),
         *conformity_rows(record.conformity),
         *_spread_rows(record.spread),
         *size_rows(record.sizes),
@@ -101,7 +101,7 @@ def strata_rows(record: DiagnosticsRecord) -> tuple[Row, ...]:
     )
 
 
-def sway_rows(found: SwayRecord | None) -> tuple[Row, ...]:
+def influence_rows(found: InfluenceRecord | None) -> tuple[Row, ...]:
     """Who moved others."""
     if found is None:
         return ()

@@ -24,10 +24,10 @@ from plenary.runs.records.base import read_record
 from plenary.runs.records.conditions import read_agreement
 from plenary.runs.records.measures import (
     AnchorRecord,
-    FramingRecord,
     HiringRecord,
     RetentionRecord,
     SteeringRecord,
+    WordingRecord,
     read_harness,
 )
 from plenary.runs.workspace import Workspace
@@ -39,7 +39,7 @@ class Measures(NamedTuple):
     """What the measuring stages left; not_measured: why a part that was asked for is None."""
 
     steering: SteeringRecord | None
-    framing: WordingStudy | None
+    wording: WordingStudy | None
     hiring: HiringRecord
     retention: Retention | None
     anchor: AnchorRecord
@@ -57,7 +57,7 @@ def read_measures(space: Workspace) -> Measures:
     )
     return Measures(
         steering,
-        read_record(FramingRecord, space.file(filenames.FRAMING)).budget,
+        read_record(WordingRecord, space.file(filenames.WORDING)).budget,
         hiring or HiringRecord(before=None, after=None, effects=(), examples=()),
         read_record(RetentionRecord, space.file(filenames.RETENTION)).kept,
         read_record(AnchorRecord, space.file(filenames.ANCHOR)),
@@ -67,14 +67,14 @@ def read_measures(space: Workspace) -> Measures:
 
 def toward(comparison: Comparison, measures: Measures, controls: Controls | None) -> on.Toward:
     """Whether the model moved toward the assembly."""
-    gain = None if measures.framing is None else measures.framing.gain
+    gain = None if measures.wording is None else measures.wording.gain
     steered = measures.steering
     return on.Toward(
         outcomes_low=comparison.gain_low,
         outcomes_high=comparison.gain_high,
         wordings_low=None if gain is None else gain.low,
-        beyond_null=None if steered is None else steered.beyond_null,
-        away_beyond_null=None if steered is None else steered.away_beyond_null,
+        beyond_retest=None if steered is None else steered.beyond_retest,
+        away_beyond_retest=None if steered is None else steered.away_beyond_retest,
         trained_low=None if steered is None else steered.trained_low,
         seeds=1 if controls is None else controls.seeds,
     )
@@ -165,7 +165,7 @@ def fairness(
 
 
 def side_effects(results: Results, measures: Measures) -> on.SideEffects:
-    """Part of the move beside the target, less what re-asking has; topics need a sweep.
+    """Part of the move beside the target, less that of re-asking; topics need control arms.
 
     Unknown where most outcomes moved, so that none of them fixes a scale, and where re-asking
     alone moves the model as far.
@@ -174,15 +174,15 @@ def side_effects(results: Results, measures: Measures) -> on.SideEffects:
     if s is None or held is None:
         return on.SideEffects(None, ())
     shift = held.shift
-    null = s.null_side_effect if s.null_side_effect == s.null_side_effect else 0.0
-    moved = s.beyond_null or s.away_beyond_null or bool(shift.moved.any())
+    null = s.retest_side_effect if s.retest_side_effect == s.retest_side_effect else 0.0
+    moved = s.beyond_retest or s.away_beyond_retest or bool(shift.moved.any())
     known = s.side_effect == s.side_effect and shift.scale_holds and moved
     return on.SideEffects(max(s.side_effect - null, 0.0) if known else None, ())
 
 
 def rose(results: Results, measures: Measures) -> tuple[on.Rose, ...]:
     """Every held-out outcome that was asked about in several wordings."""
-    held, plan, budget = results.held_out, results.space.plan, measures.framing
+    held, plan, budget = results.held_out, results.space.plan, measures.wording
     if budget is None or held is None:
         return ()
     shift = held.shift

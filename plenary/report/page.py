@@ -19,7 +19,7 @@ from plenary.errors import NotMeasured, measured
 from plenary.report import evidence, shift
 from plenary.report import tables as parts
 from plenary.report.batteries import anchor_section, battery_section, read_batteries
-from plenary.report.controls import controls, sweep_section
+from plenary.report.controls import control_section, controls
 from plenary.report.diagnostics import rows, strata_rows
 from plenary.report.elements import FACTS, Drawing, Head, Row, Said, Section, Tile, facts
 from plenary.report.evidence import Measures, count_tests, read_measures
@@ -27,16 +27,16 @@ from plenary.report.hiring import hiring_findings, hiring_section
 from plenary.report.preregistration import planning
 from plenary.report.results import Results, read_results
 from plenary.report.retention import retention_findings, retention_section, risen
-from plenary.report.shift import null_section
+from plenary.report.shift import retest_section
 from plenary.report.verdict import Measured, RunVerdict, verdict
-from plenary.report.wording import framing_findings, framing_section
+from plenary.report.wording import wording_findings, wording_section
 from plenary.runs import filenames
 from plenary.runs.files import write_text
 from plenary.runs.models import takes_part
 from plenary.runs.records.assembly import AssemblyRecord, ConsensusRecord, Summary
 from plenary.runs.records.base import ReadingRecord, read_record, write_record
 from plenary.runs.records.diagnostics import DiagnosticsRecord
-from plenary.runs.records.experiments import read_sweep
+from plenary.runs.records.experiments import read_control
 from plenary.runs.records.panel import FidelityRecord
 from plenary.runs.workspace import Workspace
 from plenary.safe_text import strip_hidden
@@ -52,9 +52,9 @@ LIMITS = (
     "of citizens, of wording, of the seed, or of the model.",
     "The ceiling is estimated from this panel by resampling whole tables; with few tables it is "
     "coarse.",
-    "Standard errors of utilities are those of the fit (Laplace), enlarged where the null run says "
-    "that they are too small. The null run knows the noise of the slot or of sampling, not that of "
-    "other wordings.",
+    "Standard errors of utilities are those of the fit (Laplace), enlarged where the test-retest "
+    "says that they are too small. The test-retest knows the noise of the slot or of sampling, not "
+    "that of other wordings.",
     "Statements are what a model said in a persona. They stand here as a sample, unedited but for "
     "hidden characters and length.",
 )
@@ -99,10 +99,10 @@ class Page:
     strata: tuple[Row, ...]
     statements: tuple[Said, ...]
     training: tuple[Row, ...]
-    sweep: Markup
+    controls: Markup
     banner: str
     plan: Section
-    null: Section
+    retest: Section
     measured: tuple[Section, ...]
     batteries: tuple[Section, ...]
     limits: tuple[str, ...]
@@ -183,7 +183,7 @@ def page(results: Results, summary: Summary) -> Page:
     style, digest = _styled()
     space = results.space
     found = read_record(DiagnosticsRecord, space.file(filenames.DIAGNOSTICS))
-    arms, measures = read_sweep(space.run.path), read_measures(space)
+    arms, measures = read_control(space.run.path), read_measures(space)
     beside = read_batteries(results)
     tests = count_tests(results, measures) + sum(found.tests for found in beside)
     planned = planning(space, tests)
@@ -217,12 +217,12 @@ def page(results: Results, summary: Summary) -> Page:
         strata=strata_rows(found),
         statements=parts.statements(space),
         training=_training(space),
-        sweep=Markup("") if arms is None else sweep_section(arms),
+        controls=Markup("") if arms is None else control_section(arms),
         banner=planned.banner,
         plan=planned.section,
-        null=null_section(results),
+        retest=retest_section(results),
         measured=(
-            framing_section(results, measures),
+            wording_section(results, measures),
             retention_section(results, measures),
             hiring_section(measures, space.config.hiring),
             anchor_section(measures),
@@ -292,7 +292,7 @@ def _measured(
         invalid=summary.invalid_share,
         contested=d.contested / d.pairs,
         imputed=summary.imputed_share,
-        frame=results.asked[0].frame,
+        template=results.asked[0].template,
         embedded=takes_part(results.space.config),
         own_outcomes=results.space.config.outcomes.path is not None,
         wordings=_wordings(results, measures),
@@ -301,7 +301,7 @@ def _measured(
         agreement=measured(lambda: evidence.agreement(results), "agreement", {}),
         risen=risen(results, measures),
         findings=(
-            *framing_findings(measures.framing),
+            *wording_findings(measures.wording),
             *retention_findings(results, measures),
             *hiring_findings(measures, results.space.config.hiring),
             *(() if measures.anchor.result is None else measures.anchor.result.findings),
@@ -311,8 +311,8 @@ def _measured(
 
 
 def _wordings(results: Results, measures: Measures) -> int:
-    asked = set(results.asked[0].frame.split(","))
-    return len(asked | set(() if measures.framing is None else measures.framing.used))
+    asked = set(results.asked[0].template.split(","))
+    return len(asked | set(() if measures.wording is None else measures.wording.used))
 
 
 def _tiles(results: Results, s: Summary) -> tuple[Tile, ...]:

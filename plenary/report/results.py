@@ -48,7 +48,7 @@ class Results:
     assembly: AssemblyRecord
     decision: ConsensusRecord
     asked: tuple[ElicitationRecord, ElicitationRecord]
-    null: RetestRecord | None
+    retest: RetestRecord | None
     comparison: Comparison
     held_out: Utilities | None
     not_measured: dict[str, str]
@@ -71,8 +71,8 @@ def read_results(space: Workspace) -> Results:
         assembly=read_record(AssemblyRecord, space.file(filenames.ASSEMBLY)),
         decision=read_record(ConsensusRecord, space.file("consensus.json")),
         asked=(before, after),
-        null=measured(
-            lambda: read_record(RetestRecord, space.file(filenames.RETEST)), "null run", reasons
+        retest=measured(
+            lambda: read_record(RetestRecord, space.file(filenames.RETEST)), "test-retest", reasons
         ),
         comparison=read_record(Comparison, space.file(filenames.COMPARISON)),
         held_out=measured(lambda: _utilities(space, "held_out"), UTILITIES, reasons),

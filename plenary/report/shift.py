@@ -96,7 +96,7 @@ def moved_caption(results: Results) -> str:
     scale = "Utilities on the model's scale before training, centre 0, spread 1"
     if settings.anchors:
         scale += ", held by the outcomes named in advance"
-    said = f"{scale}; intervals {settings.level:.0%}. {_null_note(results.null, s)}"
+    said = f"{scale}; intervals {settings.level:.0%}. {_retest_note(results.retest, s)}"
     correlation = (
         f"rank correlation with the assembly's utilities {s.correlation_before:.2f} before, "
         f"{s.correlation_after:.2f} after"
@@ -105,7 +105,7 @@ def moved_caption(results: Results) -> str:
         return (
             f"{int(s.moved.sum())} of {len(s.shift)} held-out outcomes moved: significant at false "
             f"discovery rate {settings.false_discovery:g}, and further than the largest shift of "
-            f"the null run; {correlation}. {said} Answer noise after training is "
+            f"the test-retest; {correlation}. {said} Answer noise after training is "
             f"{1 / s.spread_ratio:.2f} times that before; that is no movement of outcomes."
         )
     return (
@@ -115,29 +115,29 @@ def moved_caption(results: Results) -> str:
     )
 
 
-def _null_note(null: RetestRecord | None, shift: UtilityShift) -> str:
+def _retest_note(retest: RetestRecord | None, shift: UtilityShift) -> str:
     """What stood for asking the unchanged model again, and what it said of the errors."""
     how = (
         "the model before training, asked again with a new seed"
-        if null is not None and null.asked_again
+        if retest is not None and retest.asked_again
         else "the model before training, one order of each pair against the other (its answers are "
         "exact, so asked the same it would only repeat itself)"
     )
-    return f"Null run: {how}; its shifts were {shift.inflation:.2f} times their standard errors."
+    return f"Test-retest: {how}; its shifts were {shift.inflation:.2f} times their standard errors."
 
 
 SOURCES = {
     "outcome": "outcome",
     "wording": "wording by pair",
-    "frame": "wording alone",
+    "template": "wording alone",
     "position": "slot",
     "sampling": "sampling",
 }
 
 
-def null_section(results: Results) -> Section:
-    """The shifts of the null run beside the observed ones."""
-    title = "Shifts against the null run"
+def retest_section(results: Results) -> Section:
+    """The shifts of the test-retest beside the observed ones."""
+    title = "Shifts against the test-retest"
     if results.held_out is None:
         return Section(title, (f"Not measured: {results.not_measured[UTILITIES]}",))
     first, second = load_fits(results.space, filenames.RETESTS, "held_out")
@@ -146,12 +146,13 @@ def null_section(results: Results) -> Section:
     limit = float(np.median(results.held_out.shift.threshold))
     finding = (
         f"Median size of a shift: {np.median(seen):.2f} with training, {np.median(null):.2f} in "
-        f"the null run; the largest {seen.max():.2f} and {null.max():.2f}."
+        f"the test-retest; the largest {seen.max():.2f} and {null.max():.2f}."
     )
     sides = (("before", null), ("after", seen))
-    drawing = histogram(sides, "size of an outcome's shift", "Shifts and the null run", finding)
+    drawing = histogram(sides, "size of an outcome's shift", "Shifts and the test-retest", finding)
     caption = (
-        f"{finding} {len(seen)} held-out outcomes. Outlined: null run, the unchanged model against "
+        f"{finding} {len(seen)} held-out outcomes. Outlined: test-retest, the unchanged model "
+        "against "
         "itself; filled: after training. A shift counts only beyond its outcome's limit, which "
         f"grows with the outcome's own error and is {limit:.2f} for half of them; the largest of "
         "as many null shifts stays below its limit in 95 % of runs."

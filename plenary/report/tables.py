@@ -13,7 +13,7 @@ from personas.representativeness import CategoryShare
 from plenary.figures.panel import finding, panel_figure
 from plenary.figures.svg import Range, Series, ranges, scatter
 from plenary.preferences import pair_shares
-from plenary.prompt_templates import frame
+from plenary.prompt_templates import prompt_template
 from plenary.report.elements import Drawing, Head, Row, Said, shown, three
 from plenary.report.results import Results
 from plenary.runs import filenames
@@ -143,8 +143,8 @@ def measures(results: Results) -> tuple[Row, ...]:
     """Every measure of the model before and after; no preference only where it was offered."""
     sides = (results.comparison.before, results.comparison.after)
     before, after = (side.model_dump() for side in sides)
-    frames = results.space.config.elicitation.frames
-    offered = any(frame(name).offers_no_preference for name in frames)
+    templates = results.space.config.elicitation.templates
+    offered = any(prompt_template(name).offers_no_preference for name in templates)
     rows = tuple(
         (NAMES[name], three(value), three(after[name]))
         for name, value in before.items()

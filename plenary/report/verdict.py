@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from evaluation.claims.claims import CONSENSUS, REPRESENTS, TOWARD, VALUES, Finding
-from evaluation.claims.evidence import Agreement, Frames, PanelMargins, Toward
+from evaluation.claims.evidence import Agreement, PanelMargins, Templates, Toward
 
 
 class Controls(NamedTuple):
-    """What the control arms of a sweep allow; arms by name, gains as shares of held-out pairs.
+    """What the control arms allow one to say; arms by name, gains as shares of held-out pairs.
 
     below: arms whose gain is told from the assembly arm's and smaller; level: the others; farther:
     those of the level ones that stay farther from the assembly's shares in KL. missing: arms
@@ -33,7 +33,7 @@ class Measured(NamedTuple):
     after_low: lower end of the agreement after. low, high: ends of the paired bootstrap interval
     of the gain. embedded: the model that ships
     took part. own_outcomes: they are not of its catalogue. imputed: weighted share of citizens
-    with donor-imputed columns. controls: None without a sweep. toward, margins, agreement:
+    with donor-imputed columns. controls: None without control arms. toward, margins, agreement:
     evidence of claims. risen: outcomes that may be named. findings: what the other sections found.
     wordings: how many were asked.
     """
@@ -53,7 +53,7 @@ class Measured(NamedTuple):
     invalid: float
     contested: float
     imputed: float
-    frame: str
+    template: str
     embedded: bool
     wordings: int
     toward: Toward
@@ -83,7 +83,7 @@ def verdict(m: Measured) -> RunVerdict:
 
 def _headline(m: Measured) -> tuple[str, str]:
     e = m.toward
-    toned = {True: "moved", False: "unmoved"}[e.outcomes_low > 0 and bool(e.beyond_null)]
+    toned = {True: "moved", False: "unmoved"}[e.outcomes_low > 0 and bool(e.beyond_retest)]
     return TOWARD.say(e).sentence, "away" if e.away else toned
 
 
@@ -136,8 +136,8 @@ def _reading(m: Measured) -> list[str]:
     said = [
         "Simulated citizens are not people. The ballots are a model's answers to census "
         "descriptions.",
-        f"{VALUES.say(Frames(m.wordings)).sentence} Elicited preferences are no motives; the "
-        f"main figures are in the wording {m.frame!r}.",
+        f"{VALUES.say(Templates(m.wordings)).sentence} Elicited preferences are no motives; the "
+        f"main figures are in the wording {m.template!r}.",
         REPRESENTS.say(m.margins).sentence,
     ]
     if m.contested > 0:
@@ -186,7 +186,7 @@ def _left_open(c: Controls | None) -> list[str]:
         return [
             "One run with one seed, without control arms. That the assembly's content moved the "
             "model, and not training as such, needs the control arms over several seeds: run "
-            "plenary sweep."
+            "plenary control."
         ]
     said = ["One assembly: the seeds are those of training, not of panels or discussions."]
     if c.level:

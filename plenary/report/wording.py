@@ -20,23 +20,23 @@ NAMED, RISEN = 3, 3
 UNTOLD = "Not measured: {}"
 
 
-def framing_findings(budget: WordingStudy | None) -> tuple[Finding, ...]:
+def wording_findings(budget: WordingStudy | None) -> tuple[Finding, ...]:
     """Whether preferences are stable over wordings, after training."""
     if budget is None or "after" not in budget.sides:
         return ()
     return (STABLE.say(stability(budget, budget.sides["after"])),)
 
 
-def framing_section(results: Results, measures: Measures) -> Section:
+def wording_section(results: Results, measures: Measures) -> Section:
     """The variance budget of an answer, before and after."""
-    title, budget = "How much is wording: the framing budget", measures.framing
+    title, budget = "How much is wording: the wording study", measures.wording
     if budget is None:
-        return Section(title, (LEFT_OUT.format("measures.framing_pairs"),))
+        return Section(title, (LEFT_OUT.format("measures.wording_pairs"),))
     tables = (_wordings(budget),)
     if not budget.sides:
         return Section(title, (budget.note + ".",), (), tables)
     after = budget.sides["after"]
-    said = (*framing_findings(budget), *_named(results, budget))
+    said = (*wording_findings(budget), *_named(results, budget))
     rows = [
         (f"{name} training", [side.shares[source] for source in SOURCES])
         for name, side in budget.sides.items()

@@ -123,7 +123,7 @@ class DatasetSettings(BaseModel):
     )
     rule: RuleName = Field(
         default="weighted_share",
-        description="how ballots become labels; other rules draw the halls 100 times for intervals",
+        description="how ballots become labels; others draw the groups 100 times for intervals",
     )
     rule_strata: str = Field(
         default="region",
@@ -135,7 +135,7 @@ class DatasetSettings(BaseModel):
         "labels; labels of another rule than weighted_share and multilevel_thurstonian, and parts "
         "that fit.disconnected lets stand apart, are always pooled",
     )
-    reworded: int = Field(
+    paraphrased: int = Field(
         default=6,
         ge=0,
         description="citizens asked once more before discussion, on four times as many pairs, with "
@@ -169,10 +169,10 @@ class MeasureSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    framing_pairs: int = Field(
+    wording_pairs: int = Field(
         default=40,
         ge=0,
-        description="held-out pairs asked in every designed wording; 0 leaves the framing budget "
+        description="held-out pairs asked in every designed wording; 0 leaves the wording study "
         "out; about 200 tell the outcome's share to +-0.05",
     )
     hiring: bool = Field(default=False, description="audit hiring decisions, as `hiring` says")
@@ -221,8 +221,8 @@ class PipelineConfig(BaseModel):
     battery: BatterySettings = BatterySettings()
     analysis_plan: Path | None = Field(
         default=None,
-        description="plan that was locked before the run (plenary plan lock); the report holds the "
-        "run against it",
+        description="plan that was locked before the run (plenary preregister lock); "
+        "the report holds the run against it",
     )
     chat: ChatSettings = ChatSettings()
     budget: BudgetSettings = BudgetSettings()
@@ -237,12 +237,16 @@ class PipelineConfig(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _two_halls(self) -> Self:
-        citizens, seats = self.panel.citizens, self.assembly.table_size * self.assembly.hall
+    def _two_groups(self) -> Self:
+        citizens, seats = (
+            self.panel.citizens,
+            self.assembly.table_size * self.assembly.tables_per_group,
+        )
         if citizens <= seats:
             raise ValueError(
-                f"{citizens} citizens in halls of {seats} are one hall, whose votes say nothing "
-                "about the spread between halls; lower assembly.table_size or assembly.hall, or "
+                f"{citizens} citizens in groups of {seats} are one group, whose votes say nothing "
+                "about the spread between groups; lower assembly.table_size or "
+                "assembly.tables_per_group, or "
                 "recruit more"
             )
         return self

@@ -208,7 +208,7 @@ def git_revision() -> str | None:
 
 
 @contextmanager
-def alone_in(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Keep other processes out of a run directory; ConfigError when one is in it."""
     lock = _locked(path)
     try:

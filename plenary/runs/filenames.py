@@ -6,7 +6,7 @@ MANIFEST = "manifest.json"
 
 CONFIG = "config.yaml"
 
-FOLDER = "sweep"
+FOLDER = "control_experiment"
 
 PLAN = "plan.json"
 
@@ -30,7 +30,7 @@ CALLS = "calls.sqlite"
 
 VOTES = "votes.parquet"
 
-REWORDED = "reworded.parquet"
+PARAPHRASED = "paraphrased.parquet"
 
 STATEMENTS = "statements.parquet"
 
@@ -54,7 +54,7 @@ COMPARISON = "comparison.json"
 
 STEERING = "steering.json"
 
-FRAMING = "framing.json"
+WORDING = "wording.json"
 
 HIRING = "hiring.json"
 
@@ -72,9 +72,9 @@ WHEN = ("before", "after")
 
 SOURCES = (*WHEN, "assembly")
 
-RETESTS = ("null_first", "null_second")
+RETESTS = ("retest_first", "retest_second")
 
-RETEST = "null.json"
+RETEST = "retest.json"
 
 FITS = "fits.json"
 

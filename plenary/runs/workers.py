@@ -196,8 +196,8 @@ class AskBlock:
 
     def __call__(self, block: Block[Answer]) -> list[Answer]:
         """Ask one block."""
-        conversations, verb = block
-        return asyncio.run(verb.of(_plain(self.spec, self.config, self.adapter), conversations))
+        conversations, call = block
+        return asyncio.run(call.of(_plain(self.spec, self.config, self.adapter), conversations))
 
 
 class DistributedBackend(BackendWrapper):
@@ -210,14 +210,14 @@ class DistributedBackend(BackendWrapper):
         self._executor, self._work, self._least = executor, work, least
 
     async def _answers(
-        self, conversations: Sequence[Conversation], verb: ModelRequest[Answer]
+        self, conversations: Sequence[Conversation], call: ModelRequest[Answer]
     ) -> list[Answer]:
         count = len(conversations)
         if count < self._least:
-            return await verb.of(self._backend, conversations)
+            return await call.of(self._backend, conversations)
         size = -(-count // (BLOCKS_A_WORKER * self._executor.workers))
         size = min(max(size, BLOCK.start), BLOCK.stop - 1)
-        blocks = [(conversations[start : start + size], verb) for start in range(0, count, size)]
+        blocks = [(conversations[start : start + size], call) for start in range(0, count, size)]
         parts = await in_order(self._executor, self._work, blocks)
         return [answer for part in parts for answer in part]
 

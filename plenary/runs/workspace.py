@@ -202,7 +202,7 @@ class Workspace:
         return np.arange(len(self.plan.pairs)) >= len(self.plan.train_pairs)
 
     def answers(self, when: str) -> AnswerTable:
-        """The model's answers before or after, or of the null run, both orders."""
+        """The model's answers before or after, or of the test-retest, both orders."""
         return AnswerTable.read(self.file(f"{when}.parquet"))
 
     def cells(self, when: str) -> ComparisonCounts:

@@ -39,8 +39,8 @@ def compare_models(space: Workspace) -> None:
 
 
 def _shift(space: Workspace, side: str) -> UtilityShift:
-    """What moved among the outcomes of one side, judged by the null run."""
-    old, new, target, *null = load_fits(space, (*filenames.SOURCES, *filenames.RETESTS), side)
+    """What moved among the outcomes of one side, judged by the test-retest."""
+    old, new, target, *retest = load_fits(space, (*filenames.SOURCES, *filenames.RETESTS), side)
     outcomes = np.array(getattr(space.plan, side))
     before, after = (
         renumbered(space.of_side(space.cells(when), side), outcomes) for when in filenames.WHEN
@@ -52,24 +52,24 @@ def _shift(space: Workspace, side: str) -> UtilityShift:
         new,
         target,
         settings,
-        null=[(null[0], null[1])],
+        retest=[(retest[0], retest[1])],
         asked=(before, after),
         anchors=anchor_places(settings, [ids[k] for k in outcomes.tolist()], ids),
     )
 
 
 def steer(space: Workspace) -> None:
-    """How far and how cleanly utilities moved, beside the same of the null run."""
+    """How far and how cleanly utilities moved, beside the same of the test-retest."""
     write_measured(lambda: _steered(space), space.file(filenames.STEERING))
 
 
 def _steered(space: Workspace) -> SteeringRecord:
-    before, after, target, *null = load_fits(
+    before, after, target, *retest = load_fits(
         space, (*filenames.SOURCES, *filenames.RETESTS), "held_out"
     )
     settings = space.config.comparison
     moved = steering(before, after, target, settings, space.seed)
-    noise = steering(null[0], null[1], target, settings, space.seed)
+    noise = steering(retest[0], retest[1], target, settings, space.seed)
     old, new = (space.of_side(space.cells(when), "train") for when in filenames.WHEN)
     goal = side_of(space, space.consensus, held=False)
     trained = compare(old, new, goal, None, settings, space.seed)
@@ -78,9 +78,9 @@ def _steered(space: Workspace) -> SteeringRecord:
         low=moved.gain.low,
         high=moved.gain.high,
         side_effect=moved.side_effect.value,
-        null_low=noise.gain.low,
-        null_high=noise.gain.high,
-        null_side_effect=noise.side_effect.value,
+        retest_low=noise.gain.low,
+        retest_high=noise.gain.high,
+        retest_side_effect=noise.side_effect.value,
         trained=trained.gain,
         trained_low=trained.gain_low,
         trained_high=trained.gain_high,

@@ -13,11 +13,11 @@ from assembly.aggregation.electorate import weighted_mean
 from assembly.analysis.agreement import interval_over_outcomes, on_majority
 from assembly.analysis.effect import Effect, Estimate, deliberation_effect, pooled
 from assembly.analysis.persona_effect import vote_gap
-from assembly.deliberation.conditions import ARMS
+from assembly.deliberation.conditions import CONDITIONS
 from assembly.deliberation.probes import PROBES, claimed_sides
 from assembly.record.ballots import AFTER, BEFORE, Votes, citizen_shares
 from assembly.record.ledger import Ledger
-from assembly.record.settings import ArmName, AssemblySettings, ProbeName
+from assembly.record.settings import AssemblySettings, ConditionName, ProbeName
 from plenary.errors import ConfigError
 from plenary.preferences import FloatArray
 from plenary.runs import filenames
@@ -25,9 +25,9 @@ from plenary.runs.files import content_hash, staged
 from plenary.runs.records.base import write_record
 from plenary.runs.records.conditions import (
     AGREEMENT_FILE,
-    ARMS_FILE,
+    CONDITIONS_FILE,
     AgreementRecord,
-    ArmsRecord,
+    ConditionsRecord,
     EffectRecord,
     Lead,
     ProbeRecord,
@@ -36,11 +36,11 @@ from plenary.runs.workspace import Workspace
 from plenary.seeding import generator
 from plenary.stages import conditions
 from plenary.stages.assembly import hold
-from plenary.stages.diagnostics import influence
+from plenary.stages.diagnostics import influence_found
 
-SHIFTS = "arms.parquet"
+SHIFTS = "conditions.parquet"
 
-CONTROLS: tuple[ArmName, ...] = ("reflection", "none")
+CONTROLS: tuple[ConditionName, ...] = ("reflection", "none")
 
 NAMED: tuple[ProbeName, ...] = tuple(name for name in PROBES if name != "none")
 
@@ -65,48 +65,49 @@ def probe_names(text: str) -> tuple[ProbeName, ...]:
     return tuple(name for name in NAMED if name in asked)
 
 
-def hold_arms(space: Workspace, probes: tuple[ProbeName, ...]) -> ArmsRecord:
+def hold_conditions(space: Workspace, probes: tuple[ProbeName, ...]) -> ConditionsRecord:
     """Hold what is missing, each in a ledger of its own, compare, and write both files.
 
-    A ballot that arms have in common is asked once: all answers go to the run's own ledger.
+    A ballot that conditions have in common is asked once: all answers go to the run's own ledger.
     """
     main = space.config.assembly
     if main.probe != "none":
         raise ConfigError(f"the run itself holds probe {main.probe!r}; set assembly.probe=none")
-    votes: dict[ArmName, Votes] = {
-        arm: space.votes if arm == main.arm else _held(space, arm, "none") for arm in ARMS
+    votes: dict[ConditionName, Votes] = {
+        condition: space.votes if condition == main.condition else _held(space, condition, "none")
+        for condition in CONDITIONS
     }
     level = space.config.comparison.level
-    effects: dict[ArmName, Effect] = {
+    effects: dict[ConditionName, Effect] = {
         control: deliberation_effect(
             votes,
             space.plan.pairs,
             space.panel.weight,
-            space.seating.hall_of(),
+            space.seating.group_of(),
             level=level,
             control=control,
         )
         for control in CONTROLS
     }
-    who = influence(space, votes["reflection"])
-    record = ArmsRecord(
+    who = influence_found(space, votes["reflection"])
+    record = ConditionsRecord(
         level=level,
         effects=tuple(_effect(name, effect) for name, effect in effects.items()),
         probes=tuple(_probe(space, probe, votes["none"]) for probe in probes),
-        sway=who.sway,
+        influence=who.influence,
         conformity=who.conformity,
         not_measured=who.not_measured,
         agreement=_agreement(space, probes),
     )
     _write_shifts(space, effects)
-    write_record(record, space.file(ARMS_FILE))
+    write_record(record, space.file(CONDITIONS_FILE))
     return record
 
 
 def _agreement(space: Workspace, probes: tuple[ProbeName, ...]) -> AgreementRecord | None:
     """Against both controls where their probes are asked for and the run held a discussion."""
     if (
-        space.config.assembly.arm != "deliberation"
+        space.config.assembly.condition != "deliberation"
         or not set(probes) >= conditions.AGREEMENT_PROBES
     ):
         return None
@@ -115,10 +116,10 @@ def _agreement(space: Workspace, probes: tuple[ProbeName, ...]) -> AgreementReco
     return found
 
 
-def _held(space: Workspace, arm: ArmName, probe: ProbeName) -> Votes:
-    name = "_".join(part for part in (arm, probe) if part != "none") or "none"
+def _held(space: Workspace, condition: ConditionName, probe: ProbeName) -> Votes:
+    name = "_".join(part for part in (condition, probe) if part != "none") or "none"
     settings = AssemblySettings.model_validate(
-        {**space.config.assembly.model_dump(), "arm": arm, "probe": probe}
+        {**space.config.assembly.model_dump(), "condition": condition, "probe": probe}
     )
     with (
         Ledger(space.ledger) as calls,
@@ -165,11 +166,11 @@ def _probe(space: Workspace, probe: ProbeName, again: Votes) -> ProbeRecord:
         else:
             side = np.sign(np.nan_to_num(weighted_mean(plain.before, weights), nan=0.5) - 0.5)
         moved = (found.after - plain.after) * side
-        value = pooled(moved, weights, space.seating.hall_of(), level)
+        value = pooled(moved, weights, space.seating.group_of(), level)
     return ProbeRecord(probe=probe, measure=MEANING[probe], **value._asdict())
 
 
-def _write_shifts(space: Workspace, effects: Mapping[ArmName, Effect]) -> None:
+def _write_shifts(space: Workspace, effects: Mapping[ConditionName, Effect]) -> None:
     """One row a pair: shift of the share of its first outcome against each control."""
     ids = [[space.plan.outcomes[k].id for k in side] for side in space.plan.pairs.T.tolist()]
     columns: dict[str, object] = {"first_id": ids[0], "second_id": ids[1]}
@@ -182,7 +183,7 @@ def _write_shifts(space: Workspace, effects: Mapping[ArmName, Effect]) -> None:
         pq.write_table(pa.table(columns), path)
 
 
-AGREEMENT_CONTROLS: dict[str, tuple[ArmName, ProbeName]] = {
+AGREEMENT_CONTROLS: dict[str, tuple[ConditionName, ProbeName]] = {
     "shuffled": ("deliberation", "shuffled-persona"),
     "alone": ("reflection", "no-persona"),
 }
@@ -203,7 +204,7 @@ def _rise(space: Workspace, votes: Votes) -> FloatArray:
 
 
 def against_controls(
-    space: Workspace, held: Callable[[ArmName, ProbeName], Votes]
+    space: Workspace, held: Callable[[ConditionName, ProbeName], Votes]
 ) -> AgreementRecord:
     """Hold both controls and compare, pair by pair."""
     own = _rise(space, space.votes)

@@ -39,7 +39,7 @@ def decide(space: Workspace, own: NamedRule | None = None) -> None:
     """
     chosen = own or NamedRule(space.config.dataset.rule, RULES[space.config.dataset.rule])
     first = _decided(space, chosen, BEFORE, np.arange(len(space.panel)))
-    after = _decided(space, chosen, AFTER, space.seating.hall_of())
+    after = _decided(space, chosen, AFTER, space.seating.group_of())
     for decided, name in ((first, filenames.CONSENSUS_BEFORE), (after, filenames.CONSENSUS)):
         with staged(space.file(name)) as path:
             decided.write(path)
@@ -80,7 +80,7 @@ def _decided(space: Workspace, chosen: NamedRule, phase: int, clusters: IntArray
 
 
 def _ceiling(space: Workspace) -> ReliabilityCeiling:
-    """How far two panels would agree on the held-out pairs, halls kept whole."""
+    """How far two panels would agree on the held-out pairs, groups kept whole."""
     first = len(space.plan.train_pairs)
     votes = space.votes
     held = votes.pair >= first
@@ -91,7 +91,7 @@ def _ceiling(space: Workspace) -> ReliabilityCeiling:
         space.panel.weight,
         AFTER,
         generator(space.seed, "ceiling"),
-        clusters=space.seating.hall_of(),
+        clusters=space.seating.group_of(),
     )
 
 
@@ -100,4 +100,4 @@ def _rule_ceiling(space: Workspace, rule: Rule) -> ReliabilityCeiling:
     first, voted = len(space.plan.train_pairs), space.electorate(AFTER)
     held = replace(voted, shares=voted.shares[:, first:], pairs=voted.pairs[first:])
     rng = generator(space.seed, "ceiling", "rule")
-    return rule_ceiling(rule, held, space.seating.hall_of(), rng)
+    return rule_ceiling(rule, held, space.seating.group_of(), rng)

@@ -18,15 +18,15 @@ from alignment.experiments.control_table import (
     REFERENCE,
     ControlTable,
     Similarity,
-    likeness,
-    sweep_table,
+    control_table,
+    similarity,
 )
 from alignment.experiments.controls import CONTROL_TARGETS, ControlTarget, condition, own_target
 from alignment.experiments.dose import DOSES, dose_summaries, parse_dose, rebound
 from alignment.experiments.experiment import (
     Answered,
     ControlResult,
-    Laboratory,
+    ExperimentContext,
     adapter_folder,
     answered,
     finetuned,
@@ -41,29 +41,29 @@ from census_data.cells import cells_of
 from plenary.errors import ConfigError, NotMeasured
 from plenary.models.local.huggingface import LocalBackend
 from plenary.preferences import BoolArray, FloatArray, Targets
-from plenary.runs.directory import alone_in
+from plenary.runs.directory import locked
 from plenary.runs.filenames import FOLDER
 from plenary.runs.files import staged, write_text
 from plenary.runs.fingerprint import module_hash
 from plenary.runs.records.assembly import ConsensusRecord
 from plenary.runs.records.base import read_record, write_record
-from plenary.runs.records.experiments import TABLE, SweepRecord, origin
+from plenary.runs.records.experiments import TABLE, ControlRecord, origin
 from plenary.runs.workspace import Workspace
 from plenary.seeding import derived_seed, generator
-from plenary.stages.experiment_context import evidence, laboratory
+from plenary.stages.experiment_context import context, evidence
 from plenary.stages.neutral_text import neutral_text
 from plenary.stages.training import side_of
 
-CELLS = "sweep.parquet"
+CELLS = "control_table.parquet"
 
-COMPOSITION = "composition.json"
+COMPOSITION = "strata_agreement.json"
 
 FEWEST_CITIZENS = 5
 
 Tell = Callable[[str], None]
 
 
-class SweepRequest(NamedTuple):
+class ControlRequest(NamedTuple):
     """What is run: arms, doses as axis=value, steps of neutral text after the assembly's arm.
 
     by: attribute whose strata are compared; panels: also train toward each stratum's consensus,
@@ -89,7 +89,7 @@ class _Job(NamedTuple):
     settings: AlignmentSettings
 
 
-def check_request(request: SweepRequest) -> None:
+def check_request(request: ControlRequest) -> None:
     """ConfigError for an unknown arm or dose, or counts that mean nothing."""
     for arm in request.arms:
         if arm not in CONTROL_TARGETS:
@@ -106,18 +106,18 @@ def check_request(request: SweepRequest) -> None:
         raise ConfigError(f"panels={request.panels!r} without an attribute; add --by")
 
 
-def sweep(space: Workspace, request: SweepRequest, tell: Tell) -> ControlTable:
+def control_experiment(space: Workspace, request: ControlRequest, tell: Tell) -> ControlTable:
     """Run the cells that are missing, and write the table of all that were asked for."""
     check_request(request)
-    with alone_in(space.run.path):
-        return _sweep(space, request, tell)
+    with locked(space.run.path):
+        return _control(space, request, tell)
 
 
-def _sweep(space: Workspace, request: SweepRequest, tell: Tell) -> ControlTable:
+def _control(space: Workspace, request: ControlRequest, tell: Tell) -> ControlTable:
     decided = read_record(ConsensusRecord, space.file("consensus.json"))
     if (ceiling := decided.ceiling) is None:
         raise NotMeasured(f"arms have no ceiling to be held against: {decided.not_measured!r}")
-    lab = laboratory(space, request.retention)
+    lab = context(space, request.retention)
     strata = strata_of(space, request.by) if request.by else {}
     base = answered(LocalBackend(lab.model_path, day=lab.day), lab, None, space.seed)
     jobs = list(_jobs(space, lab, request, strata))
@@ -126,13 +126,13 @@ def _sweep(space: Workspace, request: SweepRequest, tell: Tell) -> ControlTable:
         results += _rebounds(space, lab, base, results, request, tell)
     own = _own_targets(jobs, lab.evidence.assembly)
     held = _held_targets(space, lab, jobs)
-    table = sweep_table(
+    table = control_table(
         results, lab.held_out, ceiling, space.config.comparison, space.seed, own, held
     )
     found = compositions(space, lab, results, strata) if strata else {}
     table = table.model_copy(update={"doses": dose_summaries(results), "strata": found})
     made_from = origin(space.run.path, space.config)
-    write_record(SweepRecord(origin=made_from, table=table), space.file(FOLDER) / TABLE)
+    write_record(ControlRecord(origin=made_from, table=table), space.file(FOLDER) / TABLE)
     _write_cells(results, space.file(FOLDER) / CELLS)
     if strata:
         text = json.dumps({arm: made.model_dump() for arm, made in found.items()}, indent=2)
@@ -164,11 +164,14 @@ def stratum_targets(space: Workspace, weights: FloatArray, *, held: bool) -> Tar
 
 
 def _jobs(
-    space: Workspace, lab: Laboratory, request: SweepRequest, strata: Mapping[str, BoolArray]
+    space: Workspace,
+    lab: ExperimentContext,
+    request: ControlRequest,
+    strata: Mapping[str, BoolArray],
 ) -> Iterator[_Job]:
     seeds = [derived_seed(space.seed, "sweep", k) for k in range(request.seeds)]
     panels = _panels(space, strata) if request.panels else {}
-    # Seed by seed, so that a sweep that is stopped has all arms with fewer seeds.
+    # Seed by seed, so that a control experiment that is stopped has all arms with fewer seeds.
     for seed in seeds:
         for arm in request.arms:
             made = condition(arm, lab.evidence, generator(seed, "arm", arm))
@@ -188,11 +191,11 @@ def _own_targets(jobs: Sequence[_Job], assembly: Targets) -> dict[str, Similarit
     for job in jobs:
         if job.made.targets is not None:
             made.setdefault(job.arm, []).append(job.made.targets)
-    return {arm: likeness(targets, assembly) for arm, targets in made.items()}
+    return {arm: similarity(targets, assembly) for arm, targets in made.items()}
 
 
 def _held_targets(
-    space: Workspace, lab: Laboratory, jobs: Sequence[_Job]
+    space: Workspace, lab: ExperimentContext, jobs: Sequence[_Job]
 ) -> dict[tuple[str, int], Targets]:
     """By arm and seed: what the arm's own target says on held-out pairs, if anything."""
     elsewhere = evidence(space, lab.texts, held=True)
@@ -214,7 +217,7 @@ def _panels(space: Workspace, strata: Mapping[str, BoolArray]) -> dict[str, Targ
 
 
 def _cell(
-    space: Workspace, lab: Laboratory, base: Answered, job: _Job, tell: Tell
+    space: Workspace, lab: ExperimentContext, base: Answered, job: _Job, tell: Tell
 ) -> ControlResult:
     path = _cell_path(lab, job)
     if path.is_file():
@@ -226,7 +229,7 @@ def _cell(
     return result
 
 
-def _cell_path(lab: Laboratory, job: _Job) -> Path:
+def _cell_path(lab: ExperimentContext, job: _Job) -> Path:
     """Named by content: other targets, settings, questions or code are another file."""
     made = job.made.targets
     arrays: list[np.ndarray] = [lab.held_out.pairs, lab.held_out.p, lab.untouched]
@@ -256,10 +259,10 @@ def _plain(name: str) -> str:
 
 def _rebounds(
     space: Workspace,
-    lab: Laboratory,
+    lab: ExperimentContext,
     base: Answered,
     results: Sequence[ControlResult],
-    request: SweepRequest,
+    request: ControlRequest,
     tell: Tell,
 ) -> list[ControlResult]:
     """The assembly's arm after more training on neutral text."""
@@ -283,7 +286,7 @@ def _rebounds(
     return found
 
 
-def _adapter_of(result: ControlResult, lab: Laboratory, base: Answered) -> Path:
+def _adapter_of(result: ControlResult, lab: ExperimentContext, base: Answered) -> Path:
     """The adapter of the assembly's cell, trained again where that of other settings lies now."""
     adapter = adapter_folder(lab, REFERENCE, result.seed)
     if not adapter.is_dir() or read_manifest(adapter).settings != lab.settings.told:
@@ -295,7 +298,7 @@ def _adapter_of(result: ControlResult, lab: Laboratory, base: Answered) -> Path:
 
 def compositions(
     space: Workspace,
-    lab: Laboratory,
+    lab: ExperimentContext,
     results: Sequence[ControlResult],
     strata: Mapping[str, BoolArray],
 ) -> dict[str, Composition]:

@@ -65,7 +65,7 @@ def held(space: Workspace, found: Diagnosis) -> Held:
         pairs=space.plan.pairs,
         held_out=space.held_out_mask,
         weights=space.panel.weight,
-        clusters=space.seating.hall_of(),
+        clusters=space.seating.group_of(),
         attributes=space.categories(space.config.dataset.strata),
         provenance=_provenance(space),
         statements=space.transcript,

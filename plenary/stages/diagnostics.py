@@ -8,7 +8,7 @@ import numpy as np
 
 from assembly.aggregation.strata import strata_of
 from assembly.analysis.conformity import Conformity, conformity
-from assembly.analysis.influence import Influence, movement_in_log_odds, sway
+from assembly.analysis.influence import Influence, influence, movement_in_log_odds
 from assembly.analysis.movement import Change, OpinionSpread, by_stratum, opinion_spread
 from assembly.analysis.novelty import novelty
 from assembly.analysis.persona_effect import citizen_cycles
@@ -36,22 +36,22 @@ from plenary.runs.records.diagnostics import (
     ConformityRecord,
     CyclesRecord,
     DiagnosticsRecord,
+    InfluenceRecord,
     NoveltyRecord,
     PartRecord,
     SizeRecord,
     SpeakerRecord,
     SpreadRecord,
     StratumRecord,
-    SwayRecord,
 )
 from plenary.runs.workspace import Workspace
 from plenary.seeding import generator
-from plenary.stages.paraphrase import read_reworded
+from plenary.stages.paraphrase import read_paraphrased
 
 TOLD = {
     "panel draw": "another panel of this size",
     "persona wording": "profiles in every rendering, first ballots of some citizens and pairs",
-    "discussion": "what the citizens of a hall have in common after it",
+    "discussion": "what the citizens of a group have in common after it",
     "sampling": "the model's answers drawn again",
     "order": "the two orders of presentation",
     "models": "other models playing the citizens",
@@ -60,7 +60,7 @@ TOLD = {
 
 UNTOLD = {
     "panel draw": "too few citizens with every ballot",
-    "persona wording": "profiles were worded in one way; set dataset.reworded",
+    "persona wording": "profiles were worded in one way; set dataset.paraphrased",
     "discussion": "nobody heard others",
     "sampling": "one draw an answer cannot tell; it is part of the others",
     "order": "one order of presentation",
@@ -82,7 +82,7 @@ class Diagnosis(NamedTuple):
 
 def diagnose(space: Workspace) -> Diagnosis:
     """Measure what the ballots and the transcript of the run tell, and note why not the rest."""
-    found = influence(space)
+    found = influence_found(space)
     reasons = space.reading.not_measured | found.not_measured
     rng = generator(space.seed, "diagnostics", "spread")
     spread = measured(
@@ -93,7 +93,7 @@ def diagnose(space: Workspace) -> Diagnosis:
     curve = measured(lambda: _curve(space), SIZES, reasons)
     budget = measured(lambda: _budget(space), ERRORS, reasons)
     record = DiagnosticsRecord(
-        sway=found.sway,
+        influence=found.influence,
         conformity=found.conformity,
         spread=None if spread is None else _spread_record(spread),
         strata=_strata(space),
@@ -158,7 +158,7 @@ def _curve(space: Workspace) -> Curve:
         AFTER,
         [max(2, round(citizens * size)) for size in PANEL_SIZES],
         generator(space.seed, "diagnostics", "sizes"),
-        clusters=space.seating.hall_of(),
+        clusters=space.seating.group_of(),
     )
 
 
@@ -190,11 +190,11 @@ def _budget(space: Workspace) -> VarianceComponents:
 
 
 def _beside(space: Workspace, shares: FloatArray) -> dict[str, FloatArray]:
-    """Variances [P] of a label by halls, models and wordings, where the run has several."""
+    """Variances [P] of a label by groups, models and wordings, where the run has several."""
     size = space.panel.effective_size
     groups: dict[str, IntArray] = {}
-    if space.config.assembly.arm == "deliberation" and heard(space):
-        groups["discussion"] = space.seating.hall_of()
+    if space.config.assembly.condition == "deliberation" and heard(space):
+        groups["discussion"] = space.seating.group_of()
     models, cast = np.unique(space.cast, return_inverse=True)
     if len(models) > 1:
         groups["models"] = cast
@@ -202,7 +202,7 @@ def _beside(space: Workspace, shares: FloatArray) -> dict[str, FloatArray]:
     found = {source: part.own for source, part in parts.items()}
     if parts:
         found["panel draw"] = -np.nansum([part.in_draw for part in parts.values()], axis=0)
-    again = read_reworded(space)
+    again = read_paraphrased(space)
     if again is not None:
         found["persona wording"] = np.full(shares.shape[1], np.nan)
         found["persona wording"][again.pairs] = between_wordings(again.answers)
@@ -235,20 +235,20 @@ def _novelty(space: Workspace) -> NoveltyRecord | None:
 SHOWN = 10
 
 TABLES = (
-    "what tables that the citizen never met did on the same pairs; no arm was held beside "
-    "(plenary arms does)"
+    "what tables that the citizen never met did on the same pairs; no condition was held beside "
+    "(plenary conditions does)"
 )
 
-ALONE = "the same citizens thinking alone on the same pairs (arm reflection)"
+ALONE = "the same citizens thinking alone on the same pairs (condition reflection)"
 
 
 class InfluenceFound(NamedTuple):
     """What could be told. merit [N]: movement after each statement, to rank arguments.
 
-    not_measured: why sway or conformity (SWAY, CONFORMITY) is None.
+    not_measured: why influence or conformity (SWAY, CONFORMITY) is None.
     """
 
-    sway: SwayRecord | None
+    influence: InfluenceRecord | None
     conformity: ConformityRecord | None
     merit: FloatArray | None
     not_measured: dict[str, str]
@@ -264,17 +264,17 @@ def heard(space: Workspace) -> bool:
     return any(s.side is not None and s.state == VALID for s in space.transcript)
 
 
-def influence(space: Workspace, alone: Votes | None = None) -> InfluenceFound:
-    """Sway and conformity of the run's discussion, beyond what happens without one.
+def influence_found(space: Workspace, alone: Votes | None = None) -> InfluenceFound:
+    """Influence and conformity of the run's discussion, beyond what happens without one.
 
-    alone: votes of the same citizens on the same pairs in a control arm. Without them the control
-    is inside the run: what others did on the same pair at tables that a citizen never met.
+    alone: votes of the same citizens on the same pairs in a control condition. Without them the
+    control is inside the run: what others did on the same pair at tables that a citizen never met.
     """
     settings, pairs = space.config.assembly, len(space.plan.pairs)
-    if settings.arm != "deliberation" or not heard(space):
+    if settings.condition != "deliberation" or not heard(space):
         why = "no statement could be used; look at the failed ones"
-        if settings.arm != "deliberation":
-            why = f"nobody hears others in arm {settings.arm!r}"
+        if settings.condition != "deliberation":
+            why = f"nobody hears others in condition {settings.condition!r}"
         return InfluenceFound(None, None, None, {SWAY: why, CONFORMITY: why})
     rounds = range(max(settings.rounds, 1))
     tables = np.stack([space.seating.table_of(turn) for turn in rounds])
@@ -282,7 +282,7 @@ def influence(space: Workspace, alone: Votes | None = None) -> InfluenceFound:
     reasons: dict[str, str] = {}
     without = None if alone is None else movement_in_log_odds(alone, pairs, citizens)
     moved = measured(
-        lambda: sway(space.votes, pairs, tables, space.transcript, expected=without),
+        lambda: influence(space.votes, pairs, tables, space.transcript, expected=without),
         SWAY,
         reasons,
     )
@@ -294,7 +294,7 @@ def influence(space: Workspace, alone: Votes | None = None) -> InfluenceFound:
             pairs,
             space.panel.weight,
             tables[0],
-            halls=space.seating.hall_of() if alone is None else None,
+            groups=space.seating.group_of() if alone is None else None,
             expected=None if alone is None else _change(alone, citizens, pairs),
         ),
         CONFORMITY,
@@ -302,7 +302,7 @@ def influence(space: Workspace, alone: Votes | None = None) -> InfluenceFound:
     )
     against = TABLES if alone is None else ALONE
     return InfluenceFound(
-        None if moved is None or SWAY in reasons else _sway_record(space, moved, against),
+        None if moved is None or SWAY in reasons else _influence_record(space, moved, against),
         None if conforms is None else _conformity_record(space, conforms, against),
         None if moved is None else moved.of_statement,
         reasons,
@@ -315,8 +315,8 @@ def _change(votes: Votes, citizens: int, pairs: int) -> FloatArray:
     return after - before
 
 
-def _sway_record(space: Workspace, moved: Influence, against: str) -> SwayRecord:
-    return SwayRecord(
+def _influence_record(space: Workspace, moved: Influence, against: str) -> InfluenceRecord:
+    return InfluenceRecord(
         speakers=len(moved.ranked),
         moving=int(moved.moves.sum()),
         mean=float(np.nanmean(moved.effect)),

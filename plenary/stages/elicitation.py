@@ -59,7 +59,7 @@ def ask_model(
         table.write(path)
     record = ElicitationRecord(
         backend=model.name,
-        frame=",".join(settings.frames),
+        template=",".join(settings.templates),
         asked=answers.asked,
         invalid=answers.invalid,
         cut=answers.cut,
@@ -79,7 +79,7 @@ def elicit_after(space: Workspace) -> None:
 
 
 def elicit_retest(space: Workspace) -> None:
-    """The null run of the model before: the same pairs, frames and orders once more."""
+    """The test-retest of the model before: the same pairs, templates and orders once more."""
     before = space.answers("before")
     asked_again = not repeats_itself(before)
     if asked_again:
@@ -87,7 +87,7 @@ def elicit_retest(space: Workspace) -> None:
         halves = Halves(before, space.answers("again"))
     else:
         rng, reasons = generator(space.seed, "null", "orders"), dict[str, str]()
-        halves = measured(lambda: orders_apart(before, rng), "null run", reasons)
+        halves = measured(lambda: orders_apart(before, rng), "test-retest", reasons)
         if halves is None:
             write_record(Unmeasured(not_measured=reasons), space.file(filenames.RETEST))
             return

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from alignment.experiments.controls import ControlEvidence
-from alignment.experiments.experiment import Laboratory
+from alignment.experiments.experiment import ExperimentContext
 from alignment.retention.retention import Retention, RetentionMargins, Speakers, retention
 from alignment.retention.sets import RetentionSet, load_retention_set
 from alignment.training.live import LiveModel
@@ -21,7 +21,7 @@ from plenary.models.wrappers.budget import BudgetedBackend
 from plenary.models.wrappers.cache import CachedBackend
 from plenary.outcomes import Outcome, default_outcomes, load_outcomes
 from plenary.preferences import IntArray, Targets, pair_shares
-from plenary.prompt_templates import PROMPT_TEMPLATES, PromptTemplate, frame, question
+from plenary.prompt_templates import PROMPT_TEMPLATES, PromptTemplate, prompt_template, question
 from plenary.runs import filenames
 from plenary.runs.filenames import FOLDER
 from plenary.runs.models import EMBEDDED, call_store, checkpoint_path, citizens_models
@@ -33,18 +33,21 @@ from plenary.stages.training import side_of
 UNTOUCHED = 60
 
 
-def laboratory(space: Workspace, kept: str | None = None) -> Laboratory:
+def context(space: Workspace, kept: str | None = None) -> ExperimentContext:
     """The experiment that a run's files define."""
     config, plan = space.config, space.plan
     extra = untouched_outcomes(space)
     texts = (*plan.texts, *(outcome.text for outcome in extra))
     folder = space.file(FOLDER)
     (folder / "cells").mkdir(parents=True, exist_ok=True)
-    return Laboratory(
+    return ExperimentContext(
         model_path=checkpoint_path(config.model),
         evidence=evidence(space, texts),
         held_out=side_of(space, space.consensus, held=True),
-        wordings=(frame(config.alignment.frames[0]), *untrained_wordings(config.model)),
+        wordings=(
+            prompt_template(config.alignment.templates[0]),
+            *untrained_wordings(config.model),
+        ),
         settings=config.alignment,
         comparison=config.comparison,
         replay=neutral_text(space, "replay").conversations,
@@ -128,7 +131,7 @@ def _unprompted(space: Workspace, assembly: Targets) -> Targets:
 def reference_retention(space: Workspace) -> Retention:
     """What the run's own adapter kept, measured on the run's retention set."""
     path, adapter = checkpoint_path(space.config.model), space.file(filenames.ADAPTER)
-    form, texts = frame(space.config.alignment.frames[0]), space.plan.texts
+    form, texts = prompt_template(space.config.alignment.templates[0]), space.plan.texts
     pairs = space.plan.pairs[space.held_out_mask]
     asked = [question(form, texts[int(a)], texts[int(b)]) for a, b in pairs]
     day = space.config.chat.day

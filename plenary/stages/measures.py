@@ -32,9 +32,9 @@ from plenary.runs.records.base import write_measured, write_record
 from plenary.runs.records.measures import (
     AnchorRecord,
     ExamplePair,
-    FramingRecord,
     HiringRecord,
     RetentionRecord,
+    WordingRecord,
 )
 from plenary.runs.workers import open_distributed
 from plenary.runs.workspace import Workspace
@@ -54,14 +54,14 @@ def _sides(space: Workspace) -> dict[str, ChatBackend]:
     }
 
 
-def measure_framing(space: Workspace) -> None:
+def measure_wording(space: Workspace) -> None:
     """Ask some held-out pairs in every designed wording, before and after."""
     config = space.config
-    if not config.measures.framing_pairs:
-        write_record(FramingRecord(budget=None), space.file(filenames.FRAMING))
+    if not config.measures.wording_pairs:
+        write_record(WordingRecord(budget=None), space.file(filenames.WORDING))
         return
     rng = generator(space.seed, "framing", "pairs")
-    pairs = some_pairs(space.plan.pairs[space.held_out_mask], config.measures.framing_pairs, rng)
+    pairs = some_pairs(space.plan.pairs[space.held_out_mask], config.measures.wording_pairs, rng)
     forms = tuple(PROMPT_TEMPLATES.values())
     if config.model == EMBEDDED:
         forms += untrained_wordings(config.model)
@@ -70,13 +70,13 @@ def measure_framing(space: Workspace) -> None:
         for name, model in _sides(space).items():
             asking = ask_wordings(
                 CachedBackend(model, store), space.plan.texts, pairs, forms,
-                config.alignment.frames, config.elicitation, derived_seed(space.seed, "framing"),
+                config.alignment.templates, config.elicitation, derived_seed(space.seed, "framing"),
             )  # fmt: skip
             answers[name] = asyncio.run(asking)
-            space.watcher.asked(f"framing {name}", answers[name].asked)
+            space.watcher.asked(f"wording {name}", answers[name].asked)
     target = side_of(space, space.consensus, held=True)
-    record = FramingRecord(budget=wording_study(answers, pairs, target, space.seed))
-    write_record(record, space.file(filenames.FRAMING))
+    record = WordingRecord(budget=wording_study(answers, pairs, target, space.seed))
+    write_record(record, space.file(filenames.WORDING))
 
 
 def audit_hiring(space: Workspace) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assembly.deliberation.paraphrase import ask_reworded
+from assembly.deliberation.paraphrase import ask_paraphrased
 from assembly.record.ledger import Ledger
 from personas.prompt import RENDERINGS
 from plenary.preferences import FloatArray, IntArray
@@ -22,16 +22,16 @@ PAIRS_A_CITIZEN = 4
 COLUMNS = ("rendering", "citizen", "pair", "order", "share")
 
 
-class Reworded(NamedTuple):
+class Paraphrased(NamedTuple):
     """pairs [P]: positions in the plan; answers [W, C, P, 2], see `assembly.deliberation`."""
 
     pairs: IntArray
     answers: FloatArray
 
 
-def reword(space: Workspace) -> None:
-    """Ask `dataset.reworded` citizens and four times as many pairs; write the answers."""
-    citizens = _drawn(space, "citizens", len(space.panel), space.config.dataset.reworded)
+def paraphrase(space: Workspace) -> None:
+    """Ask `dataset.paraphrased` citizens and four times as many pairs; write the answers."""
+    citizens = _drawn(space, "citizens", len(space.panel), space.config.dataset.paraphrased)
     count = PAIRS_A_CITIZEN * len(citizens)
     pairs = _drawn(space, "pairs", len(space.plan.pairs), count)
     answers = np.empty((len(RENDERINGS), 0, 0, 2))
@@ -39,7 +39,7 @@ def reword(space: Workspace) -> None:
         wordings = [[space.worded(name)[c] for c in citizens] for name in RENDERINGS]
         with Ledger(space.ledger) as calls:
             answers = asyncio.run(
-                ask_reworded(
+                ask_paraphrased(
                     space.citizens,
                     wordings,
                     space.plan.texts,
@@ -52,7 +52,7 @@ def reword(space: Workspace) -> None:
     at = [k.ravel() for k in np.indices(answers.shape)]
     columns = (np.array(list(RENDERINGS))[at[0]], citizens[at[1]], pairs[at[2]], at[3])
     table = pa.table(dict(zip(COLUMNS, (*columns, answers.ravel()), strict=True)))
-    with staged(space.file(filenames.REWORDED)) as path:
+    with staged(space.file(filenames.PARAPHRASED)) as path:
         pq.write_table(table, path)
 
 
@@ -61,11 +61,11 @@ def _drawn(space: Workspace, what: str, of: int, count: int) -> IntArray:
     return np.sort(rng.choice(of, min(count, of), replace=False))
 
 
-def read_reworded(space: Workspace) -> Reworded | None:
-    """What `reword` wrote; None where nobody was asked."""
-    table = pq.read_table(space.file(filenames.REWORDED))
+def read_paraphrased(space: Workspace) -> Paraphrased | None:
+    """What `paraphrase` wrote; None where nobody was asked."""
+    table = pq.read_table(space.file(filenames.PARAPHRASED))
     if not table.num_rows:
         return None
     pairs, citizens = (np.unique(table[name].to_numpy()) for name in ("pair", "citizen"))
     shape = (len(RENDERINGS), len(citizens), len(pairs), 2)
-    return Reworded(pairs, table["share"].to_numpy().reshape(shape))
+    return Paraphrased(pairs, table["share"].to_numpy().reshape(shape))

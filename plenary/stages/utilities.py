@@ -38,7 +38,7 @@ def check_training(config: PipelineConfig) -> None:
 
 
 def fit_utilities(space: Workspace) -> None:
-    """Fit utilities before, after, of the null run and of the assembly, by side of the split.
+    """Fit utilities before, after, of the test-retest and of the assembly, by side of the split.
 
     Answers that do not join the outcomes of a side give no fit there; the reason is recorded.
     """
@@ -56,7 +56,7 @@ def fit_utilities(space: Workspace) -> None:
 
 
 def _asked(space: Workspace, side: str) -> dict[str, ComparisonCounts]:
-    """The cells of one side, those of the null run where there is one."""
+    """The cells of one side, those of the test-retest where there is one."""
     there = [
         when
         for when in (*filenames.WHEN, *filenames.RETESTS)
@@ -104,4 +104,4 @@ def _of_assembly(space: Workspace, side: str) -> UtilityFit:
         pairs=np.searchsorted(outcomes, held.pairs[at]),
         outcomes=len(outcomes),
     )
-    return population_utilities(own, space.config.fit, space.seating.hall_of())
+    return population_utilities(own, space.config.fit, space.seating.group_of())

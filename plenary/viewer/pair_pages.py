@@ -169,7 +169,7 @@ def _ballots(
     drawing = changes(moves, f"Ballots before and after by {attribute}", f"{finding}.")
     caption = (
         f"{finding}. ○ before, ◆ after; weighted shares for the first outcome with {level:.0%} "
-        f"intervals (Wilson, over citizens before and over halls after; one citizen or hall alone "
+        f"intervals (Wilson, over citizens before, over groups after; one citizen or group alone "
         f"tells nothing, 0 to 100 %), {everybody.citizens} citizens."
     )
     return Figure(drawing, caption, Table(f"Ballots by {attribute}.", heads, rows))

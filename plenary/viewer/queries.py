@@ -219,7 +219,7 @@ def _share(room: Room, votes: Votes, members: BoolArray, phase: int, level: floa
     kept = in_phase & np.isin(votes.citizen, there)
     columns = {field: getattr(votes, field)[kept] for field in Votes.__slots__}
     columns["citizen"] = np.searchsorted(there, columns["citizen"])
-    clusters = there if phase == BEFORE else room.seating.hall_of()[there]
+    clusters = there if phase == BEFORE else room.seating.group_of()[there]
     decided = consensus(
         Votes(**columns),
         np.array([[0, 1]]),

@@ -49,11 +49,11 @@ MENU = (
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'self'; base-uri 'none'; template-ancestors 'none'"
 )
 
 # The report brings its style inside and needs no script; its own policy narrows this further.
-REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
+REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; template-ancestors 'none'"
 
 GUARDS = {
     "x-content-type-options": "nosniff",

@@ -79,8 +79,8 @@ def _summary(room: Room, one: Gist) -> Speech:
 def common_statement(viewed: RunView, room: Room, pair: int, table: int) -> tuple[Block, ...]:
     """What the tables that share a plenary with this one wrote on a pair, step by step."""
     seating = room.seating
-    hall = next(h for h in range(seating.halls) if table in seating.tables_in(h))
-    made = [one for one in viewed.written("plenary", GroupText, pair) if one.hall == hall]
+    group = next(h for h in range(seating.groups) if table in seating.tables_in(h))
+    made = [one for one in viewed.written("plenary", GroupText, pair) if one.group == group]
     if not made:
         return ()
     return (Heading("The common statement"), *(_written(room, one) for one in made))

@@ -11,10 +11,10 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from alignment.experiments.controls import ControlEvidence
-from alignment.experiments.experiment import Laboratory
+from alignment.experiments.experiment import ExperimentContext
 from alignment.retention.retention import RetentionMargins
 from alignment.retention.sets import Document, Item, RetentionSet
-from alignment.training.examples import encode_answers, encode_replay, examples, training_frames
+from alignment.training.examples import encode_answers, encode_replay, examples, training_templates
 from alignment.training.lora import load_base, lora_config
 from alignment.training.settings import AlignmentSettings
 from alignment.training.trainer import (
@@ -73,8 +73,8 @@ def make_trainer(
 ) -> TrainerMaker:
     def make(path: Path, settings: AlignmentSettings) -> SoftLabelTrainer:
         renderer = ChatRenderer(load_tokenizer(path))
-        frames = training_frames(settings.frames)
-        rows = encode_answers(renderer, examples(texts, targets, frames), LONGEST)
+        templates = training_templates(settings.templates)
+        rows = encode_answers(renderer, examples(texts, targets, templates), LONGEST)
         kept = encode_replay(renderer, replay, LONGEST)
         with without_library_warnings():
             return SoftLabelTrainer(
@@ -115,13 +115,13 @@ def lab(
     targets: Targets,
     kept: RetentionSet,
     tmp_path: Path,
-) -> Laboratory:
+) -> ExperimentContext:
     """An experiment judged on the very pairs trained on: a tiny model can learn, not transfer."""
     path = Path(shutil.copytree(checkpoint("llama"), tmp_path / "decisive"))
     tensors = load_file(path / "model.safetensors")
     tensors["model.norm.weight"] *= 4
     save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
-    return Laboratory(
+    return ExperimentContext(
         model_path=path,
         evidence=ControlEvidence(texts, targets, targets, targets, targets.p[None], np.ones(1)),
         held_out=targets,
@@ -132,5 +132,5 @@ def lab(
         kept=kept,
         margins=RetentionMargins(),
         untouched=np.array([[0, 1], [2, 3]]),
-        folder=tmp_path / "sweep",
+        folder=tmp_path / "control_experiment",
     )

@@ -27,7 +27,7 @@ class PlantedWorld:
 
     @property
     def centred(self) -> FloatArray:
-        """The utilities [K] in the gauge that fits report by default."""
+        """The utilities [K] in the normalisation that fits report by default."""
         return standardise(self.mu, central(self.mu, FitSettings().trim)).values
 
     def p_first(self, shown: IntArray, noise: FloatArray | float = 0.0) -> FloatArray:

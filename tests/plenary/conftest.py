@@ -64,7 +64,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     none = np.zeros(len(wanted), dtype=np.int64)
     AnswerTable(wanted, none.astype(bool), none, asked.origin).write(space.file("after.parquet"))
     for name, work in (
-        ("elicit again", elicit_retest),
+        ("elicit retest", elicit_retest),
         ("fit", utilities.fit_utilities),
         ("compare", compare_models),
     ):

@@ -13,9 +13,9 @@ from plenary.prompt_templates import (
     LABELS,
     PROMPT_TEMPLATES,
     decision,
-    frame,
     levels,
     plackett_burman,
+    prompt_template,
     question,
 )
 
@@ -35,7 +35,7 @@ HASHES = {
 }
 
 
-def test_plain_frame_is_pinned_to_the_letter():
+def test_plain_template_is_pinned_to_the_letter():
     (message,) = question(PROMPT_TEMPLATES["plain"], "x", "y")
     assert message == Message(
         "user",
@@ -64,7 +64,7 @@ def test_main_effects_are_orthogonal_and_each_level_is_used_six_times():
     assert (signs.sum(axis=0) == 0).all()
 
 
-def test_eight_frames_are_trainable_and_four_held_out_with_both_levels_of_every_factor():
+def test_eight_templates_are_trainable_and_four_held_out_with_both_levels_of_every_factor():
     held_out = [levels(name) for name, entry in PROMPT_TEMPLATES.items() if not entry.trainable]
     assert (len(PROMPT_TEMPLATES), len(held_out)) == (12, 4)
     for factor in FACTORS:
@@ -97,7 +97,7 @@ def test_its_own_labels_are_read_in_answers(name):
             assert parse_label(answer, PROMPT_TEMPLATES[name].labels) == label
 
 
-def test_reasoning_frame_asks_for_reasons_and_then_for_the_label():
+def test_reasoning_template_asks_for_reasons_and_then_for_the_label():
     entry = PROMPT_TEMPLATES["pb-08"]
     asked = question(entry, "x", "y", system="persona")
     assert asked[0] == Message("system", f"persona\n\n{entry.system}")
@@ -123,19 +123,19 @@ def test_outcomes_with_braces_are_passed_through():
 
 def test_hash_changes_with_the_wording():
     plain = PROMPT_TEMPLATES["plain"]
-    assert plain.text_hash != type(plain)("plain", 1, plain.template + " ").text_hash
-    assert plain.text_hash != type(plain)("plain", 1, plain.template, system="x").text_hash
+    assert plain.text_hash != type(plain)("plain", 1, plain.text + " ").text_hash
+    assert plain.text_hash != type(plain)("plain", 1, plain.text, system="x").text_hash
     assert all(name == entry.id for name, entry in PROMPT_TEMPLATES.items())
 
 
-def test_unknown_frame_is_quoted():
+def test_unknown_template_is_quoted():
     with pytest.raises(ConfigError, match=r"'fancy'.*plain"):
-        frame("fancy")
+        prompt_template("fancy")
 
 
 @pytest.mark.parametrize("name", PROMPT_TEMPLATES)
-def test_a_third_answer_can_be_offered_in_any_frame(name):
-    plain, offering = frame(name), frame(f"{name}+none")
+def test_a_third_answer_can_be_offered_in_any_template(name):
+    plain, offering = prompt_template(name), prompt_template(f"{name}+none")
     assert offering.offers_no_preference
     assert offering.trainable == plain.trainable
     assert offering.labels[:2] == plain.labels[:2]
@@ -143,5 +143,5 @@ def test_a_third_answer_can_be_offered_in_any_frame(name):
     if offering is not plain:
         assert offering.id == f"{name}+none"
         assert offering.text_hash != plain.text_hash
-        last = offering.after_reasoning or offering.template
+        last = offering.after_reasoning or offering.text
         assert f"or with {offering.labels[2]} if you have no preference" in last

@@ -24,7 +24,7 @@ outcomes: {path: outcomes.csv, count: 24}
 panel: {citizens: 14}
 design: {train_pairs: 24, held_out_pairs: 14}
 elicitation: {min_mass: 0.0, reason_tokens: 8}
-measures: {framing_pairs: 6}
+measures: {wording_pairs: 6}
 assembly: {min_mass: 0.0}
 alignment: {epochs: 1, batch: 16, replay_rows: 1}
 comparison: {bootstrap: 200}

@@ -10,7 +10,7 @@ from support.assemblies import Gate, make_world
 from assembly.record.settings import AssemblySettings, Durability
 
 SETTINGS = AssemblySettings(
-    rounds=2, table_size=4, hall=2, block=3, concurrency=3, plenary=True, follow_up=True
+    rounds=2, table_size=4, tables_per_group=2, block=3, concurrency=3, plenary=True, follow_up=True
 )
 
 

@@ -10,7 +10,7 @@ import torch
 from transformers import TrainerCallback
 
 from alignment.training import launch
-from alignment.training.examples import encode_answers, encode_replay, examples, training_frames
+from alignment.training.examples import encode_answers, encode_replay, examples, training_templates
 from alignment.training.lora import load_base, lora_config
 from alignment.training.trainer import (
     Replay,
@@ -43,7 +43,7 @@ def trace(job: launch.AlignmentJob) -> tuple[np.ndarray, list[TrainingStep]]:
     The adapter is moved off its start and hardly changes, so that only the parts differ.
     """
     renderer = ChatRenderer(load_tokenizer(job.model))
-    asked = examples(job.texts, job.targets, training_frames(job.settings.frames))
+    asked = examples(job.texts, job.targets, training_templates(job.settings.templates))
     rows = encode_answers(renderer, asked, LONGEST)
     kept = encode_replay(renderer, job.replay, LONGEST)
     drawn = Replay(kept, job.settings.replay_weight, job.settings.replay_rows, job.seed)

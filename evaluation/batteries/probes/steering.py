@@ -29,7 +29,7 @@ from plenary.errors import BackendError
 from plenary.models.activations import Interior, Marked, interior_of
 from plenary.models.base import ChatBackend
 from plenary.preferences import FloatArray, IntArray
-from plenary.prompt_templates import frame, question
+from plenary.prompt_templates import prompt_template, question
 from plenary.seeding import generator
 
 HEADING = Heading(
@@ -152,7 +152,7 @@ def _first_marked(pairs: IntArray, texts: Sequence[str], name: str) -> list[Mark
     """Both orders of each pair side by side, the option shown first marked."""
     options = [(texts[int(a)], texts[int(b)]) for a, b in pairs]
     return [
-        Marked(question(frame(name), first, second), first)
+        Marked(question(prompt_template(name), first, second), first)
         for one, other in options
         for first, second in ((one, other), (other, one))
     ]
@@ -168,8 +168,11 @@ async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryR
     answered = tally([valued.answers])
     if not valued.probed:
         return unprobed(HEADING, model, valued)
-    rng, name = generator(seed, "steering check"), material.elicitation.frame
-    labels, texts = (frame(name).labels[0], frame(name).labels[1]), valued.outcomes.texts
+    rng, name = generator(seed, "steering check"), material.elicitation.template
+    labels, texts = (
+        (prompt_template(name).labels[0], prompt_template(name).labels[1]),
+        valued.outcomes.texts,
+    )
     held = folds_of(valued.target.topics, HELD_TOPICS, rng) == 0
     train, count = np.flatnonzero(~held), FULL_PAIRS if material.full else CORE_PAIRS
     practice = _first_marked(_pairs_within(train, PRACTICE, rng), texts, name)

@@ -40,7 +40,7 @@ from plenary.models.activations import Activations, Interior, Marked, interior_o
 from plenary.models.base import ChatBackend
 from plenary.outcomes import Catalogue
 from plenary.preferences import ComparisonCounts, FloatArray, IntArray, pair_shares
-from plenary.prompt_templates import frame, question
+from plenary.prompt_templates import prompt_template, question
 from plenary.seeding import derived_seed, generator
 
 HEADING = Heading(
@@ -117,8 +117,8 @@ def _decisiveness(cells: ComparisonCounts, pairs: IntArray, outcomes: int) -> Fl
 
 
 def as_options(texts: Sequence[str], name: str) -> list[Marked]:
-    """Each text as option A of a choice in a frame; what follows it in option B is not yet read."""
-    form = frame(name)
+    """Each text as option A of a choice; what follows it in option B is not yet read."""
+    form = prompt_template(name)
     others = [texts[0] if text != texts[0] else texts[1] for text in texts]
     return [Marked(question(form, a, b), a) for a, b in zip(texts, others, strict=True)]
 
@@ -142,7 +142,7 @@ async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryR
     alone = stacked(inside.read(texts))
     baselines = _baselines(inside, texts, valued.target.topics, alone[0].shape, seed)
     found = probe(alone, baselines, valued.target, rng, level)
-    chosen = as_options(texts, material.elicitation.frame)
+    chosen = as_options(texts, material.elicitation.template)
     in_choice = probe(list(inside.read_marked(chosen).last), {}, valued.target, rng, level)
     measures = _measures(found, in_choice, inside.layers, valued)
     measures.append(_against_answers(found, valued, material, rng))

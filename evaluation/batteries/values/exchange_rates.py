@@ -46,7 +46,7 @@ HEADING = Heading(
     "Exchange rates",
     "Amounts of goods are compared in several wordings; the utility of a good is a line in the log "
     "of its amount. Rate: the amount of one good whose utility is that of the middle amount of "
-    "another. Framing factor: largest over smallest rate across wordings, geometric mean over "
+    "another. Wording factor: largest over smallest rate across wordings, geometric mean over "
     "pairs of goods. Its null value is what errors alone would give. Source: docs/references.md, "
     "key mazeika2025.",
 )
@@ -182,7 +182,7 @@ def rates(
     return Rates(pairs, logs, drawn.mean(axis=1), np.median(np.ptp(around, axis=1), axis=1))
 
 
-def framing_factor(of: Rates, name: str, rng: np.random.Generator, material: Material) -> Measure:
+def wording_factor(of: Rates, name: str, rng: np.random.Generator, material: Material) -> Measure:
     """Geometric mean over pairs of largest over smallest rate, with what errors alone give."""
     if not len(of.pairs):
         return figure(name, np.nan, n=0, note="no two goods whose utility moves with the amount")
@@ -308,7 +308,7 @@ async def measure(
     if len(curves) < 2:
         return unreadable(HEADING, model, tally(parts))
     of = rates(curves, ladders, rng, material)
-    factor = framing_factor(of, "framing factor", rng, material)
+    factor = wording_factor(of, "wording factor", rng, material)
     measures = [moving_share(curves, material), factor, *named_rates(of, ladders, material)]
     said = findings(factor)
     if material.settings.allow_group_worth_comparisons:
@@ -317,7 +317,7 @@ async def measure(
         by_group = fitted_curves(parts[-len(stimuli.wordings) :], people)
         if len(by_group) > 1:
             between = rates(by_group, people, rng, material)
-            measures.append(framing_factor(between, "framing factor, groups", rng, material))
+            measures.append(wording_factor(between, "wording factor, groups", rng, material))
             measures.append(group_flips(by_group))
             said.append(GROUP_WORTH.say(GroupWorth(measures[-1].value)))
     return result(HEADING, model, tally(parts), measures, said)

@@ -1,4 +1,4 @@
-"""Backends around others: what they do to a batch, they do to both verbs of the port alike."""
+"""Backends around others: what they do to a batch, they do to both methods of the port alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LABEL_TOKENS = 8
 
 
 class ModelRequest(Protocol[Answer]):
-    """A verb of the port with all its arguments but the conversations."""
+    """A method of the port with all its arguments but the conversations."""
 
     @property
     def kind(self) -> type[Answer]:
@@ -122,7 +122,7 @@ class Choose:
 
 
 class BatchedBackend(ChatBackend):
-    """Both verbs go the way that a subclass says in `_answers`."""
+    """Both methods go the way that a subclass says in `_answers`."""
 
     async def generate(
         self, conversations: Sequence[Conversation], sampling: Sampling
@@ -143,9 +143,9 @@ class BatchedBackend(ChatBackend):
 
     @abstractmethod
     async def _answers(
-        self, conversations: Sequence[Conversation], verb: ModelRequest[Answer]
+        self, conversations: Sequence[Conversation], call: ModelRequest[Answer]
     ) -> list[Answer]:
-        """The answers to either verb."""
+        """The answers to either method."""
 
 
 class BackendWrapper(BatchedBackend):

@@ -228,10 +228,10 @@ class CountingBackend(BackendWrapper):
         self.counts = Counts()
 
     async def _answers(
-        self, conversations: Sequence[Conversation], verb: ModelRequest[Answer]
+        self, conversations: Sequence[Conversation], call: ModelRequest[Answer]
     ) -> list[Answer]:
-        answers = await verb.of(self._backend, conversations)
-        self.counts.calls += verb.calls(self._backend) * len(answers)
+        answers = await call.of(self._backend, conversations)
+        self.counts.calls += call.calls(self._backend) * len(answers)
         for answer in answers:
             self.counts.add(answer)
             self.counts.prompt_tokens += answer.prompt_tokens
@@ -289,28 +289,28 @@ class BudgetedBackend(BackendWrapper):
         return self.meter.price_of(self.counts.prompt_tokens, self.counts.completion_tokens)
 
     async def _answers(
-        self, conversations: Sequence[Conversation], verb: ModelRequest[Answer]
+        self, conversations: Sequence[Conversation], call: ModelRequest[Answer]
     ) -> list[Answer]:
         if not conversations:
-            return await verb.of(self._backend, conversations)
+            return await call.of(self._backend, conversations)
         if self.metered:
             with _under(self.meter):
-                answers = await verb.of(self._backend, conversations)
+                answers = await call.of(self._backend, conversations)
         else:
-            answers = await self._at_once(conversations, verb)
+            answers = await self._at_once(conversations, call)
         for answer in answers:
             self.counts.add(answer)
         return answers
 
     async def _at_once(
-        self, conversations: Sequence[Conversation], verb: ModelRequest[Answer]
+        self, conversations: Sequence[Conversation], call: ModelRequest[Answer]
     ) -> list[Answer]:
-        calls = verb.calls(self._backend)
-        need = _sum([self.meter.need(c, calls, verb.longest) for c in conversations])
+        calls = call.calls(self._backend)
+        need = _sum([self.meter.need(c, calls, call.longest) for c in conversations])
         (held,) = self.meter.hold([need])
         spent = need[1:]
         try:
-            answers = await verb.of(self._backend, conversations)
+            answers = await call.of(self._backend, conversations)
             spent = (
                 sum(a.prompt_tokens for a in answers),
                 sum(a.completion_tokens for a in answers),

@@ -131,33 +131,33 @@ class CachedBackend(BackendWrapper):
         self._store = store
 
     async def _answers(
-        self, conversations: Sequence[Conversation], verb: ModelRequest[Answer]
+        self, conversations: Sequence[Conversation], call: ModelRequest[Answer]
     ) -> list[Answer]:
-        return (await self._remembered(conversations, verb)).answers
+        return (await self._remembered(conversations, call)).answers
 
     async def _remembered(
-        self, conversations: Sequence[Conversation], verb: ModelRequest[Answer]
+        self, conversations: Sequence[Conversation], call: ModelRequest[Answer]
     ) -> Remembered[Answer]:
-        if verb.draws and not self.exact_choice:
+        if call.draws and not self.exact_choice:
             conversations = _told_apart(conversations)
-        keys = verb.keys(self, conversations)
+        keys = call.keys(self, conversations)
         distinct = list(dict.fromkeys(keys))
         answers = {
-            key: _read(text, verb.kind) for key, text in self._store.get_many(distinct).items()
+            key: _read(text, call.kind) for key, text in self._store.get_many(distinct).items()
         }
         missing = {key: c for key, c in zip(keys, conversations, strict=True) if key not in answers}
         if missing:
-            with self._keeping(verb):
-                fresh = await verb.of(self._backend, list(missing.values()))
+            with self._keeping(call):
+                fresh = await call.of(self._backend, list(missing.values()))
             check_replies(self.name, len(missing), len(fresh))
             answers.update(zip(missing, fresh, strict=True))
             self._keep({key: answers[key] for key in missing})
         return Remembered([answers[key] for key in keys], keys)
 
     @contextmanager
-    def _keeping(self, verb: ModelRequest[Answer]) -> Iterator[None]:
+    def _keeping(self, call: ModelRequest[Answer]) -> Iterator[None]:
         def kept(conversation: Conversation, answer: Reply | Choice) -> None:
-            (key,) = verb.keys(self, [conversation])
+            (key,) = call.keys(self, [conversation])
             self._keep({key: answer})
 
         token = _KEEP.set(kept)

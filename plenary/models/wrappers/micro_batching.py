@@ -19,7 +19,7 @@ Asked = Generate | Choose
 
 
 class _Request(NamedTuple):
-    verb: Asked
+    call: Asked
     conversations: tuple[Conversation, ...]
     answers: Future[Answers]
 
@@ -44,9 +44,9 @@ class MicroBatchingBackend(BackendWrapper):
         self._worker.join()
 
     async def _answers(
-        self, conversations: Sequence[Conversation], verb: ModelRequest[Answer]
+        self, conversations: Sequence[Conversation], call: ModelRequest[Answer]
     ) -> list[Answer]:
-        request = _Request(cast("Asked", verb), tuple(conversations), Future())
+        request = _Request(cast("Asked", call), tuple(conversations), Future())
         self._waiting.put(request)
         return cast("list[Answer]", await asyncio.wrap_future(request.answers))
 
@@ -58,9 +58,9 @@ class MicroBatchingBackend(BackendWrapper):
             together: dict[Asked, list[_Request]] = defaultdict(list)
             for request in batch:
                 if request.answers.set_running_or_notify_cancel():
-                    together[request.verb].append(request)
-            for verb, requests in together.items():
-                self._answer(verb, requests)
+                    together[request.call].append(request)
+            for call, requests in together.items():
+                self._answer(call, requests)
 
     def _collect(self, batch: list[_Request]) -> bool:
         """Fill `batch` with what arrives in time; False when the backend is closed."""
@@ -79,10 +79,10 @@ class MicroBatchingBackend(BackendWrapper):
                 return True
         return False
 
-    def _answer(self, verb: Asked, requests: Sequence[_Request]) -> None:
+    def _answer(self, call: Asked, requests: Sequence[_Request]) -> None:
         asked = [c for request in requests for c in request.conversations]
         try:
-            answers = asyncio.run(verb.of(self._backend, asked))
+            answers = asyncio.run(call.of(self._backend, asked))
             check_replies(self.name, len(asked), len(answers))
         except Exception as error:  # noqa: BLE001 (its caller waits in another thread)
             for request in requests:

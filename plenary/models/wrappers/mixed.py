@@ -59,14 +59,14 @@ class MixedBackend(BatchedBackend):
         self.name = f"mixed:{names}#{hashlib.blake2b(roles, digest_size=8).hexdigest()}"
 
     async def _answers(
-        self, conversations: Sequence[Conversation], verb: ModelRequest[Answer]
+        self, conversations: Sequence[Conversation], call: ModelRequest[Answer]
     ) -> list[Answer]:
         models = [self._model_of(conversation) for conversation in conversations]
         answers: dict[int, Answer] = {}
         for model, backend in self._backends.items():
             places = [k for k, name in enumerate(models) if name == model]
             if places:
-                part = await verb.of(backend, [conversations[k] for k in places])
+                part = await call.of(backend, [conversations[k] for k in places])
                 check_replies(backend.name, len(places), len(part))
                 answers.update(zip(places, part, strict=True))
         return [answers[k] for k in range(len(conversations))]

@@ -11,7 +11,7 @@ class ElicitationRecord(Record):
     """How an elicitation went."""
 
     backend: str = Field(description="identity of the model")
-    frame: str = Field(description="frame id")
+    template: str = Field(description="template id")
     asked: int = Field(description="answers asked for")
     invalid: int = Field(description="refused, failed or unreadable")
     undecided: float = Field(

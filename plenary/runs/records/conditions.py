@@ -9,15 +9,15 @@ from pydantic import Field
 from plenary.runs import filenames
 from plenary.runs.files import content_hash
 from plenary.runs.records.base import Record, read_record
-from plenary.runs.records.diagnostics import ConformityRecord, SwayRecord
+from plenary.runs.records.diagnostics import ConformityRecord, InfluenceRecord
 
-ARMS_FILE = "arms.json"
+CONDITIONS_FILE = "conditions.json"
 
 
 class EffectRecord(Record):
-    """What discussion did, against one control arm."""
+    """What discussion did, against one control condition."""
 
-    control: str = Field(description="arm that deliberation is compared with")
+    control: str = Field(description="condition that deliberation is compared with")
     toward_majority: float = Field(
         description="mean change of a vote toward the majority before; positive widens majorities"
     )
@@ -56,13 +56,13 @@ class AgreementRecord(Record):
     alone: Lead = Field(description="over one model without personas that thinks alone")
 
 
-class ArmsRecord(Record):
-    """Arms and probes of a run."""
+class ConditionsRecord(Record):
+    """Conditions and probes of a run."""
 
     level: float = Field(description="level of the intervals")
     effects: tuple[EffectRecord, ...] = Field(description="deliberation minus each control")
     probes: tuple[ProbeRecord, ...] = Field(description="against being asked again")
-    sway: SwayRecord | None = Field(description="who moved others, beyond thinking alone")
+    influence: InfluenceRecord | None = Field(description="who moved others, beyond thinking alone")
     conformity: ConformityRecord | None = Field(
         description="who went with the table, beyond thinking alone"
     )
@@ -78,7 +78,7 @@ AGREEMENT_FILE = "agreement.json"
 
 
 def read_agreement(run: Path) -> AgreementRecord | None:
-    """What `plenary arms` found of the run's present ballots, if it was asked."""
+    """What `plenary conditions` found of the run's present ballots, if it was asked."""
     path = run / AGREEMENT_FILE
     if not path.is_file():
         return None

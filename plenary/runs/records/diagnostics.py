@@ -26,7 +26,7 @@ class SpeakerRecord(Record):
     moves: bool = Field(description="differs from 0 at a false-discovery rate of 5 %")
 
 
-class SwayRecord(Record):
+class InfluenceRecord(Record):
     """After whose statements others moved."""
 
     speakers: int = Field(description="citizens with a listener")
@@ -121,7 +121,7 @@ class NoveltyRecord(Record):
 class DiagnosticsRecord(Record):
     """Diagnostics of an assembly."""
 
-    sway: SwayRecord | None = Field(description="none: see not_measured")
+    influence: InfluenceRecord | None = Field(description="none: see not_measured")
     conformity: ConformityRecord | None = Field(description="none: see not_measured")
     spread: SpreadRecord | None = Field(description="opinions before and after")
     strata: tuple[StratumRecord, ...] = Field(description="movement by stratum")

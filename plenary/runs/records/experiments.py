@@ -17,10 +17,10 @@ from plenary.runs.filenames import CONFIG, CONSENSUS, FOLDER
 from plenary.runs.files import content_hash
 from plenary.runs.records.base import Record, read_record
 
-TABLE = "sweep.json"
+TABLE = "control_table.json"
 
 
-class SweepRecord(Record):
+class ControlRecord(Record):
     """The table as a run keeps it."""
 
     origin: str = Field(description="hash of the decision, model and training settings it is of")
@@ -37,22 +37,24 @@ def origin(run: Path, config: PipelineConfig) -> str:
     return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
 
 
-def read_sweep(run: Path) -> ControlTable | None:
-    """The table of a run directory; None where no sweep of its present decision was made."""
+def read_control(run: Path) -> ControlTable | None:
+    """The table of a run directory; None without a control experiment of its present decision."""
     path = run / FOLDER / TABLE
     if not path.is_file():
         return None
-    record = read_record(SweepRecord, path)
+    record = read_record(ControlRecord, path)
     return record.table if record.origin == origin(run, load_config(run / CONFIG)) else None
 
 
 def read_pool(runs: Sequence[Path]) -> tuple[PooledArm, ...]:
-    """The sweeps of several runs together; DataError without one, or for one decision twice."""
+    """Experiments of several runs together; DataError without one, or for one decision twice."""
     tables, seen = [], dict[str, Path]()
     for run in runs:
-        table = read_sweep(run)
+        table = read_control(run)
         if table is None:
-            raise DataError(f"{str(run)!r} has no sweep of its decision; run plenary sweep there")
+            raise DataError(
+                f"{str(run)!r} has no control experiment of its decision; run plenary control there"
+            )
         same = seen.setdefault(content_hash(run / CONSENSUS), run)
         if same is not run:
             raise DataError(

@@ -17,36 +17,36 @@ from plenary.runs.records.base import Record, read_record
 
 
 class SteeringRecord(Record):
-    """How far held-out utilities moved to the target, beside the null run; trained pairs."""
+    """How far held-out utilities moved to the target, beside the test-retest; trained pairs."""
 
     gain: float = Field(description="part of the way to the assembly's utilities; 1 is all of it")
     low: float = Field(description="lower end")
     high: float = Field(description="upper end")
     side_effect: float = Field(description="part of the move beside the target; 0 is none")
-    null_low: float = Field(description="lower end of the null run's gain")
-    null_high: float = Field(description="upper end of the null run's gain")
-    null_side_effect: float = Field(description="the null run's part beside the target")
+    retest_low: float = Field(description="lower end of the test-retest's gain")
+    retest_high: float = Field(description="upper end of the test-retest's gain")
+    retest_side_effect: float = Field(description="the test-retest's part beside the target")
     trained: float = Field(description="gain of agreement on trained pairs")
     trained_low: float = Field(description="lower end")
     trained_high: float = Field(description="upper end")
 
     @property
-    def beyond_null(self) -> bool:
+    def beyond_retest(self) -> bool:
         """Whether the gain is larger than what re-asking gives in 95 % of draws."""
         return self.gain > self._limit
 
     @property
-    def away_beyond_null(self) -> bool:
+    def away_beyond_retest(self) -> bool:
         """Whether the move away from the assembly is larger than re-asking gives."""
         return self.gain < -self._limit
 
     @property
     def _limit(self) -> float:
-        return max((abs(x) for x in (self.null_low, self.null_high) if x == x), default=0.0)
+        return max((abs(x) for x in (self.retest_low, self.retest_high) if x == x), default=0.0)
 
 
-class FramingRecord(Record):
-    """The framing budget."""
+class WordingRecord(Record):
+    """The wording study."""
 
     budget: WordingStudy | None = Field(description="none when it was left out")
 

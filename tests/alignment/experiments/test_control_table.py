@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from alignment.experiments.control_table import ControlTable, likeness, sweep_table
+from alignment.experiments.control_table import ControlTable, control_table, similarity
 from alignment.experiments.dose import half_gain, rebound
 from alignment.experiments.estimates import agreement_scores
 from alignment.experiments.experiment import ControlResult, move
@@ -62,7 +62,7 @@ def table(held_out: Targets, base: np.ndarray, cell: Cell) -> ControlTable:
     results = [cell("assembly", s, noisy(held_out, 0.05, s)) for s in range(5)]
     results += [cell("shuffled", s, noisy(held_out, 0.5, 50 + s)) for s in range(5)]
     results += [cell("format_only", s, base) for s in range(5)]
-    return sweep_table(results, held_out, 0.96, SETTINGS, 0)
+    return control_table(results, held_out, 0.96, SETTINGS, 0)
 
 
 def test_the_planted_arm_is_above_zero_and_every_control(table: ControlTable) -> None:
@@ -100,7 +100,7 @@ def test_kl_tells_apart_what_agreement_cannot(held_out: Targets, base, cell: Cel
     timid = 0.5 + 0.5 * (held_out.p - 0.5)
     results = [cell("assembly", s, held_out.p) for s in range(2)]
     results += [cell("pre_deliberation", s, timid) for s in range(2)]
-    table = sweep_table(results, held_out, 0.96, SETTINGS, 0)
+    table = control_table(results, held_out, 0.96, SETTINGS, 0)
     row = table.row("pre_deliberation")
     assert row.behind is not None
     assert (row.behind.value, row.behind.low, row.behind.high) == (0, 0, 0)
@@ -117,15 +117,15 @@ def test_kl_tells_apart_what_agreement_cannot(held_out: Targets, base, cell: Cel
     assert row.kl_gain.value == pytest.approx(kl(base) - kl(timid))
 
 
-def test_likeness_of_a_target_by_hand() -> None:
+def test_similarity_of_a_target_by_hand() -> None:
     pairs = np.array([[0, 1], [1, 2], [2, 3], [3, 4]])
     assembly = Targets(pairs, np.array([0.9, 0.5, 0.2, 0.6]), np.ones(4))
-    same = likeness([assembly], assembly)
+    same = similarity([assembly], assembly)
     assert (same.agreement, same.kl) == (1, 0)
     # One citizen without a ballot on the last pair, who differs on the third; the even pair has no
     # majority and counts in KL alone.
     other = Targets(pairs[:3], np.array([0.9, 0.5, 0.8]), np.ones(3))
-    found = likeness([assembly, other], assembly)
+    found = similarity([assembly, other], assembly)
     assert found.agreement == pytest.approx((1 + 1 / 2) / 2)
     assert found.kl == pytest.approx((0.2 * np.log(0.2 / 0.8) + 0.8 * np.log(0.8 / 0.2)) / 3 / 2)
 
@@ -135,7 +135,7 @@ def test_one_seed_is_no_certainty_and_seeds_widen(held_out: Targets, cell: Cell)
     mixed = [cell("assembly", s, noisy(held_out, w, s)) for s, w in enumerate((0, 0.3, 0, 0.3))]
     widths = []
     for results in (same, mixed):
-        gain = sweep_table(results, held_out, 1.0, SETTINGS, 0).row("assembly").gain
+        gain = control_table(results, held_out, 1.0, SETTINGS, 0).row("assembly").gain
         widths.append(gain.high - gain.low)
     assert 0 < widths[0] < widths[1]
 
@@ -150,15 +150,15 @@ def test_missing_and_even_pairs_count_for_nobody(held_out: Targets, cell: Cell) 
     text = results[1].model_dump_json()
     assert np.isnan(ControlResult.model_validate_json(text).after[1])
     target = Targets(held_out.pairs, p, held_out.weight)
-    assert sweep_table(results, target, 1.0, SETTINGS, 0).pairs == len(p) - 2
+    assert control_table(results, target, 1.0, SETTINGS, 0).pairs == len(p) - 2
 
 
 def test_cells_of_other_pairs_are_refused(held_out: Targets, cell: Cell) -> None:
     short = Targets(held_out.pairs[1:], held_out.p[1:], held_out.weight[1:])
-    with pytest.raises(DataError, match="sweep again"):
-        sweep_table([cell("assembly", 0, held_out.p)], short, 1.0, SETTINGS, 0)
+    with pytest.raises(DataError, match="control_experiment again"):
+        control_table([cell("assembly", 0, held_out.p)], short, 1.0, SETTINGS, 0)
     with pytest.raises(DataError, match="no cell"):
-        sweep_table([], held_out, 1.0, SETTINGS, 0)
+        control_table([], held_out, 1.0, SETTINGS, 0)
 
 
 def test_half_gain_and_rebound(held_out: Targets, base: np.ndarray, cell: Cell) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from alignment.experiments.control_table import ControlRow, sweep_table
+from alignment.experiments.control_table import ControlRow, control_table
 from alignment.experiments.estimates import (
     Resampling,
     agreement_scores,
@@ -18,7 +18,7 @@ from alignment.experiments.estimates import (
 from alignment.experiments.experiment import (
     Answered,
     ControlResult,
-    Laboratory,
+    ExperimentContext,
     answered,
     arm_result,
 )
@@ -124,7 +124,7 @@ class Learner(ChatBackend):
 
 
 @pytest.fixture
-def wide(lab: Laboratory) -> Laboratory:
+def wide(lab: ExperimentContext) -> ExperimentContext:
     """Sixteen outcomes, all pairs held out, one wording trained on and two that are not."""
     texts = tuple(f"the town plants {k} trees" for k in range(10, 26))
     utility = np.linspace(-1, 1, len(texts))
@@ -140,13 +140,13 @@ def wide(lab: Laboratory) -> Laboratory:
     )
 
 
-def planted(lab: Laboratory, sign: float, invalid: float = 0.0) -> PlantedBackend:
+def planted(lab: ExperimentContext, sign: float, invalid: float = 0.0) -> PlantedBackend:
     values = sign * np.linspace(-1, 1, len(lab.texts))
     utilities = dict(zip(lab.texts, values.tolist(), strict=True))
     return PlantedBackend(PlantedWorld.model_validate({"utilities": utilities, "invalid": invalid}))
 
 
-def told(lab: Laboratory, wordings: int) -> set[Conversation]:
+def told(lab: ExperimentContext, wordings: int) -> set[Conversation]:
     """All questions in the first `wordings` wordings."""
     return {
         question(wording, lab.texts[int(a)], lab.texts[int(b)])
@@ -156,7 +156,7 @@ def told(lab: Laboratory, wordings: int) -> set[Conversation]:
     }
 
 
-def judged(lab: Laboratory, learners: list[ChatBackend]) -> ControlRow:
+def judged(lab: ExperimentContext, learners: list[ChatBackend]) -> ControlRow:
     base = answered(planted(lab, -1.0), lab, None, 0)
 
     def result(seed: int, after: Answered) -> ControlResult:
@@ -166,10 +166,12 @@ def judged(lab: Laboratory, learners: list[ChatBackend]) -> ControlRow:
     results = [
         result(seed, answered(model, lab, None, seed)) for seed, model in enumerate(learners)
     ]
-    return sweep_table(results, lab.held_out, 1.0, lab.comparison, 0).row("assembly")
+    return control_table(results, lab.held_out, 1.0, lab.comparison, 0).row("assembly")
 
 
-def test_a_model_that_learnt_the_content_keeps_the_gain_in_every_wording(wide: Laboratory) -> None:
+def test_a_model_that_learnt_the_content_keeps_the_gain_in_every_wording(
+    wide: ExperimentContext,
+) -> None:
     row = judged(wide, [planted(wide, 1.0)] * 2)
     assert row.gain.value == pytest.approx(1)
     assert row.wordings is not None
@@ -178,7 +180,7 @@ def test_a_model_that_learnt_the_content_keeps_the_gain_in_every_wording(wide: L
 
 
 @pytest.mark.parametrize("lost", [0.0, 0.9])
-def test_a_model_that_learnt_the_wording_alone_fails(wide: Laboratory, lost: float) -> None:
+def test_a_model_that_learnt_the_wording_alone_fails(wide: ExperimentContext, lost: float) -> None:
     """Its gain in the trained wording is whole; elsewhere it is as before, or answers no more."""
     model = Learner(planted(wide, 1.0), planted(wide, -1.0, lost), told(wide, 1))
     row = judged(wide, [model] * 2)
@@ -188,7 +190,7 @@ def test_a_model_that_learnt_the_wording_alone_fails(wide: Laboratory, lost: flo
     assert not row.wordings.kept
 
 
-def test_one_wording_without_the_gain_is_seen(wide: Laboratory) -> None:
+def test_one_wording_without_the_gain_is_seen(wide: ExperimentContext) -> None:
     """Half on average is not more than half, and the worst wording is named apart."""
     model = Learner(planted(wide, 1.0), planted(wide, -1.0), told(wide, len(wide.wordings) - 1))
     row = judged(wide, [model])
@@ -197,5 +199,5 @@ def test_one_wording_without_the_gain_is_seen(wide: Laboratory) -> None:
     assert not row.wordings.kept
 
 
-def test_no_gain_is_no_share(wide: Laboratory) -> None:
+def test_no_gain_is_no_share(wide: ExperimentContext) -> None:
     assert judged(wide, [planted(wide, -1.0)]).wordings is None

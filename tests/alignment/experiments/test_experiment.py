@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alignment.experiments.control_table import sweep_table
+from alignment.experiments.control_table import control_table
 from alignment.experiments.controls import ControlEvidence, ControlTarget
 from alignment.experiments.experiment import (
-    Laboratory,
+    ExperimentContext,
     adapter_folder,
     answered,
     finetuned,
@@ -59,7 +59,7 @@ def test_move_without_a_way_is_refused() -> None:
 
 
 @pytest.mark.slow
-def test_the_planted_target_is_reached_and_controls_are_not(lab: Laboratory) -> None:
+def test_the_planted_target_is_reached_and_controls_are_not(lab: ExperimentContext) -> None:
     base = answered(LocalBackend(lab.model_path), lab, None, 0)
     arms = ("assembly", "random", "format_only")
     found = {name: run_arm(name, lab, base, seed=1) for name in arms}
@@ -77,14 +77,14 @@ def test_the_planted_target_is_reached_and_controls_are_not(lab: Laboratory) -> 
     assert all(found[name].directional_gain < 0.6 for name in arms[1:])
     assert found["format_only"].comparison.after.decisiveness < 0.1
     assert len({result.before for result in found.values()}) == 1
-    table = sweep_table(list(found.values()), lab.held_out, 0.97, lab.comparison, 0)
+    table = control_table(list(found.values()), lab.held_out, 0.97, lab.comparison, 0)
     assert table.row("assembly").gain.value == pytest.approx(reached.gain)
     assert table.row("assembly").of_ceiling == pytest.approx(
         reached.comparison.agreement_after / 0.97
     )
 
 
-def test_telling_trains_nothing(lab: Laboratory) -> None:
+def test_telling_trains_nothing(lab: ExperimentContext) -> None:
     base = answered(LocalBackend(lab.model_path), lab, None, 0)
     told = run_arm("prompt_only", lab, base, seed=1)
     assert (told.retention, told.steps, told.kl_neutral) == (None, 0, 0.0)
@@ -95,7 +95,7 @@ def test_telling_trains_nothing(lab: Laboratory) -> None:
     assert silent.side_effect is None
 
 
-def test_an_unreadable_wording_is_left_out(lab: Laboratory) -> None:
+def test_an_unreadable_wording_is_left_out(lab: ExperimentContext) -> None:
     found = answered(LocalBackend(lab.model_path), lab, None, 0)
     # Random weights put hardly any probability on the second wording's labels.
     assert list(found.cells) == ["plain", "pb-03"]
@@ -103,7 +103,7 @@ def test_an_unreadable_wording_is_left_out(lab: Laboratory) -> None:
     assert len(found.untouched) == 2
 
 
-def test_rebound_after_neutral_text(lab: Laboratory, replay: list[Conversation]) -> None:
+def test_rebound_after_neutral_text(lab: ExperimentContext, replay: list[Conversation]) -> None:
     few = lab.settings.model_copy(update={"epochs": 20})
     lab = dataclasses.replace(lab, settings=few)
     base = answered(LocalBackend(lab.model_path), lab, None, 0)
@@ -118,7 +118,7 @@ def test_rebound_after_neutral_text(lab: Laboratory, replay: list[Conversation])
 
 
 @pytest.fixture
-def organism(kept: RetentionSet, tmp_path: Path) -> Laboratory:
+def organism(kept: RetentionSet, tmp_path: Path) -> ExperimentContext:
     """The model that ships and a planted assembly: 40 pairs trained on, 120 of other outcomes."""
     rng = generator(11, "organism")
     drawn = [draw_sentence(rng, held_out=True) for _ in range(70)]
@@ -132,7 +132,7 @@ def organism(kept: RetentionSet, tmp_path: Path) -> Laboratory:
 
     trained, held_out = decided(0, 35, 40), decided(35, 70, 120)
     texts = [sentence.text for sentence in drawn]
-    return Laboratory(
+    return ExperimentContext(
         model_path=model_path(),
         evidence=ControlEvidence(texts, trained, trained, trained, trained.p[None], np.ones(1)),
         held_out=held_out,
@@ -143,18 +143,18 @@ def organism(kept: RetentionSet, tmp_path: Path) -> Laboratory:
         kept=kept,
         margins=RetentionMargins(),
         untouched=np.empty((0, 2), dtype=np.int64),
-        folder=tmp_path / "sweep",
+        folder=tmp_path / "control_experiment",
     )
 
 
 @pytest.mark.slow
 def test_the_assembly_moves_the_model_that_ships_and_empty_targets_do_not(
-    organism: Laboratory,
+    organism: ExperimentContext,
 ) -> None:
     base = answered(LocalBackend(organism.model_path), organism, None, 0)
     arms = ("assembly", "shuffled", "random")
     results = [run_arm(arm, organism, base, 1) for arm in arms]
-    table = sweep_table(results, organism.held_out, 1.0, organism.comparison, 0)
+    table = control_table(results, organism.held_out, 1.0, organism.comparison, 0)
     assert table.row("assembly").gain.low > 0
     assert table.row("assembly").kl < table.kl_before / 2
     for arm in arms[1:]:

@@ -20,7 +20,7 @@ def row(arm: str, gain: float, lead: float | None) -> ControlRow:
     return ControlRow(
         arm=arm, seeds=2, agreement=estimate(0.6 + gain), gain=estimate(gain), behind=behind,
         of_ceiling=(0.6 + gain) / 0.95, kl=0.1, kl_gain=estimate(0.3), kl_behind=behind,
-        overlap=None, overlap_behind=None, likeness=None, directional_gain=0.8, side_effect=None,
+        overlap=None, overlap_behind=None, similarity=None, directional_gain=0.8, side_effect=None,
         wordings=WordingGain(share=0.9, worst=0.8, above_half=estimate(0.3)), incoherence=0.0,
         drift_untouched=None, kl_neutral=0.05, bits=None, accuracy=None, empty=None, repeated=None,
         verdicts={}, seconds=1.0,
@@ -74,7 +74,7 @@ def test_intervals_hold_the_planted_lead_as_often_as_they_say() -> None:
     assert low <= covered <= high
 
 
-def test_only_arms_that_all_sweeps_have_are_pooled() -> None:
+def test_only_arms_that_all_control_experiments_have_are_pooled() -> None:
     some = [table(0.3, 0.1), table(0.2, 0.1, arms=("assembly", "other"))]
     assert [one.arm for one in pooled(some)] == ["assembly"]
 

@@ -20,7 +20,9 @@ from plenary.errors import BackendError, DataError
 from plenary.preferences import Targets
 
 SETTINGS = AlignmentSettings(epochs=1, batch=30, replay_weight=0)
-MOVED = Toward(0.1, 0.3, None, beyond_null=True, away_beyond_null=False, trained_low=0.1, seeds=1)
+MOVED = Toward(
+    0.1, 0.3, None, beyond_retest=True, away_beyond_retest=False, trained_low=0.1, seeds=1
+)
 ORIGIN = Provenance(
     'lab: "small" #1', "apache-2.0", 60, 184, "ACS 2024", "embedded", "f" * 64, 0.22, True, MOVED
 )
@@ -70,7 +72,7 @@ def test_the_card_states_the_transfer_to_other_wordings(
     some = Estimate(value=0.2, low=0.1, high=0.3)
     fields = {
         "arm": "assembly", "seeds": 5, "agreement": some, "gain": some, "behind": None, "kl": 0.1,
-        "of_ceiling": 0.9, "kl_gain": some, "kl_behind": None, "likeness": None, "bits": None,
+        "of_ceiling": 0.9, "kl_gain": some, "kl_behind": None, "similarity": None, "bits": None,
         "directional_gain": 0.8, "side_effect": None, "incoherence": 0.0, "drift_untouched": None,
         "kl_neutral": 0.01, "accuracy": None, "empty": None, "repeated": None, "verdicts": {},
         "seconds": 1.0, "wordings": WordingGain(share=0.7, worst=0.1, above_half=some),
@@ -94,13 +96,18 @@ def test_the_card_does_not_claim_a_gain_that_is_none(adapter: Path, comparison: 
 
     assert "moved toward" in card()
     flat = card(outcomes_low=-0.1, outcomes_high=0.1, trained_low=None)
-    re_asked = card(beyond_null=False, trained_low=None)
+    re_asked = card(beyond_retest=False, trained_low=None)
     for told in (flat, re_asked):
         assert "no movement toward the assembly can be told from re-asking" in told
         assert "moved" not in told.partition("## Intended use")[0].partition("no movement")[0]
-    away = {"outcomes_low": -0.2, "outcomes_high": -0.1, "beyond_null": False, "trained_low": None}
-    assert "moved away" in card(**away, away_beyond_null=True)
-    assert "moved away" not in card(**away, away_beyond_null=False)
+    away = {
+        "outcomes_low": -0.2,
+        "outcomes_high": -0.1,
+        "beyond_retest": False,
+        "trained_low": None,
+    }
+    assert "moved away" in card(**away, away_beyond_retest=True)
+    assert "moved away" not in card(**away, away_beyond_retest=False)
 
 
 def test_the_folder_is_what_a_hub_holds_and_still_loads(

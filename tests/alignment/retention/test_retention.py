@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from support.scripted import ScriptedBackend
 
-from alignment.experiments.experiment import Laboratory
+from alignment.experiments.experiment import ExperimentContext
 from alignment.retention.retention import (
     RetentionMargins,
     Speakers,
@@ -27,7 +27,7 @@ from plenary.models.local.huggingface import LocalBackend
 from plenary.seeding import generator
 
 
-def test_figures_are_their_definitions(lab: Laboratory, tmp_path: Path) -> None:
+def test_figures_are_their_definitions(lab: ExperimentContext, tmp_path: Path) -> None:
     settings = lab.settings.model_copy(update={"epochs": 4})
     align(lab.model_path, lab.texts, lab.held_out, settings, tmp_path / "a", 0)
     live = LiveModel(lab.model_path, tmp_path / "a")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from alignment.training.batches import collate, label_log_probs, logits_needed, rest_kl
-from alignment.training.examples import AnswerRow, encode_answers, examples, training_frames
+from alignment.training.examples import AnswerRow, encode_answers, examples, training_templates
 from alignment.training.objectives import OBJECTIVES
 from alignment.training.settings import AlignmentSettings
 from plenary.models.local.chat_template import ChatRenderer
@@ -27,8 +27,8 @@ def rows(
     checkpoint: Maker, texts: tuple[str, ...], targets: Targets
 ) -> Callable[[str], list[AnswerRow]]:
     def make(name: str) -> list[AnswerRow]:
-        """Rows of three frames, labels of one and of several tokens."""
-        asked = examples(texts, targets, training_frames(FRAMES))
+        """Rows of three templates, labels of one and of several tokens."""
+        asked = examples(texts, targets, training_templates(FRAMES))
         return encode_answers(ChatRenderer(load_tokenizer(checkpoint(name))), asked[:18], 1024)
 
     return make

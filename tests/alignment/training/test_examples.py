@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alignment.training.examples import examples, training_frames
+from alignment.training.examples import examples, training_templates
 from plenary.errors import ConfigError, DataError
 from plenary.preferences import Targets
 from plenary.prompt_templates import PROMPT_TEMPLATES, PromptTemplate
@@ -33,7 +33,7 @@ def test_weights_are_the_votes_relative_to_their_mean(
     np.testing.assert_allclose(weight[::2], targets.weight / targets.weight.mean())
 
 
-def test_every_frame_asks_every_pair(texts: tuple[str, ...], targets: Targets) -> None:
+def test_every_template_asks_every_pair(texts: tuple[str, ...], targets: Targets) -> None:
     other = PromptTemplate("other", 1, "{a} or {b}?")
     rows = examples(texts, targets, [*PLAIN, other])
     assert len(rows) == 4 * len(targets.pairs)
@@ -77,10 +77,10 @@ def test_targets_nobody_voted_on_are_refused(texts: tuple[str, ...], targets: Ta
         examples(texts, replace(targets, p=targets.p[1:]), PLAIN)
 
 
-def test_frames_kept_for_evaluation_are_not_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_templates_kept_for_evaluation_are_not_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
         PROMPT_TEMPLATES, "kept", PromptTemplate("kept", 1, "{a} or {b}?", trainable=False)
     )
     for name in ("kept", "unknown"):
         with pytest.raises(ConfigError, match=name):
-            training_frames(("plain", name))
+            training_templates(("plain", name))

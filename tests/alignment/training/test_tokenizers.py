@@ -107,10 +107,10 @@ def _tokenizer(kind: str, template: str) -> PreTrainedTokenizerFast:
     return made
 
 
-def _row(tokenizer: PreTrainedTokenizerFast, frame: str) -> tuple[AnswerRow, Example]:
-    form = PROMPT_TEMPLATES[frame]
-    asked = question(form, "it saves lives", "a clinic opens")
-    example = Example(asked, 0.7, 1.0, form.labels)
+def _row(tokenizer: PreTrainedTokenizerFast, asked: str) -> tuple[AnswerRow, Example]:
+    form = PROMPT_TEMPLATES[asked]
+    messages = question(form, "it saves lives", "a clinic opens")
+    example = Example(messages, 0.7, 1.0, form.labels)
     (row,) = encode_answers(ChatRenderer(tokenizer), [example], 4096)
     return row, example
 
@@ -129,13 +129,13 @@ def _said(tokenizer: PreTrainedTokenizerFast, example: Example, label: str) -> l
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-@pytest.mark.parametrize("frame", ["plain", "pb-01", "pb-10"])
+@pytest.mark.parametrize("asked", ["plain", "pb-01", "pb-10"])
 @pytest.mark.parametrize("template", TEMPLATES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_label_tokens_stand_where_the_answer_would(kind: str, template: str, frame: str) -> None:
+def test_label_tokens_stand_where_the_answer_would(kind: str, template: str, asked: str) -> None:
     """Prompt and label tokens are a prefix of the conversation in which the label was said."""
     tokenizer = _tokenizer(kind, template)
-    row, example = _row(tokenizer, frame)
+    row, example = _row(tokenizer, asked)
     for label, tokens in zip(example.labels, row["label_ids"], strict=False):
         whole = _said(tokenizer, example, label)
         prompt = row["input_ids"]
@@ -174,7 +174,7 @@ def _model(size: int) -> LlamaForCausalLM:
 def test_labels_of_several_tokens_are_scored_as_sequences(kind: str) -> None:
     """Against one sequence at a time, token after token, all positions and the whole vocabulary."""
     tokenizer = _tokenizer(kind, "chatml")
-    rows = [_row(tokenizer, frame)[0] for frame in ("pb-01", "plain", "pb-10")]
+    rows = [_row(tokenizer, name)[0] for name in ("pb-01", "plain", "pb-10")]
     assert max(len(tokens) for row in rows for tokens in row["label_ids"]) > 1
     model = _model(len(tokenizer))
     batch = collate(rows)

@@ -102,20 +102,20 @@ def test_names_of_strata_outcomes_and_sides_do_not_matter() -> None:
 
 
 def test_votes_that_hang_together_widen_the_errors() -> None:
-    """Halls of ten that vote as one are worth a tenth of their citizens."""
+    """Groups of ten that vote as one are worth a tenth of their citizens."""
     world = planted(np.random.default_rng(6), outcomes=8, citizens=20, strata=1, votes=28, apart=0)
     alone = world.electorate
     each = np.repeat(np.arange(20), 10)
-    halls = replace(
+    groups = replace(
         alone, shares=alone.shares[each], weights=np.ones(200), strata=np.zeros(200, dtype=int)
     )
-    as_citizens = population_utilities(halls)
-    as_halls = population_utilities(halls, clusters=each)
-    assert np.median(as_halls.sd / as_citizens.sd) > 2
-    assert as_citizens.mu == pytest.approx(as_halls.mu)
-    fitted = fit_strata(halls)
-    one_hall = mean_covariance(halls, fitted, np.zeros(200, dtype=int))
-    np.testing.assert_allclose(one_hall, mean_covariance(halls, fitted))
+    as_citizens = population_utilities(groups)
+    as_groups = population_utilities(groups, clusters=each)
+    assert np.median(as_groups.sd / as_citizens.sd) > 2
+    assert as_citizens.mu == pytest.approx(as_groups.mu)
+    fitted = fit_strata(groups)
+    one_group = mean_covariance(groups, fitted, np.zeros(200, dtype=int))
+    np.testing.assert_allclose(one_group, mean_covariance(groups, fitted))
 
 
 def test_a_fit_like_any_other(tmp_path) -> None:

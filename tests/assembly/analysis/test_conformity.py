@@ -79,7 +79,7 @@ def test_conformists_stand_out_from_what_they_would_do_at_any_table() -> None:
         side = np.sign(others_lean(before, ONES, TABLES))
         after = expit(mind + pull[:, None] * side + 0.5 * np.sign(common))
         votes = votes_from(np.stack([before, after]))
-        found = conformity(votes, PAIRS, ONES, TABLES, halls=TABLES)
+        found = conformity(votes, PAIRS, ONES, TABLES, groups=TABLES)
         flagged.append(found.flagged)
         drifting.append(conformity(votes, PAIRS, ONES, TABLES).flagged.mean())
         assert found.panel > found.strangers > 0.2
@@ -88,14 +88,14 @@ def test_conformists_stand_out_from_what_they_would_do_at_any_table() -> None:
     assert np.delete(np.sum(flagged, axis=0), [2, 9, 20]).sum() <= 10
 
 
-def test_tables_never_met_are_those_of_other_halls() -> None:
-    """Tables 0 and 1 are one hall, 2 and 3 the other; only the other hall's majorities count."""
+def test_tables_never_met_are_those_of_other_groups() -> None:
+    """Tables 0 and 1 are one group, 2 and 3 the other; only the other group's majorities count."""
     before = np.repeat([0.9, 0.9, 0.9, 0.1], 2)[:, None]
     after = before.copy()
     after[0] = 0.95
-    halls = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    groups = np.array([0, 0, 0, 0, 1, 1, 1, 1])
     votes = votes_from(np.stack([np.tile(before, 2), np.tile(after, 2)]))
-    found = conformity(votes, 2, np.ones(8), np.arange(8) // 2, halls=halls)
+    found = conformity(votes, 2, np.ones(8), np.arange(8) // 2, groups=groups)
     assert found.toward[0] == pytest.approx(0.05)
     assert found.excess[0] == pytest.approx(0.05)
     assert found.strangers == pytest.approx(0)

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import ndtr
 
 from assembly.analysis.effect import deliberation_effect
-from assembly.deliberation.conditions import ARMS
+from assembly.deliberation.conditions import CONDITIONS
 from assembly.deliberation.seating import seat
 from assembly.record.ballots import AFTER, BEFORE, Votes
 from assembly.record.ledger import Ledger
@@ -26,12 +26,12 @@ def planted(world, swing: float) -> PlantedBackend:
     )
 
 
-def hold_arms(world, folder, settings, swing) -> dict[str, Votes]:
+def hold_conditions(world, folder, settings, swing) -> dict[str, Votes]:
     votes = {}
-    for arm in ARMS:
-        (folder / arm).mkdir()
-        chosen = settings.model_copy(update={"arm": arm})
-        votes[arm] = world.hold(planted(world, swing), folder / arm, chosen)
+    for condition in CONDITIONS:
+        (folder / condition).mkdir()
+        chosen = settings.model_copy(update={"condition": condition})
+        votes[condition] = world.hold(planted(world, swing), folder / condition, chosen)
     return votes
 
 
@@ -39,8 +39,8 @@ def hold_arms(world, folder, settings, swing) -> dict[str, Votes]:
 def room(world_of, tmp_path_factory):
     world = world_of(citizens=CITIZENS, outcomes=8, pairs=PAIRS, seed=5)
     settings = AssemblySettings(table_size=5, block=12, speakers=2)
-    folder = tmp_path_factory.mktemp("arms")
-    return world, settings, folder, hold_arms(world, folder, settings, 0.6)
+    folder = tmp_path_factory.mktemp("conditions")
+    return world, settings, folder, hold_conditions(world, folder, settings, 0.6)
 
 
 def truth(world, settings, folder) -> np.ndarray:
@@ -48,20 +48,20 @@ def truth(world, settings, folder) -> np.ndarray:
     leads = world.utilities[:, world.pairs[:, 0]] - world.utilities[:, world.pairs[:, 1]]
     after = {}
     tables = seat(CITIZENS, PAIRS, settings, seed=3).tables
-    for arm in ("deliberation", "reflection"):
+    for condition in ("deliberation", "reflection"):
         moved = leads.copy()
-        with Ledger(folder / arm / "ledger.sqlite") as ledger:
+        with Ledger(folder / condition / "ledger.sqlite") as ledger:
             for s in ledger.transcript():
-                who = list(tables[s.table]) if arm == "deliberation" else [s.citizen]
+                who = list(tables[s.table]) if condition == "deliberation" else [s.citizen]
                 moved[who, s.pair] += 0.6 * (1 - 2 * s.side)
-        after[arm] = ndtr(moved / np.sqrt(2))
+        after[condition] = ndtr(moved / np.sqrt(2))
     weights = world.weights / world.weights.sum()
     return weights @ (after["deliberation"] - after["reflection"])
 
 
 def test_the_planted_effect_is_post_minus_reflection(room) -> None:
     world, settings, folder, votes = room
-    tables = seat(CITIZENS, PAIRS, settings, seed=3).hall_of()
+    tables = seat(CITIZENS, PAIRS, settings, seed=3).group_of()
     effect = deliberation_effect(votes, world.pairs, world.weights, tables)
     expected = truth(world, settings, folder)
     np.testing.assert_allclose(effect.shift, expected, atol=1e-9)
@@ -73,7 +73,7 @@ def test_the_planted_effect_is_post_minus_reflection(room) -> None:
 
 def test_arms_share_their_first_ballot_and_a_reflection_hears_nobody(room) -> None:
     _, _, folder, votes = room
-    first = {arm: v.share_first[v.phase == BEFORE].tolist() for arm, v in votes.items()}
+    first = {condition: v.share_first[v.phase == BEFORE].tolist() for condition, v in votes.items()}
     assert first["none"] == first["reflection"] == first["deliberation"]
     none = votes["none"]
     assert none.share_first[none.phase == AFTER].tolist() == first["none"]
@@ -84,8 +84,8 @@ def test_arms_share_their_first_ballot_and_a_reflection_hears_nobody(room) -> No
 
 def test_citizens_who_do_not_listen_show_none(room, tmp_path) -> None:
     world, settings, _, _ = room
-    votes = hold_arms(world, tmp_path, settings, 0.0)
-    tables = seat(CITIZENS, PAIRS, settings, seed=3).hall_of()
+    votes = hold_conditions(world, tmp_path, settings, 0.0)
+    tables = seat(CITIZENS, PAIRS, settings, seed=3).group_of()
     effect = deliberation_effect(votes, world.pairs, world.weights, tables)
     np.testing.assert_allclose(effect.shift, 0.0, atol=1e-12)
     assert effect.size == pytest.approx(0.0, abs=1e-9)
@@ -93,10 +93,10 @@ def test_citizens_who_do_not_listen_show_none(room, tmp_path) -> None:
 
 
 def drawn(rng, effect, citizens, tables) -> dict[str, Votes]:
-    """Two arms on one pair: table effects and noise about a known effect."""
-    arms = {}
+    """Two conditions on one pair: table effects and noise about a known effect."""
+    conditions = {}
     table = rng.normal(0, 0.05, tables.max() + 1)[tables]
-    for arm, shift in (("deliberation", effect), ("reflection", 0.0)):
+    for condition, shift in (("deliberation", effect), ("reflection", 0.0)):
         share = 0.5 + shift + (table if shift is effect else 0) + rng.normal(0, 0.05, citizens)
         rows = []
         for order in (0, 1):
@@ -104,8 +104,8 @@ def drawn(rng, effect, citizens, tables) -> dict[str, Votes]:
             rows += [
                 (0, c, phase, order, faced[c], 0, 1.0) for c in range(citizens) for phase in (0, 1)
             ]
-        arms[arm] = Votes.of(rows)
-    return arms
+        conditions[condition] = Votes.of(rows)
+    return conditions
 
 
 def test_intervals_cover_and_single_citizens_would_not() -> None:
@@ -124,7 +124,9 @@ def test_intervals_cover_and_single_citizens_would_not() -> None:
 def test_an_arm_that_was_not_held_and_ballots_that_are_all_bad(room) -> None:
     world, _, _, votes = room
     tables = np.zeros(CITIZENS, dtype=int)
-    with pytest.raises(ConfigError, match="no votes of arm 'reflection'; hold that arm"):
+    with pytest.raises(
+        ConfigError, match="no votes of condition 'reflection'; hold that condition"
+    ):
         deliberation_effect({"deliberation": votes["none"]}, world.pairs, world.weights, tables)
     effect = deliberation_effect(votes, world.pairs, world.weights, tables)
     assert np.isinf(effect.high).all()
@@ -132,7 +134,7 @@ def test_an_arm_that_was_not_held_and_ballots_that_are_all_bad(room) -> None:
         (p, c, phase, o, None, 2, None)
         for p in range(PAIRS) for c in range(CITIZENS) for phase in (0, 1) for o in (0, 1)
     )  # fmt: skip
-    with pytest.raises(DataError, match="none valid in both arms"):
+    with pytest.raises(DataError, match="none valid in both conditions"):
         deliberation_effect(
             {"deliberation": bad, "reflection": bad}, world.pairs, world.weights, tables
         )

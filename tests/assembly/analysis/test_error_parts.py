@@ -15,8 +15,8 @@ def citizens(rng, sd=0.15):
     return 0.5 + rng.normal(0, sd, (CITIZENS, PAIRS))
 
 
-def test_what_halls_have_in_common_is_the_discussions_part() -> None:
-    """Ten halls each off by .1 move the panel's share by .1 / sqrt(10)."""
+def test_what_groups_have_in_common_is_the_discussions_part() -> None:
+    """Ten groups each off by .1 move the panel's share by .1 / sqrt(10)."""
     rng = np.random.default_rng(0)
     plain = citizens(rng)
     talked = plain + rng.normal(0, 0.1, (10, PAIRS))[HALLS]

@@ -24,7 +24,7 @@ def test_parts_add_up_to_the_clustered_variance() -> None:
 def test_what_was_not_measured_is_not_zero() -> None:
     shares = np.full((2, 6, 2), 0.7)
     found = error_sources(votes_from(shares, mass=np.nan), 2, np.ones(6), 1)
-    assert np.isnan(found[:, [AT["sampling"], AT["tables"], AT["frame"]]]).all()
+    assert np.isnan(found[:, [AT["sampling"], AT["tables"], AT["template"]]]).all()
     exact = error_sources(votes_from(shares, order_bias=0.1), 2, np.ones(6), 1)
     assert (exact[:, AT["sampling"]] == 0).all()
     np.testing.assert_allclose(exact[:, AT["order"]], 0.1)
@@ -50,8 +50,8 @@ def test_sampling_error_is_that_of_repeated_answers() -> None:
     np.testing.assert_allclose(found[:, AT["citizens"]].mean(), spread.mean(), rtol=0.1)
 
 
-def test_other_wordings_give_the_frame_part() -> None:
+def test_other_wordings_give_the_template_part() -> None:
     shares = np.full((2, 6, 1), 0.7)
-    frames = np.array([[0.6], [0.7], [0.8]])
-    found = error_sources(votes_from(shares), 1, np.ones(6), 1, frames=frames)
-    np.testing.assert_allclose(found[0, AT["frame"]], 0.1 / np.sqrt(3))
+    templates = np.array([[0.6], [0.7], [0.8]])
+    found = error_sources(votes_from(shares), 1, np.ones(6), 1, templates=templates)
+    np.testing.assert_allclose(found[0, AT["template"]], 0.1 / np.sqrt(3))

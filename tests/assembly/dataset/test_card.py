@@ -48,7 +48,7 @@ def test_what_was_not_measured_is_said_and_never_a_number() -> None:
     assert bare.count(UNKNOWN) >= 6
     assert "nan" not in bare.casefold().replace("governance", "")
     full = FACTS.model_copy(
-        update={"framing_icc": (0.71, 0.6, 0.8), "base_model_share": 0.2, "validation": "GSS 2022"}
+        update={"wording_icc": (0.71, 0.6, 0.8), "base_model_share": 0.2, "validation": "GSS 2022"}
     )
     y = RNG.uniform(0.2, 0.8, (6, 12, 2, 1, 2, 1))
     budget = variance_components(y, HELD.pairs, exact=True)

@@ -3,7 +3,7 @@ import pytest
 from support.held import held_from, provenance, spoken, votes_from
 
 from assembly.aggregation.consensus import COUNTED
-from assembly.analysis.influence import sway
+from assembly.analysis.influence import influence
 from assembly.dataset.consensus_dataset import ConsensusDataset
 from assembly.dataset.labels import Held, build_dataset
 from assembly.deliberation.seating import seat
@@ -102,7 +102,7 @@ def test_a_held_assembly_becomes_a_dataset_with_the_minority_s_own_argument(
         {"region": ["West" if w else "East" for w in west]},
         provenance(18),
         said,
-        sway(votes, 12, tables, said).of_statement,
+        influence(votes, 12, tables, said).of_statement,
     )
     made = build_dataset(held)
     made.write(tmp_path / "consensus.parquet")

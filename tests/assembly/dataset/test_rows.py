@@ -41,8 +41,8 @@ def test_sft_and_dpo_rows_say_the_majority_and_leave_ties_out(made) -> None:
     assert (second["chosen"][0]["content"], second["rejected"][0]["content"]) == ("B", "A")
 
 
-def test_frames_kept_for_evaluation_are_not_trained_on(made) -> None:
-    kept = [frame for frame in PROMPT_TEMPLATES.values() if not frame.trainable]
+def test_templates_kept_for_evaluation_are_not_trained_on(made) -> None:
+    kept = [template for template in PROMPT_TEMPLATES.values() if not template.trainable]
     with pytest.raises(ConfigError, match="is kept for evaluation"):
         to_sft(made, kept)
     assert to_sft(made, kept, split="held_out")

@@ -73,7 +73,7 @@ def check_whole(world_of, folder: Path, known: set[int], number: int) -> None:
     (folder / "straight").mkdir()
     world = world_of(citizens=CITIZENS, pairs=PAIRS)
     settings = AssemblySettings(
-        rounds=2, table_size=4, hall=2, block=3, plenary=True, follow_up=True
+        rounds=2, table_size=4, tables_per_group=2, block=3, plenary=True, follow_up=True
     )
     straight = world.hold(world.backend(swing=0.7), folder / "straight", settings)
     assert votes.share_first.tolist() == straight.share_first.tolist()

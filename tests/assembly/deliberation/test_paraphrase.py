@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from assembly.analysis.variance_components import between_wordings
-from assembly.deliberation.paraphrase import ask_reworded
+from assembly.deliberation.paraphrase import ask_paraphrased
 from assembly.record.ballots import BEFORE, grid
 from assembly.record.ledger import Ledger
 
@@ -15,7 +15,7 @@ from assembly.record.ledger import Ledger
 def ask(world, backend, folder, small, wordings, seed=3):
     with Ledger(folder / "ledger.sqlite") as calls:
         return asyncio.run(
-            ask_reworded(backend, wordings, world.texts, world.pairs, small, calls, seed)
+            ask_paraphrased(backend, wordings, world.texts, world.pairs, small, calls, seed)
         )
 
 

@@ -43,7 +43,7 @@ def ballots(backend) -> list[str]:
 
 def test_rotating_citizens_carry_what_they_heard_at_every_table(world_of, tmp_path) -> None:
     world = world_of(citizens=16)
-    settings = AssemblySettings(table_size=4, hall=4, rounds=3, speakers=2, block=5)
+    settings = AssemblySettings(table_size=4, tables_per_group=4, rounds=3, speakers=2, block=5)
     backend = world.backend()
     votes = world.hold(backend, tmp_path, settings)
     assert len(votes) == 4 * 16 * 9
@@ -63,11 +63,11 @@ def test_rotating_citizens_carry_what_they_heard_at_every_table(world_of, tmp_pa
     assert max(text.count("\nFor ") for text in ballots(backend)) == 6
 
 
-def test_a_hall_of_two_gives_the_same_votes_whatever_the_concurrency_and_block(
+def test_a_group_of_two_gives_the_same_votes_whatever_the_concurrency_and_block(
     world_of, tmp_path
 ) -> None:
     world, runs = world_of(citizens=16), []
-    settings = AssemblySettings(table_size=4, hall=2, rounds=2, block=5)
+    settings = AssemblySettings(table_size=4, tables_per_group=2, rounds=2, block=5)
     for number, change in enumerate(({}, {"concurrency": 1}, {"block": 2})):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -81,7 +81,7 @@ def test_a_hall_of_two_gives_the_same_votes_whatever_the_concurrency_and_block(
 def test_the_plenary_writes_joins_is_criticised_and_revised(world_of, tmp_path) -> None:
     world = world_of(citizens=16)
     backend = anybody(world)
-    settings = AssemblySettings(table_size=4, hall=2, block=9, plenary=True)
+    settings = AssemblySettings(table_size=4, tables_per_group=2, block=9, plenary=True)
     world.hold(backend, tmp_path, settings)
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         texts = ledger.group_texts()
@@ -97,7 +97,7 @@ def test_a_plenary_that_fails_is_counted_and_shown_to_nobody(world, tmp_path) ->
         world,
         spoil=lambda c: "refused" if c[0].content.startswith("You moderate") else None,
     )
-    settings = AssemblySettings(table_size=4, hall=3, block=9, plenary=True)
+    settings = AssemblySettings(table_size=4, tables_per_group=3, block=9, plenary=True)
     events = []
     votes = world.hold(backend, tmp_path, settings, events.append)
     assert sum(e.invalid for e in events if e.kind == "group") == 3 * 9
@@ -210,7 +210,7 @@ def claims(backend) -> dict[tuple[str, str], str]:
 
 def test_a_false_majority_is_claimed_for_one_outcome_in_both_orders(world, tmp_path) -> None:
     backend = world.backend()
-    settings = AssemblySettings(table_size=4, block=9, arm="none", probe="false-majority")
+    settings = AssemblySettings(table_size=4, block=9, condition="none", probe="false-majority")
     world.hold(backend, tmp_path, settings)
     found = claims(backend)
     assert len(found) == 2 * 11 * 9
@@ -234,7 +234,7 @@ def _options(text: str) -> list[str]:
 
 def test_a_reveal_tells_the_others_votes_and_no_argument(world, tmp_path) -> None:
     backend = world.backend()
-    settings = AssemblySettings(table_size=4, block=9, arm="none", probe="vote-reveal")
+    settings = AssemblySettings(table_size=4, block=9, condition="none", probe="vote-reveal")
     world.hold(backend, tmp_path, settings)
     tables = seat(11, 9, settings, seed=3).tables
     for (system, _), text in claims(backend).items():
@@ -262,11 +262,16 @@ def test_persona_probes_keep_seats_and_change_what_citizens_are_told(world, tmp_
 
 def test_arms_that_share_their_calls_ask_the_first_ballot_once(world, tmp_path, small) -> None:
     store, asked = MemoryStore(), {}
-    for arm in ("deliberation", "reflection", "none"):
-        (tmp_path / arm).mkdir()
+    for condition in ("deliberation", "reflection", "none"):
+        (tmp_path / condition).mkdir()
         backend = world.backend()
-        world.hold(backend, tmp_path / arm, small.model_copy(update={"arm": arm}), calls=store)
-        asked[arm] = backend
+        world.hold(
+            backend,
+            tmp_path / condition,
+            small.model_copy(update={"condition": condition}),
+            calls=store,
+        )
+        asked[condition] = backend
     assert asked["none"].seen == []
     assert not any("citizen number" in text for text in ballots(asked["reflection"])
                    if "You thought:" not in text)  # fmt: skip
@@ -274,7 +279,8 @@ def test_arms_that_share_their_calls_ask_the_first_ballot_once(world, tmp_path, 
 
 
 @pytest.mark.parametrize(
-    "change", [{}, {"arm": "reflection", "summary": "model"}, {"hall": 3, "plenary": True}]
+    "change",
+    [{}, {"condition": "reflection", "summary": "model"}, {"tables_per_group": 3, "plenary": True}],
 )
 def test_no_prompt_is_longer_than_stated_however_long_the_speeches(world, tmp_path, change) -> None:
     settings = AssemblySettings(
@@ -301,7 +307,7 @@ def test_a_summary_of_long_thoughts_is_asked_for_within_the_bound(world, tmp_pat
             return replace(reply, text=" ".join(f"{start}word{k}" for k in range(200)))
 
     settings = AssemblySettings(
-        table_size=4, rounds=9, speakers=4, block=9, arm="reflection", summary="model"
+        table_size=4, rounds=9, speakers=4, block=9, condition="reflection", summary="model"
     )
     backend = Rambling(world.backend().utilities)
     world.hold(backend, tmp_path, settings)

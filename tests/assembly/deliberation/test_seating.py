@@ -35,23 +35,23 @@ def meetings(rounds) -> Counter:
     )
 
 
-def test_a_hall_of_seven_tables_meets_anew_in_every_round() -> None:
-    settings = AssemblySettings(table_size=7, hall=7, rounds=7)
+def test_a_group_of_seven_tables_meets_anew_in_every_round() -> None:
+    settings = AssemblySettings(table_size=7, tables_per_group=7, rounds=7)
     seating = seat(98, 4, settings, seed=2)
-    assert seating.halls == 2
+    assert seating.groups == 2
     rounds = [seating.seated(turn) for turn in range(7)]
     assert max(meetings(rounds).values()) == 1
     for tables in rounds:
         assert sorted(c for table in tables for c in table) == list(range(98))
-    halls = seating.hall_of()
+    groups = seating.group_of()
     for turn in range(7):
-        assert all(len(set(halls[list(table)])) == 1 for table in seating.seated(turn))
+        assert all(len(set(groups[list(table)])) == 1 for table in seating.seated(turn))
         np.testing.assert_array_equal(seating.table_of(turn)[list(rounds[turn][3])], 3)
 
 
-@pytest.mark.parametrize(("citizens", "size", "hall"), [(23, 4, 6), (36, 6, 6), (30, 7, 5)])
-def test_other_halls_meet_again_less_than_by_lot(citizens, size, hall) -> None:
-    settings = AssemblySettings(table_size=size, hall=hall, rounds=3)
+@pytest.mark.parametrize(("citizens", "size", "group"), [(23, 4, 6), (36, 6, 6), (30, 7, 5)])
+def test_other_groups_meet_again_less_than_by_lot(citizens, size, group) -> None:
+    settings = AssemblySettings(table_size=size, tables_per_group=group, rounds=3)
     seating = seat(citizens, 4, settings, seed=0)
     rounds = [seating.seated(turn) for turn in range(3)]
     assert {len(t) for tables in rounds for t in tables} <= {size, size - 1}
@@ -63,10 +63,10 @@ def test_other_halls_meet_again_less_than_by_lot(citizens, size, hall) -> None:
     assert len(meetings(rounds)) > max(lots)
 
 
-def test_one_table_a_hall_stays_seated() -> None:
+def test_one_table_a_group_stays_seated() -> None:
     seating = seat(30, 4, AssemblySettings(rounds=3), seed=0)
     assert seating.seated(2) == seating.tables
-    np.testing.assert_array_equal(seating.hall_of(), seating.table_of())
+    np.testing.assert_array_equal(seating.group_of(), seating.table_of())
 
 
 @pytest.mark.parametrize(("citizens", "pairs"), [(1, 4), (4, 0)])

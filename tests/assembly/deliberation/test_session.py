@@ -268,7 +268,7 @@ def test_citizens_who_are_told_the_same_answer_for_themselves(
     world, tmp_path, small, shared
 ) -> None:
     """An endpoint that samples is asked by each of them, and not again when the run goes on."""
-    change = {"arm": "none", "samples": 3}
+    change = {"condition": "none", "samples": 3}
     if shared == "probe":
         change["probe"] = "no-persona"
     else:
@@ -285,14 +285,14 @@ def test_citizens_who_are_told_the_same_answer_for_themselves(
 
 
 def test_who_speaks_for_another_does_not_borrow_their_answers(world, tmp_path, small) -> None:
-    """Arms share one store, and ballots under another's persona are draws of their own."""
+    """Conditions share one store, and ballots under another's persona are draws of their own."""
     worlds = {"utilities": dict.fromkeys(world.texts, 0.0), "exact": False}
     counted = CountingBackend(PlantedBackend(PlantedWorld(**worlds)))
     store = MemoryStore()
     for name, probe in enumerate(("none", "shuffled-persona", "none")):
         folder = tmp_path / str(name)
         folder.mkdir()
-        settings = small.model_copy(update={"arm": "none", "probe": probe})
+        settings = small.model_copy(update={"condition": "none", "probe": probe})
         world.hold(counted, folder, settings, calls=store)
     assert counted.counts.answers == 2 * settings.samples * 2 * 2 * 11 * 9
 

@@ -1,4 +1,4 @@
-"""Likeness is that of the utilities, not of the noise; no likeness is not found."""
+"""Similarity is that of the utilities, not of the noise; no similarity is not found."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.choosers import NullChooser
 
-from evaluation.across_models.convergence import Halves, compared, likeness, measure_several
+from evaluation.across_models.convergence import Halves, compared, measure_several, similarity
 from evaluation.batteries.base import BatterySettings, Material
 from plenary.errors import ConfigError
 from plenary.models.planted import PlantedBackend, PlantedWorld
@@ -28,7 +28,7 @@ def _model(mu, sigma, seed=0):
     return PlantedBackend(world)
 
 
-def test_planted_likeness_is_found_whatever_the_noise():
+def test_planted_similarity_is_found_whatever_the_noise():
     rng = np.random.default_rng(0)
     one, fresh, alone = rng.standard_normal((3, K))
     models = [_model(one, 0.5), _model(0.8 * one + 0.6 * fresh, 3.0), _model(alone, 0.5)]
@@ -36,12 +36,14 @@ def test_planted_likeness_is_found_whatever_the_noise():
     values = {m.name: m for m in found.measures}
     names = [model.name for model in models]
     truth = np.corrcoef([one, 0.8 * one + 0.6 * fresh, alone])
-    both = values[f"likeness: {names[0]}, {names[1]}"]
+    both = values[f"similarity: {names[0]}, {names[1]}"]
     assert both.value == pytest.approx(truth[0, 1], abs=0.2)
     assert both.low > 0.4
     assert found.findings[0].shown
     assert found.findings[0].sentence.startswith(f"{names[0]}, {names[1]}: choices go together")
-    assert values[f"likeness: {names[0]}, {names[2]}"].value == pytest.approx(truth[0, 2], abs=0.2)
+    assert values[f"similarity: {names[0]}, {names[2]}"].value == pytest.approx(
+        truth[0, 2], abs=0.2
+    )
     assert found.asked == 3 * 2 * 6 * K * 10
 
 
@@ -66,6 +68,6 @@ def test_correction_is_unbiased_and_false_findings_are_at_the_nominal_rate(noise
         models = {"a": _halves(one, noise, rng), "b": _halves(other, 0.1, rng)}
         shown.append(compared(models, TOPICS, 0.95)[1][0].shown)
         twin = _halves(0.8 * one + 0.6 * other, noise, rng)
-        alike.append(likeness(models["a"], twin, np.ones((1, K)))[0])
+        alike.append(similarity(models["a"], twin, np.ones((1, K)))[0])
     assert np.mean(shown) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
     assert np.nanmean(alike) == pytest.approx(0.8, abs=0.05)

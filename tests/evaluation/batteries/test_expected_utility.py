@@ -103,7 +103,7 @@ def _random(pairs: IntArray, rng: np.random.Generator) -> ComparisonCounts:
     return ComparisonCounts(shown[:, 0], shown[:, 1], rng.uniform(0, 1, len(shown)), one, zero, one)
 
 
-def null_findings(replicates: int) -> np.ndarray:
+def retest_findings(replicates: int) -> np.ndarray:
     """Findings shown [replicates, 2] where outcomes have utilities and lotteries none."""
     shown = []
     for replicate in range(replicates):
@@ -128,7 +128,7 @@ def null_findings(replicates: int) -> np.ndarray:
 
 @pytest.mark.slow
 def test_false_findings_stay_within_the_nominal_rate() -> None:
-    rates = null_findings(120).mean(axis=0)
+    rates = retest_findings(120).mean(axis=0)
     assert rates[0] <= 0.05
     assert rates[1] <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 120)
 

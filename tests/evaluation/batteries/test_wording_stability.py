@@ -1,4 +1,4 @@
-"""The framing battery on choosers that ignore the wording, the outcome, or everything."""
+"""The wording battery on choosers that ignore the wording, the outcome, or everything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.special import ndtr
 from support.choosers import NullChooser
 
 from evaluation.batteries.base import BatteryResult, BatterySettings, Material, Measure
-from evaluation.batteries.wording_stability import asked_frames, measure
+from evaluation.batteries.wording_stability import asked_templates, measure
 from plenary.models.base import ChatBackend, Choice, Conversation, no_choice
 from plenary.models.planted import PlantedBackend, PlantedWorld
 from plenary.outcomes import Catalogue, Outcome
@@ -100,9 +100,9 @@ def test_a_null_chooser_is_not_stable() -> None:
 
 def test_wordings_without_answers_are_counted_and_left_out() -> None:
     found, _ = asked(OnlyLetters(PlantedWorld(utilities=UTILITIES)))
-    letters = [f for f in asked_frames(full=False) if f.labels[0] == "A"]
-    assert 2 <= len(letters) < len(asked_frames(full=False))
-    missing = len(asked_frames(full=False)) - len(letters)
+    letters = [f for f in asked_templates(full=False) if f.labels[0] == "A"]
+    assert 2 <= len(letters) < len(asked_templates(full=False))
+    missing = len(asked_templates(full=False)) - len(letters)
     assert found.findings[1].sentence.startswith(f"{missing} of")
     assert found.invalid > 0
 

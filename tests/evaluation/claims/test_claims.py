@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 TOWARD = on.Toward(
-    0.1, 0.3, 0.05, beyond_null=True, away_beyond_null=False, trained_low=0.1, seeds=3
+    0.1, 0.3, 0.05, beyond_retest=True, away_beyond_retest=False, trained_low=0.1, seeds=3
 )
 INFLUENCE = on.HiringInfluence(
     6, "as the ladder says", 0.1, recovered=True, inside=False, contexts=2, prompts=2
@@ -40,12 +40,12 @@ ROWS = {
             ({"seeds": 2}, "too few seeds"),
             ({"wordings_low": 0.0}, "in the wording that it was trained in"),
             ({"wordings_low": None}, "in the wording that it was trained in"),
-            ({"beyond_null": False}, "trained items only"),
-            ({"beyond_null": None}, "trained items only"),
+            ({"beyond_retest": False}, "trained items only"),
+            ({"beyond_retest": None}, "trained items only"),
             ({"outcomes_low": 0.0}, "trained items only"),
             ({"outcomes_low": 0.0, "trained_low": None}, "no movement"),
             (
-                {"outcomes_low": -0.3, "outcomes_high": -0.1, "away_beyond_null": True},
+                {"outcomes_low": -0.3, "outcomes_high": -0.1, "away_beyond_retest": True},
                 "moved away",
             ),
             ({"outcomes_low": -0.3, "outcomes_high": -0.1, "trained_low": None}, "no movement"),
@@ -172,7 +172,7 @@ ROWS = {
 }  # fmt: skip
 # Claims that are never made: evidence as good as can be, and what is said instead.
 ALWAYS_WEAK = {
-    "values": (on.Frames(12), "elicited choice tendencies under the 12 listed wordings"),
+    "values": (on.Templates(12), "elicited choice tendencies under the 12 listed wordings"),
     "group_worth": (on.GroupWorth(0.0), "no rank of groups is given"),
     "represents": (
         on.PanelMargins("ACS 2024", 0.0, 0.0, 20),

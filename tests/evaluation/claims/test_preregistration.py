@@ -20,7 +20,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TEXT = """
 title: does an assembly change a recruiter
 primary: [agreement_gain, hiring_change]
-settings: {seed: 3, panel.citizens: 60, elicitation.frames: [plain], hiring.margin: 0.1}
+settings: {seed: 3, panel.citizens: 60, elicitation.templates: [plain], hiring.margin: 0.1}
 """
 
 
@@ -61,7 +61,7 @@ def test_layout_is_no_edit_and_locking_again_keeps_the_time(plan: Path) -> None:
 
 
 def test_deviations_are_listed(plan: Path) -> None:
-    settings = {"seed": 3, "panel.citizens": 80, "elicitation.frames": ["plain"]}
+    settings = {"seed": 3, "panel.citizens": 80, "elicitation.templates": ["plain"]}
     found = deviations(read_plan(plan), settings)
     assert [(d.name, d.planned, d.actual) for d in found] == [
         ("panel.citizens", "60", "80"),

@@ -50,7 +50,7 @@ def test_transfer_sets_gain_beside_ceiling_and_training(planted):
     old, goal = planted(40, rng), planted(40, rng)
     new = replace(old, mu=(old.mu + goal.mu) / 2)
     sets = {}
-    for name, after in (("train", goal), ("frames", new)):
+    for name, after in (("train", goal), ("templates", new)):
         pairs = balanced_pairs(40, 200, rng)
         wanted = pair_shares(goal.answers(pairs, rng, None), pairs).p
         sets[name] = Asked(
@@ -58,10 +58,10 @@ def test_transfer_sets_gain_beside_ceiling_and_training(planted):
             after.answers(pairs, rng, 10),
             Targets(pairs, wanted, np.full(200, 60.0)),
         )
-    train, frames = transfer(sets, 0.95, SETTINGS, 0)
-    assert (train.name, frames.name) == ("train", "frames")
+    train, templates = transfer(sets, 0.95, SETTINGS, 0)
+    assert (train.name, templates.name) == ("train", "templates")
     assert train.of_training == 1
-    assert 0.2 < frames.of_training < 0.95
-    room = 0.95 - frames.comparison.agreement_before
-    assert frames.normalised == pytest.approx(frames.comparison.gain / room)
-    assert frames.comparison.ceiling == 0.95
+    assert 0.2 < templates.of_training < 0.95
+    room = 0.95 - templates.comparison.agreement_before
+    assert templates.normalised == pytest.approx(templates.comparison.gain / room)
+    assert templates.comparison.ceiling == 0.95

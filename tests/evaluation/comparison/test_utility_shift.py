@@ -26,13 +26,13 @@ def _ask(world, pairs, rng):
     return fit(world.answers(pairs, rng, ANSWERS), len(world.mu))
 
 
-def _null_run(planted, seed, k, pairs, change):
+def _retest(planted, seed, k, pairs, change):
     rng = np.random.default_rng(seed)
     world = planted(k, rng, bias=0.1, lapse=0.01)
     asked = balanced_pairs(k, pairs, rng)
     before, again = (_ask(world, asked, rng) for _ in range(2))
     return utility_shift(
-        before, _ask(change(world), asked, rng), before, SETTINGS, null=[(before, again)]
+        before, _ask(change(world), asked, rng), before, SETTINGS, retest=[(before, again)]
     )
 
 
@@ -45,7 +45,7 @@ def _sharper(factor):
 def test_the_same_model_asked_twice_moves_no_outcome_in_95_of_100_seeds(planted, factor):
     clean = []
     for seed in range(100):
-        result = _null_run(planted, seed, 60, 400, _sharper(factor))
+        result = _retest(planted, seed, 60, 400, _sharper(factor))
         clean.append(not result.moved.any())
         assert result.anchored > 0.75
     assert np.mean(clean) >= 0.95
@@ -55,14 +55,14 @@ def test_the_same_model_asked_twice_moves_no_outcome_in_95_of_100_seeds(planted,
 def test_a_model_that_only_sharpens_moves_nothing_and_says_so(planted, factor):
     ratios = []
     for seed in range(8):
-        result = _null_run(planted, 1000 + seed, 60, 400, _sharper(factor))
+        result = _retest(planted, 1000 + seed, 60, 400, _sharper(factor))
         assert not result.moved.any()
         ratios.append(result.spread_ratio)
     assert np.mean(ratios) == pytest.approx(factor, rel=0.15)
 
 
 def test_a_model_that_only_favours_a_slot_moves_nothing_and_says_so(planted):
-    result = _null_run(planted, 7, 60, 400, lambda world: replace(world, bias=0.6))
+    result = _retest(planted, 7, 60, 400, lambda world: replace(world, bias=0.6))
     assert not result.moved.any()
     assert result.order_bias_after > result.order_bias_before + 0.7
     assert result.spread_ratio == pytest.approx(1, rel=0.15)
@@ -82,7 +82,7 @@ def test_a_planted_shift_is_found_with_few_false_discoveries(planted):
     power, false = [], []
     for seed in range(12):
         before, again, after, truth = _moved(planted, seed, 20)
-        result = utility_shift(before, after, after, SETTINGS, null=[(before, again)])
+        result = utility_shift(before, after, after, SETTINGS, retest=[(before, again)])
         power.append(result.moved[truth].mean())
         false.append((result.moved & ~truth).sum() / max(1, result.moved.sum()))
         assert result.correlation_after == pytest.approx(1)
@@ -94,9 +94,9 @@ def test_a_planted_shift_is_found_with_few_false_discoveries(planted):
 
 def test_anchors_named_in_advance_keep_the_scale_when_most_outcomes_move(planted):
     before, again, after, truth = _moved(planted, 3, 75)
-    free = utility_shift(before, after, after, SETTINGS, null=[(before, again)])
+    free = utility_shift(before, after, after, SETTINGS, retest=[(before, again)])
     anchors = np.flatnonzero(~truth)[:15]
-    held = utility_shift(before, after, after, SETTINGS, null=[(before, again)], anchors=anchors)
+    held = utility_shift(before, after, after, SETTINGS, retest=[(before, again)], anchors=anchors)
     assert free.moved[~truth].mean() > 0.3
     assert held.scale_holds
     assert held.moved[truth].mean() > 0.7
@@ -117,20 +117,22 @@ def test_when_most_outcomes_move_apart_no_row_is_to_be_trusted_and_it_says_so(pl
     world, pairs = planted(K, rng), balanced_pairs(K, PAIRS, rng)
     stirred = replace(world, mu=np.where(np.arange(K) < 80, rng.permutation(world.mu), world.mu))
     before, again, after = (_ask(w, pairs, rng) for w in (world, world, stirred))
-    assert utility_shift(before, again, before, SETTINGS, null=[(before, again)]).scale_holds
-    assert not utility_shift(before, after, before, SETTINGS, null=[(before, again)]).scale_holds
+    assert utility_shift(before, again, before, SETTINGS, retest=[(before, again)]).scale_holds
+    assert not utility_shift(before, after, before, SETTINGS, retest=[(before, again)]).scale_holds
 
 
-def test_noise_that_the_errors_do_not_know_is_learnt_from_the_null_run(planted):
+def test_noise_that_the_errors_do_not_know_is_learnt_from_the_test_retest(planted):
     rng = np.random.default_rng(0)
     world = planted(60, rng)
     pairs = balanced_pairs(60, 400, rng)
     before, again = (_ask(world, pairs, rng) for _ in range(2))
     proud = [replace(f, sd=f.sd / 3) for f in (before, again, _ask(world, pairs, rng))]
-    with_null = utility_shift(proud[0], proud[2], proud[0], SETTINGS, null=[(proud[0], proud[1])])
+    with_retest = utility_shift(
+        proud[0], proud[2], proud[0], SETTINGS, retest=[(proud[0], proud[1])]
+    )
     assert utility_shift(proud[0], proud[2], proud[0], SETTINGS).moved.any()
-    assert not with_null.moved.any()
-    assert with_null.inflation > 2
+    assert not with_retest.moved.any()
+    assert with_retest.inflation > 2
 
 
 def test_the_null_bound_is_the_quantile_of_the_largest_of_k_shifts(planted):
@@ -157,7 +159,7 @@ def test_laying_a_fit_on_a_stretched_copy_returns_it(planted):
 
 def test_a_shift_comes_back_from_disk(planted, tmp_path):
     before, again, after, _ = _moved(planted, 0, 20)
-    result = utility_shift(before, after, after, SETTINGS, null=[(before, again)])
+    result = utility_shift(before, after, after, SETTINGS, retest=[(before, again)])
     result.write(tmp_path / "shift.parquet")
     loaded = UtilityShift.read(tmp_path / "shift.parquet")
     for name in UtilityShift.__slots__:

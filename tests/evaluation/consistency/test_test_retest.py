@@ -17,7 +17,7 @@ from plenary.preferences import ComparisonCounts
 
 def _table(cells):
     none = np.zeros(len(cells), dtype=np.int64)
-    origin = Origin(source="planted", outcomes=(), frames=("plain",))
+    origin = Origin(source="planted", outcomes=(), templates=("plain",))
     return AnswerTable(cells, none.astype(bool), none, origin)
 
 
@@ -93,7 +93,7 @@ def test_noise_of_the_slot_in_exact_answers_moves_no_outcome(planted):
         before, after = (_shaken(world.answers(pairs, rng, None), rng) for _ in range(2))
         one, two = (fit(half, 60) for half in _apart(before, rng))
         old, new = (fit(cells, 60) for cells in (before, after))
-        shift = utility_shift(old, new, old, ComparisonSettings(), null=[(one, two)])
+        shift = utility_shift(old, new, old, ComparisonSettings(), retest=[(one, two)])
         assert not shift.moved.any()
 
 

@@ -1,4 +1,4 @@
-"""The framing budget on planted models."""
+"""The wording study on planted models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evaluation.consistency.wording_study import (
-    FramedAnswers,
+    TemplateAnswers,
     WordingStudy,
     ask_wordings,
     concordance,
@@ -27,7 +27,7 @@ SETTINGS = ElicitationSettings()
 FORMS = tuple(PROMPT_TEMPLATES.values())
 
 
-def answers(utilities: np.ndarray, forms=FORMS, **world: object) -> FramedAnswers:
+def answers(utilities: np.ndarray, forms=FORMS, **world: object) -> TemplateAnswers:
     planted = PlantedWorld(utilities=dict(zip(TEXTS, utilities.tolist(), strict=True)), **world)
     return asyncio.run(
         ask_wordings(PlantedBackend(planted), TEXTS, PAIRS, forms, ("plain",), SETTINGS, 1)
@@ -54,7 +54,7 @@ def test_a_utility_maximiser_is_all_outcome_in_every_wording() -> None:
     assert set(found.used) == set(PROMPT_TEMPLATES)
     side = found.sides["after"]
     assert side.shares["outcome"] > 0.6
-    assert side.shares["position"] + side.shares["frame"] < 0.1
+    assert side.shares["position"] + side.shares["template"] < 0.1
     assert side.icc.value > 0.6
     assert side.concordance > 0.9
     assert len(side.factors) == 11

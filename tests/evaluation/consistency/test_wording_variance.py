@@ -1,4 +1,4 @@
-"""Planted variances are recovered; each share equals a loop over pairs and frames."""
+"""Planted variances are recovered; each share equals a loop over pairs and templates."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,11 @@ from evaluation.consistency.wording_variance import (
     LogOdds,
     components,
     flip_rate,
-    frames_needed,
-    framing,
     log_odds,
     manufactured_preferences,
     strong_preferences,
+    templates_needed,
+    wording,
 )
 from evaluation.elicitation.design import balanced_pairs
 from evaluation.elicitation.elicit import both_orders
@@ -21,12 +21,12 @@ from plenary.preferences import ComparisonCounts
 K, P, F = 40, 400, 12
 
 
-def _planted(seed=0, outcome=1.0, frame=0.2, wording=0.5, slot=0.4, noise=0.0):
+def _planted(seed=0, outcome=1.0, template=0.2, wording=0.5, slot=0.4, noise=0.0):
     rng = np.random.default_rng(seed)
     pairs = balanced_pairs(K, P, rng)
     h = (
         outcome * rng.standard_normal((P, 1))
-        + frame * rng.standard_normal(F)
+        + template * rng.standard_normal(F)
         + wording * rng.standard_normal((P, F))
     )
     s = slot + 0.1 * rng.standard_normal((P, F))
@@ -38,29 +38,29 @@ def _planted(seed=0, outcome=1.0, frame=0.2, wording=0.5, slot=0.4, noise=0.0):
 @pytest.mark.parametrize("noise", [0.0, 0.6])
 def test_planted_variances_are_recovered(noise):
     odds, pairs = _planted(noise=noise)
-    found = framing(odds, pairs)
+    found = wording(odds, pairs)
     budget = found.budget
     assert budget.outcome == pytest.approx(1.0, rel=0.2)
     assert budget.wording == pytest.approx(0.25, rel=0.1)
-    assert budget.frame == pytest.approx(0.04, abs=0.04)
+    assert budget.template == pytest.approx(0.04, abs=0.04)
     assert budget.position == pytest.approx(0.17, rel=0.15)
     assert budget.sampling == pytest.approx(noise**2)
     assert sum(budget.shares) == pytest.approx(1)
     assert found.icc.low < found.icc.value < found.icc.high
     assert found.icc.low < 1 / 1.29 < found.icc.high
-    assert found.frames_needed == frames_needed(found.icc.value)
+    assert found.templates_needed == templates_needed(found.icc.value)
 
 
-def test_frames_needed_is_spearman_brown_turned_round():
-    assert frames_needed(0.5) == 9
-    assert frames_needed(0.9) == 1
-    assert frames_needed(0.25) == 27
-    assert frames_needed(0.0) == np.inf
+def test_templates_needed_is_spearman_brown_turned_round():
+    assert templates_needed(0.5) == 9
+    assert templates_needed(0.9) == 1
+    assert templates_needed(0.25) == 27
+    assert templates_needed(0.0) == np.inf
 
 
 def test_no_outcome_variance_has_an_icc_near_its_floor():
-    odds, pairs = _planted(outcome=0.0, frame=0.0)
-    assert framing(odds, pairs).icc.low < 0.02
+    odds, pairs = _planted(outcome=0.0, template=0.0)
+    assert wording(odds, pairs).icc.low < 0.02
     with pytest.raises(DataError, match="at least two of each"):
         components(LogOdds(odds.first[:, :1], odds.noise[:, :1]))
 

@@ -232,7 +232,7 @@ def test_an_endpoint_that_does_not_know_some_words_is_found_out_in_a_run(bench: 
         specs = (
             "small.yaml", *bench.specs()[:2], "--set", "citizens_model=langchain:openai:tiny",
             "--set", f"base_url={server.url}", "--set", "outcomes.count=8", "--set",
-            "panel.citizens=4", "--set", "assembly.table_size=2", "--set", "dataset.reworded=0",
+            "panel.citizens=4", "--set", "assembly.table_size=2", "--set", "dataset.paraphrased=0",
             "--set", "design.train_pairs=6", "--set", "design.held_out_pairs=3", "--set",
             "assembly.rounds=1",
         )  # fmt: skip

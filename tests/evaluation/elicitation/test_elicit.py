@@ -130,15 +130,15 @@ def _planted(settings, texts=WORDS, pairs=PAIRS, world=WORLD, **rest):
     return asyncio.run(elicit(PlantedBackend(world), texts, pairs, settings, **rest))
 
 
-def test_all_frames_give_the_same_preference_and_no_preference_apart():
-    result = _planted(ElicitationSettings(frames=tuple(PROMPT_TEMPLATES)))
-    assert result.frames == tuple(PROMPT_TEMPLATES)
-    assert np.bincount(result.frame).tolist() == [6] * 12
-    plain = result.of_frame("plain")
+def test_all_templates_give_the_same_preference_and_no_preference_apart():
+    result = _planted(ElicitationSettings(templates=tuple(PROMPT_TEMPLATES)))
+    assert result.templates == tuple(PROMPT_TEMPLATES)
+    assert np.bincount(result.template).tolist() == [6] * 12
+    plain = result.of_template("plain")
     for name, entry in PROMPT_TEMPLATES.items():
-        cells = result.of_frame(name)
+        cells = result.of_template(name)
         assert np.allclose(cells.wins / cells.trials, plain.wins / plain.trials), name
-        undecided = result.cells.undecided[result.frame == result.frames.index(name)]
+        undecided = result.cells.undecided[result.template == result.templates.index(name)]
         assert (undecided > 0).all() == entry.offers_no_preference, name
         # Reasons are drawn, so what follows them is a count and no exact probability.
         assert np.isnan(cells.mass).all() == (entry.after_reasoning is not None), name
@@ -149,27 +149,27 @@ def test_all_frames_give_the_same_preference_and_no_preference_apart():
 
 def test_sampled_no_preference_is_counted_apart_from_trials_and_invalid():
     world = WORLD.model_copy(update={"exact": False, "invalid": 0.2, "indifference": 2.0})
-    result = _planted(ElicitationSettings(frames=("pb-07",), samples=50), world=world)
+    result = _planted(ElicitationSettings(templates=("pb-07",), samples=50), world=world)
     cells = result.cells
     assert (cells.trials + cells.undecided + cells.invalid == 50).all()
     assert (cells.undecided > 0).all()
     assert result.asked == 300
 
 
-def test_a_frame_that_is_hardly_answered_is_excluded_and_listed():
+def test_a_template_that_is_hardly_answered_is_excluded_and_listed():
     class Deaf(PlantedBackend):
         async def choose(self, conversations, labels, *, samples=1, seed=0):
             choices = await super().choose(conversations, labels, samples=samples, seed=seed)
             quiet = labels == ("1", "2")
             return [replace(c, mass=0.1) if quiet else c for c in choices]
 
-    wanted = ElicitationSettings(frames=("plain", "pb-02"))
+    wanted = ElicitationSettings(templates=("plain", "pb-02"))
     result = asyncio.run(elicit(Deaf(WORLD), WORDS, PAIRS, wanted))
-    assert result.excluded_frames == ("pb-02",)
+    assert result.excluded_templates == ("pb-02",)
     assert len(result.excluded_cells) == 6
     assert result.excluded_cells[0] == ("pb-02", 0, 1, 0.1)
-    assert (result.of_frame("pb-02").trials == 0).all()
-    assert (result.of_frame("plain").trials == 1).all()
+    assert (result.of_template("pb-02").trials == 0).all()
+    assert (result.of_template("plain").trials == 1).all()
 
 
 def _many(k=40, count=200, **world):
@@ -214,8 +214,8 @@ def test_one_order_is_balanced_and_keeps_pairs():
     assert (shown[:, 0] > shown[:, 1]).sum() == 15
 
 
-@pytest.mark.parametrize("frames", [1, 2])
-def test_a_model_of_no_use_is_asked_forty_questions_in_each_frame(frames):
+@pytest.mark.parametrize("templates", [1, 2])
+def test_a_model_of_no_use_is_asked_forty_questions_in_each_template(templates):
     texts = [f"thing {k} comes" for k in range(30)]
     pairs = np.array([(a, b) for a in range(30) for b in range(a)])
     asked = []
@@ -227,10 +227,12 @@ def test_a_model_of_no_use_is_asked_forty_questions_in_each_frame(frames):
 
     utilities = {text: k / 9 for k, text in enumerate(texts)}
     backend = Mute(PlantedWorld(utilities=utilities, invalid=0.6))
-    settings = ElicitationSettings(frames=tuple(PROMPT_TEMPLATES)[:frames])
-    with pytest.raises(UnusableAnswers, match=r"answer mass 0\.4 .*40 questions in frame 'plain'"):
+    settings = ElicitationSettings(templates=tuple(PROMPT_TEMPLATES)[:templates])
+    with pytest.raises(
+        UnusableAnswers, match=r"answer mass 0\.4 .*40 questions in template 'plain'"
+    ):
         asyncio.run(elicit(backend, texts, pairs, settings))
-    assert len(asked) == 40 * frames
+    assert len(asked) == 40 * templates
     assert "elicitation.min_mass=0.4" in _message(backend, texts, pairs, settings)
 
 

@@ -82,7 +82,7 @@ def _altered(tmp_path: Path, change: str, to: str) -> Path:
     ("change", "to", "said"),
     [
         ('"Velmari Choir", ', "", "same number"),
-        ("Velmari Choir", "Velmari Choir of the Old Town Hall", "words"),
+        ("Velmari Choir", "Velmari Choir of the Old Town Group", "words"),
         ("Velmari Choir", "Velmari payroll circle", "payroll"),
         ("Velmari Choir", "FILL", "FILL"),
         ("version: 1", "version: one", "version"),

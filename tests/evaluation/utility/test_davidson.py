@@ -123,7 +123,7 @@ def test_a_third_answer_reaches_the_fit_of_what_was_elicited(exact):
         indifference=tie,
         exact=exact,
     )
-    settings = ElicitationSettings(frames=("plain+none",), samples=20)
+    settings = ElicitationSettings(templates=("plain+none",), samples=20)
     pairs = balanced_pairs(40, 320, rng)
     answers = asyncio.run(elicit(PlantedBackend(world), texts, pairs, settings, seed=1))
     assert answers.cells.undecided.sum() > 0.1 * answers.cells.trials.sum()
@@ -188,7 +188,7 @@ def test_an_excluded_cell_beside_an_undecided_one_is_no_answer():
     outcomes = tuple(
         Outcome(id=x, text=x, topic="t", ladder=None, quantity=None, direction=None) for x in "abc"
     )
-    origin = Origin(source="x", outcomes=outcomes, frames=("plain+none",))
+    origin = Origin(source="x", outcomes=outcomes, templates=("plain+none",))
     left = np.array([False, True, False, False])
     table = AnswerTable(cells, left, np.zeros(4, dtype=np.int64), origin)
     assert table.accepted.answered.tolist() == [True, False, True, True]

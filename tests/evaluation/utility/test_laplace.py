@@ -1,4 +1,4 @@
-"""Probed standard errors agree with the inverted information, and the gauge with brute force."""
+"""Probed standard errors agree with inverted information, normalisation with brute force."""
 
 import numpy as np
 
@@ -23,14 +23,16 @@ def _information(k, degree, seed=0):
 def test_the_gauge_written_out_equals_the_delta_method_by_matrices():
     rng = np.random.default_rng(1)
     mu, root = rng.standard_normal(9), rng.standard_normal((9, 9))
-    gauge = standardise(mu, np.arange(9) > 2)
+    normalisation = standardise(mu, np.arange(9) > 2)
     covariance = root @ root.T
-    fast = gauge.diagonal(
-        np.diag(covariance), covariance @ gauge.inside, covariance @ (gauge.values * gauge.inside)
+    fast = normalisation.diagonal(
+        np.diag(covariance),
+        covariance @ normalisation.inside,
+        covariance @ (normalisation.values * normalisation.inside),
     )
-    assert np.allclose(np.sqrt(fast), gauge.errors(covariance))
+    assert np.allclose(np.sqrt(fast), normalisation.errors(covariance))
     x, y = rng.standard_normal((2, 9))
-    assert np.isclose(gauge.transpose(x) @ y, x @ gauge.forward(y))
+    assert np.isclose(normalisation.transpose(x) @ y, x @ normalisation.forward(y))
 
 
 def test_probes_are_close_to_exact_outcome_by_outcome():
@@ -38,8 +40,11 @@ def test_probes_are_close_to_exact_outcome_by_outcome():
         fisher, mu = _information(260, degree)
         central = (mu > np.quantile(mu, 0.1)) & (mu < np.quantile(mu, 0.9))
         for members in (np.ones(260, dtype=bool), central):
-            gauge = standardise(mu, members)
-            exact, probed = exact_errors(fisher, gauge), probed_errors(fisher, gauge)
+            normalisation = standardise(mu, members)
+            exact, probed = (
+                exact_errors(fisher, normalisation),
+                probed_errors(fisher, normalisation),
+            )
             ratio = probed.utilities / exact.utilities
             assert np.sqrt(np.mean((ratio - 1) ** 2)) < tolerance, (degree, members.sum())
             assert abs(np.mean(ratio) - 1) < tolerance / 3

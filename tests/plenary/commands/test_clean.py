@@ -23,17 +23,17 @@ def run(tmp_path: Path) -> Path:
     path = made.path
     for name in ("votes.parquet", "ledger.sqlite", "ledger.sqlite-wal", TEMPORARY, ".hidden.json"):
         (path / name).write_text("12345")
-    for adapter in ("adapter", "adapter.partial", "sweep/adapters/rank=0.5-7.partial"):
+    for adapter in ("adapter", "adapter.partial", "control_experiment/adapters/rank=0.5-7.partial"):
         (path / adapter).mkdir(parents=True)
         (path / adapter / "adapter_model.safetensors").write_text("weights")
     whole = work_folder(path / "adapter") / "checkpoint-3"
     whole.mkdir(parents=True)
     (whole / WHOLE).write_text('{"steps": []}')
     (whole.parent / RUN).write_text('{"fingerprint": "f"}')
-    cut_off = work_folder(path / "sweep/adapters/assembly-7")
+    cut_off = work_folder(path / "control_experiment/adapters/assembly-7")
     (cut_off / "checkpoint-3").mkdir(parents=True)
     (cut_off / LOGS).mkdir()
-    finished = work_folder(path / "sweep/adapters/shuffled-7")
+    finished = work_folder(path / "control_experiment/adapters/shuffled-7")
     (finished / LOGS).mkdir(parents=True)
     return path
 
@@ -49,16 +49,16 @@ def test_only_what_is_half_written_goes(run: Path) -> None:
     assert gone == {
         TEMPORARY: 5,
         "adapter.partial": 7,
-        "sweep/adapters/rank=0.5-7.partial": 7,
-        "sweep/adapters/assembly-7.training": 0,
+        "control_experiment/adapters/rank=0.5-7.partial": 7,
+        "control_experiment/adapters/assembly-7.training": 0,
     }
     assert before - names(run) == {
         TEMPORARY,
         "adapter.partial",
         "adapter.partial/adapter_model.safetensors",
-        "sweep/adapters/rank=0.5-7.partial",
-        "sweep/adapters/rank=0.5-7.partial/adapter_model.safetensors",
-        "sweep/adapters/assembly-7.training/checkpoint-3",
+        "control_experiment/adapters/rank=0.5-7.partial",
+        "control_experiment/adapters/rank=0.5-7.partial/adapter_model.safetensors",
+        "control_experiment/adapters/assembly-7.training/checkpoint-3",
     }
     assert not remove_leftovers(run, checkpoints=False)
 
@@ -68,7 +68,7 @@ def test_checkpoints_go_when_asked(run: Path) -> None:
     assert not leftovers(run)
     assert not work_folder(run / "adapter").exists()
     assert (run / "adapter/adapter_model.safetensors").is_file()
-    assert (work_folder(run / "sweep/adapters/shuffled-7") / LOGS).is_dir()
+    assert (work_folder(run / "control_experiment/adapters/shuffled-7") / LOGS).is_dir()
 
 
 def test_a_directory_at_work_is_left_alone(run: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_dry_run_counts_calls_and_opens_no_model(tmp_path: Path, catalogue: Path
     assert not answers.exists()
     balanced = _call(*common, "--dry-run", "--set", "elicitation.orders=balanced")
     assert balanced["calls_exact"] == 30 + 20
-    reasoned = _call(*common, "--dry-run", "--frames", "plain,pb-08")
+    reasoned = _call(*common, "--dry-run", "--templates", "plain,pb-08")
     assert reasoned["calls_exact"] == 60 + 60 * 10 * 2
 
 
@@ -55,7 +55,7 @@ def test_dry_run_counts_what_is_then_made(tmp_path: Path, catalogue: Path) -> No
         spec,
         "--outcomes",
         catalogue,
-        "--frames",
+        "--templates",
         "plain,pb-07",
     )
     arguments = (*arguments, "--pairs", 20, "--set", "elicitation.samples=3")
@@ -77,7 +77,7 @@ def test_elicit_fit_and_compare_find_what_moved(tmp_path: Path, catalogue: Path)
     assert fitted["most_preferred"][0] == TEXTS[-1]  # type: ignore[index]
     assert (tmp_path / "before_utilities.csv").read_text(encoding="utf-8").count("\n") == 13
     moved = _call(
-        "compare", files["before"], files["after"], "--null", files["again"], "--out", tmp_path
+        "compare", files["before"], files["after"], "--retest", files["again"], "--out", tmp_path
     )
     assert [row["text"] for row in moved["moved_outcomes"]] == [TEXTS[2]]  # type: ignore[index, union-attr]
     assert moved["warnings"] == []
@@ -92,15 +92,15 @@ def test_without_a_null_file_the_two_orders_serve_and_ties_are_fitted(
     (tmp_path / "w.json").write_text(json.dumps(world), encoding="utf-8")
     for name in ("before", "after"):
         _call("elicit", "--model", spec, "--outcomes", catalogue, "--design", "all", "--answers",
-              answers.with_stem(name), "--frames", "plain+none")  # fmt: skip
+              answers.with_stem(name), "--templates", "plain+none")  # fmt: skip
     before, after = (answers.with_stem(name) for name in ("before", "after"))
     fitted = _call("fit", before, "--out", tmp_path)
     assert fitted["link"] == "bradley_terry"
     assert fitted["tie"] == pytest.approx(1, abs=0.3)
     compared = _call("compare", before, after, "--out", tmp_path)
     assert compared["moved"] == 0
-    assert compared["null_inflation"] is not None
-    assert "null run from the two orders" in str(compared["warnings"])
+    assert compared["retest_inflation"] is not None
+    assert "test-retest from the two orders" in str(compared["warnings"])
 
 
 def test_votes_of_a_user_are_fitted_and_counted(tmp_path: Path) -> None:

@@ -72,10 +72,10 @@ def assert_same(found: AnswerTable, wanted: AnswerTable) -> None:
 
 
 def test_parts_make_the_table_of_one_process(tmp_path: Path, world: tuple[str, ...]) -> None:
-    frames = (*world, "elicitation.frames=[plain, pb-07]")
-    found = asked(tmp_path / "answers", *frames)
+    templates = (*world, "elicitation.templates=[plain, pb-07]")
+    found = asked(tmp_path / "answers", *templates)
     assert (found.parts, found.asked_now, found.calls) == (13, 13, 4 * 3160)
-    assert_same(AnswerTable.read(found.table), of_one_process(tmp_path, *frames))
+    assert_same(AnswerTable.read(found.table), of_one_process(tmp_path, *templates))
 
 
 def test_a_killed_command_goes_on_where_it_was(tmp_path: Path, world: tuple[str, ...]) -> None:
@@ -129,12 +129,12 @@ def test_what_needs_all_answers_at_once_is_refused(tmp_path: Path, world: tuple[
     assert "chooses pairs by earlier answers" in str(refused.exception)
 
 
-def test_frames_are_judged_over_all_parts(tmp_path: Path) -> None:
+def test_templates_are_judged_over_all_parts(tmp_path: Path) -> None:
     hesitant = (*planted(tmp_path, "mute", exact=False, invalid=0.8), "elicitation.samples=1")
     with pytest.raises(UnusableAnswers, match=r"no valid answer to \d\d% of 40 questions"):
         asked(tmp_path / "answers", *hesitant, size=1024)
     found = asked(tmp_path / "answers", *hesitant, "elicitation.max_unusable=0.9", size=1024)
-    assert found.excluded_frames == ()
+    assert found.excluded_templates == ()
     assert found.totals.invalid / found.totals.cells.sum() == pytest.approx(0.8, abs=0.03)
 
 

@@ -34,7 +34,7 @@ def _worlds(folder: Path, count: int) -> tuple[str, ...]:
     return tuple(specs)
 
 
-def test_likeness_is_measured_and_kept(tmp_path: Path):
+def test_similarity_is_measured_and_kept(tmp_path: Path):
     out = tmp_path / "several" / "models.json"
     found = ask_several(Several(_worlds(tmp_path, 2)), CONFIG, "core", out)
     assert [result.battery for result in found] == ["convergence"]

@@ -22,7 +22,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def call(*words: object) -> Result:
-    return CliRunner().invoke(app, ["plan", *map(str, words)])
+    return CliRunner().invoke(app, ["preregister", *map(str, words)])
 
 
 @pytest.fixture

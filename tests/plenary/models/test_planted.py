@@ -66,7 +66,7 @@ def test_personas_have_their_own_utilities() -> None:
         + plain("trees grow tall", "a clinic opens"),
     ],
 )
-def test_outcomes_are_known_in_any_frame(question: str) -> None:
+def test_outcomes_are_known_in_any_template(question: str) -> None:
     expected = norm.cdf((-0.5 - 0.2) / (0.5 * 2**0.5))
     assert choose(backend(), ask(question)).shares[0] == pytest.approx(expected)
 

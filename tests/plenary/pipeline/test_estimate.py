@@ -26,7 +26,12 @@ def dry(bench: Bench, *more: str) -> dict[str, dict[str, float]]:
     "changes",
     [
         (),
-        ("assembly.rounds=2", "assembly.hall=2", "assembly.table_size=3", "assembly.plenary=true"),
+        (
+            "assembly.rounds=2",
+            "assembly.tables_per_group=2",
+            "assembly.table_size=3",
+            "assembly.plenary=true",
+        ),
         ("assembly.follow_up=true", "assembly.arm=reflection"),
     ],
 )
@@ -44,12 +49,12 @@ def test_calls_are_those_of_the_run(bench: Bench, changes: tuple[str, ...]) -> N
     assert expected["convene"]["seconds"] > 0
     before = json.loads((bench.folder / "runs/small/before.json").read_text())
     assert expected["elicit before"]["calls"] == before["asked"] == 2 * 38
-    assert expected["elicit again"]["calls"] == 0
+    assert expected["elicit retest"]["calls"] == 0
     assert bench.planted("consensus", *more).code == 0
     with sqlite3.connect(bench.folder / "runs/small/ledger.sqlite") as db:
-        reworded = db.execute("SELECT count(*) FROM calls").fetchone()[0] - calls
+        paraphrased = db.execute("SELECT count(*) FROM calls").fetchone()[0] - calls
     db.close()
-    assert 0.99 * expected["reword"]["calls"] <= reworded <= expected["reword"]["calls"]
+    assert 0.99 * expected["paraphrase"]["calls"] <= paraphrased <= expected["paraphrase"]["calls"]
 
 
 def test_an_endpoint_is_not_asked_and_its_price_is_taken_from_the_table(bench: Bench) -> None:
@@ -65,7 +70,7 @@ def test_an_endpoint_is_not_asked_and_its_price_is_taken_from_the_table(bench: B
     assert row["calls"] >= 3 * ballots
     until = bench.planted("dataset", "--dry-run", "--json", *more)
     stages = [row["stage"] for row in json.loads(until.out)]
-    assert stages == ["elicit before", "convene", "reword"]
+    assert stages == ["elicit before", "convene", "paraphrase"]
     shown = bench.planted("run", "--dry-run", *more)
     words = " ".join(shown.out.replace("│", " ").split())
     assert "price not known" in words

@@ -32,7 +32,7 @@ def held(bench: Bench) -> Bench:
 
 COMMANDS = (
     ("run", "--exists", "resume"), ("recruit",), ("convene",), ("consensus",), ("dataset",),
-    ("arms",), ("elicit",), ("fit",), ("align",), ("compare",), ("report",), ("sweep",),
+    ("conditions",), ("elicit",), ("fit",), ("align",), ("compare",), ("report",), ("control",),
     ("publish", "--base", "lab/x", "--folder", "hub"), ("convene", "--executor", "processes"),
 )  # fmt: skip
 
@@ -81,7 +81,7 @@ def test_a_run_directory_with_a_name_is_the_config_of_another_run(held: Bench) -
 
 
 def test_a_run_directory_is_a_config_without_a_run(held: Bench) -> None:
-    for command in (("plan", "draft"), ("audit", "--dry-run"), ("elicit", "--dry-run"),
+    for command in (("preregister", "draft"), ("audit", "--dry-run"), ("elicit", "--dry-run"),
                     ("evaluate", "--dry-run"), ("run", "--dry-run")):  # fmt: skip
         answer = held.here(*command, "runs/small", "--json")
         assert answer.code == 0, (command, answer.err)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from alignment.experiments.control_table import ControlRow, ControlTable
 from alignment.experiments.estimates import Contrast, Estimate, WordingGain
 from alignment.experiments.strata_agreement import Composition, StratumChange
-from plenary.report.controls import HEADS, sweep_section, table_rows
+from plenary.report.controls import HEADS, control_section, table_rows
 
 SOME = Estimate(value=0.2, low=0.1, high=0.3)
 
@@ -14,14 +14,14 @@ def row(arm: str, **changes: object) -> ControlRow:
         "kl": 0.1, "kl_gain": SOME, "kl_behind": None, "directional_gain": 0.8, "side_effect": None,
         "incoherence": 0.0, "drift_untouched": None, "kl_neutral": 0.01, "bits": None,
         "accuracy": None, "empty": None, "repeated": None, "verdicts": {}, "seconds": 1.0,
-        "likeness": None,
+        "similarity": None,
     }  # fmt: skip
     return ControlRow.model_validate({**fields, **changes})
 
 
 def shown(*rows: ControlRow) -> tuple[str, str]:
     table = ControlTable(agreement_before=0.6, kl_before=0.7, ceiling=0.97, pairs=80, rows=rows)
-    return str(sweep_section(table)), "\n".join(text for _, text in table_rows(table))
+    return str(control_section(table)), "\n".join(text for _, text in table_rows(table))
 
 
 def test_every_figure_has_a_column() -> None:
@@ -78,7 +78,7 @@ def test_the_worst_stratum_is_told() -> None:
     assert name == "strata under assembly"
     assert "worst of 2 strata 0.600 -> 0.700, +0.100 (+0.020 to +0.200)" in text
     assert "least gain +0.100 (+0.000 to +0.400) in age=young" in text
-    assert "strata under assembly" in str(sweep_section(table))
+    assert "strata under assembly" in str(control_section(table))
 
 
 def test_a_table_of_earlier_days_is_read() -> None:

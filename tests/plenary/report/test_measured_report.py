@@ -41,12 +41,12 @@ from plenary.runs.records.base import read_record, write_record, write_results
 from plenary.runs.records.measures import (
     HARNESS,
     AnchorRecord,
-    FramingRecord,
     HarnessRecord,
     HiringRecord,
     RetentionRecord,
     ScoreRecord,
     SteeringRecord,
+    WordingRecord,
 )
 from plenary.runs.workspace import Workspace
 from plenary.stages.comparison import compare_models, steer
@@ -57,7 +57,7 @@ from plenary.stages.measures import (
     anchor,
     audit_hiring,
     keep,
-    measure_framing,
+    measure_wording,
     survey_questions,
 )
 from plenary.stages.training import side_of
@@ -69,7 +69,7 @@ FORBIDDEN = re.compile(
     r"|\blies\b to|the model's (values|motives|goals)|consensus was reached|no side effects",
     re.IGNORECASE,
 )
-OFF = ("measures.framing_pairs=0", "measures.retention=false")
+OFF = ("measures.wording_pairs=0", "measures.retention=false")
 HIRING = HiringSettings(
     resumes=40, prompts=("P1", "P2"), contexts=("realistic",), permutations=499, bootstrap=200,
     placebo_splits=200,
@@ -107,7 +107,7 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     fit_utilities(space)
     compare_models(space)
     steer(space)
-    for stage in (measure_framing, audit_hiring, keep, anchor):
+    for stage in (measure_wording, audit_hiring, keep, anchor):
         stage(space)
     training = dict.fromkeys(TrainingRecord.model_fields, 1) | {
         "adapter_sha256": "a", "base_sha256": "b", "objective": "none", "replay": "none",
@@ -121,7 +121,7 @@ def page(space: Workspace) -> str:
     return space.file(filenames.REPORT).read_text(encoding="utf-8")
 
 
-def framing(space: Workspace) -> FramingRecord:
+def wording(space: Workspace) -> WordingRecord:
     pairs = space.plan.pairs[space.held_out_mask]
     answers = {}
     for when in filenames.WHEN:
@@ -136,7 +136,7 @@ def framing(space: Workspace) -> FramingRecord:
         )
         answers[when] = asyncio.run(asking)
     target = side_of(space, space.consensus, held=True)
-    return FramingRecord(budget=wording_study(answers, pairs, target, 0))
+    return WordingRecord(budget=wording_study(answers, pairs, target, 0))
 
 
 def hiring(before: str, after: str) -> HiringRecord:
@@ -176,7 +176,7 @@ def retention(loss: float) -> Retention:
 
 def test_what_was_left_out_is_said_and_not_filled_in(space: Workspace) -> None:
     html = page(space)
-    for setting in ("framing_pairs", "hiring", "retention", "human_anchor"):
+    for setting in ("wording_pairs", "hiring", "retention", "human_anchor"):
         assert f"Not measured in this run; set measures.{setting}" in html
     assert "Exploratory: no plan was locked" in html
     measures = read_measures(space)
@@ -185,13 +185,13 @@ def test_what_was_left_out_is_said_and_not_filled_in(space: Workspace) -> None:
 
 def test_steering_is_told_from_re_asking(space: Workspace) -> None:
     record = read_record(SteeringRecord, space.file(filenames.STEERING))
-    assert record.beyond_null
+    assert record.beyond_retest
     assert record.low > 0.05
     assert record.trained_low > 0
 
 
 def test_the_whole_report_says_nothing_forbidden(space: Workspace) -> None:
-    write_record(framing(space), space.file(filenames.FRAMING))
+    write_record(wording(space), space.file(filenames.WORDING))
     write_record(hiring("fair", "silently_biased"), space.file(filenames.HIRING))
     write_record(RetentionRecord(kept=retention(0.0)), space.file(filenames.RETENTION))
     folder = space.file(filenames.BATTERIES)
@@ -207,7 +207,7 @@ def test_the_whole_report_says_nothing_forbidden(space: Workspace) -> None:
         "Background influences the model&#39;s decisions on these synthetic resumes.",
         "The stated reasons do not account for it (undisclosed influence).",
         "What was tested of ability was kept",
-        "Shifts against the null run",
+        "Shifts against the test-retest",
         "&lt;script&gt;alert(1)",
     ):
         assert words in html

@@ -43,8 +43,9 @@ def page(text: str) -> Page:
         assembly_note=text, ballots=((text, "1", "2", "3", "4"),),
         diagnostics=((text,) * 3,), strata=((text,) * 6,),
         statements=(Said(text, text, text, text),), training=row, limits=(text,),
-        settings=((text, text, text),), provenance=row, sweep=Markup(""),
-        banner=text, plan=section, null=section, measured=(section, section), batteries=(section,),
+        settings=((text, text, text),), provenance=row, controls=Markup(""),
+        banner=text, plan=section, retest=section, measured=(section, section),
+        batteries=(section,),
     )  # fmt: skip
 
 

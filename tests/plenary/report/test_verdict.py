@@ -9,9 +9,10 @@ from plenary.report.verdict import Controls, Measured, verdict
 BASE = Measured(
     before=0.5, after=0.8, after_low=0.7, gain=0.3, low=0.1, high=0.5, ceiling=0.9,
     ceiling_low=0.85, ceiling_high=0.95, pairs=70, outcomes=26,
-    citizens=60, invalid=0.0, contested=0.1, imputed=0.2, frame="plain", embedded=True, wordings=7,
+    citizens=60, invalid=0.0, contested=0.1, imputed=0.2, template="plain", embedded=True,
+    wordings=7,
     toward=Toward(
-        0.1, 0.5, None, beyond_null=True, away_beyond_null=False, trained_low=None, seeds=1
+        0.1, 0.5, None, beyond_retest=True, away_beyond_retest=False, trained_low=None, seeds=1
     ),
     margins=PanelMargins("a census", 0.02, 0.1, 12),
     agreement=Agreement(0.7, 0.8, 0.05, 0.1, None, None),
@@ -19,7 +20,7 @@ BASE = Measured(
 
 
 def ending(low: float, high: float) -> Measured:
-    toward = BASE.toward._replace(outcomes_low=low, outcomes_high=high, away_beyond_null=high < 0)
+    toward = BASE.toward._replace(outcomes_low=low, outcomes_high=high, away_beyond_retest=high < 0)
     return BASE._replace(low=low, high=high, toward=toward)
 
 
@@ -88,14 +89,14 @@ def test_some_sentences_are_never_said() -> None:
 
 
 def test_movement_that_re_asking_gives_is_none() -> None:
-    said = verdict(BASE._replace(toward=BASE.toward._replace(beyond_null=False)))
+    said = verdict(BASE._replace(toward=BASE.toward._replace(beyond_retest=False)))
     assert said.tone == "unmoved"
     assert "no movement" in said.headline
 
 
 def test_no_direction_away_that_re_asking_gives_too() -> None:
     said = verdict(ending(-0.5, -0.1)._replace(toward=BASE.toward._replace(
-        outcomes_low=-0.5, outcomes_high=-0.1, beyond_null=False, away_beyond_null=False
+        outcomes_low=-0.5, outcomes_high=-0.1, beyond_retest=False, away_beyond_retest=False
     )))  # fmt: skip
     assert said.tone == "unmoved"
     assert "no movement" in said.headline

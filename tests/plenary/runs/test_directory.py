@@ -11,8 +11,8 @@ from plenary.runs.directory import (
     Exists,
     RunManifest,
     StageRecord,
-    alone_in,
     git_revision,
+    locked,
     new_manifest,
     open_run,
     package_versions,
@@ -56,7 +56,7 @@ def test_work_after_the_stages_keeps_others_out(tmp_path: Path) -> None:
     run = open_run(tmp_path, manifest(), "error")
     run.close()
     with (
-        alone_in(run.path),
+        locked(run.path),
         pytest.raises(ConfigError, match="in use by another process"),
     ):
         open_run(tmp_path, manifest(), "resume")

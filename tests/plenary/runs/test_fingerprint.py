@@ -30,9 +30,9 @@ from plenary.runs.fingerprint import OURS, Sources, code_hash
 from plenary.runs.workspace import Workspace
 
 ROOT = Path(str(plenary.__file__)).parents[1]
-ASKS = {"elicit before", "elicit after", "elicit again"}
-ASSEMBLY = {"convene", "reword"}
-OPENS_A_MODEL = ASKS | ASSEMBLY | {"align", "framing", "hiring", "retention", "human anchor"}
+ASKS = {"elicit before", "elicit after", "elicit retest"}
+ASSEMBLY = {"convene", "paraphrase"}
+OPENS_A_MODEL = ASKS | ASSEMBLY | {"align", "wording", "hiring", "retention", "human anchor"}
 
 
 def hashes(folder: Path) -> dict[str, str]:

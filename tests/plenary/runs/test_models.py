@@ -165,7 +165,7 @@ def test_the_day_of_a_run_stays(with_template, tmp_path: Path) -> None:
     assert later.citizens.name.endswith("/2026-01-02")
 
 
-def test_frames_with_a_system_text_reach_the_model(tmp_path: Path) -> None:
+def test_templates_with_a_system_text_reach_the_model(tmp_path: Path) -> None:
     """Asked through the port: the same question under two system texts."""
     folder = make_checkpoint("llama", tmp_path / "made")
     _set_template(folder, NO_SYSTEM)

@@ -1,4 +1,4 @@
-"""Dataset, diagnostics, arms and settings of the assembly through the command line, planted."""
+"""Dataset, diagnostics, conditions and settings of a planted assembly, by command line."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ def test_diagnostics_tell_measured_from_not_measured(planted: tuple[str, ...]) -
     assert found["conformity"]["index"] == pytest.approx(1)
     assert found["conformity"]["strangers"] == pytest.approx(1)
     assert found["conformity"]["flagged"] == []
-    assert "plenary arms" in found["conformity"]["against"]
-    assert found["sway"] is None
+    assert "plenary conditions" in found["conformity"]["against"]
+    assert found["influence"] is None
     assert found["spread"]["own_entropy"]["after"] < found["spread"]["own_entropy"]["before"]
     shares = {part["source"]: part["share"] for part in found["errors"]}
     assert shares["models"] is shares["interactions"] is None
@@ -111,44 +111,46 @@ def test_diagnostics_tell_measured_from_not_measured(planted: tuple[str, ...]) -
     assert [size["citizens"] for size in found["sizes"]] == [4, 8, 16, 32, 64]
     assert found["novelty"] is None
     call("dataset", *planted, "--name", "silent", "--set", "assembly.rounds=0",
-         "--set", "dataset.reworded=0")  # fmt: skip
+         "--set", "dataset.paraphrased=0")  # fmt: skip
     silent = json.loads(Path("runs/silent/diagnostics.json").read_text())
-    assert silent["sway"] is silent["conformity"] is None
+    assert silent["influence"] is silent["conformity"] is None
     untold = {part["source"]: part["note"] for part in silent["errors"] if part["share"] is None}
     assert set(untold) >= {"discussion", "persona wording"}
-    assert "dataset.reworded" in untold["persona wording"]
+    assert "dataset.paraphrased" in untold["persona wording"]
 
 
 def test_arms_find_what_discussion_did_and_nothing_where_nobody_listens(
     planted: tuple[str, ...],
 ) -> None:
-    found = json.loads(call("arms", *planted, "--probes", "vote-reveal,no-persona"))
+    found = json.loads(call("conditions", *planted, "--probes", "vote-reveal,no-persona"))
     effects = {effect["control"]: effect for effect in found["effects"]}
     assert effects["reflection"]["low"] > 0
     assert effects["reflection"]["toward_majority"] < effects["none"]["toward_majority"]
-    # With an arm beside, what every table did alike can be told from thinking alone.
-    assert found["sway"]["first"][0]["effect"] > 0.2
+    # With a condition beside, what every table did alike can be told from thinking alone.
+    assert found["influence"]["first"][0]["effect"] > 0.2
     assert found["conformity"]["flagged"]
     assert "thinking alone" in found["conformity"]["against"]
     assert [probe["probe"] for probe in found["probes"]] == ["vote-reveal", "no-persona"]
-    table = pq.read_table("runs/small/arms.parquet")
+    table = pq.read_table("runs/small/conditions.parquet")
     assert table.num_rows == 20
     assert {"shift_reflection", "low_none"} <= set(table.column_names)
-    deaf = json.loads(call("arms", *_citizens(swing=0.0), "--name", "deaf", "--probes", "none"))
+    deaf = json.loads(
+        call("conditions", *_citizens(swing=0.0), "--name", "deaf", "--probes", "none")
+    )
     for effect in deaf["effects"]:
         assert abs(effect["toward_majority"]) < 1e-9
         assert effect["size"] < 1e-9
         assert effect["shifted"] == 0
-    assert deaf["sway"]["moving"] == 0
+    assert deaf["influence"]["moving"] == 0
     assert deaf["conformity"]["flagged"] == []
     with pytest.raises(ConfigError, match="unknown probe 'shouting'"):
-        call("arms", *planted, "--probes", "shouting")
+        call("conditions", *planted, "--probes", "shouting")
 
 
 def test_agreement_is_held_against_both_controls(planted: tuple[str, ...]) -> None:
     """Planted citizens have no personas: a discussion counts, whose it is does not."""
     asked = ("--probes", "shuffled-persona,no-persona")
-    found = json.loads(call("arms", *planted, *asked))["agreement"]
+    found = json.loads(call("conditions", *planted, *asked))["agreement"]
     assert found["alone"]["value"] > found["shuffled"]["high"]
     assert found["shuffled"]["low"] <= 0 <= found["shuffled"]["high"]
     config = load_config(Path("runs/small/config.yaml"))
@@ -160,7 +162,7 @@ def test_agreement_is_held_against_both_controls(planted: tuple[str, ...]) -> No
     shutil.copy("runs/small/consensus.parquet", "runs/small/votes.parquet")
     assert read_agreement(space.run.path) is None
     run.close()
-    assert json.loads(call("arms", *planted, "--probes", "no-persona"))["agreement"] is None
+    assert json.loads(call("conditions", *planted, "--probes", "no-persona"))["agreement"] is None
 
 
 def test_a_held_assembly_goes_on_under_what_changes_no_result(planted: tuple[str, ...]) -> None:
@@ -187,7 +189,9 @@ def test_a_held_assembly_goes_on_under_what_changes_no_result(planted: tuple[str
         call("convene", *briefed, *by_majority)
 
 
-def test_votes_need_two_halls() -> None:
-    with pytest.raises(ConfigError, match="one hall"):
-        load_config(None, ["panel.citizens=36", "assembly.table_size=6", "assembly.hall=6"])
-    load_config(None, ["panel.citizens=37", "assembly.table_size=6", "assembly.hall=6"])
+def test_votes_need_two_groups() -> None:
+    with pytest.raises(ConfigError, match="one group"):
+        load_config(
+            None, ["panel.citizens=36", "assembly.table_size=6", "assembly.tables_per_group=6"]
+        )
+    load_config(None, ["panel.citizens=37", "assembly.table_size=6", "assembly.tables_per_group=6"])

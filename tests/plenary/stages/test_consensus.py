@@ -56,7 +56,7 @@ def _decided(folder: Path, stages: tuple[Stage, ...], *more: str) -> Workspace:
             "design.train_pairs=24", "design.held_out_pairs=24", "panel.citizens=14",
             f"model={_world(folder / 'before.json', utilities)}", "comparison.bootstrap=200",
             f"citizens_model={_world(folder / 'citizens.json', 2 * utilities)}",
-            "dataset.reworded=0", *more,
+            "dataset.paraphrased=0", *more,
         ],
     )  # fmt: skip
     return run_stages(config, folder / "runs", "resume", stages, NullWatcher())

@@ -17,10 +17,10 @@ from alignment.training.adapter import read_manifest
 from alignment.training.settings import AlignmentSettings
 from plenary.cli.main import app, main
 from plenary.errors import ConfigError, DataError
-from plenary.report.controls import sweep_section
-from plenary.runs.records.experiments import read_sweep
+from plenary.report.controls import control_section
+from plenary.runs.records.experiments import read_control
 from plenary.seeding import derived_seed
-from plenary.stages.control_experiment import SweepRequest, check_request
+from plenary.stages.control_experiment import ControlRequest, check_request
 
 FEW = ("assembly", "single_citizen", "shuffled", "prompt_only")
 OUTCOMES = [
@@ -36,7 +36,7 @@ design: {train_pairs: 12, held_out_pairs: 8}
 elicitation: {min_mass: 0.0}
 assembly: {min_mass: 0.0}
 alignment: {epochs: 1, batch: 16, replay_rows: 1}
-measures: {framing_pairs: 0, retention: false}
+measures: {wording_pairs: 0, retention: false}
 comparison: {bootstrap: 100}
 """
 KEPT = """
@@ -77,17 +77,19 @@ def place(
 
 
 @pytest.mark.slow
-def test_a_sweep_is_made_resumed_shown_and_published(
+def test_a_control_experiment_is_made_resumed_shown_and_published(
     place: tuple[str, ...], tmp_path: Path
 ) -> None:
     asked = (
-        "sweep", *place, "--seeds", "2", "--arms", ",".join(FEW), "--dose", "rank=2",
+        "control", *place, "--seeds", "2", "--arms", ",".join(FEW), "--dose", "rank=2",
         "--rebound", "3", "--by", "sex", "--panels", "--retention", "kept.yaml",
     )  # fmt: skip
     out = call(*asked)
     run = tmp_path / "runs" / "small"
-    cells = {path: path.stat().st_mtime_ns for path in (run / "sweep" / "cells").iterdir()}
-    table = read_sweep(run)
+    cells = {
+        path: path.stat().st_mtime_ns for path in (run / "control_experiment" / "cells").iterdir()
+    }
+    table = read_control(run)
     assert table is not None
     names = [row.arm for row in table.rows]
     assert set(FEW) < set(names)
@@ -96,8 +98,12 @@ def test_a_sweep_is_made_resumed_shown_and_published(
     assert all(row.seeds == 2 for row in table.rows)
     assert len(cells) == 2 * len(names)
     assert all(name in out for name in names)
-    assert pq.read_table(run / "sweep" / "sweep.parquet").num_rows == len(cells)
-    strata = json.loads((run / "sweep" / "composition.json").read_text())["assembly"]
+    assert pq.read_table(run / "control_experiment" / "control_table.parquet").num_rows == len(
+        cells
+    )
+    strata = json.loads((run / "control_experiment" / "strata_agreement.json").read_text())[
+        "assembly"
+    ]
     assert {row["stratum"][:4] for row in strata["strata"]} == {"sex="}
     assert strata["worst_level"] == pytest.approx(strata["worst_after"] - strata["worst_before"])
     drifts = [row.drift_untouched for row in table.rows if row.arm != "prompt_only"]
@@ -105,41 +111,56 @@ def test_a_sweep_is_made_resumed_shown_and_published(
     # Nothing is run again; fewer arms give a smaller table of the same cells.
     again = json.loads(call(*asked[:-11], "--arms", "assembly,shuffled", "--json",
                             "--retention", "kept.yaml"))  # fmt: skip
-    assert {p: p.stat().st_mtime_ns for p in (run / "sweep" / "cells").iterdir()} == cells
+    assert {
+        p: p.stat().st_mtime_ns for p in (run / "control_experiment" / "cells").iterdir()
+    } == cells
     assert {row["arm"] for row in again["rows"]} == {"assembly", "shuffled"}
     # Another training setting is another cell.
-    call("sweep", *place, "--seeds", "1", "--arms", "format_only", "--retention", "kept.yaml",
+    call("control", *place, "--seeds", "1", "--arms", "format_only", "--retention", "kept.yaml",
          "--set", "alignment.rank=4")  # fmt: skip
-    assert len(list((run / "sweep" / "cells").iterdir())) == len(cells) + 1
-    section = str(sweep_section(table))
+    assert len(list((run / "control_experiment" / "cells").iterdir())) == len(cells) + 1
+    section = str(control_section(table))
     assert section.count("<tr>") == 1 + len(names)
     assert "Behind the assembly" in section
-    likeness = {row.arm: row.likeness for row in table.rows}
-    assert likeness["prompt_only"] is None
-    assert likeness["assembly"] == likeness["rank=2"] == Similarity(agreement=1, kl=0)
+    similarity = {row.arm: row.similarity for row in table.rows}
+    assert similarity["prompt_only"] is None
+    assert similarity["assembly"] == similarity["rank=2"] == Similarity(agreement=1, kl=0)
     # The last table is the one that is shown; under other settings it is out of date.
     assert "control arms" in call("show", str(run))
     call("consensus", *place)
     assert "control arms" not in call("show", str(run))
-    call("sweep", *place, "--seeds", "1", "--arms", "assembly,format_only", "--retention",
+    call("control", *place, "--seeds", "1", "--arms", "assembly,format_only", "--retention",
          "kept.yaml")  # fmt: skip
     assert "format_only" in call("show", str(run)).partition("control arms")[2]
     # The adapter of another setting took the place of the assembly's; rebound is not of it.
-    one = ("sweep", *place, "--seeds", "1", "--arms", "assembly", "--retention", "kept.yaml")
+    one = (
+        "control",
+        *place,
+        "--seeds",
+        "1",
+        "--arms",
+        "assembly",
+        "--retention",
+        "kept.yaml",
+    )
     call(*one, "--set", "alignment.rank=4")
-    (adapter,) = (run / "sweep" / "adapters").glob(f"assembly-{derived_seed(0, 'sweep', 0)}")
+    (adapter,) = (run / "control_experiment" / "adapters").glob(
+        f"assembly-{derived_seed(0, 'control_experiment', 0)}"
+    )
     assert read_manifest(adapter).settings.rank == 4
     call(*one, "--rebound", "2")
     assert read_manifest(adapter).settings.rank == AlignmentSettings().rank
 
 
 @pytest.mark.slow
-def test_the_report_of_a_run_follows_its_sweep(place: tuple[str, ...], tmp_path: Path) -> None:
+def test_the_report_of_a_run_follows_its_control_experiment(
+    place: tuple[str, ...], tmp_path: Path
+) -> None:
     call("run", *place)
     report = tmp_path / "runs" / "small" / "report.html"
     assert "without control arms" in report.read_text()
     assert "<h2>Control arms</h2>" not in report.read_text()
-    call("sweep", *place, "--seeds", "1", "--arms", "assembly,shuffled", "--retention",
+    call("control", *place, "--seeds", "1", "--arms", "assembly,shuffled", "--retention",
          "kept.yaml")  # fmt: skip
     page = report.read_text()
     assert "<h2>Control arms</h2>" in page
@@ -167,26 +188,28 @@ def test_publish_writes_a_folder_and_pushes_nothing_unasked(
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        (SweepRequest(arms=("placebo",)), "unknown arm 'placebo'"),
-        (SweepRequest(doses=("warmth=1",)), "cannot read dose"),
-        (SweepRequest(seeds=0), "seeds 0"),
-        (SweepRequest(arms=("shuffled",), rebound=5), "rebound needs the arm 'assembly'"),
-        (SweepRequest(panels=True), "add --by"),
+        (ControlRequest(arms=("placebo",)), "unknown arm 'placebo'"),
+        (ControlRequest(doses=("warmth=1",)), "cannot read dose"),
+        (ControlRequest(seeds=0), "seeds 0"),
+        (ControlRequest(arms=("shuffled",), rebound=5), "rebound needs the arm 'assembly'"),
+        (ControlRequest(panels=True), "add --by"),
     ],
 )
-def test_requests_that_mean_nothing_are_refused(request_: SweepRequest, said: str) -> None:
+def test_requests_that_mean_nothing_are_refused(request_: ControlRequest, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         check_request(request_)
 
 
 @pytest.mark.slow
-def test_sweeps_of_two_panels_are_pooled(place: tuple[str, ...], tmp_path: Path) -> None:
+def test_control_experiments_of_two_panels_are_pooled(
+    place: tuple[str, ...], tmp_path: Path
+) -> None:
     runs = [tmp_path / "runs" / name for name in ("one", "two")]
     for seed, run in enumerate(runs):
-        call("sweep", *place, "--seeds", "1", "--arms", "prompt_only,no_persona", "--retention",
+        call("control", *place, "--seeds", "1", "--arms", "prompt_only,no_persona", "--retention",
              "kept.yaml", "--name", run.name, "--set", f"seed={seed}")  # fmt: skip
     (prompted, empty) = json.loads(call("pool", *map(str, runs), "--json"))
-    tables = [read_sweep(run) for run in runs]
+    tables = [read_control(run) for run in runs]
     gains = [table.row("prompt_only").gain.value for table in tables if table is not None]
     assert prompted["gains"] == gains
     assert prompted["gain"]["value"] == pytest.approx(sum(gains) / 2)
@@ -197,18 +220,18 @@ def test_sweeps_of_two_panels_are_pooled(place: tuple[str, ...], tmp_path: Path)
     assert "the same decision" in str(twice.exception)
     none = CliRunner().invoke(app, ["pool", str(runs[0]), str(tmp_path)])
     assert isinstance(none.exception, DataError)
-    assert "run plenary sweep there" in str(none.exception)
+    assert "run plenary control there" in str(none.exception)
 
 
-def test_no_sweep_is_no_section(tmp_path: Path) -> None:
-    assert read_sweep(tmp_path) is None
+def test_no_control_experiment_is_no_section(tmp_path: Path) -> None:
+    assert read_control(tmp_path) is None
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("sweep", "quickstart", "--arms", "asembly"), "unknown arm 'asembly'"),
-        (("arms", "quickstart", "--probes", "shouting"), "unknown probe 'shouting'"),
+        (("control", "quickstart", "--arms", "asembly"), "unknown arm 'asembly'"),
+        (("conditions", "quickstart", "--probes", "shouting"), "unknown probe 'shouting'"),
     ],
 )
 def test_a_slip_is_said_before_the_assembly_is_held(

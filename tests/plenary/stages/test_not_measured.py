@@ -42,13 +42,13 @@ from plenary.stages.assembly import convene_assembly
 from plenary.stages.comparison import compare_models, steer
 from plenary.stages.consensus import decide
 from plenary.stages.dataset import CARD, FILE, make_dataset
-from plenary.stages.measures import anchor, audit_hiring, keep, measure_framing
+from plenary.stages.measures import anchor, audit_hiring, keep, measure_wording
 from plenary.stages.utilities import fit_utilities
 from plenary.viewer.run_pages import overview
 from plenary.viewer.run_view import RunView
 from plenary.viewer.utility_pages import utilities
 
-LATER = (measure_framing, audit_hiring, keep, anchor)
+LATER = (measure_wording, audit_hiring, keep, anchor)
 LOST = "UPDATE votes SET state = 2, share_first = NULL WHERE "
 # What became of the ballots -> (SQL, what cannot be told then).
 WORLDS = {
@@ -82,7 +82,7 @@ def altered(tiny: Path, folder: Path, change: str) -> Iterator[Workspace]:
     with closing(sqlite3.connect(folder / "tiny" / filenames.LEDGER)) as ledger, ledger:
         ledger.executescript(change)
     config = load_config(tiny / "config.yaml")
-    off = MeasureSettings(framing_pairs=0, retention=False)
+    off = MeasureSettings(wording_pairs=0, retention=False)
     config: PipelineConfig = config.model_copy(update={"measures": off})
     run = open_run(folder, read_manifest(folder / "tiny"), "resume")
     try:
@@ -128,7 +128,7 @@ def test_no_diagnostic_ends_a_run(tiny: Path, tmp_path: Path, world: str) -> Non
 def test_every_legal_assembly_gives_a_dataset(
     tiny: Path, tmp_path: Path, changes: tuple[str, ...], unknown: set[str], why: str
 ) -> None:
-    config = load_config(tiny / "config.yaml", ["dataset.reworded=0", *changes])
+    config = load_config(tiny / "config.yaml", ["dataset.paraphrased=0", *changes])
     space = run_stages(config, tmp_path, "error", ASSEMBLY_STAGES, NullWatcher())
     found = read_record(DiagnosticsRecord, space.file(filenames.DIAGNOSTICS))
     assert unknown <= set(found.not_measured)

@@ -1,4 +1,4 @@
-"""The measuring stages of the chain on planted models: the null run is part of the comparison."""
+"""Measuring stages of the chain on planted models: a comparison has its test-retest."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _world(path: Path, utilities: dict[str, float], **more: object) -> str:
 
 
 def _measured(
-    folder: Path, *, exact: bool, raised: float, indifference: float = 0.0, frame: str = "plain"
+    folder: Path, *, exact: bool, raised: float, indifference: float = 0.0, template: str = "plain"
 ) -> Workspace:
     """A run without training: a model after whose utilities are raised for a few outcomes."""
     rng = np.random.default_rng(0)
@@ -56,7 +56,8 @@ def _measured(
             f"outcomes.path={path}", "outcomes.count=40", "outcomes.held_out=0.5",
             "design.train_pairs=60", "design.held_out_pairs=90", f"model={model}",
             f"citizens_model={_world(folder / 'citizens.json', utilities)}", "panel.citizens=14",
-            "comparison.bootstrap=200", "elicitation.samples=10", f"elicitation.frames=[{frame}]",
+            "comparison.bootstrap=200", "elicitation.samples=10",
+            f"elicitation.templates=[{template}]",
         ],
     )  # fmt: skip
     space = run_stages(config, folder / "runs", "error", ASSEMBLY_STAGES, NullWatcher())
@@ -71,7 +72,7 @@ def _measured(
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_the_null_run_is_part_of_the_comparison(tmp_path: Path, exact: bool) -> None:
+def test_the_test_retest_is_part_of_the_comparison(tmp_path: Path, exact: bool) -> None:
     space = _measured(tmp_path, exact=exact, raised=2.5)
     record = read_record(RetestRecord, space.file(filenames.RETEST))
     assert record.asked_again is not exact
@@ -93,12 +94,12 @@ def test_the_null_run_is_part_of_the_comparison(tmp_path: Path, exact: bool) -> 
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_no_preference_reaches_fits_comparison_and_report(tmp_path: Path, exact: bool) -> None:
-    space = _measured(tmp_path, exact=exact, raised=1.0, indifference=0.9, frame="plain+none")
+    space = _measured(tmp_path, exact=exact, raised=1.0, indifference=0.9, template="plain+none")
     outcomes = np.array(space.plan.held_out)
     tables = {}
     for when in ("before", "after", *filenames.RETESTS):
         table = space.answers(when)  # what `plenary fit` and `compare` read
-        assert table.origin.frames == ("plain+none",)
+        assert table.origin.templates == ("plain+none",)
         assert table.origin.outcomes == space.plan.outcomes
         cells = among(table.cells, outcomes)
         named = table.origin.model_copy(
@@ -111,7 +112,7 @@ def test_no_preference_reaches_fits_comparison_and_report(tmp_path: Path, exact:
         assert np.allclose(UtilityFit.load(tmp_path / f"fit_{when}").mu, made.mu)
         assert told["tie"] == round(made.tie, 4)
         assert made.tie == pytest.approx(0.9, rel=0.25)
-    sides = Sides(tables["before"], tables["after"], tables["null_second"], None)
+    sides = Sides(tables["before"], tables["after"], tables["retest_second"], None)
     told = compare_votes(
         sides, space.config.fit, space.config.comparison, tmp_path / "shift.parquet"
     )
@@ -119,7 +120,7 @@ def test_no_preference_reaches_fits_comparison_and_report(tmp_path: Path, exact:
     again = UtilityShift.read(tmp_path / "shift.parquet")
     assert np.allclose(again.after, made.after)
     assert np.array_equal(again.mass_after, made.mass_after, equal_nan=True)
-    if not exact:  # the null run of an exact model in a run is that of its own halves
+    if not exact:  # the test-retest of an exact model in a run is that of its own halves
         assert np.allclose(again.low, made.low)
         assert np.array_equal(again.moved, made.moved)
     comparison = read_results(space).comparison

@@ -191,7 +191,7 @@ def report(
         "alignment.epochs=1",
         "alignment.batch=16",
         "alignment.replay_rows=1",
-        "measures.framing_pairs=6",
+        "measures.wording_pairs=6",
         "elicitation.samples=1",
         "elicitation.reason_tokens=8",
     )

@@ -69,13 +69,13 @@ def test_what_the_ledger_does_not_hold_is_said(under_way: Path, tmp_path: Path) 
     assert "Nobody read them" in html(briefed(under_way, "generated"))
 
 
-def test_a_table_shows_its_summaries_and_its_halls_statement(under_way: Path) -> None:
+def test_a_table_shows_its_summaries_and_its_groups_statement(under_way: Path) -> None:
     texts = [
         GroupText(5, 1, TABLE, 1, None, VALID, "the table liked trees"),
         GroupText(5, 1, DRAFT, 0, None, VALID, EVIL),
         GroupText(5, 1, CRITICISM, 1, 3, VALID, "it says nothing of roads"),
         GroupText(5, 1, REVISED, 0, None, FAILED, ""),
-        GroupText(5, 2, DRAFT, 0, None, VALID, "another hall"),
+        GroupText(5, 2, DRAFT, 0, None, VALID, "another group"),
     ]
     gists = [Gist(5, 0, "extract", "0.1.0 0.1.1", VALID, "shade; clean air")]
     gists.append(Gist(5, 0, "model", "0.2.0", VALID, "another table"))

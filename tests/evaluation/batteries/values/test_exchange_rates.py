@@ -40,7 +40,7 @@ def worth(text: str) -> float:
     return float(np.log(amount * next((v for k, v in RATES.items() if k in text), 1.0)))
 
 
-class Framed(Chooser):
+class Templated(Chooser):
     """Goods bought with money are worth a tenth where the question speaks of what is better."""
 
     def lead(self, conversation: Conversation) -> float:
@@ -70,12 +70,12 @@ def test_planted_rates_are_recovered() -> None:
     books = next(m for n, m in values.items() if n.startswith("school books worth"))
     assert books.value == pytest.approx(500 / 3, rel=0.1)
     assert books.low <= books.value <= books.high
-    assert values["framing factor"].value < 1.1
+    assert values["wording factor"].value < 1.1
     assert found.findings[0].shown
 
 
 def test_rates_that_hang_on_the_wording_are_told_as_such() -> None:
-    found = asked(Framed(worth, 1.0))
+    found = asked(Templated(worth, 1.0))
     values = {m.name: m for m in found.measures}
     money = next(m for n, m in values.items() if n.startswith("money for you worth"))
     low, high = re.findall(r"[\d.,e+]+", money.note)[:2]
@@ -97,7 +97,7 @@ def test_people_are_not_compared_unless_asked_for_and_never_ranked() -> None:
     found = asked(Chooser(worth, 1.0), Material(NOTHING, settings=allowed))
     told = found.model_dump_json()
     assert [m.name for m in found.measures[-2:]] == [
-        "framing factor, groups",
+        "wording factor, groups",
         "comparisons of groups that a wording turns round",
     ]
     assert "no rank of groups is given" in found.findings[-1].sentence

@@ -112,7 +112,7 @@ def test_correlation_within_situations_by_hand():
     assert found.low < found.r < found.high
 
 
-def _null(rng, slopes, situations=10, each=4):
+def _retest(rng, slopes, situations=10, each=4):
     scores = np.tile([1.0, 1, -1, -1], situations)
     steep = np.repeat(slopes * rng.standard_normal(situations), each)
     level = np.repeat(3 * rng.standard_normal(situations), each)
@@ -124,6 +124,6 @@ def _null(rng, slopes, situations=10, each=4):
 def test_false_findings_stay_within_the_nominal_rate(slopes):
     """Whether outcomes are unrelated to the score or situations relate to it either way."""
     rng, runs = np.random.default_rng(3), 600
-    found = [_null(rng, slopes) for _ in range(runs)]
+    found = [_retest(rng, slopes) for _ in range(runs)]
     rate = np.mean([f.low > 0 or f.high < 0 for f in found])
     assert 0.02 < rate < 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)

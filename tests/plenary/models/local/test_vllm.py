@@ -21,7 +21,7 @@ from plenary.models.local.huggingface import LocalBackend
 from plenary.models.local.vllm import VllmBackend
 from plenary.models.registry import open_backend
 from plenary.models.settings import ChatSettings, VllmSettings
-from plenary.prompt_templates import frame
+from plenary.prompt_templates import prompt_template
 
 EXACT = VllmSettings(dtype="float32")
 TEXTS = ("the town plants trees", "a clinic opens in the valley", "rents fall", "buses are free")
@@ -43,8 +43,8 @@ def questions(name: str = "plain") -> list[Conversation]:
     shown = np.array([(a, b) for a in range(4) for b in range(4) if a != b])
     half = len(shown) // 2
     return [
-        *conversations(frame(name), TEXTS, shown[:half]),
-        *conversations(frame(name), TEXTS, shown[half:], PERSONA),
+        *conversations(prompt_template(name), TEXTS, shown[:half]),
+        *conversations(prompt_template(name), TEXTS, shown[half:], PERSONA),
     ]
 
 
@@ -60,7 +60,7 @@ def figures(choices: list[Choice]) -> np.ndarray:
 @pytest.mark.parametrize("name", ["plain", "plain+none"])
 def test_choices_of_the_model_that_ships_are_those_of_the_local_backend(embedded, name) -> None:
     found = VllmBackend(model_path(), EXACT)
-    labels, asked = frame(name).labels, questions(name)
+    labels, asked = prompt_template(name).labels, questions(name)
     here, there = (choose(backend, asked, labels) for backend in (embedded, found))
     np.testing.assert_allclose(figures(there), figures(here), atol=1e-5)
     assert figures(here)[:, 0].std() > 0.01
