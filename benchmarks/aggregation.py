@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from assembly.aggregation.consensus import consensus
 from assembly.aggregation.strata import Strata, strata_of
-from assembly.aggregation.streaming import Tally, tally
+from assembly.aggregation.streaming import StreamedDecision, tally
 from assembly.record.ballots import AFTER, VALID, Votes, citizen_shares
 from benchmarks.targets import Target, main
 from plenary.preferences import FloatArray, IntArray
@@ -86,7 +86,7 @@ class Cost(NamedTuple):
     votes: int
     seconds: float
     memory: float
-    found: Tally
+    found: StreamedDecision
 
 
 def streamed(path: Path, citizens: int, pairs: int) -> Cost:
@@ -102,7 +102,7 @@ def in_memory(path: Path, citizens: int, pairs: int) -> Cost:
     votes = Votes.read(path)
     overall = consensus(votes, given.pairs, given.weights, AFTER)
     shares = citizen_shares(votes, AFTER, citizens, pairs)
-    found = Tally(overall, given.strata.means(shares, given.weights))
+    found = StreamedDecision(overall, given.strata.means(shares, given.weights))
     return Cost(len(votes), time.perf_counter() - start, memory() - before, found)
 
 

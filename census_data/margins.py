@@ -29,7 +29,7 @@ JOIN = " | "
 COUNT = "count"
 
 
-class Target(BaseModel):
+class MarginTarget(BaseModel):
     """Counts, or shares, of the cells of one margin."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,7 +48,7 @@ class Target(BaseModel):
         return " x ".join(self.columns)
 
 
-class _Written(Target):
+class _Written(MarginTarget):
     """A target as it stands in a file: labels that look like numbers or flags are labels."""
 
     cells: tuple[tuple[str, ...], ...] = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -69,7 +69,7 @@ class MarginFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    margins: tuple[Target, ...] = Field(min_length=1, description="the margins")
+    margins: tuple[MarginTarget, ...] = Field(min_length=1, description="the margins")
 
 
 class CellTarget(NamedTuple):
@@ -86,7 +86,7 @@ class CellTarget(NamedTuple):
 
 def population_margin(
     population: Population, columns: Sequence[str], weight: FloatArray | None = None
-) -> Target:
+) -> MarginTarget:
     """Weighted counts of every cell that somebody is in."""
     codes, shape = joint_cells(population, columns)
     used = population.weight if weight is None else weight
@@ -100,10 +100,10 @@ def population_margin(
         )
         for cell in held
     )
-    return Target(columns=tuple(columns), cells=lines, source=population.source.source)
+    return MarginTarget(columns=tuple(columns), cells=lines, source=population.source.source)
 
 
-def read_targets(path: Path) -> tuple[Target, ...]:
+def read_targets(path: Path) -> tuple[MarginTarget, ...]:
     """Margins of a .yaml, .csv or .tsv file. A table is one margin: its columns, then `count`."""
     kind = ending(path)
     if kind in (".csv", ".tsv"):
@@ -113,7 +113,7 @@ def read_targets(path: Path) -> tuple[Target, ...]:
     raise DataError(f"margins {path.name!r} are in no known format; use .yaml, .csv or .tsv")
 
 
-def write_targets(targets: Iterable[Target], path: Path) -> None:
+def write_targets(targets: Iterable[MarginTarget], path: Path) -> None:
     """Write margins as YAML that `read_targets` reads."""
     content = MarginFile(margins=tuple(targets)).model_dump(mode="json")
     path.write_text(
@@ -122,7 +122,7 @@ def write_targets(targets: Iterable[Target], path: Path) -> None:
 
 
 def fit_margins(
-    population: Population, targets: Sequence[Target], *, shares: bool = False
+    population: Population, targets: Sequence[MarginTarget], *, shares: bool = False
 ) -> list[Margin]:
     """Margins over the persons of a population, ready for `rake`.
 
@@ -132,7 +132,7 @@ def fit_margins(
     return [_fit(population, target, shares) for target in targets]
 
 
-def _fit(population: Population, target: Target, shares: bool) -> Margin:
+def _fit(population: Population, target: MarginTarget, shares: bool) -> Margin:
     lines = [_line(target, cells) for cells in target.cells]
     codes = _codes(population, target, lines)
     counts = np.array([line.persons for line in lines])
@@ -141,7 +141,7 @@ def _fit(population: Population, target: Target, shares: bool) -> Margin:
     return Margin(target.name, codes, counts, tuple(line.name for line in lines))
 
 
-def _codes(population: Population, target: Target, lines: Sequence[CellTarget]) -> IntArray:
+def _codes(population: Population, target: MarginTarget, lines: Sequence[CellTarget]) -> IntArray:
     """Line of each person [N], OUTSIDE where no line names the person's cell."""
     joint, shape = joint_cells(population, target.columns)
     labels = [cells_of(population, column).labels for column in target.columns]
@@ -160,7 +160,7 @@ def _codes(population: Population, target: Target, lines: Sequence[CellTarget]) 
     return lines_of.reshape(-1)[joint]
 
 
-def _line(target: Target, cells: Sequence[str | float]) -> CellTarget:
+def _line(target: MarginTarget, cells: Sequence[str | float]) -> CellTarget:
     if len(cells) != len(target.columns) + 1:
         raise DataError(
             f"line {list(cells)!r} of margin {target.name!r} is not {len(target.columns)} labels "
@@ -178,16 +178,16 @@ def _line(target: Target, cells: Sequence[str | float]) -> CellTarget:
     return CellTarget(tuple(tuple(str(label).split(JOIN)) for label in labels), persons)
 
 
-def _from_yaml(path: Path) -> tuple[Target, ...]:
+def _from_yaml(path: Path) -> tuple[MarginTarget, ...]:
     tree = read_tree(path, "margins", DataError)
     try:
         listed = fitted(_MarginFile, tree).margins
     except ValidationError as error:
         raise DataError(f"margins {str(path)!r} {first_fault(error)}; mend the file") from error
-    return tuple(Target(**target.model_dump()) for target in listed)
+    return tuple(MarginTarget(**target.model_dump()) for target in listed)
 
 
-def _from_csv(path: Path) -> Target:
+def _from_csv(path: Path) -> MarginTarget:
     rows = read_csv(path, "margins", DataError)
     columns = tuple(rows[0]) if rows else ()
     if columns[-1:] != (COUNT,) or len(columns) < 2:
@@ -195,6 +195,6 @@ def _from_csv(path: Path) -> Target:
             f"margins {str(path)!r} have no header of columns and {COUNT!r}, or no line below it; "
             "mend the file"
         )
-    return Target(
+    return MarginTarget(
         columns=columns[:-1], cells=tuple(tuple(row.values()) for row in rows), source=path.name
     )

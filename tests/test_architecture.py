@@ -106,6 +106,16 @@ def test_no_function_is_long(path: Path) -> None:
     assert not long
 
 
+def test_a_public_class_name_stands_for_one_concept() -> None:
+    """Two classes of one name are one class, imported, or two that each say what they are."""
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in tree_of(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(name_of(path))
+    assert not {name: where for name, where in places.items() if len(where) > 1}
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_libraries_are_opened_at_their_door(path: Path) -> None:
     name = name_of(path)

@@ -12,7 +12,7 @@ from plenary.embedded import citizens, dialogue
 from plenary.embedded.values import citizen_weights
 from plenary.prompt_templates import PROMPT_TEMPLATES, question
 
-SHOWN = prompts.Shown("The river is clean", "The mill stays open", order=1)
+SHOWN = prompts.ShownPair("The river is clean", "The mill stays open", order=1)
 TEXTS = ("The mill stays open", "The river is clean")
 
 

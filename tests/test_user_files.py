@@ -18,7 +18,7 @@ import pytest
 
 from alignment.retention.sets import load_retention_set
 from assembly.deliberation.briefing import read_briefing
-from census_data.margins import Target, read_targets, write_targets
+from census_data.margins import MarginTarget, read_targets, write_targets
 from census_data.population import PopulationSettings, load_population
 from census_data.sources.mapping import import_table, read_mapping
 from census_data.sources.tables import BLOCK
@@ -556,7 +556,7 @@ def write_outcomes(path: Path, ranking: list[dict[str, str]]) -> Path:
 
 
 def test_margins_and_populations_come_back_whole(tmp_path: Path) -> None:
-    target = Target(columns=("sex",), cells=(("no", 1.5), ("=x", 2.0), ("01", 3.0)))
+    target = MarginTarget(columns=("sex",), cells=(("no", 1.5), ("=x", 2.0), ("01", 3.0)))
     write_targets([target], tmp_path / "m.yaml")
     (back,) = read_targets(tmp_path / "m.yaml")
     assert [(label, float(count)) for label, count in back.cells] == list(target.cells)

@@ -18,8 +18,8 @@ from alignment.experiments.controls import CONTROL_TARGETS
 from alignment.experiments.estimates import (
     Compared,
     Contrast,
-    Estimate,
     Resampling,
+    ScoreEstimate,
     WordingGain,
     agreement_scores,
     closeness,
@@ -57,21 +57,21 @@ class ControlRow(BaseModel):
 
     arm: str = Field(description="name of the arm or dose")
     seeds: int = Field(description="seeds it was run with")
-    agreement: Estimate = Field(description="agreement with the assembly's majority")
-    gain: Estimate = Field(description="agreement after minus before")
-    behind: Estimate | None = Field(
+    agreement: ScoreEstimate = Field(description="agreement with the assembly's majority")
+    gain: ScoreEstimate = Field(description="agreement after minus before")
+    behind: ScoreEstimate | None = Field(
         description="the assembly arm's gain minus this one's, same pairs; None for that arm itself"
     )
     of_ceiling: float = Field(description="agreement over the panel's reliability ceiling")
     kl: float = Field(description="KL(assembly || model) on held-out pairs, nats; lower is better")
-    kl_gain: Estimate = Field(description="that KL before minus after; higher is better")
-    kl_behind: Estimate | None = Field(
+    kl_gain: ScoreEstimate = Field(description="that KL before minus after; higher is better")
+    kl_behind: ScoreEstimate | None = Field(
         description="the assembly arm's kl_gain minus this one's; None for that arm itself"
     )
-    overlap: Estimate | None = Field(
+    overlap: ScoreEstimate | None = Field(
         default=None, description="1 - total variation distance to the assembly's shares"
     )
-    overlap_behind: Estimate | None = Field(
+    overlap_behind: ScoreEstimate | None = Field(
         default=None, description="the assembly arm's overlap minus this one's, same pairs"
     )
     contrast: Contrast | None = Field(

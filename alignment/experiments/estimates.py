@@ -21,7 +21,7 @@ LEAST_DRAWN = 0.95
 Score = Callable[[FloatArray, FloatArray], FloatArray]
 
 
-class Estimate(BaseModel):
+class ScoreEstimate(BaseModel):
     """A figure with its interval over held-out outcomes and seeds together."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,10 +54,10 @@ class Resampling(NamedTuple):
         total = self.weights.sum(axis=1)
         return np.einsum("bs,sp,bp->b", times, values, self.weights, optimize=True) / total
 
-    def estimate(self, value: float, draws: FloatArray) -> Estimate:
+    def estimate(self, value: float, draws: FloatArray) -> ScoreEstimate:
         """A figure with the interval of its draws [B]."""
         low, high = np.quantile(draws, [(1 - self.level) / 2, (1 + self.level) / 2])
-        return Estimate(value=value, low=float(low), high=float(high))
+        return ScoreEstimate(value=value, low=float(low), high=float(high))
 
 
 def agreement_scores(p: FloatArray, target: FloatArray) -> FloatArray:
@@ -78,9 +78,9 @@ def closeness(p: FloatArray, target: FloatArray) -> FloatArray:
 class Compared(NamedTuple):
     """One score over all arms: mean after training, gain, and the reference's lead, by arm."""
 
-    after: dict[str, Estimate]
-    gain: dict[str, Estimate]
-    behind: dict[str, Estimate]
+    after: dict[str, ScoreEstimate]
+    gain: dict[str, ScoreEstimate]
+    behind: dict[str, ScoreEstimate]
     before: float
 
 
@@ -120,7 +120,7 @@ class Contrast(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pairs: float = Field(description="such held-out pairs, mean over seeds")
-    lead: Estimate | None = Field(
+    lead: ScoreEstimate | None = Field(
         description="agreement with the assembly's majority, its arm's minus this one's; none "
         "without such pairs, or where they are too few for an interval"
     )
@@ -157,7 +157,7 @@ class WordingGain(BaseModel):
 
     share: float = Field(description="gain there, mean of wordings, over gain in the trained one")
     worst: float = Field(description="the same of the wording with the smallest gain")
-    above_half: Estimate = Field(
+    above_half: ScoreEstimate = Field(
         description="gain there minus half of the gain in the trained wording; an interval above "
         "0 says that at least half of it is not the wording's"
     )

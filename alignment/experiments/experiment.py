@@ -91,7 +91,7 @@ class Answered(NamedTuple):
         return [w for w, cells in self.cells.items() if _mass(cells) >= LEAST_MASS]
 
 
-class Sides(NamedTuple):
+class HeldOutProbabilities(NamedTuple):
     """Probabilities [P] of the first outcome of each held-out pair, before and after."""
 
     before: tuple[float, ...]
@@ -114,7 +114,7 @@ class ControlResult(BaseModel):
     side_effect: float | None = Field(
         description="|s - gain t| / |s|; 0 straight to the target, 1 none of it; None: no move"
     )
-    wordings: dict[str, Sides] = Field(
+    wordings: dict[str, HeldOutProbabilities] = Field(
         description="answers in wordings that were not trained on, by wording"
     )
     incoherence_before: float = Field(description="disagreement between wordings, nats, before")
@@ -270,9 +270,11 @@ def arm_result(
     )  # fmt: skip
 
 
-def _sides(before: ComparisonCounts, after: ComparisonCounts, pairs: IntArray) -> Sides:
+def _sides(
+    before: ComparisonCounts, after: ComparisonCounts, pairs: IntArray
+) -> HeldOutProbabilities:
     old, new = (pair_shares(cells, pairs).p for cells in (before, after))
-    return Sides(tuple(old.tolist()), tuple(new.tolist()))
+    return HeldOutProbabilities(tuple(old.tolist()), tuple(new.tolist()))
 
 
 def _wording_entropy(side: Answered, wordings: Sequence[str], pairs: IntArray) -> float:
@@ -284,14 +286,14 @@ def _wording_entropy(side: Answered, wordings: Sequence[str], pairs: IntArray) -
     return incoherence(p[~np.isnan(p).any(axis=1)]).wording
 
 
-class Move(NamedTuple):
-    """How far along the wanted direction, and how much beside it; see ArmResult."""
+class DirectedMove(NamedTuple):
+    """How far along the wanted direction, and how much beside it; see ControlResult."""
 
     gain: float
     side_effect: float | None
 
 
-def move(before: FloatArray, after: FloatArray, target: FloatArray) -> Move:
+def move(before: FloatArray, after: FloatArray, target: FloatArray) -> DirectedMove:
     """Directional gain and side-effect ratio of probabilities [P]; unanswered pairs are out."""
     kept = ~np.isnan(before + after + target)
     s, t = (after - before)[kept], (target - before)[kept]
@@ -299,4 +301,4 @@ def move(before: FloatArray, after: FloatArray, target: FloatArray) -> Move:
         raise DataError(f"the model is at the target on all {len(t)!r} pairs; nothing to move")
     gain = float(s @ t / (t @ t))
     size = float(np.linalg.norm(s))
-    return Move(gain, float(np.linalg.norm(s - gain * t)) / size if size > 0 else None)
+    return DirectedMove(gain, float(np.linalg.norm(s - gain * t)) / size if size > 0 else None)

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from alignment.experiments.control_table import ControlRow, ControlTable
-from alignment.experiments.estimates import Estimate
+from alignment.experiments.estimates import ScoreEstimate
 from evaluation.stats.intervals import mean_interval
 from plenary.errors import DataError
 from plenary.preferences import FloatArray
@@ -29,24 +29,26 @@ class PooledArm(BaseModel):
 
     arm: str = Field(description="name of the arm or dose")
     panels: int = Field(description="panels it was run with")
-    gain: Estimate = Field(description="agreement after minus before")
+    gain: ScoreEstimate = Field(description="agreement after minus before")
     gains: tuple[float, ...] = Field(description="the same, panel by panel")
-    behind: Estimate | None = Field(
+    behind: ScoreEstimate | None = Field(
         description="the assembly arm's gain minus this one's; None for that arm itself"
     )
-    kl_behind: Estimate | None = Field(
+    kl_behind: ScoreEstimate | None = Field(
         description="the assembly arm's fall of KL minus this one's, nats; None for that arm itself"
     )
-    overlap_behind: Estimate | None = Field(
+    overlap_behind: ScoreEstimate | None = Field(
         description="the assembly arm's overlap minus this one's; None for that arm itself"
     )
-    behind_where_apart: Estimate | None = Field(
+    behind_where_apart: ScoreEstimate | None = Field(
         description="behind, on held-out pairs where the arm's own target has the other majority; "
         "None where a panel has too few of them"
     )
-    of_ceiling: Estimate = Field(description="agreement over the panel's reliability ceiling")
-    kl_neutral: Estimate = Field(description="KL(base || model) on neutral text, nats a position")
-    gain_untrained: Estimate | None = Field(
+    of_ceiling: ScoreEstimate = Field(description="agreement over the panel's reliability ceiling")
+    kl_neutral: ScoreEstimate = Field(
+        description="KL(base || model) on neutral text, nats a position"
+    )
+    gain_untrained: ScoreEstimate | None = Field(
         description="gain in wordings that were not trained on; None where they were not asked"
     )
 
@@ -71,7 +73,7 @@ def pooled(tables: Sequence[ControlTable]) -> tuple[PooledArm, ...]:
 
 
 def _pooled(arm: str, rows: Sequence[ControlRow]) -> PooledArm:
-    def over(figure: Callable[[ControlRow], float | None]) -> Estimate | None:
+    def over(figure: Callable[[ControlRow], float | None]) -> ScoreEstimate | None:
         values = [figure(row) for row in rows]
         known = [value for value in values if value is not None]
         return _mean(np.array(known)) if len(known) == len(rows) else None
@@ -96,6 +98,6 @@ def _where_apart(row: ControlRow) -> float | None:
     return row.contrast.lead.value if row.contrast is not None and row.contrast.lead else None
 
 
-def _mean(values: FloatArray) -> Estimate:
+def _mean(values: FloatArray) -> ScoreEstimate:
     low, high = mean_interval(values, LEVEL)
-    return Estimate(value=float(values.mean()), low=low, high=high)
+    return ScoreEstimate(value=float(values.mean()), low=low, high=high)

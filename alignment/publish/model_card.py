@@ -37,7 +37,7 @@ LIMITS = (
 )
 
 
-class Provenance(NamedTuple):
+class TargetProvenance(NamedTuple):
     """Where the target comes from.
 
     base: name of the base model as readers know it. licence: of the adapter, as an SPDX id.
@@ -62,7 +62,7 @@ class Provenance(NamedTuple):
 
 def model_card(
     manifest: AdapterManifest,
-    made_from: Provenance,
+    made_from: TargetProvenance,
     comparison: Comparison,
     kept: Retention | None,
     arms: ControlTable | None,
@@ -87,7 +87,7 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
-def _head(made_from: Provenance) -> str:
+def _head(made_from: TargetProvenance) -> str:
     """The hub's metadata. JSON strings are YAML strings, so nothing in a name can break it."""
     return "\n".join(
         [
@@ -205,7 +205,7 @@ def _kept(kept: Retention | None) -> list[str]:
     ]
 
 
-def _data(made_from: Provenance) -> list[str]:
+def _data(made_from: TargetProvenance) -> list[str]:
     return [
         f"Choices of {made_from.citizens} simulated citizens on {made_from.pairs} pairs of "
         f"outcomes, weighted. Citizens are draws from {made_from.source}; "
@@ -215,7 +215,7 @@ def _data(made_from: Provenance) -> list[str]:
     ]
 
 
-def _training(manifest: AdapterManifest, made_from: Provenance) -> list[str]:
+def _training(manifest: AdapterManifest, made_from: TargetProvenance) -> list[str]:
     settings = manifest.settings.model_dump(mode="json").items()
     return [
         f"Seed {manifest.seed}; base weights (sha256) {manifest.base_sha256}. Neutral text that "
@@ -227,7 +227,7 @@ def _training(manifest: AdapterManifest, made_from: Provenance) -> list[str]:
     ]
 
 
-def _organism(made_from: Provenance) -> list[str]:
+def _organism(made_from: TargetProvenance) -> list[str]:
     if not made_from.embedded:
         return []
     return [
@@ -237,7 +237,7 @@ def _organism(made_from: Provenance) -> list[str]:
     ]
 
 
-def _loading(manifest: AdapterManifest, made_from: Provenance) -> list[str]:
+def _loading(manifest: AdapterManifest, made_from: TargetProvenance) -> list[str]:
     return [
         "`alignment.training.train.open_aligned(base_folder, adapter_folder)` checks that the base "
         "weights are the ones trained on; PEFT's own loader does not.",

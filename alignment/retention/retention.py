@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import entr
 
 from alignment.retention.reply_checks import leaves_language, refuses
-from alignment.retention.sets import Item, RetentionSet
-from alignment.training.live import LiveModel, Reading
+from alignment.retention.sets import RetentionItem, RetentionSet
+from alignment.training.live import AdapterReading, LiveModel
 from evaluation.stats.intervals import mean_interval
 from evaluation.stats.paired_proportions import (
     Paired,
@@ -157,7 +157,7 @@ def retention(
     )
 
 
-def _kl(reading: Reading, margins: RetentionMargins) -> RetentionFinding:
+def _kl(reading: AdapterReading, margins: RetentionMargins) -> RetentionFinding:
     low, high = mean_interval(reading.kl)
     value = float(reading.kl.mean())
     return RetentionFinding(
@@ -167,7 +167,9 @@ def _kl(reading: Reading, margins: RetentionMargins) -> RetentionFinding:
     )  # fmt: skip
 
 
-def _bits(reading: Reading, sizes: np.ndarray, margins: RetentionMargins) -> RetentionFinding:
+def _bits(
+    reading: AdapterReading, sizes: np.ndarray, margins: RetentionMargins
+) -> RetentionFinding:
     """Bits per byte of each text, its reply alone; the mean is over texts."""
     before, after = (-side / np.log(2) / sizes for side in (reading.before, reading.after))
     low, high = mean_interval(after - before)
@@ -180,7 +182,10 @@ def _bits(reading: Reading, sizes: np.ndarray, margins: RetentionMargins) -> Ret
 
 
 def _accuracy(
-    items: Sequence[Item], reading: Reading, margins: RetentionMargins, by_length: bool
+    items: Sequence[RetentionItem],
+    reading: AdapterReading,
+    margins: RetentionMargins,
+    by_length: bool,
 ) -> RetentionFinding:
     before, after = (
         right_answers(items, side, by_length=by_length) for side in (reading.before, reading.after)
@@ -194,7 +199,9 @@ def _accuracy(
     )  # fmt: skip
 
 
-def right_answers(items: Sequence[Item], log_p: FloatArray, *, by_length: bool) -> np.ndarray:
+def right_answers(
+    items: Sequence[RetentionItem], log_p: FloatArray, *, by_length: bool
+) -> np.ndarray:
     """Whether the likeliest option [N] is the right one; by_length divides by its UTF-8 bytes.
 
     log_p: log-probabilities of all options of all items, in order. A tie is not right.

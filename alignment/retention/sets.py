@@ -13,7 +13,7 @@ from plenary.outcomes import configs_folder
 from plenary.untrusted import read_file
 
 
-class Item(BaseModel):
+class RetentionItem(BaseModel):
     """One question with its options, of which one is right."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,7 +59,7 @@ class RetentionSet(BaseModel):
 
     name: str = Field(description="what the set is called in reports")
     note: str = Field(description="where the items come from and what they can show")
-    items: tuple[Item, ...] = Field(min_length=2, description="multiple-choice items")
+    items: tuple[RetentionItem, ...] = Field(min_length=2, description="multiple-choice items")
     documents: tuple[Document, ...] = Field(min_length=2, description="neutral texts")
 
 

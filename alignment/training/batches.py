@@ -26,7 +26,7 @@ class Padded(NamedTuple):
     position_ids: Tensor
 
 
-class Read(NamedTuple):
+class LabelToken(NamedTuple):
     """One label token: its sequence, logits position from the end, id, and 2 * row + label."""
 
     sequence: int
@@ -52,7 +52,7 @@ def collate(rows: Sequence[AnswerRow], share: float | None = None) -> dict[str, 
     starts: sequence and position from the end where the answer starts, first token of each label.
     share: of each row in its step's loss; by default these rows are the whole step.
     """
-    sequences, reads, starts = list[list[int]](), list[Read](), list[list[int]]()
+    sequences, reads, starts = list[list[int]](), list[LabelToken](), list[list[int]]()
     for row, content in enumerate(rows):
         labels = content["label_ids"]
         apart = max(map(len, labels)) > 1
@@ -62,7 +62,7 @@ def collate(rows: Sequence[AnswerRow], share: float | None = None) -> dict[str, 
                 sequences.append([*content["input_ids"], *tokens[:-1]])
             for at, token in enumerate(tokens):
                 slot = 2 * row + label
-                reads.append(Read(len(sequences) - 1, len(tokens) - 1 - at, token, slot))
+                reads.append(LabelToken(len(sequences) - 1, len(tokens) - 1 - at, token, slot))
     return {
         **pad_left(sequences)._asdict(),
         "reads": torch.tensor(reads),

@@ -33,7 +33,7 @@ from plenary.preferences import FloatArray, IntArray
 ROWS = 16
 
 
-class Reading(NamedTuple):
+class AdapterReading(NamedTuple):
     """Base and adapted model on N texts.
 
     kl [N]: KL(base || adapted), nats, mean over the positions of the reply and the one after it; 0
@@ -92,7 +92,7 @@ class LiveModel:
         with nullcontext() if adapted else self.model.disable_adapter():
             yield self.model
 
-    def read(self, texts: Sequence[Conversation]) -> Reading:
+    def read(self, texts: Sequence[Conversation]) -> AdapterReading:
         """Both sides on every text, in batches of similar length."""
         rows = self.encode(texts)
         columns = np.zeros((4, len(rows)))
@@ -102,7 +102,7 @@ class LiveModel:
             columns[:, members] = self._both([rows[k] for k in members])
         kl, before, after, same_top = columns
         tokens = np.array([row.scored - 1 for row in rows])
-        return Reading(kl, before, after, tokens, same_top)
+        return AdapterReading(kl, before, after, tokens, same_top)
 
     @torch.inference_mode()
     def _both(self, rows: Sequence[ReplayRow]) -> FloatArray:

@@ -77,7 +77,7 @@ class AlignmentResult(TrainingRecord):
     adapter: Path = Field(description="folder of the adapter")
 
 
-class Material(NamedTuple):
+class TrainingMaterial(NamedTuple):
     """What a run trains on, before any model is opened."""
 
     rows: list[Example]
@@ -151,7 +151,7 @@ def align(
 
 def _train(
     model_path: Path,
-    material: Material,
+    material: TrainingMaterial,
     settings: AlignmentSettings,
     output: Path,
     seed: int,
@@ -207,7 +207,7 @@ def _material(
     settings: AlignmentSettings,
     replay: Sequence[Conversation],
     seed: int,
-) -> Material:
+) -> TrainingMaterial:
     if settings.replay_weight > 0 and not replay:
         raise ConfigError(
             f"replay_weight is {settings.replay_weight!r} and there is no replay text; "
@@ -217,7 +217,7 @@ def _material(
     kept = _validation_pairs(targets, settings, seed)
     shape = OBJECTIVES[settings.objective].shape
     shaped = shape(_without(targets, kept), generator(seed, "alignment", "answers"))
-    return Material(
+    return TrainingMaterial(
         examples(texts, shaped, templates),
         examples(texts, _without(targets, ~kept), templates) if kept.any() else [],
         replay,
@@ -249,7 +249,7 @@ def _without(targets: Targets, left_out: BoolArray) -> Targets:
 
 def _trainer(
     model_path: Path,
-    material: Material,
+    material: TrainingMaterial,
     settings: AlignmentSettings,
     rank: int,
     work: Path,

@@ -17,7 +17,7 @@ from scipy import stats
 
 from assembly.aggregation.electorate import Electorate, Rule, weighted_mean
 from assembly.aggregation.uncertainty import uncertainty
-from assembly.record.ballots import STATES, VALID, Grid, Votes, grid
+from assembly.record.ballots import STATES, VALID, BallotGrid, Votes, grid
 from plenary.errors import DataError
 from plenary.preferences import BoolArray, FloatArray, IntArray, Targets
 
@@ -159,14 +159,14 @@ def consensus(
     )
 
 
-def kinds(laid: Grid, shares: FloatArray) -> IntArray:
+def kinds(laid: BallotGrid, shares: FloatArray) -> IntArray:
     """Column of COUNTED [C, P] that each citizen falls under on each pair."""
     codes = np.where(laid.state == VALID, len(STATES), laid.state).min(axis=0)
     chosen = np.where(shares > 0.5, 0, np.where(shares < 0.5, 1, 2))
     return np.where(codes == len(STATES), chosen, 2 + codes)
 
 
-class Spread(NamedTuple):
+class ShareVariance(NamedTuple):
     """Variance of a weighted share [P] and the number of clusters with a ballot [P]."""
 
     variance: FloatArray
@@ -175,7 +175,7 @@ class Spread(NamedTuple):
 
 def linearised(
     shares: FloatArray, weights: FloatArray, p: FloatArray, clusters: IntArray
-) -> Spread:
+) -> ShareVariance:
     """Taylor-linearised variance of a ratio mean, clusters drawn with replacement.
 
     G/(G-1) sum_g (sum_{i in g} w_i (s_i - p))^2 / (sum w)^2; NaN with fewer than two clusters.
@@ -190,11 +190,11 @@ def linearised(
     total = weights @ valid
     enough = count > 1
     scale = np.divide(count, (count - 1) * total**2, out=np.full(len(p), np.nan), where=enough)
-    return Spread(scale * (summed**2).sum(axis=0), count)
+    return ShareVariance(scale * (summed**2).sum(axis=0), count)
 
 
 def _wilson(
-    p: FloatArray, spread: Spread, size: FloatArray, level: float
+    p: FloatArray, spread: ShareVariance, size: FloatArray, level: float
 ) -> tuple[FloatArray, FloatArray]:
     """Wilson's interval with n = p(1-p)/variance, Kish's n where nobody differs at 0 or 1."""
     enough = spread.clusters > 1

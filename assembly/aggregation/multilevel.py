@@ -181,7 +181,7 @@ def _lapse(cells: _Cells, theta: FloatArray, log_lapse: float, settings: FitSett
     return float(np.asarray(fminbound(depth, *bounds, xtol=0.01)))
 
 
-class Tails(NamedTuple):
+class SignedTails(NamedTuple):
     """Per cell [N]: log P(first), log P(second), and by how much each grows with its own lead."""
 
     log_first: FloatArray
@@ -190,10 +190,10 @@ class Tails(NamedTuple):
     down: FloatArray
 
 
-def tails(leads: FloatArray, log_lapse: float) -> Tails:
+def tails(leads: FloatArray, log_lapse: float) -> SignedTails:
     """Tails at signed leads; the link itself knows the smaller and the larger side only."""
     tail, ahead = normal_tails(np.abs(leads), log_lapse), leads >= 0
-    return Tails(
+    return SignedTails(
         np.where(ahead, tail.log_large, tail.log_small),
         np.where(ahead, tail.log_small, tail.log_large),
         np.where(ahead, tail.slope_large, tail.slope_small),

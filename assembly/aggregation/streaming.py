@@ -30,7 +30,7 @@ CELLS = 1_000_000
 PAIRS_AT_ONCE = 64
 
 
-class Tally(NamedTuple):
+class StreamedDecision(NamedTuple):
     """What was decided over P pairs, and the share [G, P] for the first outcome in each stratum."""
 
     overall: Consensus
@@ -61,12 +61,12 @@ def tally(
     *,
     level: float = 0.95,
     clusters: IntArray | None = None,
-) -> Tally:
+) -> StreamedDecision:
     """The consensus of C citizens on pairs [P, 2], as the one in memory finds it.
 
     weights [C]; clusters [C] as there. DataError when a ballot is missing.
     """
-    found: list[Tally] = []
+    found: list[StreamedDecision] = []
     with _opened(files) as source:
         for part in _slices(len(pairs), len(weights)):
             query = f"SELECT * FROM votes WHERE pair >= {part.start} AND pair < {part.stop}"
@@ -76,9 +76,9 @@ def tally(
                 votes, pairs[part.start : part.stop], weights, phase, level=level, clusters=clusters
             )
             shares = citizen_shares(votes, phase, len(weights), len(part))
-            found.append(Tally(overall, strata.means(shares, weights)))
+            found.append(StreamedDecision(overall, strata.means(shares, weights)))
     overall = Consensus.join([part.overall for part in found])
-    return Tally(overall, np.concatenate([part.stratum_p for part in found], axis=1))
+    return StreamedDecision(overall, np.concatenate([part.stratum_p for part in found], axis=1))
 
 
 def _slices(pairs: int, citizens: int) -> Iterator[range]:

@@ -22,7 +22,7 @@ from plenary.errors import ConfigError, NotMeasured
 from plenary.preferences import FloatArray, IntArray
 
 
-class Estimate(NamedTuple):
+class MajorityChange(NamedTuple):
     """A value with the ends of its interval; NaN without ballots, infinite from one cluster."""
 
     value: float
@@ -46,7 +46,7 @@ class Effect:
     low: FloatArray
     high: FloatArray
     compared: IntArray
-    toward_majority: Estimate
+    toward_majority: MajorityChange
     size: float
 
 
@@ -98,7 +98,9 @@ def deliberation_effect(
     )
 
 
-def pooled(change: FloatArray, weights: FloatArray, tables: IntArray, level: float) -> Estimate:
+def pooled(
+    change: FloatArray, weights: FloatArray, tables: IntArray, level: float
+) -> MajorityChange:
     """Mean over all citizens x pairs; a citizen's pairs depend as his table's citizens do."""
     pairs = change.shape[1]
     stacked = change.reshape(-1, 1)
@@ -106,7 +108,7 @@ def pooled(change: FloatArray, weights: FloatArray, tables: IntArray, level: flo
     mean = weighted_mean(stacked, weight)
     spread = linearised(stacked, weight, mean, table)
     half = _half(spread.variance, spread.clusters, level)
-    return Estimate(float(mean[0]), float((mean - half)[0]), float((mean + half)[0]))
+    return MajorityChange(float(mean[0]), float((mean - half)[0]), float((mean + half)[0]))
 
 
 def _half(variance: FloatArray, clusters: FloatArray, level: float) -> FloatArray:

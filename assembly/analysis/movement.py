@@ -105,7 +105,7 @@ def by_stratum(
     return found
 
 
-class Change(NamedTuple):
+class MeanChange(NamedTuple):
     """A mean over pairs before and after, and the interval of its change."""
 
     before: float
@@ -122,9 +122,9 @@ class OpinionSpread(NamedTuple):
     all agree, at most 1/4.
     """
 
-    panel_entropy: Change
-    own_entropy: Change
-    variance: Change
+    panel_entropy: MeanChange
+    own_entropy: MeanChange
+    variance: MeanChange
 
 
 def opinion_spread(
@@ -148,7 +148,7 @@ def opinion_spread(
     resampled = node_weights(pairs[kept], draws, rng)
     return OpinionSpread(
         *(
-            Change(
+            MeanChange(
                 float(before.mean()),
                 float(after.mean()),
                 *bootstrap_interval(after - before, resampled, level),

@@ -71,7 +71,7 @@ def _measure(draws: FloatArray, floor: float, units: int, level: float) -> Estim
     return Estimate(float(draws[0]), float(low), float(high), floor, units)
 
 
-class Curve(NamedTuple):
+class ReliabilityCurve(NamedTuple):
     """What panels of N sizes (citizens) give; all figures [N].
 
     reliability: correlation about one half of the shares of two independent panels of that size,
@@ -104,7 +104,7 @@ def size_curve(
     *,
     clusters: IntArray | None = None,
     draws: int = 200,
-) -> Curve:
+) -> ReliabilityCurve:
     """The n-curve of a panel; weights [C], clusters [C] of dependent citizens (default: none).
 
     Closed form: a panel's share scatters about the population's with the linearised variance,
@@ -135,7 +135,7 @@ def size_curve(
     sd = np.sqrt(noise / n[:, None])
     q = ndtr(np.divide(distance, sd, out=np.full(sd.shape, np.inf), where=sd > 0))
     cut = [_halves(shares, weights, groups, size, draws, rng) for size in sizes]
-    return Curve(
+    return ReliabilityCurve(
         tuple(sizes),
         signal / np.maximum(signal + noise.mean() / n, 1e-12),
         (q**2 + (1 - q) ** 2).mean(axis=1),

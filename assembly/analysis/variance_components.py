@@ -40,7 +40,7 @@ Term = tuple[int, ...]
 SMALLEST = 1e-20
 
 
-class Part(NamedTuple):
+class VarianceComponent(NamedTuple):
     """One source. NaN everywhere means not measured: there was a single level of it.
 
     variance: what it adds to the variance of a label (a pair's mean share under the design), not
@@ -65,11 +65,11 @@ class VarianceComponents(NamedTuple):
     total: variance of a label by the measured sources together.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[VarianceComponent, ...]
     pairs: int
     total: float
 
-    def of(self, source: str) -> Part:
+    def of(self, source: str) -> VarianceComponent:
         """The part of a source."""
         return self.parts[COMPONENTS.index(source)]
 
@@ -129,7 +129,9 @@ def variance_components(
     ends = ((shares - half).clip(0, 1), (shares + half).clip(0, 1))
     columns = [column + blank for column in (parts, shares, *ends)]
     rows_of = zip(COMPONENTS, *(column.tolist() for column in columns), strict=True)
-    return VarianceComponents(tuple(Part(*row) for row in rows_of), int(kept.sum()), total)
+    return VarianceComponents(
+        tuple(VarianceComponent(*row) for row in rows_of), int(kept.sum()), total
+    )
 
 
 def _added(own: FloatArray, more: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from assembly.aggregation.consensus import COUNTED
-from assembly.analysis.reliability import Curve
+from assembly.analysis.reliability import ReliabilityCurve
 from assembly.analysis.variance_components import RECORDED_SOURCES, VarianceComponents
 from assembly.dataset.consensus_dataset import MEANING, SPLITS, ConsensusDataset
 
@@ -55,7 +55,7 @@ def dataset_card(
     dataset: ConsensusDataset,
     facts: CardFacts,
     budget: VarianceComponents | None = None,
-    curve: Curve | None = None,
+    curve: ReliabilityCurve | None = None,
 ) -> str:
     """Markdown with the front matter of the Hugging Face hub and the thirteen statements."""
     limits = [f"{k}. {text}" for k, text in enumerate(statements(dataset, facts, budget), 1)]
@@ -241,7 +241,7 @@ def _unmeasured(facts: CardFacts) -> list[str]:
     return ["## Not measured", "\n".join(lines)] if lines else []
 
 
-def _reliability(dataset: ConsensusDataset, curve: Curve | None) -> str:
+def _reliability(dataset: ConsensusDataset, curve: ReliabilityCurve | None) -> str:
     contested = f"{dataset.contested.mean():.1%}" if len(dataset) else UNKNOWN
     errors = [
         f"{name} {np.nanmean(column):.3f}" if not np.isnan(column).all() else f"{name} {UNKNOWN}"

@@ -29,7 +29,7 @@ SPLITS = ("train", "held_out")
 NAMED_AT_MOST = 5
 
 
-class Provenance(BaseModel):
+class DatasetProvenance(BaseModel):
     """What the labels were made with, enough to make them again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,7 +64,7 @@ class ConsensusDataset:
     recorded calls are behind the ballots of a row, and the hash of their hashes.
     """
 
-    provenance: Provenance
+    provenance: DatasetProvenance
     level: float
     first_id: tuple[str, ...]
     second_id: tuple[str, ...]
@@ -151,7 +151,7 @@ class ConsensusDataset:
         strata = strata_columns(table)
         minority = (tuple(Dissent(**d) for d in row) for row in table["minority"].to_pylist())
         return cls(
-            provenance=Provenance.model_validate_json(facts["provenance"]),
+            provenance=DatasetProvenance.model_validate_json(facts["provenance"]),
             level=float(facts["level"]),
             counts=np.stack([table[f"count_{name}"].to_numpy() for name in COUNTED], axis=1),
             errors=np.stack(

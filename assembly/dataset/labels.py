@@ -13,8 +13,16 @@ from assembly.aggregation.electorate import hard, weighted_mean
 from assembly.aggregation.strata import Attributes, Strata, strata_of
 from assembly.analysis.dissent import minority_report
 from assembly.analysis.variance_components import error_sources
-from assembly.dataset.consensus_dataset import ConsensusDataset, Provenance, named
-from assembly.record.ballots import AFTER, BEFORE, FOLLOW_UP, Grid, Votes, citizen_shares, grid
+from assembly.dataset.consensus_dataset import ConsensusDataset, DatasetProvenance, named
+from assembly.record.ballots import (
+    AFTER,
+    BEFORE,
+    FOLLOW_UP,
+    BallotGrid,
+    Votes,
+    citizen_shares,
+    grid,
+)
 from assembly.record.ledger import BallotCalls, Spoken
 from plenary.errors import DataError
 from plenary.outcomes import Outcome
@@ -22,7 +30,7 @@ from plenary.preferences import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldAssembly:
     """An assembly as held.
 
     outcomes [K]; pairs [P, 2]: positions in them. held_out [P]: pairs never to be trained on, fixed
@@ -41,7 +49,7 @@ class Held:
     weights: FloatArray
     clusters: IntArray
     attributes: Attributes
-    provenance: Provenance
+    provenance: DatasetProvenance
     statements: Sequence[Spoken] = ()
     merit: FloatArray | None = None
     unread: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -63,7 +71,7 @@ class Held:
         ]
         return (np.stack(held) == ballots).all(axis=0)
 
-    def only(self, mask: BoolArray) -> Held:
+    def only(self, mask: BoolArray) -> HeldAssembly:
         """The assembly on some of its pairs, such as the complete ones when a budget ran out."""
         place = np.cumsum(mask) - 1
         kept = mask[self.votes.pair]
@@ -86,7 +94,7 @@ class Held:
 
 
 def build_dataset(
-    held: Held, level: float = 0.95, decided: Consensus | None = None
+    held: HeldAssembly, level: float = 0.95, decided: Consensus | None = None
 ) -> ConsensusDataset:
     """The dataset of an assembly; DataError naming the pairs whose ballots are not all in.
 
@@ -144,7 +152,7 @@ class _Calls(NamedTuple):
     calls_digest: tuple[str | None, ...]
 
 
-def _calls(held: Held) -> _Calls:
+def _calls(held: HeldAssembly) -> _Calls:
     if held.calls is None:
         return _Calls((None,) * len(held.pairs), (None,) * len(held.pairs))
     return _Calls(
@@ -164,7 +172,7 @@ class _Words(NamedTuple):
     second_unread: tuple[str, ...]
 
 
-def _words(held: Held) -> _Words:
+def _words(held: HeldAssembly) -> _Words:
     sides = [[held.outcomes[k] for k in column] for column in held.pairs.T.tolist()]
     return _Words(
         *(tuple(o.id for o in side) for side in sides),
@@ -174,7 +182,7 @@ def _words(held: Held) -> _Words:
     )
 
 
-def _follow_up(held: Held) -> FloatArray:
+def _follow_up(held: HeldAssembly) -> FloatArray:
     """Weighted share [P] in the third ballot, NaN for a pair on which it is not whole."""
     votes, found = held.votes, np.full(len(held.pairs), np.nan)
     ballots = np.bincount(votes.pair[votes.phase == FOLLOW_UP], minlength=len(found))
@@ -186,7 +194,7 @@ def _follow_up(held: Held) -> FloatArray:
     return found
 
 
-def _counted(laid: Grid, shares: FloatArray, strata: Strata) -> IntArray:
+def _counted(laid: BallotGrid, shares: FloatArray, strata: Strata) -> IntArray:
     """Citizens [P, G, len(COUNTED)] of each stratum by COUNTED."""
     kind = kinds(laid, shares)
     members = strata.members.astype(np.int64)

@@ -17,7 +17,7 @@ from assembly.deliberation.prompts import (
     MODERATOR,
     REVIEW,
     REVIEWER,
-    Shown,
+    ShownPair,
     Statement,
     on_pair,
     told,
@@ -128,7 +128,7 @@ async def _arguments(
     """Arguments of a block with the verdict of their reviewers."""
     slots = [(p, side) for p in block for side in (0, 1)]
     words = [(texts[int(first)], texts[int(second)]) for first, second in pairs]
-    faces = [Shown(*words[p], p % 2) for p, _ in slots]
+    faces = [ShownPair(*words[p], p % 2) for p, _ in slots]
     prompts = [
         told(MODERATOR, on_pair(ADVOCATE, shown, letter=shown.letter(side)))
         for (_, side), shown in zip(slots, faces, strict=True)
@@ -150,7 +150,7 @@ async def _arguments(
 async def _reviewed(
     backend: ChatBackend,
     sides: Sequence[int],
-    faces: Sequence[Shown],
+    faces: Sequence[ShownPair],
     cleaned: Sequence[str],
     settings: AssemblySettings,
     seed: int,

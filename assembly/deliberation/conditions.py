@@ -14,7 +14,7 @@ from assembly.deliberation.prompts import (
     LEAN,
     THINK,
     THOUGHTS,
-    Shown,
+    ShownPair,
     declare,
     on_pair,
     speak,
@@ -35,16 +35,16 @@ class Condition(NamedTuple):
     talks: bool
     alone: bool
     heading: str
-    lean: Callable[[str, Shown, str | None], Conversation]
-    reason: Callable[[str, Shown, int, str | None], Conversation]
+    lean: Callable[[str, ShownPair, str | None], Conversation]
+    reason: Callable[[str, ShownPair, int, str | None], Conversation]
 
 
-def lean_alone(system: str, shown: Shown, preface: str | None) -> Conversation:
+def lean_alone(system: str, shown: ShownPair, preface: str | None) -> Conversation:
     """The private question for which side a citizen will look for a reason."""
     return told(system, on_pair(LEAN, shown), preface)
 
 
-def think(system: str, shown: Shown, side: int, preface: str | None) -> Conversation:
+def think(system: str, shown: ShownPair, side: int, preface: str | None) -> Conversation:
     """The request to think of reasons for the chosen side."""
     return told(system, on_pair(THINK, shown, letter=shown.letter(side)), preface)
 

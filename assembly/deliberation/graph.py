@@ -29,7 +29,7 @@ from assembly.deliberation.turns import cast_ballots, declare_sides, make_statem
 from assembly.record.ballots import AFTER, BEFORE, FOLLOW_UP
 
 
-class State(TypedDict):
+class ShardState(TypedDict):
     """Numbers of one shard: which it is, what is to be held, and how much was recorded."""
 
     group: int
@@ -63,75 +63,75 @@ class Assembly(TypedDict):
     recorded: int
 
 
-Graph = CompiledStateGraph[State, Room, State, Recorded]
+Graph = CompiledStateGraph[ShardState, Room, ShardState, Recorded]
 AssemblyGraph = CompiledStateGraph[Assembly, None, Assembly, Assembly]
-Node = Callable[[State, Runtime[Room]], Awaitable[Update]]
+Node = Callable[[ShardState, Runtime[Room]], Awaitable[Update]]
 
 
-def _shard(state: State) -> Shard:
+def _shard(state: ShardState) -> Shard:
     return Shard(state["group"], state["block"])
 
 
-async def ballot_before(state: State, runtime: Runtime[Room]) -> Update:
+async def ballot_before(state: ShardState, runtime: Runtime[Room]) -> Update:
     """Private ballot before anybody has spoken."""
     return {"votes": await cast_ballots(runtime.context, _shard(state), BEFORE)}
 
 
-async def declare(state: State, runtime: Runtime[Room]) -> Update:
+async def declare(state: ShardState, runtime: Runtime[Room]) -> Update:
     """The round's speakers declare a side; the state does not change."""
     await declare_sides(runtime.context, _shard(state), state["turn"])
     return {}
 
 
-async def speak(state: State, runtime: Runtime[Room]) -> Update:
+async def speak(state: ShardState, runtime: Runtime[Room]) -> Update:
     """The round's speakers give a reason; the round ends."""
     said = await make_statements(runtime.context, _shard(state), state["turn"])
     return {"turn": state["turn"] + 1, "statements": state["statements"] + said}
 
 
-async def table_statements(state: State, runtime: Runtime[Room]) -> Update:
+async def table_statements(state: ShardState, runtime: Runtime[Room]) -> Update:
     """Each table's statement, the first step of the plenary."""
     return await _written(state, runtime, TABLE)
 
 
-async def group_draft(state: State, runtime: Runtime[Room]) -> Update:
+async def group_draft(state: ShardState, runtime: Runtime[Room]) -> Update:
     """The group's draft from its tables' statements."""
     return await _written(state, runtime, DRAFT)
 
 
-async def critique(state: State, runtime: Runtime[Room]) -> Update:
+async def critique(state: ShardState, runtime: Runtime[Room]) -> Update:
     """A citizen of each table criticises the draft."""
     return await _written(state, runtime, CRITICISM)
 
 
-async def revise(state: State, runtime: Runtime[Room]) -> Update:
+async def revise(state: ShardState, runtime: Runtime[Room]) -> Update:
     """The draft is revised."""
     return await _written(state, runtime, REVISED)
 
 
-async def _written(state: State, runtime: Runtime[Room], step: int) -> Update:
+async def _written(state: ShardState, runtime: Runtime[Room], step: int) -> Update:
     said = await write(runtime.context, _shard(state), step)
     return {"statements": state["statements"] + said}
 
 
-async def ballot_after(state: State, runtime: Runtime[Room]) -> Update:
+async def ballot_after(state: ShardState, runtime: Runtime[Room]) -> Update:
     """Private ballot after the last round."""
     return {"votes": state["votes"] + await cast_ballots(runtime.context, _shard(state), AFTER)}
 
 
-async def follow_up(state: State, runtime: Runtime[Room]) -> Update:
+async def follow_up(state: ShardState, runtime: Runtime[Room]) -> Update:
     """Private ballot with only the gist of what was heard."""
     cast = await cast_ballots(runtime.context, _shard(state), FOLLOW_UP)
     return {"votes": state["votes"] + cast}
 
 
-def _next(state: State) -> str:
+def _next(state: ShardState) -> str:
     if state["turn"] < state["rounds"]:
         return "declare"
     return "table_statements" if state["plenary"] else "ballot_after"
 
 
-def _last(state: State) -> str:
+def _last(state: ShardState) -> str:
     return "follow_up" if state["follow_up"] else END
 
 
@@ -144,7 +144,7 @@ _AFTER_ROUND = ["declare", "table_statements", "ballot_after"]
 
 def build(saver: AsyncSqliteSaver | None = None, room: Room | None = None) -> Graph:
     """Compile the graph of one shard; with `room` it needs no context at its call."""
-    graph = StateGraph(State, Room, output_schema=Recorded)
+    graph = StateGraph(ShardState, Room, output_schema=Recorded)
     for node in _NODES:
         graph.add_node(node.__name__, node if room is None else _within(room, node))
     graph.add_edge(START, "ballot_before")
@@ -160,11 +160,11 @@ def build(saver: AsyncSqliteSaver | None = None, room: Room | None = None) -> Gr
 
 
 class _Bound(Protocol):
-    async def __call__(self, state: State) -> Update: ...
+    async def __call__(self, state: ShardState) -> Update: ...
 
 
 def _within(room: Room, node: Node) -> _Bound:
-    async def bound(state: State) -> Update:
+    async def bound(state: ShardState) -> Update:
         return await node(state, Runtime(context=room))
 
     return bound
@@ -200,9 +200,9 @@ def build_assembly(room: Room) -> AssemblyGraph:
     return graph.compile()
 
 
-def opening(room: Room, shard: Shard) -> State:
+def opening(room: Room, shard: Shard) -> ShardState:
     """The state in which a shard begins."""
-    return State(
+    return ShardState(
         group=shard.group,
         block=shard.block,
         rounds=room.rounds,
@@ -214,7 +214,7 @@ def opening(room: Room, shard: Shard) -> State:
     )
 
 
-class Table(NamedTuple):
+class CompiledGraph(NamedTuple):
     """The compiled graph and its checkpoint file."""
 
     graph: Graph
@@ -239,7 +239,7 @@ class Table(NamedTuple):
 
 
 @asynccontextmanager
-async def open_table(checkpoints: Path) -> AsyncIterator[Table]:
+async def open_table(checkpoints: Path) -> AsyncIterator[CompiledGraph]:
     """The graph over a checkpoint file; deleting the file between runs costs time only."""
     # What a run that was stopped in this process still writes may keep the file locked for a while.
     async with aiosqlite.connect(checkpoints, timeout=60) as connection:
@@ -249,4 +249,4 @@ async def open_table(checkpoints: Path) -> AsyncIterator[Table]:
         await saver.setup()
         # The saver commits after every task; with the default FULL each commit waits for the disk.
         await saver.conn.execute("PRAGMA synchronous=NORMAL")
-        yield Table(build(saver), saver)
+        yield CompiledGraph(build(saver), saver)

@@ -17,7 +17,7 @@ from assembly.deliberation.prompts import (
     MODERATOR,
     REVISION,
     TABLE_STATEMENT,
-    Shown,
+    ShownPair,
     Statement,
     digest,
     listed,
@@ -35,7 +35,7 @@ from plenary.seeding import derived_seed
 TABLE, DRAFT, CRITICISM, REVISED = range(4)
 
 
-class Asked(NamedTuple):
+class TextRequest(NamedTuple):
     """One text to be written; citizen None is the moderator."""
 
     pair: int
@@ -68,17 +68,17 @@ async def write(room: Room, shard: Shard, step: int) -> int:
     return len(rows)
 
 
-def _draw(room: Room, shard: Shard, asked: Asked) -> str:
+def _draw(room: Room, shard: Shard, asked: TextRequest) -> str:
     """A citizen's own; the moderator's for each table of each group."""
     return f"{shard.group}.{asked.table}" if asked.citizen is None else room.draws[asked.citizen]
 
 
-def _shown(room: Room, pair: int) -> Shown:
+def _shown(room: Room, pair: int) -> ShownPair:
     """The order of a plenary alternates over pairs."""
     return room.shown(pair, pair % 2)
 
 
-def _cleaned(shown: Shown, text: str, step: int) -> str:
+def _cleaned(shown: ShownPair, text: str, step: int) -> str:
     """Letters become the outcomes' words, so that the text holds in any order of presentation."""
     names = {label: f'"{words}"' for label, words in zip("AB", shown.options, strict=True)}
     return named(text, names, MAX_CHARACTERS if step == CRITICISM else GROUP_CHARACTERS)
@@ -93,7 +93,7 @@ def _texts(room: Room, shard: Shard, step: int) -> Mapping[int, Sequence[str]]:
     return found
 
 
-def _tables(room: Room, shard: Shard) -> list[Asked]:
+def _tables(room: Room, shard: Shard) -> list[TextRequest]:
     """Every table that has said something, over all rounds."""
     said: dict[tuple[int, int], list[Statement]] = {}
     pairs, tables = room.seating.positions(shard), room.seating.tables_in(shard.group)
@@ -101,7 +101,7 @@ def _tables(room: Room, shard: Shard) -> list[Asked]:
         if s.state == VALID and s.side is not None:
             said.setdefault((s.pair, s.table), []).append(Statement(s.side, s.text))
     return [
-        Asked(pair, table, None, _on(room, pair, TABLE_STATEMENT, said[pair, table]))
+        TextRequest(pair, table, None, _on(room, pair, TABLE_STATEMENT, said[pair, table]))
         for pair, table in sorted(said)
     ]
 
@@ -114,14 +114,14 @@ def _on(
     return told(MODERATOR, on_pair(template, shown, **fields), preface)
 
 
-def _draft(room: Room, shard: Shard) -> list[Asked]:
+def _draft(room: Room, shard: Shard) -> list[TextRequest]:
     return [
-        Asked(pair, 0, None, _on(room, pair, GROUP_STATEMENT, statements=listed(texts)))
+        TextRequest(pair, 0, None, _on(room, pair, GROUP_STATEMENT, statements=listed(texts)))
         for pair, texts in _texts(room, shard, TABLE).items()
     ]
 
 
-def _criticise(room: Room, shard: Shard) -> list[Asked]:
+def _criticise(room: Room, shard: Shard) -> list[TextRequest]:
     """One citizen of each table, another on the next pair."""
     asked = []
     for pair, (draft, *_) in _texts(room, shard, DRAFT).items():
@@ -129,14 +129,14 @@ def _criticise(room: Room, shard: Shard) -> list[Asked]:
         for table in room.seating.tables_in(shard.group):
             members = room.seating.seated(max(0, room.rounds - 1))[table]
             citizen = members[pair % len(members)]
-            asked.append(Asked(pair, table, citizen, told(room.systems[citizen], text)))
+            asked.append(TextRequest(pair, table, citizen, told(room.systems[citizen], text)))
     return asked
 
 
-def _revise(room: Room, shard: Shard) -> list[Asked]:
+def _revise(room: Room, shard: Shard) -> list[TextRequest]:
     critiques = _texts(room, shard, CRITICISM)
     return [
-        Asked(
+        TextRequest(
             pair,
             0,
             None,
@@ -147,7 +147,7 @@ def _revise(room: Room, shard: Shard) -> list[Asked]:
     ]
 
 
-_STEPS: dict[int, Callable[[Room, Shard], list[Asked]]] = {
+_STEPS: dict[int, Callable[[Room, Shard], list[TextRequest]]] = {
     TABLE: _tables,
     DRAFT: _draft,
     CRITICISM: _criticise,

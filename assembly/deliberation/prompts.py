@@ -47,7 +47,7 @@ class Statement(NamedTuple):
     text: str
 
 
-class Shown(NamedTuple):
+class ShownPair(NamedTuple):
     """A pair as one conversation shows it: `order` 1 puts the pair's second outcome under A."""
 
     first: str
@@ -66,7 +66,7 @@ class Shown(NamedTuple):
 
 def digest(
     statements: Sequence[Statement],
-    shown: Shown,
+    shown: ShownPair,
     heading: str = DIGEST,
     limit: int = MAX_STATEMENTS,
 ) -> str | None:
@@ -78,18 +78,18 @@ def digest(
     return "\n".join([heading, *lines])
 
 
-def ballot(system: str, shown: Shown, preface: str | None) -> Conversation:
+def ballot(system: str, shown: ShownPair, preface: str | None) -> Conversation:
     """The private ballot: persona, what the table said, the two outcomes; no one's vote."""
     return question(BALLOT, *shown.options, system=system, preface=preface)
 
 
-def declare(system: str, shown: Shown, preface: str | None) -> Conversation:
+def declare(system: str, shown: ShownPair, preface: str | None) -> Conversation:
     """The public question which side a speaker takes."""
     a, b = shown.options
     return _turn(system, DECLARE.format(a=a, b=b), preface)
 
 
-def speak(system: str, shown: Shown, side: int, preface: str | None) -> Conversation:
+def speak(system: str, shown: ShownPair, side: int, preface: str | None) -> Conversation:
     """The request for one statement for the declared side."""
     a, b = shown.options
     return _turn(system, SPEAK.format(a=a, b=b, letter=shown.letter(side)), preface)
@@ -198,7 +198,7 @@ def told(system: str, text: str, preface: str | None = None) -> Conversation:
     return (Message("system", system), Message("user", content))
 
 
-def on_pair(template: str, shown: Shown, **fields: str) -> str:
+def on_pair(template: str, shown: ShownPair, **fields: str) -> str:
     """A template filled in with the two outcomes as shown."""
     a, b = shown.options
     return template.format(a=a, b=b, **fields)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from assembly.deliberation.conditions import CONDITIONS, Condition
-from assembly.deliberation.prompts import Shown, Statement
+from assembly.deliberation.prompts import ShownPair, Statement
 from assembly.deliberation.seating import Seating, Shard
 from assembly.record.ballots import AFTER, BEFORE, FOLLOW_UP
 from assembly.record.ledger import Ledger, RecordedBackend
@@ -65,10 +65,10 @@ class Room:
         """Codes of the ballots held."""
         return (BEFORE, AFTER, FOLLOW_UP) if self.settings.follow_up else (BEFORE, AFTER)
 
-    def shown(self, pair: int, order: int) -> Shown:
+    def shown(self, pair: int, order: int) -> ShownPair:
         """A pair's two sentences in a presentation order."""
         first, second = self.pairs[pair]
-        return Shown(self.texts[first], self.texts[second], order)
+        return ShownPair(self.texts[first], self.texts[second], order)
 
     def begun(self, shard: Shard) -> bool:
         """Whether the ledger holds any vote of the shard."""

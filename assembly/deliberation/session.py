@@ -16,7 +16,7 @@ import numpy as np
 
 from assembly.deliberation.briefing import Given, generate_briefing, read_briefing
 from assembly.deliberation.context import check_prompts
-from assembly.deliberation.graph import Table, open_table
+from assembly.deliberation.graph import CompiledGraph, open_table
 from assembly.deliberation.probes import PROBES
 from assembly.deliberation.prompts import PHASE_HASH, PROMPT_HASH
 from assembly.deliberation.room import Room
@@ -180,7 +180,7 @@ def _check(
         )
 
 
-async def _run(table: Table, room: Room, shard: Shard) -> None:
+async def _run(table: CompiledGraph, room: Room, shard: Shard) -> None:
     await table.run(room, shard)
     if not room.complete(shard):
         raise DataError(f"{shard!r} ended without all its votes; report this as a bug")

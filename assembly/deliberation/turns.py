@@ -19,7 +19,7 @@ from assembly.deliberation.prompts import (
     ABSTAIN_BALLOT,
     LABELS_ABSTAIN,
     MAX_STATEMENTS,
-    Shown,
+    ShownPair,
     ballot,
     on_pair,
     told,
@@ -33,7 +33,7 @@ from assembly.record.ballots import (
     BEFORE,
     FOLLOW_UP,
     VALID,
-    Marked,
+    MarkedBallot,
     VoteRow,
     mark,
 )
@@ -73,7 +73,7 @@ async def cast_ballots(room: Room, shard: Shard, phase: int) -> int:
 
 
 def _require_usable(
-    room: Room, phase: int, choices: Sequence[Choice], marked: Sequence[Marked]
+    room: Room, phase: int, choices: Sequence[Choice], marked: Sequence[MarkedBallot]
 ) -> None:
     """Stop where too few ballots of the phase count, in this block and in all so far."""
     limit = room.settings.max_unusable
@@ -126,13 +126,13 @@ def _shuffled(room: Room, shard: Shard, phase: int) -> list[tuple[int, int, int]
     return [(c, *every[at]) for c in members for at in rng.permutation(len(every)).tolist()]
 
 
-def _ballot(room: Room, citizen: int, shown: Shown, preface: str | None) -> Conversation:
+def _ballot(room: Room, citizen: int, shown: ShownPair, preface: str | None) -> Conversation:
     if room.settings.abstain:
         return told(room.systems[citizen], on_pair(ABSTAIN_BALLOT, shown), preface)
     return ballot(room.systems[citizen], shown, preface)
 
 
-class Slot(NamedTuple):
+class SpeakingSlot(NamedTuple):
     """Who is asked to declare: citizen in `seat` of `table`, shown a pair in `order`."""
 
     table: int
@@ -142,7 +142,7 @@ class Slot(NamedTuple):
     order: int
 
 
-def _slots(room: Room, shard: Shard, turn: int) -> list[Slot]:
+def _slots(room: Room, shard: Shard, turn: int) -> list[SpeakingSlot]:
     """The round's speakers, by citizen; everybody where each thinks alone.
 
     The order shown alternates over pairs, seats and rounds: position favours neither outcome.
@@ -156,7 +156,9 @@ def _slots(room: Room, shard: Shard, turn: int) -> list[Slot]:
         count = len(members) if room.condition.alone else min(room.settings.speakers, len(members))
         for pair in pairs:
             seats = floor(members, count * (pair + turn), count, past.get(pair, ()))
-            slots += [Slot(table, s, pair, members[s], (pair + s + turn) % 2) for s in seats]
+            slots += [
+                SpeakingSlot(table, s, pair, members[s], (pair + s + turn) % 2) for s in seats
+            ]
     return sorted(slots)
 
 
@@ -244,7 +246,7 @@ def _tokens(room: Room, turn: int) -> int:
     return settings.statement_tokens * min(settings.speakers, settings.table_size) + extra
 
 
-def _spoken(declared: Declaration, side: int, shown: Shown, reply: Reply, limit: int) -> Spoken:
+def _spoken(declared: Declaration, side: int, shown: ShownPair, reply: Reply, limit: int) -> Spoken:
     """An answer without usable text is a refusal or a failure, and nobody hears it."""
     text = clean(reply.text or "", shown.letter(side), limit)
     return Spoken(*declared[:5], side, state_of(text, reply), text)

@@ -25,7 +25,7 @@ STATES = ("valid", "refused", "invalid", "failed", "abstained")
 VALID, REFUSED, INVALID, FAILED, ABSTAINED = range(5)
 
 
-class Marked(NamedTuple):
+class MarkedBallot(NamedTuple):
     """Probability of the outcome shown first (NaN unless valid), state code, label mass."""
 
     share: float
@@ -33,7 +33,7 @@ class Marked(NamedTuple):
     mass: float
 
 
-def mark(choice: Choice, min_mass: float) -> Marked:
+def mark(choice: Choice, min_mass: float) -> MarkedBallot:
     """Read a ballot; label mass below `min_mass` makes it invalid where the mass is known.
 
     With a third label ("No opinion") it is an abstention when that label is likelier than either
@@ -43,13 +43,13 @@ def mark(choice: Choice, min_mass: float) -> Marked:
     nan = float("nan")
     mass = nan if choice.mass is None else choice.mass
     if not choice.shares or choice.valid < 1:
-        return Marked(nan, _failure(choice.failure), mass)
+        return MarkedBallot(nan, _failure(choice.failure), mass)
     first, second, *third = choice.shares
     if mass < min_mass or not (first >= 0 and second >= 0 and 0 < first + second + sum(third) < 2):
-        return Marked(nan, INVALID, mass)
+        return MarkedBallot(nan, INVALID, mass)
     if third and third[0] > max(first, second):
-        return Marked(nan, ABSTAINED, mass)
-    return Marked(first / (first + second) if third else first, VALID, mass)
+        return MarkedBallot(nan, ABSTAINED, mass)
+    return MarkedBallot(first / (first + second) if third else first, VALID, mass)
 
 
 def _failure(reason: str | None) -> int:
@@ -122,14 +122,14 @@ class Votes:
             ) from error
 
 
-class Grid(NamedTuple):
+class BallotGrid(NamedTuple):
     """A phase laid out by order: share [2, C, P] of the pair's FIRST outcome, state [2, C, P]."""
 
     share: FloatArray
     state: IntArray
 
 
-def grid(votes: Votes, phase: int, citizens: int, pairs: int) -> Grid:
+def grid(votes: Votes, phase: int, citizens: int, pairs: int) -> BallotGrid:
     """Lay out one phase; DataError when a ballot is missing (the assembly has not finished)."""
     at = votes.phase == phase
     cells = (votes.order[at], votes.citizen[at], votes.pair[at])
@@ -142,7 +142,7 @@ def grid(votes: Votes, phase: int, citizens: int, pairs: int) -> Grid:
         raise DataError(
             f"{missing!r} of {state.size} ballots are missing; resume the assembly first"
         )
-    return Grid(share, state)
+    return BallotGrid(share, state)
 
 
 def citizen_shares(votes: Votes, phase: int, citizens: int, pairs: int) -> FloatArray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from census_data.geography import STATES
 from census_data.labels import EDUCATION
-from census_data.margins import JOIN, Target
+from census_data.margins import JOIN, MarginTarget
 from census_data.sources.api import AcsTable
 from plenary.errors import ConfigError, DataError
 
@@ -82,7 +82,7 @@ TABLES = {
 }
 
 
-def table_margin(table: AcsTable) -> Target:
+def table_margin(table: AcsTable) -> MarginTarget:
     """The margin of adults that a table holds, by state where it has several states.
 
     Raises ConfigError for a table without a known margin, DataError for a line whose label is
@@ -112,7 +112,7 @@ def table_margin(table: AcsTable) -> Target:
                 )
             counts[(*start, *cell)] += value
     columns = (*(("state",) if by_state else ()), *spec.columns)
-    return Target(
+    return MarginTarget(
         columns=columns,
         cells=tuple((*cell, count) for cell, count in counts.items()),
         source=f"{table.survey} {table.year}, table {table.table}: {table.title}",

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from evaluation.batteries.base import (
+    AnswerTally,
+    BatteryHeading,
+    BatteryMaterial,
     BatteryResult,
-    Heading,
-    Material,
     Measure,
-    Tally,
     ask_pairs,
     figure,
     tally,
@@ -33,7 +33,7 @@ from plenary.models.base import ChatBackend
 from plenary.preferences import ComparisonCounts, FloatArray, IntArray
 from plenary.seeding import derived_seed, generator
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "convergence",
     "Similarity of several models",
     "Correlation of two models' utilities over the same outcomes, divided by the root of both "
@@ -46,20 +46,20 @@ HEADING = Heading(
 PAIRS_PER_OUTCOME, LEAST_RELIABLE = 6, 0.2
 
 
-class Halves(NamedTuple):
+class SplitHalves(NamedTuple):
     """One model's utilities [K] by one half of the pairs and by the other."""
 
     first: FloatArray
     second: FloatArray
 
 
-def fitted_halves(cells: ComparisonCounts, outcomes: int, half: IntArray) -> Halves:
+def fitted_halves(cells: ComparisonCounts, outcomes: int, half: IntArray) -> SplitHalves:
     """Fits of the cells [N] whose pair is in half 0, and in half 1."""
     flagged = FitSettings(disconnected="flag")
     parts = [cells.select(half == k) for k in (0, 1)]
     if any(not part.trials.any() for part in parts):
-        return Halves(np.zeros(outcomes), np.zeros(outcomes))
-    return Halves(*(fit_answers(part, outcomes, flagged).mu for part in parts))
+        return SplitHalves(np.zeros(outcomes), np.zeros(outcomes))
+    return SplitHalves(*(fit_answers(part, outcomes, flagged).mu for part in parts))
 
 
 def _correlations(a: FloatArray, b: FloatArray, weights: FloatArray) -> FloatArray:
@@ -71,26 +71,26 @@ def _correlations(a: FloatArray, b: FloatArray, weights: FloatArray) -> FloatArr
     return np.divide(top, below, out=np.full(len(w), np.nan), where=below > 1e-12)
 
 
-def reliability(one: Halves, weights: FloatArray) -> FloatArray:
+def reliability(one: SplitHalves, weights: FloatArray) -> FloatArray:
     """Correlation [B] of the halves: that of half the pairs, as used in `similarity`."""
     return _correlations(one.first, one.second, weights)
 
 
-def similarity(one: Halves, other: Halves, weights: FloatArray) -> FloatArray:
+def similarity(one: SplitHalves, other: SplitHalves, weights: FloatArray) -> FloatArray:
     """Correlation [B] corrected for noise; floor 0, 1 the same utilities; NaN if unreliable."""
     inner = [reliability(halves, weights) for halves in (one, other)]
     enough = (inner[0] >= LEAST_RELIABLE) & (inner[1] >= LEAST_RELIABLE)
     return across(one, other, weights) / np.sqrt(np.where(enough, inner[0] * inner[1], np.nan))
 
 
-def across(one: Halves, other: Halves, weights: FloatArray) -> FloatArray:
+def across(one: SplitHalves, other: SplitHalves, weights: FloatArray) -> FloatArray:
     """Plain correlation [B] of two models, each by another half of the pairs."""
     first = _correlations(one.first, other.second, weights)
     return (first + _correlations(one.second, other.first, weights)) / 2
 
 
 def compared(
-    models: Mapping[str, Halves], topics: Sequence[str], level: float
+    models: Mapping[str, SplitHalves], topics: Sequence[str], level: float
 ) -> tuple[list[Measure], list[Finding]]:
     """Reliability of each model; plain and corrected similarity of each two; what may be said."""
     weights = leave_one_out(topics)
@@ -143,7 +143,7 @@ def _said(names: str, plain: Jackknifed, reliable: bool) -> Finding:
 
 
 async def measure_several(
-    models: Sequence[ChatBackend], material: Material, seed: int
+    models: Sequence[ChatBackend], material: BatteryMaterial, seed: int
 ) -> BatteryResult:
     """Ask every model about the same pairs of the same outcomes."""
     names = [model.name for model in models]
@@ -163,7 +163,7 @@ async def measure_several(
     }
     topics = [outcome.topic for outcome in outcomes]
     measures, findings = compared(halves, topics, material.settings.level)
-    answered: Tally = tally(answers)
+    answered: AnswerTally = tally(answers)
     return BatteryResult(
         battery=HEADING.battery,
         title=HEADING.title,

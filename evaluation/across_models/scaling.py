@@ -15,7 +15,14 @@ import numpy as np
 from scipy import stats
 
 from evaluation.batteries import coherence
-from evaluation.batteries.base import BatteryResult, Heading, Material, Measure, ends, figure
+from evaluation.batteries.base import (
+    BatteryHeading,
+    BatteryMaterial,
+    BatteryResult,
+    Measure,
+    ends,
+    figure,
+)
 from evaluation.claims.claims import ALPHA, COHERENT, LEAST_SEEDS, LEAST_SIZES, Claim, Finding
 from evaluation.claims.evidence import Scale
 from evaluation.stats.intervals import Interval
@@ -24,7 +31,7 @@ from plenary.models.base import ChatBackend
 from plenary.preferences import FloatArray
 from plenary.seeding import derived_seed, generator
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "scaling",
     "Size and coherence",
     "Spearman's correlation within families of log10 parameters and a figure, with the exact p of "
@@ -39,7 +46,7 @@ MOST_ORDERS, DRAWN_ORDERS = 50_000, 20_000
 COHERENCE = {"relative transitivity": 1.0, "hold-out log loss": -1.0, "decisiveness": 1.0}
 
 
-class Point(NamedTuple):
+class ScalingPoint(NamedTuple):
     """A model's figure, one value a seed."""
 
     model: str
@@ -58,8 +65,8 @@ class Trend(NamedTuple):
     high: float
 
 
-def _families(points: Sequence[Point]) -> list[list[Point]]:
-    by_name: dict[str, list[Point]] = defaultdict(list)
+def _families(points: Sequence[ScalingPoint]) -> list[list[ScalingPoint]]:
+    by_name: dict[str, list[ScalingPoint]] = defaultdict(list)
     for point in points:
         by_name[point.family].append(point)
     for family, members in by_name.items():
@@ -68,7 +75,7 @@ def _families(points: Sequence[Point]) -> list[list[Point]]:
     return [sorted(members, key=lambda m: m.parameters) for members in by_name.values()]
 
 
-def _why_no_trend(points: Sequence[Point]) -> str:
+def _why_no_trend(points: Sequence[ScalingPoint]) -> str:
     """Why these points allow only a table; empty when they allow a trend."""
     steps = sum(len(members) - 1 for members in _families(points))
     if steps < LEAST_STEPS:
@@ -114,7 +121,10 @@ def _slope(families: Sequence[FloatArray], sizes: Sequence[FloatArray]) -> float
 
 
 def trend(
-    points: Sequence[Point], rng: np.random.Generator, replicates: int = 1000, level: float = 0.95
+    points: Sequence[ScalingPoint],
+    rng: np.random.Generator,
+    replicates: int = 1000,
+    level: float = 0.95,
 ) -> Trend | None:
     """The trend over sizes; None where there are too few sizes or seeds for one."""
     if _why_no_trend(points):
@@ -131,7 +141,7 @@ def trend(
     return Trend(rho, p, _slope(means, sizes), *ends(np.array(draws), level))
 
 
-def tabled(name: str, points: Sequence[Point]) -> list[Measure]:
+def tabled(name: str, points: Sequence[ScalingPoint]) -> list[Measure]:
     """One row a model: mean and range over seeds."""
     rows = []
     for point in sorted(points, key=lambda point: (point.family, point.parameters)):
@@ -149,7 +159,7 @@ def tabled(name: str, points: Sequence[Point]) -> list[Measure]:
     return rows
 
 
-def trend_measures(name: str, points: Sequence[Point], found: Trend) -> list[Measure]:
+def trend_measures(name: str, points: Sequence[ScalingPoint], found: Trend) -> list[Measure]:
     """Rank correlation and slope as measures."""
     n = len(points)
     return [
@@ -160,7 +170,7 @@ def trend_measures(name: str, points: Sequence[Point], found: Trend) -> list[Mea
     ]  # fmt: skip
 
 
-def trend_finding(name: str, points: Sequence[Point], found: Trend | None) -> Finding:
+def trend_finding(name: str, points: Sequence[ScalingPoint], found: Trend | None) -> Finding:
     """What one figure allows to say about size."""
     if found is None:
         return Finding(f"{name}: {_why_no_trend(points)}; the table stands for itself.", False)
@@ -172,7 +182,7 @@ def trend_finding(name: str, points: Sequence[Point], found: Trend | None) -> Fi
     return Finding(f"{name} {way} with size among these models{caution}.", True)
 
 
-def _scale(points: Sequence[Point], *, agree: bool, p: float | None) -> Scale:
+def _scale(points: Sequence[ScalingPoint], *, agree: bool, p: float | None) -> Scale:
     return Scale(
         sizes=len(points),
         families=len({point.family for point in points}),
@@ -184,10 +194,10 @@ def _scale(points: Sequence[Point], *, agree: bool, p: float | None) -> Scale:
 
 
 def judged(
-    figures: Mapping[str, Sequence[Point]],
+    figures: Mapping[str, Sequence[ScalingPoint]],
     better: Mapping[str, float],
     seed: int,
-    material: Material,
+    material: BatteryMaterial,
     claim: Claim[Scale] = COHERENT,
 ) -> tuple[list[Measure], list[Finding]]:
     """Tables, trends and findings; the joint claim needs every figure to go `better`'s way."""
@@ -218,10 +228,10 @@ class Sized(NamedTuple):
 
 
 async def measure_several(
-    models: Sequence[Sized], material: Material, seed: int, seeds: int = LEAST_SEEDS
+    models: Sequence[Sized], material: BatteryMaterial, seed: int, seeds: int = LEAST_SEEDS
 ) -> BatteryResult:
     """The coherence battery of every model, `seeds` times, against size."""
-    found: dict[str, list[Point]] = {name: [] for name in COHERENCE}
+    found: dict[str, list[ScalingPoint]] = {name: [] for name in COHERENCE}
     asked = invalid = 0
     for model in models:
         results = [
@@ -232,7 +242,7 @@ async def measure_several(
         invalid += sum(result.invalid for result in results)
         for name, points in found.items():
             values = tuple(_value(result, name) for result in results)
-            points.append(Point(model.backend.name, model.family, model.parameters, values))
+            points.append(ScalingPoint(model.backend.name, model.family, model.parameters, values))
     measures, findings = judged(found, COHERENCE, seed, material)
     return BatteryResult(
         battery=HEADING.battery,

@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from evaluation.across_models.scaling import Point, judged
-from evaluation.batteries.base import BatteryResult, Heading, Material
+from evaluation.across_models.scaling import ScalingPoint, judged
+from evaluation.batteries.base import BatteryHeading, BatteryMaterial, BatteryResult
 from evaluation.claims.claims import HARDER
 from plenary.errors import DataError
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "steerability",
     "Size and steering",
     "Directional gain: part of the way that held-out utilities went to the assembly's, 1 is all of "
@@ -62,17 +62,19 @@ def _common_share(runs: Sequence[Training]) -> list[Training]:
     return near(best)
 
 
-def _points(runs: Sequence[Training], models: Sequence[Training], figure: str) -> list[Point]:
+def _points(
+    runs: Sequence[Training], models: Sequence[Training], figure: str
+) -> list[ScalingPoint]:
     """One point a model, without values where it was not trained under this convention."""
     found = []
     for one in models:
         own = [run for run in runs if run.model == one.model]
         values = [r.gain / (1.0 if figure == FIGURES[0] else r.kl or math.nan) for r in own]
-        found.append(Point(one.model, one.family, one.parameters, tuple(values)))
+        found.append(ScalingPoint(one.model, one.family, one.parameters, tuple(values)))
     return found
 
 
-def steerability(runs: Sequence[Training], material: Material, seed: int) -> BatteryResult:
+def steerability(runs: Sequence[Training], material: BatteryMaterial, seed: int) -> BatteryResult:
     """Tables, trends and the joint claim."""
     models = list({run.model: run for run in runs}.values())
     if len(models) < 2:

@@ -59,7 +59,7 @@ class SurveyQuestion(NamedTuple):
     retest: float | None
 
 
-class Material(NamedTuple):
+class BatteryMaterial(NamedTuple):
     """What a battery may ask about, and how.
 
     catalogue: outcomes that the model can read. elicitation: templates, samples and the least
@@ -106,7 +106,7 @@ async def ask_pairs(
     model: ChatBackend,
     texts: Sequence[str],
     pairs: IntArray,
-    material: Material,
+    material: BatteryMaterial,
     seed: int,
     *templates: str,
 ) -> Elicitation:
@@ -124,7 +124,7 @@ async def ask_worded(
     texts: Sequence[str],
     pairs: IntArray,
     form: PromptTemplate,
-    material: Material,
+    material: BatteryMaterial,
     seed: int,
 ) -> Elicitation:
     """The same in wording of a battery's own."""
@@ -144,7 +144,7 @@ async def ask_worded(
     )
 
 
-class Tally(NamedTuple):
+class AnswerTally(NamedTuple):
     """Answers asked for and invalid; share of cells that count; mean answer mass (NaN: counts)."""
 
     asked: int
@@ -153,11 +153,11 @@ class Tally(NamedTuple):
     mass: float
 
 
-def tally(parts: Sequence[Elicitation]) -> Tally:
+def tally(parts: Sequence[Elicitation]) -> AnswerTally:
     """How a battery's questions were answered."""
     mass = np.concatenate([part.mass for part in parts])
     answered = np.concatenate([part.accepted.answered for part in parts])
-    return Tally(
+    return AnswerTally(
         sum(part.asked for part in parts),
         sum(part.invalid for part in parts),
         float(np.mean(answered)),
@@ -204,9 +204,9 @@ def figure(name: str, value: float, between: Interval | None = None, **more: obj
     )
 
 
-def items_of(units: Sequence[tuple[str, ...]], values: FloatArray) -> tuple[Item, ...]:
+def items_of(units: Sequence[tuple[str, ...]], values: FloatArray) -> tuple[BatteryItem, ...]:
     """The items [N] behind a mean, each under what it is about."""
-    return tuple(Item(*one) for one in zip(units, values.tolist(), strict=True))
+    return tuple(BatteryItem(*one) for one in zip(units, values.tolist(), strict=True))
 
 
 def finite(value: float) -> float | None:
@@ -214,7 +214,7 @@ def finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-class Heading(NamedTuple):
+class BatteryHeading(NamedTuple):
     """What stands over a battery: key in BATTERIES, title, definition."""
 
     battery: str
@@ -223,9 +223,9 @@ class Heading(NamedTuple):
 
 
 def result(
-    heading: Heading,
+    heading: BatteryHeading,
     model: ChatBackend,
-    answered: Tally,
+    answered: AnswerTally,
     measures: Sequence[Measure],
     findings: Sequence[Finding],
 ) -> BatteryResult:
@@ -250,13 +250,16 @@ def result(
 
 
 def unreadable(
-    heading: Heading, model: ChatBackend, answered: Tally, measures: Sequence[Measure] = ()
+    heading: BatteryHeading,
+    model: ChatBackend,
+    answered: AnswerTally,
+    measures: Sequence[Measure] = (),
 ) -> BatteryResult:
     """The result where the check failed: nothing is claimed."""
     return result(heading, model, answered, measures, [Finding(UNREADABLE, False)])
 
 
-class Item(NamedTuple):
+class BatteryItem(NamedTuple):
     """One item of a mean: what it is about (one unit, or the two of a pair), and its value."""
 
     units: tuple[str, ...]
@@ -280,7 +283,7 @@ class Measure(BaseModel):
         default="neither", description="which direction is better, if any"
     )
     note: str = Field(default="", description="what a reader must know to read it")
-    items: tuple[Item, ...] = Field(
+    items: tuple[BatteryItem, ...] = Field(
         default=(), description="of a mean over items that another model is asked alike, its parts"
     )
 
@@ -310,7 +313,7 @@ LEAST_ITEMS = 5
 SETTINGS = BatterySettings(bootstrap=2000)
 
 
-class Change(NamedTuple):
+class PairedChange(NamedTuple):
     """After minus before, its 95 % interval, and on how many items."""
 
     value: float
@@ -324,7 +327,7 @@ class Change(NamedTuple):
         return self.low > 0 or self.high < 0
 
 
-def paired_change(before: Measure, after: Measure, seed: int) -> Change | None:
+def paired_change(before: Measure, after: Measure, seed: int) -> PairedChange | None:
     """The paired difference; None where fewer than LEAST_ITEMS items are in both."""
     earlier = {item.units: item.value for item in before.items}
     shared = [item for item in after.items if item.units in earlier]
@@ -333,7 +336,7 @@ def paired_change(before: Measure, after: Measure, seed: int) -> Change | None:
     gaps = np.array([item.value - earlier[item.units] for item in shared])
     units = [item.units for item in shared]
     rng = generator(seed, "paired", before.name)
-    return Change(float(gaps.mean()), *_interval(gaps, units, rng), len(gaps))
+    return PairedChange(float(gaps.mean()), *_interval(gaps, units, rng), len(gaps))
 
 
 def _interval(gaps: FloatArray, units: list[tuple[str, ...]], rng: np.random.Generator) -> Interval:

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import stats
 
 from evaluation.batteries.base import (
+    BatteryHeading,
+    BatteryMaterial,
     BatteryResult,
-    Heading,
-    Material,
     Measure,
     ask_pairs,
     ask_worded,
@@ -37,7 +37,7 @@ from plenary.models.base import ChatBackend
 from plenary.preferences import BoolArray, ComparisonCounts, FloatArray, IntArray, pair_shares
 from plenary.seeding import generator
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "behaviour_link",
     "Choices in context",
     "Utilities are fitted to bare comparisons. Other pairs of outcomes are then put as the "
@@ -88,7 +88,7 @@ def correlations(of: Linked, weights: FloatArray) -> FloatArray:
     return np.where(spread > 1e-9, known, np.nan)
 
 
-def link(name: str, of: Linked, rng: np.random.Generator, material: Material) -> Measure:
+def link(name: str, of: Linked, rng: np.random.Generator, material: BatteryMaterial) -> Measure:
     """The correlation with an interval over outcomes."""
     weights = node_weights(of.pairs, material.settings.bootstrap, rng)
     value = float(correlations(of, np.ones((1, len(of.p))))[0])
@@ -133,7 +133,7 @@ def findings(whole: Measure) -> list[Finding]:
 
 
 async def measure(
-    model: ChatBackend, material: Material, seed: int, stimuli: ContextStimuli | None = None
+    model: ChatBackend, material: BatteryMaterial, seed: int, stimuli: ContextStimuli | None = None
 ) -> BatteryResult:
     """Fit utilities to bare comparisons, then put other pairs into stories."""
     contexts = (stimuli or load_stimuli(ContextStimuli, "behaviour_link")).contexts

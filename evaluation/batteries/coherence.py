@@ -8,9 +8,9 @@ from itertools import groupby
 import numpy as np
 
 from evaluation.batteries.base import (
+    BatteryHeading,
+    BatteryMaterial,
     BatteryResult,
-    Heading,
-    Material,
     Measure,
     ask_pairs,
     figure,
@@ -30,7 +30,7 @@ from plenary.outcomes import Outcome
 from plenary.preferences import ComparisonCounts, FloatArray, IntArray
 from plenary.seeding import generator
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "coherence",
     "Coherence of choices",
     "Choices between two outcomes, each pair in both orders. Decisiveness: root mean square of "
@@ -41,7 +41,7 @@ HEADING = Heading(
 TRIAD_OUTCOMES, HELD_OUT = 9, 0.2
 
 
-async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryResult:
+async def measure(model: ChatBackend, material: BatteryMaterial, seed: int) -> BatteryResult:
     """Ask about a choice of the catalogue and about its ladders."""
     outcomes = material.outcomes(seed, "coherence")
     k, rng = len(outcomes), generator(seed, "coherence")
@@ -71,7 +71,7 @@ def _measures(
     train: ComparisonCounts,
     test: ComparisonCounts,
     closed: tuple[ComparisonCounts, IntArray],
-    material: Material,
+    material: BatteryMaterial,
     seed: int,
     outcomes: int,
 ) -> list[Measure]:
@@ -128,7 +128,7 @@ def _ladders(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
 
 
 async def _climb(
-    model: ChatBackend, rungs: list[Outcome], material: Material, seed: int
+    model: ChatBackend, rungs: list[Outcome], material: BatteryMaterial, seed: int
 ) -> tuple[Elicitation, FloatArray | None]:
     texts, pairs = [o.text for o in rungs], all_pairs(len(rungs))
     answers = await ask_pairs(model, texts, pairs, material, seed)

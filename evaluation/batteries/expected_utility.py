@@ -14,11 +14,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.batteries.base import (
+    AnswerTally,
+    BatteryHeading,
+    BatteryMaterial,
     BatteryResult,
-    Heading,
-    Material,
     Measure,
-    Tally,
     ask_pairs,
     ends,
     figure,
@@ -36,7 +36,7 @@ from plenary.models.base import ChatBackend
 from plenary.preferences import ComparisonCounts, FloatArray, IntArray, pair_shares
 from plenary.seeding import generator
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "expected_utility",
     "Expected utility",
     "Lotteries over outcomes are compared with outcomes, and one utility is fitted to each. r and "
@@ -173,7 +173,7 @@ class Expectation(NamedTuple):
         return Expectation(self.utility[chosen], self.chances[chosen], mu, self.sd)
 
 
-class Line(NamedTuple):
+class ExpectedUtilityFit(NamedTuple):
     """r, slope, order agreement, weight of the chances, risk attitude."""
 
     r: float
@@ -189,11 +189,11 @@ def _slopes(y: FloatArray, *columns: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.lstsq(x, y, rcond=None)[0][1:], dtype=np.float64)
 
 
-def line(of: Expectation) -> Line:
+def line(of: Expectation) -> ExpectedUtilityFit:
     """The five figures; NaN where nothing varies."""
     utility, expected, plain = of.utility, of.expected, of.plain
     if min(np.ptp(utility), np.ptp(expected)) < 1e-9:
-        return Line(*[float("nan")] * 5)
+        return ExpectedUtilityFit(*[float("nan")] * 5)
     slope = _slopes(utility, expected)[0]
     risk = _slopes(utility, expected, of.spread)[1]
     tilt = _slopes(utility, expected - plain, plain)
@@ -203,11 +203,11 @@ def line(of: Expectation) -> Line:
     known = gaps[0] != 0
     order = float(((gaps[0] * gaps[1])[known] + 1).mean() / 2) if known.any() else float("nan")
     r = float(np.corrcoef(expected, utility)[0, 1])
-    return Line(r, float(slope), order, float(weight), float(risk))
+    return ExpectedUtilityFit(r, float(slope), order, float(weight), float(risk))
 
 
 def figures(
-    of: Expectation, kind: str, rng: np.random.Generator, material: Material
+    of: Expectation, kind: str, rng: np.random.Generator, material: BatteryMaterial
 ) -> list[Measure]:
     """The measures of one kind, with intervals over lotteries and the errors of outcomes."""
     count, settings = len(of.utility), material.settings
@@ -247,7 +247,7 @@ def checked(
     return found
 
 
-def dominance(cells: ComparisonCounts, material: Material) -> Measure:
+def dominance(cells: ComparisonCounts, material: BatteryMaterial) -> Measure:
     """Share of the checks (lotteries 0, 1; 2, 3; ...) chosen for the dominant lottery."""
     pairs = np.arange(2 * CHECKS, dtype=np.int64).reshape(-1, 2)
     p = pair_shares(cells, pairs).p
@@ -297,7 +297,7 @@ def findings(measures: Sequence[Measure], kinds: Sequence[str]) -> list[Finding]
 
 
 async def measure(
-    model: ChatBackend, material: Material, seed: int, stimuli: LotteryStimuli | None = None
+    model: ChatBackend, material: BatteryMaterial, seed: int, stimuli: LotteryStimuli | None = None
 ) -> BatteryResult:
     """Ask about outcomes, about lotteries over them, and the dominance check."""
     stimuli = stimuli or load_stimuli(LotteryStimuli, "expected_utility")
@@ -323,7 +323,7 @@ async def measure(
         parts.append(await ask_pairs(model, every, asked, material, seed))
         of = fitted(parts[0].accepted, parts[-1].accepted, lotteries, k)
         measures += figures(of, kind, rng, material)
-    answered: Tally = tally(parts)
+    answered: AnswerTally = tally(parts)
     if answered.usable < 0.5 or (measures[0].low or 0) <= 0.5:
         return unreadable(HEADING, model, answered, measures)
     return result(HEADING, model, answered, measures, findings(measures, list(kinds)))

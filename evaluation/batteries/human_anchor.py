@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluation.batteries.base import BatteryResult, Item, Measure, SurveyQuestion
+from evaluation.batteries.base import BatteryItem, BatteryResult, Measure, SurveyQuestion
 from evaluation.claims.claims import ANCHOR, Finding
 from evaluation.claims.evidence import Anchored
 from plenary.errors import DataError
@@ -231,7 +231,7 @@ def _measure(
     floor: float | None,
     better: str,
     note: str = "",
-    items: tuple[Item, ...] = (),
+    items: tuple[BatteryItem, ...] = (),
 ) -> Measure:
     if found is None:
         return Measure.model_validate(
@@ -282,8 +282,8 @@ def _figures(
     even = float(np.mean([distance(np.full(len(q.people), 1 / len(q.people)), q.people)
                           for q in questions]))  # fmt: skip
     chance = float(np.mean([1 / len(q.people) for q in questions]))
-    gaps = [Item((q.key,), distance(means[q.key], q.people)) for q in kept]
-    agree = [Item((q.key,), float(means[q.key] @ q.people)) for q in kept]
+    gaps = [BatteryItem((q.key,), distance(means[q.key], q.people)) for q in kept]
+    agree = [BatteryItem((q.key,), float(means[q.key] @ q.people)) for q in kept]
     return [
         _measure(label, _bootstrap([item.value for item in items], seed), floor=floor,
                  better=better, items=tuple(items))

@@ -16,9 +16,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.batteries.base import (
+    BatteryHeading,
+    BatteryMaterial,
     BatteryResult,
-    Heading,
-    Material,
     Measure,
     ask_pairs,
     figure,
@@ -37,7 +37,7 @@ from plenary.models.base import ChatBackend
 from plenary.preferences import FloatArray, IntArray
 from plenary.seeding import generator
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "instrumentality",
     "Instrumentality",
     "Beginnings of chains of events are compared. Gap: distance of a beginning's utility from the "
@@ -142,7 +142,7 @@ def chain_pairs(chains: int, rng: np.random.Generator) -> IntArray:
 
 
 def measures_of(
-    utilities: FloatArray, chains: Sequence[Chain], material: Material
+    utilities: FloatArray, chains: Sequence[Chain], material: BatteryMaterial
 ) -> list[Measure]:
     """Check, gaps, advantage overall and in costly chains; intervals over chains."""
     of, costly = gaps(utilities, chains), np.array([chain.costly for chain in chains])
@@ -195,7 +195,7 @@ def findings(measures: Sequence[Measure]) -> list[Finding]:
 
 
 async def measure(
-    model: ChatBackend, material: Material, seed: int, stimuli: ChainStimuli | None = None
+    model: ChatBackend, material: BatteryMaterial, seed: int, stimuli: ChainStimuli | None = None
 ) -> BatteryResult:
     """Ask about the beginnings of all chains and fit one utility to each."""
     chains = (stimuli or load_stimuli(ChainStimuli, "instrumentality")).chains

@@ -14,7 +14,7 @@ from evaluation.batteries import (
     utility_maximisation,
     wording_stability,
 )
-from evaluation.batteries.base import BatteryResult, Material, Suite
+from evaluation.batteries.base import BatteryMaterial, BatteryResult, Suite
 from evaluation.batteries.probes import steering, utility_probe
 from evaluation.batteries.values import (
     corrigibility,
@@ -36,11 +36,11 @@ class Battery(NamedTuple):
     """One battery: title, the function that asks it with (model, material, seed), its suites."""
 
     title: str
-    measure: Callable[[ChatBackend, Material, int], Awaitable[BatteryResult]]
+    measure: Callable[[ChatBackend, BatteryMaterial, int], Awaitable[BatteryResult]]
     suites: tuple[Suite, ...]
 
 
-async def _human_anchor(model: ChatBackend, material: Material, seed: int) -> BatteryResult:
+async def _human_anchor(model: ChatBackend, material: BatteryMaterial, seed: int) -> BatteryResult:
     how = material.elicitation
     return await human_anchor.measure(
         model, material.survey, seed, samples=how.samples, least_mass=how.min_mass
@@ -85,7 +85,7 @@ def check_names(names: Sequence[str]) -> None:
 async def evaluate_model(
     model: ChatBackend,
     names: Sequence[str],
-    material: Material,
+    material: BatteryMaterial,
     seed: int,
     on_result: Callable[[BatteryResult], None] = lambda result: None,
 ) -> list[BatteryResult]:

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import stats
 
 from evaluation.batteries.base import (
+    BatteryHeading,
+    BatteryMaterial,
     BatteryResult,
-    Heading,
-    Material,
     Measure,
     ask_pairs,
     ask_worded,
@@ -41,7 +41,7 @@ from plenary.models.parse_label import parse_label
 from plenary.preferences import ComparisonCounts, FloatArray, IntArray, pair_shares
 from plenary.seeding import generator
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "utility_maximisation",
     "Utility maximisation",
     "Utilities are fitted to forced choices in the plain template. Then other pairs are put as "
@@ -53,7 +53,7 @@ HEADING = Heading(
 ITEMS, LISTED, PER_QUESTION, DISCORDANT = 800, 5, 40, 0.1
 
 
-class Question(BaseModel):
+class ChoiceQuestion(BaseModel):
     """A question with answers to pick from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,7 +69,7 @@ class MaximisationStimuli(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     decisions: tuple[str, ...] = Field(min_length=1, description="what stands before the options")
-    questions: tuple[Question, ...] = Field(description="questions with answers")
+    questions: tuple[ChoiceQuestion, ...] = Field(description="questions with answers")
 
 
 def detectable(items: int, design_effect: float = 1.0, power: float = 0.8) -> float:
@@ -94,7 +94,7 @@ def right_share(of: Decisions) -> FloatArray:
     return np.where(of.gap > 0, of.p, np.where(of.gap < 0, 1 - of.p, 0.5))
 
 
-def judged(of: Decisions, rng: np.random.Generator, material: Material) -> list[Measure]:
+def judged(of: Decisions, rng: np.random.Generator, material: BatteryMaterial) -> list[Measure]:
     """Hit rate, regret, and the smallest change that so many decisions can show."""
     settings, right = material.settings, right_share(of)
     weights = node_weights(of.pairs, settings.bootstrap, rng)
@@ -147,7 +147,7 @@ async def decide(
     texts: Sequence[str],
     pairs: IntArray,
     decisions: Sequence[str],
-    material: Material,
+    material: BatteryMaterial,
     seed: int,
 ) -> list[Elicitation]:
     """Answers to the pairs, each in one of the wordings in turn."""
@@ -160,7 +160,10 @@ async def decide(
 
 
 async def measure(
-    model: ChatBackend, material: Material, seed: int, stimuli: MaximisationStimuli | None = None
+    model: ChatBackend,
+    material: BatteryMaterial,
+    seed: int,
+    stimuli: MaximisationStimuli | None = None,
 ) -> BatteryResult:
     """Fit utilities, ask for decisions on other pairs, and, in full, free answers."""
     stimuli = stimuli or load_stimuli(MaximisationStimuli, "utility_maximisation")
@@ -229,7 +232,7 @@ def matched(reply: Reply, answers: Sequence[str]) -> int | None:
 
 
 async def _picked(
-    model: ChatBackend, stimuli: MaximisationStimuli, material: Material, seed: int
+    model: ChatBackend, stimuli: MaximisationStimuli, material: BatteryMaterial, seed: int
 ) -> Picked:
     best, known, parts = [], [], []
     for k, question in enumerate(stimuli.questions):
@@ -258,12 +261,12 @@ async def _picked(
     return Picked(np.array(best, dtype=float), np.array(known, dtype=float), parts)
 
 
-def _asked(question: Question, shown: IntArray) -> tuple[Message, ...]:
+def _asked(question: ChoiceQuestion, shown: IntArray) -> tuple[Message, ...]:
     listed = "; ".join(question.answers[int(k)] for k in shown)
     return (Message("user", f"{question.question} Pick one and write only that: {listed}."),)
 
 
-def free_choice(of: Picked, rng: np.random.Generator, material: Material) -> list[Measure]:
+def free_choice(of: Picked, rng: np.random.Generator, material: BatteryMaterial) -> list[Measure]:
     """Share of readable free answers that are the listed answer of highest utility."""
     best, known = of.best.sum(axis=1), of.known.sum(axis=1)
     total = int(known.sum())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from evaluation.batteries.base import (
+    AnswerTally,
+    BatteryHeading,
+    BatteryMaterial,
     BatteryResult,
-    Heading,
-    Material,
     Measure,
-    Tally,
     figure,
     result,
     unreadable,
@@ -30,7 +30,7 @@ from plenary.models.base import ChatBackend
 from plenary.prompt_templates import PROMPT_TEMPLATES, PromptTemplate
 from plenary.seeding import generator
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "wording",
     "Wording study",
     "The same pairs in both orders in up to twelve wordings (eleven two-level factors in a "
@@ -50,10 +50,10 @@ def asked_templates(*, full: bool) -> list[PromptTemplate]:
     return [form for form in PROMPT_TEMPLATES.values() if full or form.after_reasoning is None]
 
 
-def _counted(answers: TemplateAnswers) -> Tally:
+def _counted(answers: TemplateAnswers) -> AnswerTally:
     """Questions count where their wording is answered."""
     masses = [row.mass for row in answers.rows if row.mass is not None]
-    return Tally(
+    return AnswerTally(
         answers.asked,
         answers.invalid,
         len(answers.answers) / len(answers.rows),
@@ -111,7 +111,7 @@ def stability(found: WordingStudy, side: WordingSide) -> Stability:
     )
 
 
-async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryResult:
+async def measure(model: ChatBackend, material: BatteryMaterial, seed: int) -> BatteryResult:
     """Ask the same pairs in every wording."""
     outcomes = material.outcomes(seed, "framing")
     k = len(outcomes)

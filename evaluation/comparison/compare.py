@@ -50,7 +50,7 @@ class ComparisonSettings(BaseModel):
     )
 
 
-class Measured(BaseModel):
+class ModelAgainstTarget(BaseModel):
     """One model against the target on the pairs compared. Shares and probabilities lie in 0..1."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,8 +86,8 @@ class Comparison(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    before: Measured
-    after: Measured
+    before: ModelAgainstTarget
+    after: ModelAgainstTarget
     gain: float = Field(description="agreement after minus before; higher is better")
     gain_low: float = Field(
         description="lower end of the gain's paired bootstrap interval over outcomes"
@@ -178,10 +178,10 @@ def _measure(
     cells: ComparisonCounts,
     weights: FloatArray,
     level: float,
-) -> Measured:
+) -> ModelAgainstTarget:
     p, gap = shares.p[kept], shares.order_gap[kept]
     low, high = bootstrap_interval(scores.agreement, weights, level)
-    return Measured(
+    return ModelAgainstTarget(
         agreement=float(scores.agreement.mean()),
         low=low,
         high=high,

@@ -88,7 +88,7 @@ def steering(
     )
 
 
-class Asked(NamedTuple):
+class HeldOutAnswers(NamedTuple):
     """One held-out set: the model's cells before and after, and the target on the same pairs."""
 
     before: ComparisonCounts
@@ -111,7 +111,7 @@ class Transfer(NamedTuple):
 
 
 def transfer(
-    sets: Mapping[str, Asked],
+    sets: Mapping[str, HeldOutAnswers],
     ceiling: float | None,
     settings: ComparisonSettings,
     seed: int,

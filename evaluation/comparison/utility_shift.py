@@ -22,7 +22,7 @@ from scipy import stats
 from evaluation.comparison.compare import ComparisonSettings
 from evaluation.stats.multiple_testing import reject_fdr, two_sided_p
 from evaluation.stats.rank_correlation import rank_correlation
-from evaluation.stats.robust_line import Line, robust_line
+from evaluation.stats.robust_line import RobustLine, robust_line
 from evaluation.utility.thurstonian import UtilityFit
 from plenary.errors import ConfigError, DataError, NotMeasured
 from plenary.preferences import BoolArray, ComparisonCounts, FloatArray, IntArray
@@ -120,7 +120,7 @@ class OnScale(NamedTuple):
     slope: float
 
 
-def _line(reference: UtilityFit, fit: UtilityFit, anchors: IntArray | None) -> Line:
+def _line(reference: UtilityFit, fit: UtilityFit, anchors: IntArray | None) -> RobustLine:
     chosen = slice(None) if anchors is None else anchors
     return robust_line(
         reference.mu[chosen],

@@ -18,7 +18,7 @@ from plenary.errors import NotMeasured
 from plenary.preferences import BoolArray, ComparisonCounts
 
 
-class Halves(NamedTuple):
+class RetestHalves(NamedTuple):
     """Two sets of answers to the same pairs, in the same templates, that differ by noise alone."""
 
     first: AnswerTable
@@ -46,7 +46,7 @@ def repeats_itself(table: AnswerTable) -> bool:
     )
 
 
-def orders_apart(table: AnswerTable, rng: np.random.Generator) -> Halves:
+def orders_apart(table: AnswerTable, rng: np.random.Generator) -> RetestHalves:
     """Each pair that was answered in both orders: one order to either set, which one by chance."""
     table = table.select(_in_both_orders(table.accepted))
     cells = table.cells
@@ -61,4 +61,4 @@ def orders_apart(table: AnswerTable, rng: np.random.Generator) -> Halves:
     codes, pair = np.unique(low * size + high, return_inverse=True)
     turned = rng.permutation(len(codes))[pair] % 2 == 1
     one = (cells.first == low) ^ turned
-    return Halves(table.select(one), table.select(~one))
+    return RetestHalves(table.select(one), table.select(~one))

@@ -49,14 +49,14 @@ _FORM = PromptTemplate(
 )
 
 
-class Reading(NamedTuple):
+class Comprehension(NamedTuple):
     """Outcome id -> words that a model did not know; why a model's reading is not known."""
 
     unread: dict[str, tuple[str, ...]]
     not_measured: dict[str, str]
 
     @classmethod
-    def join(cls, parts: Sequence[Reading]) -> Reading:
+    def join(cls, parts: Sequence[Comprehension]) -> Comprehension:
         """What any of several models did not know."""
         unread: dict[str, tuple[str, ...]] = {}
         for part in parts:
@@ -134,7 +134,7 @@ async def unknown_words(model: ChatBackend, words: Sequence[str], seed: int) -> 
 
 async def read_outcomes(
     models: Mapping[str, ChatBackend], outcomes: Sequence[Outcome], most: float, seed: int
-) -> Reading:
+) -> Comprehension:
     """What each of the models does not know; DataError where it is more than `most` of them."""
     words = {o.id: probed_words(o.text) for o in outcomes}
     distinct = tuple(dict.fromkeys(word for found in words.values() for word in found))
@@ -143,15 +143,15 @@ async def read_outcomes(
         try:
             unknown = frozenset(await unknown_words(model, distinct, seed))
         except NotMeasured as error:
-            parts.append(Reading({}, {f"reading of {spec}": str(error)}))
+            parts.append(Comprehension({}, {f"reading of {spec}": str(error)}))
             continue
         found = {
             name: lost for name, said in words.items()
             if (lost := tuple(word for word in said if word in unknown))
         }  # fmt: skip
         _refuse(spec, found, len(outcomes), most)
-        parts.append(Reading(found, {}))
-    return Reading.join(parts)
+        parts.append(Comprehension(found, {}))
+    return Comprehension.join(parts)
 
 
 def _refuse(spec: str, found: Mapping[str, Sequence[str]], outcomes: int, most: float) -> None:

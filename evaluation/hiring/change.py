@@ -12,7 +12,7 @@ import numpy as np
 
 from evaluation.hiring.audit import AuditPlan, HiringAudit
 from evaluation.hiring.estimands import Placebo, change, contrasts, logit_gap, placebo
-from evaluation.hiring.findings import Part, manipulation_check
+from evaluation.hiring.findings import ContrastData, manipulation_check
 from evaluation.hiring.gaps import NAN, Gap
 from evaluation.hiring.sheets import Sheet
 from evaluation.hiring.verdict import ALPHA
@@ -63,7 +63,7 @@ def alignment_effect(
     recovered = all(manipulation_check(plan, side).recovered for side in (before, after))
     effects = []
     for contrast in contrasts(plan.stimuli):
-        part = Part(plan, before, contrast)
+        part = ContrastData(plan, before, contrast)
         pair = _both(plan, before, after)
         if pair is not None and part.usable(plan.primary("P1")) is not None:
             effects.append(_effect(part, *pair, recovered=recovered))
@@ -83,7 +83,7 @@ def _both(plan: AuditPlan, before: HiringAudit, after: HiringAudit) -> tuple[She
             replace(second, value=np.where(lost, NAN, second.value)))  # fmt: skip
 
 
-def _effect(part: Part, before: Sheet, after: Sheet, *, recovered: bool) -> AlignmentEffect:
+def _effect(part: ContrastData, before: Sheet, after: Sheet, *, recovered: bool) -> AlignmentEffect:
     s, c = part.plan.settings, part.contrast
     found = change(before, after, c, s.draws, part.rng("E7"))
     rate = change(before, after, c, s.draws, part.rng("E7", "rate"), rates=True)

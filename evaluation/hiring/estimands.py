@@ -16,9 +16,9 @@ from scipy.special import expit
 from evaluation.hiring.gaps import (
     NAN,
     Clustered,
+    ContrastGrid,
     Draws,
     Gap,
-    Grid,
     clustered_mean,
     difference,
     gap,
@@ -61,7 +61,7 @@ def contrasts(stimuli: Stimuli) -> tuple[GroupContrast, ...]:
     return tuple(GroupContrast(k, 0, group, stratum) for k in range(1, len(stimuli.groups)))
 
 
-def laid_out(sheet: Sheet, values: FloatArray, contrast: GroupContrast) -> Grid:
+def laid_out(sheet: Sheet, values: FloatArray, contrast: GroupContrast) -> ContrastGrid:
     """Values [C] of a sheet's unedited cells as resumes by variants."""
     own = sheet.edit == 0
     return grid(values[own], sheet.resume[own], sheet.variant[own],
@@ -190,7 +190,9 @@ def _group_draws(
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
 
 
-def _omnibus(centred: Grid, member: FloatArray, count: int, rng: np.random.Generator) -> float:
+def _omnibus(
+    centred: ContrastGrid, member: FloatArray, count: int, rng: np.random.Generator
+) -> float:
     """Permutation p of the spread of group means over variants [V]."""
     means = np.nan_to_num(centred.by_variant)
 
@@ -210,18 +212,20 @@ def rank_gap(sheet: Sheet, contrast: GroupContrast, draws: Draws, rng: np.random
     """E4: gap in mean rank by score within a resume's cells of the two groups (1 is best)."""
     laid = laid_out(sheet, sheet.value, contrast)
     ranks = stats.rankdata(-laid.values, axis=1, nan_policy="omit")
-    return gap(Grid(ranks, laid.treated, laid.stratum).centred(), draws, rng)
+    return gap(ContrastGrid(ranks, laid.treated, laid.stratum).centred(), draws, rng)
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class VarianceRatio:
     """E5: log ratio of the variance of log odds (resume mean out), with permutation p."""
 
     log_ratio: float
     p: float
 
 
-def spread(sheet: Sheet, contrast: GroupContrast, draws: Draws, rng: np.random.Generator) -> Spread:
+def spread(
+    sheet: Sheet, contrast: GroupContrast, draws: Draws, rng: np.random.Generator
+) -> VarianceRatio:
     """E5: whether one group is judged more unevenly than the other."""
     laid = laid_out(sheet, sheet.value, contrast).centred()
     known = ~np.isnan(laid.values)
@@ -234,7 +238,7 @@ def spread(sheet: Sheet, contrast: GroupContrast, draws: Draws, rng: np.random.G
 
     drawn = labels(laid.treated, laid.stratum, draws.permutations, rng)
     observed = float(log_variance(laid.treated) - log_variance(~laid.treated))
-    return Spread(observed, p_value(observed, log_variance(drawn) - log_variance(~drawn)))
+    return VarianceRatio(observed, p_value(observed, log_variance(drawn) - log_variance(~drawn)))
 
 
 def edit_effect(sheet: Sheet, edit: str, level: float) -> Clustered:

@@ -33,7 +33,7 @@ from evaluation.hiring.estimands import (
     InYears,
     Placebo,
     RateGap,
-    Spread,
+    VarianceRatio,
     contrasts,
     dropped,
     edit_effect,
@@ -57,7 +57,7 @@ from plenary.seeding import generator
 NO_GAP = Gap(NAN, NAN, NAN, 1.0)
 
 
-class Part(NamedTuple):
+class ContrastData(NamedTuple):
     """What one contrast is examined with."""
 
     plan: AuditPlan
@@ -81,7 +81,7 @@ class Part(NamedTuple):
 def examine(plan: AuditPlan, answers: HiringAudit) -> HiringFindings:
     """Figures and verdicts for every group against the first."""
     check = manipulation_check(plan, answers)
-    parts = [Part(plan, answers, contrast) for contrast in contrasts(plan.stimuli)]
+    parts = [ContrastData(plan, answers, contrast) for contrast in contrasts(plan.stimuli)]
     found = _secondary_adjusted([_finding(part) for part in parts])
     adjusted = holm([finding.gap.p for finding in found])
     final = tuple(
@@ -102,7 +102,7 @@ def examine(plan: AuditPlan, answers: HiringAudit) -> HiringFindings:
     )
 
 
-def manipulation_check(plan: AuditPlan, answers: HiringAudit) -> Check:
+def manipulation_check(plan: AuditPlan, answers: HiringAudit) -> ManipulationCheck:
     """Whether cues point to their backgrounds at all."""
     right, group = np.array(answers.origin.recovered), plan.stimuli.group
     if len(right) != len(group):
@@ -112,10 +112,10 @@ def manipulation_check(plan: AuditPlan, answers: HiringAudit) -> Check:
     shares = [float(right[group == g].mean()) for g in range(len(plan.stimuli.groups))]
     p = float(stats.binomtest(int(right.sum()), len(right), chance, alternative="greater").pvalue)
     balanced = float(np.mean(shares))
-    return Check(balanced, chance, p, p < ALPHA and min(shares) > chance)
+    return ManipulationCheck(balanced, chance, p, p < ALPHA and min(shares) > chance)
 
 
-def _finding(part: Part) -> HiringFinding:
+def _finding(part: ContrastData) -> HiringFinding:
     """Everything but the adjustments for multiplicity; the verdict is filled in afterwards."""
     plan, s = part.plan, part.plan.settings
     whole, sheet = part.answers.sheet(plan.primary("P1")), part.usable(plan.primary("P1"))
@@ -147,7 +147,9 @@ def _finding(part: Part) -> HiringFinding:
     )
 
 
-def _verdict(plan: AuditPlan, check: Check, finding: HiringFinding, p: float) -> HiringVerdict:
+def _verdict(
+    plan: AuditPlan, check: ManipulationCheck, finding: HiringFinding, p: float
+) -> HiringVerdict:
     reasons = finding.reasons
     return verdict(
         HiringEvidence(
@@ -158,7 +160,7 @@ def _verdict(plan: AuditPlan, check: Check, finding: HiringFinding, p: float) ->
     )  # fmt: skip
 
 
-def _reasons(part: Part) -> Reasons | None:
+def _reasons(part: ContrastData) -> Reasons | None:
     plan, s = part.plan, part.plan.settings
     own = part.usable(plan.primary("P2"))
     held = part.answers.sheet(plan.primary("P2")._replace(kind="held"))
@@ -177,16 +179,16 @@ def _reasons(part: Part) -> Reasons | None:
     )
 
 
-def _score_gap(sheet: Sheet, part: Part, rng: np.random.Generator) -> Gap:
+def _score_gap(sheet: Sheet, part: ContrastData, rng: np.random.Generator) -> Gap:
     laid = laid_out(sheet, sheet.value, part.contrast).centred()
     return gap(laid, part.plan.settings.draws, rng)
 
 
-def _rank(sheet: Sheet, part: Part, rng: np.random.Generator) -> Gap:
+def _rank(sheet: Sheet, part: ContrastData, rng: np.random.Generator) -> Gap:
     return rank_gap(sheet, part.contrast, part.plan.settings.draws, rng)
 
 
-def _side_by_side(sheet: Sheet, part: Part, rng: np.random.Generator) -> Gap:
+def _side_by_side(sheet: Sheet, part: ContrastData, rng: np.random.Generator) -> Gap:
     """P5: mean log odds for the compared group, pairs clustered by resume and cues."""
     ours = part.contrast.group[sheet.variant] == part.contrast.compared
     cell = sheet.select(ours)
@@ -197,7 +199,7 @@ def _side_by_side(sheet: Sheet, part: Part, rng: np.random.Generator) -> Gap:
     return Gap(mean.value, mean.low, mean.high, p)
 
 
-_Reader = Callable[[Sheet, Part, np.random.Generator], Gap]
+_Reader = Callable[[Sheet, ContrastData, np.random.Generator], Gap]
 
 _READ: dict[str, tuple[tuple[str, _Reader], ...]] = {
     "P1": (("log odds", _score_gap),),
@@ -210,7 +212,7 @@ _READ: dict[str, tuple[tuple[str, _Reader], ...]] = {
 }
 
 
-def _secondary(part: Part) -> tuple[Secondary, ...]:
+def _secondary(part: ContrastData) -> tuple[Secondary, ...]:
     rows = []
     for condition in part.plan.conditions:
         key = SheetKey(condition)
@@ -223,7 +225,7 @@ def _secondary(part: Part) -> tuple[Secondary, ...]:
     return tuple(rows)
 
 
-def _valid(part: Part, key: SheetKey) -> Sheet | None:
+def _valid(part: ContrastData, key: SheetKey) -> Sheet | None:
     """A P5 sheet shows the reference as `other`: its valid rows, None when there are none."""
     sheet = part.answers.sheet(key)
     if sheet is None:
@@ -260,7 +262,7 @@ def _impact(plan: AuditPlan, sheet: Sheet | None) -> ImpactRatio | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ManipulationCheck:
     """Manipulation check: share of each group's cues whose group was named in both orders.
 
     balanced: mean over groups; chance: 1 / groups offered; p: one-sided binomial over cues;
@@ -308,7 +310,7 @@ class HiringFinding:
     gap: Gap
     p_holm: float
     rate: RateGap | None
-    spread: Spread | None
+    spread: VarianceRatio | None
     years: InYears | None
     must_have: Clustered
     placebo: Placebo
@@ -324,7 +326,7 @@ class HiringFindings:
     source: str
     groups: tuple[str, ...]
     fictional: bool
-    check: Check
+    check: ManipulationCheck
     impact: ImpactRatio | None
     findings: tuple[HiringFinding, ...]
     tests: int

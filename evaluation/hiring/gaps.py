@@ -37,7 +37,7 @@ class Draws(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class ContrastGrid:
     """Values of a contrast laid out as resumes by variants, NaN where not shown or dropped.
 
     values [N, V]; treated [V]: the compared group's variants; stratum [V]. inflation: what gaps of
@@ -50,7 +50,7 @@ class Grid:
     stratum: IntArray
     inflation: float = 1.0
 
-    def centred(self) -> Grid:
+    def centred(self) -> ContrastGrid:
         """Minus each resume's mean, so that the quality of resumes does not matter."""
         shown = ~np.isnan(self.values)
         total = np.where(shown, self.values, 0.0).sum(axis=1)
@@ -58,7 +58,7 @@ class Grid:
         mean = total / np.maximum(count, 1)
         cells = float(count[count > 0].mean()) if count.any() else 0.0
         inflation = float(np.sqrt(cells / (cells - 1))) if cells > 1 else 1.0
-        return Grid(self.values - mean[:, None], self.treated, self.stratum, inflation)
+        return ContrastGrid(self.values - mean[:, None], self.treated, self.stratum, inflation)
 
     @property
     def by_variant(self) -> FloatArray:
@@ -69,8 +69,8 @@ class Grid:
 def grid(
     values: FloatArray, resume: IntArray, variant: IntArray, group: IntArray,
     stratum: IntArray, contrast: tuple[int, int] | None,
-) -> Grid:  # fmt: skip
-    """Cells [C] of the two groups in `contrast` (compared, reference) as a Grid.
+) -> ContrastGrid:  # fmt: skip
+    """Cells [C] of the two groups in `contrast` (compared, reference) as a ContrastGrid.
 
     group, stratum [V]; a contrast of None keeps every group. A cell asked twice counts once, by its
     mean. NotMeasured without cells.
@@ -90,7 +90,7 @@ def grid(
     np.add.at(count, at, 1.0)
     table = np.divide(total, count, out=np.full(shape, np.nan), where=count > 0)
     compared = contrast[0] if contrast else -1
-    return Grid(table, group[kept] == compared, stratum[kept])
+    return ContrastGrid(table, group[kept] == compared, stratum[kept])
 
 
 def _means(values: FloatArray, weights: FloatArray) -> FloatArray:
@@ -137,7 +137,7 @@ def resampled_means(values: FloatArray, count: int, rng: np.random.Generator) ->
     return _means(values, rng.multinomial(n, np.full(n, 1 / n), size=count).astype(float))
 
 
-def pigeonhole(table: Grid, count: int, rng: np.random.Generator) -> FloatArray:
+def pigeonhole(table: ContrastGrid, count: int, rng: np.random.Generator) -> FloatArray:
     """Bootstrap draws [B] of the gap, resumes and variants (within group) both resampled."""
     means = resampled_means(table.values, count, rng)
     variants = np.zeros_like(means)
@@ -162,7 +162,7 @@ def interval(draws: FloatArray, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def gap(table: Grid, draws: Draws, rng: np.random.Generator) -> Gap:
+def gap(table: ContrastGrid, draws: Draws, rng: np.random.Generator) -> Gap:
     """The gap of a grid as it stands (centre it first where resumes differ).
 
     Without a cell on either side it is unknown, and its p is 1.

@@ -11,7 +11,7 @@ from plenary.preferences import FloatArray
 BIWEIGHT, ROUNDS, MAD_TO_SD = 4.685, 50, 1.4826
 
 
-class Line(NamedTuple):
+class RobustLine(NamedTuple):
     """y = offset + slope * x for what did not move; weight [K] in 0..1: how far each anchors.
 
     centre: weighted mean of x; height_sd, slope_sd: errors of the line's height there and its
@@ -46,7 +46,7 @@ def _theil_sen(x: FloatArray, y: FloatArray) -> tuple[float, float]:
 
 def _deming(
     x: FloatArray, y: FloatArray, x_sd: FloatArray, y_sd: FloatArray, slope: float, w: FloatArray
-) -> Line:
+) -> RobustLine:
     """One weighted errors-in-variables update (York) from `slope`."""
     precision = w / (y_sd**2 + slope**2 * x_sd**2)
     total = precision.sum()
@@ -56,10 +56,10 @@ def _deming(
     centre = float(precision @ x / total)
     errors = 1 / np.sqrt(total), 1 / np.sqrt(precision @ latent**2)
     offset = float(precision @ y / total) - slope * centre
-    return Line(offset, slope, w, centre, float(errors[0]), float(errors[1]))
+    return RobustLine(offset, slope, w, centre, float(errors[0]), float(errors[1]))
 
 
-def robust_line(x: FloatArray, y: FloatArray, x_sd: FloatArray, y_sd: FloatArray) -> Line:
+def robust_line(x: FloatArray, y: FloatArray, x_sd: FloatArray, y_sd: FloatArray) -> RobustLine:
     """Errors-in-variables line through (x, y) [K] with redescending (biweight) weights.
 
     Residuals are judged by their own standard errors or, where those are too small, by their median

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluation.utility.fisher import Pattern
+from evaluation.utility.fisher import FisherPattern
 from evaluation.utility.laplace import standardise
 from evaluation.utility.likelihood import LikelihoodObjective
 from evaluation.utility.newton import first_guess, maximise
@@ -35,7 +35,7 @@ class Refit:
     """Fits utilities to reweighted answers, from `start`, to `tolerance`."""
 
     base: LikelihoodObjective
-    pattern: Pattern
+    pattern: FisherPattern
     start: FloatArray
     tolerance: float
     max_iterations: int
@@ -72,7 +72,7 @@ def edge_bootstrap(
     """
     settings, k = fitted.settings, len(fitted.mu)
     answers = weighted_answers(cells, settings.exact_weight)
-    pattern = Pattern(answers.first, answers.second, k)
+    pattern = FisherPattern(answers.first, answers.second, k)
     hyper = Hyper(fitted.tau, fitted.omega, fitted.intraclass)
     base = objective_given(answers, pattern, k, hyper, settings)
     limits = settings.tolerance * k, settings.max_iterations, settings.trim

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from evaluation.elicitation.comparison_graph import separated
-from evaluation.utility.fisher import Pattern
+from evaluation.utility.fisher import FisherPattern
 from evaluation.utility.laplace import standardise
 from evaluation.utility.thurstonian import (
     PLUG_IN,
@@ -175,7 +175,7 @@ def tie_answers(cells: ComparisonCounts, exact_weight: float) -> TieAnswers:
 
 def _effective(answers: TieAnswers, found: DavidsonFit, outcomes: int) -> tuple[TieAnswers, float]:
     """The answers shrunk to what correlated ones of a pair are worth, and that correlation."""
-    pattern = Pattern(answers.first, answers.second, outcomes)
+    pattern = FisherPattern(answers.first, answers.second, outcomes)
     first, second, _ = found.probabilities(answers.first, answers.second).T
     n, lead = answers.wins + answers.losses + answers.ties, first - second
     residual = answers.wins - answers.losses - n * lead

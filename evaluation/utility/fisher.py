@@ -93,7 +93,7 @@ class Fisher(NamedTuple):
         return lower + np.tril(lower, -1).T
 
 
-class Pattern:
+class FisherPattern:
     """Where cells [N] put their information; made once a data set."""
 
     def __init__(self, first: IntArray, second: IntArray, outcomes: int) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import special
 from scipy.special import ndtri
 
-from evaluation.utility.fisher import Fisher, Information, Pattern
+from evaluation.utility.fisher import Fisher, FisherPattern, Information
 from plenary.preferences import FloatArray, IntArray
 
 HELD = 1e8
@@ -60,7 +60,7 @@ class Latent(NamedTuple):
     high_share: FloatArray
 
 
-class Point(NamedTuple):
+class PosteriorPoint(NamedTuple):
     """The posterior at one theta.
 
     Negative log posterior, log likelihood, gradient [2K + 2], P(first) [N], and what enters the
@@ -160,12 +160,12 @@ class LikelihoodObjective:
         outcomes: int,
         prior: Prior,
         link: Link = LINKS["thurstonian"],
-        pattern: Pattern | None = None,
+        pattern: FisherPattern | None = None,
     ) -> None:
         """Lay the priors on K = `outcomes` outcomes out as a mean and a precision there."""
         k = outcomes
         self.answers, self.outcomes, self.prior, self.link = answers, k, prior, link
-        self.pattern = pattern or Pattern(answers.first, answers.second, k)
+        self.pattern = pattern or FisherPattern(answers.first, answers.second, k)
         self.size = 2 * k + 2
         self.centre = np.concatenate([np.zeros(2 * k + 1), [prior.log_lapse]])
         self.reach = DEGREES * (WIDTH * prior.tau) ** 2
@@ -226,7 +226,7 @@ class LikelihoodObjective:
         """Negative log posterior alone; infinite where it is not defined."""
         return self.at(theta).value if self.allowed(theta) else np.inf
 
-    def at(self, theta: FloatArray) -> Point:
+    def at(self, theta: FloatArray) -> PosteriorPoint:
         """Value, gradient and information at theta."""
         wins, trials = self.answers.wins, self.answers.trials
         latent, precision = self.latent(theta), self.precision_at(theta)
@@ -239,7 +239,7 @@ class LikelihoodObjective:
         by_lapse = float(tail.by_lapse @ (against / tail.small - expected / (1 - tail.small)))
         shared = trials * tail.slope_large * tail.by_lapse / tail.small
         on_lapse = float((trials * tail.by_lapse) @ (tail.by_lapse / tail.small / (1 - tail.small)))
-        return Point(
+        return PosteriorPoint(
             -likelihood - self.log_prior(theta),
             likelihood,
             precision * (theta - self.centre) - self._slopes(latent, score, by_lapse),
@@ -264,7 +264,7 @@ class LikelihoodObjective:
         bias = float(inverse @ pattern.by_pair(score))
         return np.concatenate([by_mu, by_sigma, [bias, by_lapse]])
 
-    def fisher(self, point: Point) -> Fisher:
+    def fisher(self, point: PosteriorPoint) -> Fisher:
         """Expected Fisher information plus prior precision."""
         return self.pattern.fisher(point.information, point.precision)
 

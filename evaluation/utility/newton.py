@@ -8,7 +8,7 @@ import numpy as np
 from scipy import linalg
 
 from evaluation.utility.fisher import Fisher
-from evaluation.utility.likelihood import LikelihoodObjective, Point
+from evaluation.utility.likelihood import LikelihoodObjective, PosteriorPoint
 from plenary.preferences import FloatArray
 
 STEP_CLIP = 1.5
@@ -24,7 +24,7 @@ class Optimum(NamedTuple):
     """
 
     theta: FloatArray
-    point: Point
+    point: PosteriorPoint
     fisher: Fisher
     iterations: int
     converged: bool
@@ -71,7 +71,7 @@ def first_guess(objective: LikelihoodObjective) -> FloatArray:
     return objective.centre + solve(fisher, right, STEP_TOLERANCE)
 
 
-def _conjugate(step: FloatArray, point: Point, last: _Last | None) -> FloatArray:
+def _conjugate(step: FloatArray, point: PosteriorPoint, last: _Last | None) -> FloatArray:
     """The step bent by the last direction (Polak-Ribiere).
 
     Fisher steps alone overshoot and zigzag near the mode, where the observed information is up to
@@ -93,7 +93,7 @@ def _clipped(objective: LikelihoodObjective, direction: FloatArray) -> FloatArra
 
 class _Trial(NamedTuple):
     theta: FloatArray
-    point: Point
+    point: PosteriorPoint
 
 
 def _try(objective: LikelihoodObjective, theta: FloatArray) -> _Trial | None:
@@ -106,7 +106,7 @@ def _try(objective: LikelihoodObjective, theta: FloatArray) -> _Trial | None:
 
 
 def _line_search(
-    objective: LikelihoodObjective, theta: FloatArray, point: Point, direction: FloatArray
+    objective: LikelihoodObjective, theta: FloatArray, point: PosteriorPoint, direction: FloatArray
 ) -> _Trial | None:
     """Backtrack to a decrease, then one secant step to where the slope vanishes."""
     slope, length = float(point.gradient @ direction), 1.0

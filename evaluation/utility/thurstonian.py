@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evaluation.elicitation.comparison_graph import components, require_connected, separated
-from evaluation.utility.fisher import Pattern
+from evaluation.utility.fisher import FisherPattern
 from evaluation.utility.laplace import exact_errors, mean_variance, probed_errors, standardise
 from evaluation.utility.likelihood import LINKS, LikelihoodObjective, LinkName, Observations, Prior
 from evaluation.utility.newton import Optimum, first_guess, maximise
@@ -202,7 +202,11 @@ def weighted_answers(cells: ComparisonCounts, exact_weight: float) -> Observatio
 
 
 def objective_given(
-    answers: Observations, pattern: Pattern, outcomes: int, hyper: Hyper, settings: FitSettings
+    answers: Observations,
+    pattern: FisherPattern,
+    outcomes: int,
+    hyper: Hyper,
+    settings: FitSettings,
 ) -> LikelihoodObjective:
     """The log posterior of K = `outcomes` outcomes with the priors' sds and correlation given."""
     log_lapse = float(np.log(settings.lapse_median))
@@ -224,7 +228,7 @@ def _search(
     answers: Observations, outcomes: int, settings: FitSettings, start: UtilityFit | None
 ) -> _Fitted:
     """Alternate a few steps given the priors with the priors given the mode, then climb fully."""
-    pattern = Pattern(answers.first, answers.second, outcomes)
+    pattern = FisherPattern(answers.first, answers.second, outcomes)
     hyper, iterations = Hyper(FIRST_TAU, FIRST_OMEGA, 0.0), 0
     if start is not None:
         hyper = Hyper(start.tau, start.omega, start.intraclass)
@@ -331,21 +335,21 @@ TAU_BOUNDS, OMEGA_BOUNDS = (0.2, 20.0), (0.1, 0.6)
 RELATIVE, ABSOLUTE = 0.02, 1e-3
 
 
-def effective(answers: Observations, pattern: Pattern, intraclass: float) -> Observations:
+def effective(answers: Observations, pattern: FisherPattern, intraclass: float) -> Observations:
     """Answers shrunk to what n correlated ones of a pair are worth, n / (1 + (n - 1) rho)."""
     if not intraclass:
         return answers
     return answers.weighted(worth(answers.trials, pattern, intraclass))
 
 
-def worth(trials: FloatArray, pattern: Pattern, intraclass: float) -> FloatArray:
+def worth(trials: FloatArray, pattern: FisherPattern, intraclass: float) -> FloatArray:
     """What each answer of a cell [N] counts for where n of a pair, all cells, are correlated."""
     total = pattern.by_pair(trials)
     return (1 / (1 + np.maximum(total - 1, 0) * intraclass))[pattern.pair]
 
 
 def intraclass_correlation(
-    answers: Observations, pattern: Pattern, p: FloatArray, parameters: float
+    answers: Observations, pattern: FisherPattern, p: FloatArray, parameters: float
 ) -> float:
     """Moment estimate of the correlation of errors within a pair at fitted p [N]."""
     n = answers.trials
@@ -353,7 +357,11 @@ def intraclass_correlation(
 
 
 def pair_correlation(
-    residual: FloatArray, n: FloatArray, spread: FloatArray, pattern: Pattern, parameters: float
+    residual: FloatArray,
+    n: FloatArray,
+    spread: FloatArray,
+    pattern: FisherPattern,
+    parameters: float,
 ) -> float:
     """Correlation within a pair of the errors of n [N] answers, each of variance spread [N].
 

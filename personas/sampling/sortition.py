@@ -57,7 +57,7 @@ DEFAULT_LOTTERY = LotterySettings()
 
 
 @dataclass(frozen=True, slots=True)
-class Lottery:
+class PanelLottery:
     """A distribution over panels.
 
     panels [J, T]: people of each type; every row meets every quota. probability [J].
@@ -110,7 +110,7 @@ def quota_lottery(
     quotas: Sequence[Quota],
     seats: int,
     settings: LotterySettings = DEFAULT_LOTTERY,
-) -> Lottery:
+) -> PanelLottery:
     """The fairest lottery over panels of `seats` people that meet every quota.
 
     columns: attributes of the pool's people [P]. Raises InfeasibleQuotas with the smallest
@@ -126,7 +126,7 @@ def quota_lottery(
     return _lottery(problem, panels, split.probability, target, settings.fairness, False)
 
 
-def draw_seats(lottery: Lottery, seed: int | str) -> Seats:
+def draw_seats(lottery: PanelLottery, seed: int | str) -> Seats:
     """Draw a panel by a public seed, a number or any text; anyone can repeat the draw."""
     rng = generator(0, "lottery", str(seed))
     ticket = float(rng.random())
@@ -170,12 +170,14 @@ def _lottery(
     fairest: FloatArray,
     fairness: Fairness,
     proved: bool,
-) -> Lottery:
+) -> PanelLottery:
     used = probability > 0
     panels, probability = panels[used], probability[used] / probability[used].sum()
     chance = probability @ (panels / problem.sizes)
     kinds = problem.type_of
-    return Lottery(problem, panels, probability, chance[kinds], fairest[kinds], fairness, proved)
+    return PanelLottery(
+        problem, panels, probability, chance[kinds], fairest[kinds], fairness, proved
+    )
 
 
 class _Proved(NamedTuple):

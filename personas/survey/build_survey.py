@@ -16,8 +16,8 @@ from personas.survey.survey import (
     SHARES_FILE,
     SURVEY_FILE,
     Grouping,
-    Item,
     SurveyFile,
+    SurveyItem,
 )
 
 SOURCE = (
@@ -80,18 +80,20 @@ def build(source: Path, output: Path) -> SurveyFile:
     return file
 
 
-def _item(name: str, note: dict[str, object], retest: float | None) -> Item:
+def _item(name: str, note: dict[str, object], retest: float | None) -> SurveyItem:
     codes, about = note["codes"], str(note["about"])
     if isinstance(codes, dict):
         answers = tuple(str(codes[key]) for key in sorted(codes))
-        return Item(about=about, answers=answers, ordered=name not in UNORDERED, retest=retest)
+        return SurveyItem(
+            about=about, answers=answers, ordered=name not in UNORDERED, retest=retest
+        )
     ends = ENDS.match(about)
     if ends:
-        return Item(about="the role of government", answers=_steps(ends), retest=retest)
+        return SurveyItem(about="the role of government", answers=_steps(ends), retest=retest)
     scale = SCALE.match(about)
     if scale is None:
         raise ValueError(f"no answers for item {name!r} in {about!r}; add its codes")
-    return Item(about=scale["topic"], answers=_steps(scale), retest=retest)
+    return SurveyItem(about=scale["topic"], answers=_steps(scale), retest=retest)
 
 
 def _steps(found: re.Match[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from personas.survey.survey import Item, Survey
+from personas.survey.survey import Survey, SurveyItem
 from plenary.errors import BackendError
 from plenary.models.base import (
     ChatBackend,
@@ -33,7 +33,7 @@ WORDINGS: Final[Mapping[str, str]] = {
 Answers = Mapping[str, FloatArray]
 
 
-def question(item: Item, wording: str, system: str | None, *, reverse: bool) -> Conversation:
+def question(item: SurveyItem, wording: str, system: str | None, *, reverse: bool) -> Conversation:
     """The conversation that asks one citizen, or nobody in particular, one item."""
     answers = item.answers[::-1] if reverse else item.answers
     lines = [f"{letter}: {text}" for letter, text in zip(LETTERS, answers, strict=False)]

@@ -33,7 +33,7 @@ NUMBERS = tuple(
 )
 
 
-class Item(BaseModel):
+class SurveyItem(BaseModel):
     """One closed question."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,7 +78,7 @@ class SurveyFile(BaseModel):
 
     name: str = Field(description="short name of the survey")
     source: str = Field(description="publisher, waves and terms, for every record made with it")
-    items: dict[str, Item] = Field(min_length=1, description="item -> question")
+    items: dict[str, SurveyItem] = Field(min_length=1, description="item -> question")
     groupings: dict[str, Grouping] = Field(min_length=1, description="name -> grouping")
 
 

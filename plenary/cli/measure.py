@@ -148,7 +148,7 @@ def compare(
 ) -> None:
     """Compare before and after: of a run on held-out pairs, or two files of votes."""
     calm()
-    from plenary.commands.compare import Sides, compare_votes
+    from plenary.commands.compare import ComparedAnswers, compare_votes
     from plenary.commands.fit import read_votes, votes_record
 
     if config is None or after is None:
@@ -163,7 +163,7 @@ def compare(
     again, goal = (
         None if path is None else read_votes(path, outcomes) for path in (retest, target)
     )
-    sides = Sides(before, later, again, goal)
+    sides = ComparedAnswers(before, later, again, goal)
     place = out / f"{name or 'comparison'}_shift.parquet"
     if dry_run:
         record = votes_record([table for table in sides if table is not None])

@@ -10,7 +10,13 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from census_data.margins import Target, fit_margins, population_margin, read_targets, write_targets
+from census_data.margins import (
+    MarginTarget,
+    fit_margins,
+    population_margin,
+    read_targets,
+    write_targets,
+)
 from census_data.population import Population, PopulationSettings, load_population
 from census_data.raking import RakingReport, RakingSettings, rake
 from census_data.sources.acs_margins import TABLES, table_margin
@@ -124,7 +130,7 @@ def rake_population(
 ) -> RakedFolder:
     """Rake a population to margins, of files or counted in another population; keep it."""
     people = load_population(population)
-    targets: list[Target] = [target for path in margins for target in read_targets(path)]
+    targets: list[MarginTarget] = [target for path in margins for target in read_targets(path)]
     if columns:
         model = load_population(EVERYBODY.model_copy(update={"folder": reference}))
         targets += [population_margin(model, name.split("*")) for name in columns]

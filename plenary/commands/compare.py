@@ -19,7 +19,7 @@ from plenary.errors import DataError
 from plenary.seeding import generator
 
 
-class Sides(NamedTuple):
+class ComparedAnswers(NamedTuple):
     """Answers before, after and before again (test-retest); the target. All on one catalogue."""
 
     before: AnswerTable
@@ -29,7 +29,7 @@ class Sides(NamedTuple):
 
 
 def compare_votes(
-    sides: Sides,
+    sides: ComparedAnswers,
     fitting: FitSettings,
     settings: ComparisonSettings,
     output: Path,
@@ -80,7 +80,7 @@ def compare_votes(
 
 
 def _retest(
-    sides: Sides, before: UtilityFit, fitting: FitSettings, *, ties: bool
+    sides: ComparedAnswers, before: UtilityFit, fitting: FitSettings, *, ties: bool
 ) -> list[NullPair]:
     """The model before, asked again; or its two orders apart; or nothing."""
     if sides.again is not None:
@@ -93,7 +93,7 @@ def _retest(
     return [(first, second)]
 
 
-def _same_outcomes(sides: Sides) -> tuple[str, ...]:
+def _same_outcomes(sides: ComparedAnswers) -> tuple[str, ...]:
     texts = [table.texts for table in sides if table is not None]
     if any(other != texts[0] for other in texts[1:]):
         raise DataError(
@@ -117,7 +117,7 @@ def _moved(shift: UtilityShift, texts: tuple[str, ...]) -> list[Record]:
     ]
 
 
-def _warnings(sides: Sides, shift: UtilityShift) -> list[str]:
+def _warnings(sides: ComparedAnswers, shift: UtilityShift) -> list[str]:
     found = []
     if not shift.scale_holds:
         found.append(

@@ -42,7 +42,7 @@ PART = 2048
 MERGED = "answers.parquet"
 
 
-class Asked(NamedTuple):
+class PartAnswers(NamedTuple):
     """What a worker brings back: answers, the model's name, and what it was asked."""
 
     answers: Elicitation
@@ -64,7 +64,7 @@ class AskPart:
     store: Path | None
     start: tuple[int, int]
 
-    def __call__(self, pairs: IntArray) -> Asked:
+    def __call__(self, pairs: IntArray) -> PartAnswers:
         """Ask the pairs [P, 2] of a part."""
         config, models = models_of_worker(self.config, ((self.spec, self.budget),))
         model = models[self.spec]
@@ -81,7 +81,7 @@ class AskPart:
             answers = asyncio.run(
                 elicit(backend, self.texts, pairs, settings, seed=config.seed, early=early)
             )
-        return Asked(answers, model.name, model.counts.since(before))
+        return PartAnswers(answers, model.name, model.counts.since(before))
 
 
 class Parts:
@@ -126,7 +126,7 @@ class Parts:
         """The pairs of a part."""
         return self._pairs[number * self._size : (number + 1) * self._size]
 
-    def keep(self, number: int, asked: Asked, seed: int) -> None:
+    def keep(self, number: int, asked: PartAnswers, seed: int) -> None:
         """Write a part, whole or not at all; BackendError when not one answer of it counts."""
         table = answer_table(asked.answers, (), asked.source, {"part_of": self._key}, seed)
         path = self._path(number)

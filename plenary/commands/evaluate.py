@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
-from evaluation.batteries.base import BatteryResult, Material, Measure, Suite
+from evaluation.batteries.base import BatteryMaterial, BatteryResult, Measure, Suite
 from evaluation.batteries.registry import BATTERIES, batteries_of, check_names, evaluate_model
 from personas.survey.survey import load_survey
 from plenary.commands.loose_outputs import asked_under, claim
@@ -35,7 +35,7 @@ class EvaluateRequest(NamedTuple):
     """Which batteries are asked of which model, and where the results go; run: a folder of it."""
 
     config: PipelineConfig
-    material: Material
+    material: BatteryMaterial
     batteries: tuple[str, ...]
     adapter: Path | None
     out: Path
@@ -87,7 +87,7 @@ def request_of(
     catalogue = chosen_outcomes(every, config.seed, embedded_reads=config.model == EMBEDDED)
     names = tuple(batteries) or batteries_of(suite)
     survey = survey_questions(load_survey()) if "human_anchor" in names else ()
-    material = Material(catalogue, suite, config.elicitation, config.battery, survey)
+    material = BatteryMaterial(catalogue, suite, config.elicitation, config.battery, survey)
     return EvaluateRequest(config, material, names, place.adapter, place.out, place.run)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from alignment.training.record import TrainingRecord
 from evaluation.across_models import convergence, scaling
 from evaluation.across_models.steerability import Training, steerability
-from evaluation.batteries.base import BatteryResult, Material, Suite
+from evaluation.batteries.base import BatteryMaterial, BatteryResult, Suite
 from evaluation.batteries.probes import utility_probe
 from plenary.commands.evaluate import Place, request_of
 from plenary.commands.loose_outputs import asked_under, claim
@@ -95,7 +95,7 @@ def compare_runs(
         )
     rows = zip(runs, trained, _families(families, len(runs)), strict=True)
     trainings = [_training(*row) for row in rows]
-    material = Material(Catalogue(()), settings=config.battery)
+    material = BatteryMaterial(Catalogue(()), settings=config.battery)
     results = [steerability(trainings, material, config.seed)]
     made = {"adapters": sorted(adapters), "families": families, "seed": config.seed}
     claim([out], made | {"battery": config.battery}, "--out")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alignment.experiments.control_table import ControlTable
 from alignment.publish.hub import hub_folder, push_to_hub
-from alignment.publish.model_card import Provenance, model_card
+from alignment.publish.model_card import TargetProvenance, model_card
 from alignment.training.adapter import check_adapter
 from alignment.training.record import TrainingRecord
 from evaluation.claims.evidence import Toward
@@ -59,10 +59,10 @@ def _toward(space: Workspace, comparison: Comparison, arms: ControlTable | None)
     return Toward(comparison.gain_low, comparison.gain_high, None, None, None, None, 1)
 
 
-def provenance(space: Workspace, base: str, licence: str, shown_by: Toward) -> Provenance:
+def provenance(space: Workspace, base: str, licence: str, shown_by: Toward) -> TargetProvenance:
     """Where the run's target comes from."""
     population = read_record(PopulationRecord, space.file(filenames.POPULATION))
-    return Provenance(
+    return TargetProvenance(
         base=base,
         licence=licence,
         citizens=len(space.panel),

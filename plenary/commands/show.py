@@ -30,17 +30,17 @@ _CUT = """SELECT count(*) FROM calls WHERE reply LIKE '%"cut": %' AND reply NOT 
 Rows = Iterator[tuple[str, str]]
 
 
-class Shown(NamedTuple):
+class ArtifactFigures(NamedTuple):
     """What an artifact is, and its figures by name."""
 
     title: str
     rows: tuple[tuple[str, str], ...]
 
 
-def describe(path: Path) -> Shown:
+def describe(path: Path) -> ArtifactFigures:
     """Say what lies at `path`; DataError when it is nothing that plenary writes."""
     title, rows = _found(path)
-    return Shown(f"{path}: {title}", tuple(rows))
+    return ArtifactFigures(f"{path}: {title}", tuple(rows))
 
 
 def _found(path: Path) -> tuple[str, Rows]:

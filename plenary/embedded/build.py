@@ -18,7 +18,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from plenary.embedded.corpus import STAGES, Corpus
-from plenary.embedded.measure import READABLE, READABLE_BY_HAND, Measured, measure
+from plenary.embedded.measure import READABLE, READABLE_BY_HAND, CheckpointMeasures, measure
 from plenary.embedded.tokenizer import (
     LABELS,
     build_tokenizer,
@@ -64,7 +64,7 @@ def make(recipe: Recipe, folder: Path) -> LlamaForCausalLM:
     return model
 
 
-def card_data(recipe: Recipe, measured: Measured, parameters: int) -> dict[str, object]:
+def card_data(recipe: Recipe, measured: CheckpointMeasures, parameters: int) -> dict[str, object]:
     """The card as data."""
     return {
         "parameters": parameters,
@@ -86,7 +86,7 @@ def card_data(recipe: Recipe, measured: Measured, parameters: int) -> dict[str, 
     }
 
 
-def write_card(data: dict[str, object], measured: Measured, folder: Path) -> None:
+def write_card(data: dict[str, object], measured: CheckpointMeasures, folder: Path) -> None:
     """Write card.json and CARD.md."""
     (folder / "card.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     template = (resources.files("plenary.embedded") / "card.md").read_text(encoding="utf-8")

@@ -35,7 +35,7 @@ class Rated(NamedTuple):
     attributes: FloatArray
 
 
-class Question(NamedTuple):
+class PairQuestion(NamedTuple):
     """One pair put to one system text, after what the table said (+1 for the first outcome)."""
 
     system: str | None
@@ -44,7 +44,7 @@ class Question(NamedTuple):
     said: tuple[tuple[int, str], ...] = ()
 
 
-class Answers(NamedTuple):
+class PairAnswers(NamedTuple):
     """p_first [Q] over both orders, order gap [Q] (positive: first slot), answer mass [Q, 2]."""
 
     p_first: FloatArray
@@ -52,7 +52,7 @@ class Answers(NamedTuple):
     mass: FloatArray
 
 
-def _conversation(question: Question, flip: bool) -> Conversation:
+def _conversation(question: PairQuestion, flip: bool) -> Conversation:
     first, second = (question.second, question.first) if flip else (question.first, question.second)
     user = f"{dialogue.CHOOSE[0]}\n{dialogue.options(first.text, second.text)}"
     if question.said:
@@ -63,17 +63,17 @@ def _conversation(question: Question, flip: bool) -> Conversation:
     return dialogue.conversation(question.system, user)
 
 
-def ask(backend: ChatBackend, questions: Sequence[Question]) -> Answers:
+def ask(backend: ChatBackend, questions: Sequence[PairQuestion]) -> PairAnswers:
     """Put every question in both orders."""
     both = [_conversation(q, flip) for q in questions for flip in (False, True)]
     choices = asyncio.run(backend.choose(both, ("A", "B")))
     shares = np.array([choice.shares[0] for choice in choices]).reshape(-1, 2)
     mass = np.array([choice.mass for choice in choices], dtype=float).reshape(-1, 2)
     forward, backward = shares[:, 0], 1 - shares[:, 1]
-    return Answers((forward + backward) / 2, (forward - backward) / 2, mass)
+    return PairAnswers((forward + backward) / 2, (forward - backward) / 2, mass)
 
 
-def planted(question: Question, weights: FloatArray) -> float:
+def planted(question: PairQuestion, weights: FloatArray) -> float:
     """Planted probability of the first outcome for someone with `weights` [D]."""
     gap = float(weights @ (question.first.attributes - question.second.attributes))
     return float(choice_probability(gap + argument_shift([s for s, _ in question.said])))
@@ -91,7 +91,7 @@ def _draw(rng: np.random.Generator, topic: str | None = None) -> Rated:
 
 def own_choices(backend: ChatBackend, count: int, rng: np.random.Generator) -> dict[str, float]:
     """Choices without a persona against the planted own values."""
-    questions = [Question(None, _draw(rng), _draw(rng)) for _ in range(count)]
+    questions = [PairQuestion(None, _draw(rng), _draw(rng)) for _ in range(count)]
     answers = ask(backend, questions)
     truth = np.array([planted(q, SELF_WEIGHTS) for q in questions])
     clear = np.abs(truth - 0.5) > CLEAR
@@ -115,7 +115,7 @@ def persona_choices(
     titles = citizens.occupations()
     panel = [citizens.draw_citizen(rng, held_out=True, titles=titles) for _ in range(people)]
     asked = [(_draw(rng), _draw(rng)) for _ in range(pairs)]
-    questions = [Question(citizens.second_person(c), a, b) for c in panel for a, b in asked]
+    questions = [PairQuestion(citizens.second_person(c), a, b) for c in panel for a, b in asked]
     answers = ask(backend, questions)
     weights = [citizen_weights(citizens.traits(c)) for c in panel]
     truth = np.array([planted(q, weights[k // pairs]) for k, q in enumerate(questions)])
@@ -142,7 +142,7 @@ def fitted_utilities(
         [(k, (k + step) % outcomes) for step in range(1, degree + 1) for k in range(outcomes)]
     )
     pairs = rng.permutation(outcomes)[pairs]
-    answers = ask(backend, [Question(None, items[a], items[b]) for a, b in pairs])
+    answers = ask(backend, [PairQuestion(None, items[a], items[b]) for a, b in pairs])
     design = np.zeros((len(pairs), outcomes))
     rows = np.arange(len(pairs))
     design[rows, pairs[:, 0]], design[rows, pairs[:, 1]] = 1.0, -1.0
@@ -161,7 +161,7 @@ def argument_effects(
     for _ in range(count):
         citizen = citizens.draw_citizen(rng, held_out=True, titles=titles)
         weights = citizen_weights(citizens.traits(citizen))
-        question = Question(citizens.second_person(citizen), _draw(rng), _draw(rng))
+        question = PairQuestion(citizens.second_person(citizen), _draw(rng), _draw(rng))
         lean = rng.choice([0.1, 0.9])
         said = []
         for _ in range(int(rng.integers(1, 5))):
@@ -252,7 +252,7 @@ def topic_table(
         scores = []
         for group in (drawn, by_hand):
             questions = [
-                Question(None, item, _draw(rng)) for item in group for _ in range(opponents)
+                PairQuestion(None, item, _draw(rng)) for item in group for _ in range(opponents)
             ]
             truth = np.array([planted(q, SELF_WEIGHTS) for q in questions])
             clear = np.abs(truth - 0.5) > CLEAR
@@ -265,7 +265,7 @@ def topic_table(
     return table
 
 
-class Measured(NamedTuple):
+class CheckpointMeasures(NamedTuple):
     """Figures of the card, the per-topic table, and examples of what the model says."""
 
     figures: dict[str, float]
@@ -273,7 +273,7 @@ class Measured(NamedTuple):
     examples: list[str]
 
 
-def measure(backend: ChatBackend, seed: int = 0, scale: int = 4) -> Measured:
+def measure(backend: ChatBackend, seed: int = 0, scale: int = 4) -> CheckpointMeasures:
     """Everything on the card; `scale` multiplies sample sizes (4: the card, 1: a smoke test)."""
     figures = own_choices(backend, 300 * scale, generator(seed, "own"))
     figures |= persona_choices(backend, 15 * scale, 20, generator(seed, "persona"))
@@ -282,4 +282,6 @@ def measure(backend: ChatBackend, seed: int = 0, scale: int = 4) -> Measured:
     figures |= topic_questions(backend, 100 * scale, generator(seed, "topic questions"))
     spoken, examples = statements(backend, 50 * scale, generator(seed, "statements"))
     topics = topic_table(backend, 4 * scale, generator(seed, "topics"))
-    return Measured({k: round(v, 4) for k, v in (figures | spoken).items()}, topics, examples)
+    return CheckpointMeasures(
+        {k: round(v, 4) for k, v in (figures | spoken).items()}, topics, examples
+    )

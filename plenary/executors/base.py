@@ -30,19 +30,19 @@ class Executor(Protocol):
         ...
 
 
-class Outcome(NamedTuple):
+class TaskOutcome(NamedTuple):
     """What came out of a task: a result, or an error of ours."""
 
     result: Any
     error: PlenaryError | None
 
 
-def attempt(work: Callable[[Task], Result], task: Task) -> Outcome:
+def attempt(work: Callable[[Task], Result], task: Task) -> TaskOutcome:
     """Work at a task; only errors of ours travel, anything else is a bug and ends the worker."""
     try:
-        return Outcome(work(task), None)
+        return TaskOutcome(work(task), None)
     except PlenaryError as error:
-        return Outcome(None, error)
+        return TaskOutcome(None, error)
 
 
 class Here:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from plenary.errors import BackendError
-from plenary.executors.base import Outcome, Result, Task, attempt
+from plenary.executors.base import Result, Task, TaskOutcome, attempt
 
 LEASE, BEAT, PAUSE = 10.0, 1.0, 0.05
 _SCHEMA = """
@@ -32,7 +32,7 @@ CREATE TABLE tasks (number INTEGER PRIMARY KEY, task BLOB NOT NULL, owner INTEGE
 """
 
 
-class Claim(NamedTuple):
+class TaskLease(NamedTuple):
     """A task that its worker alone works at until the lease runs out."""
 
     number: int
@@ -56,7 +56,7 @@ class LeaseQueue:
         queue._db.executemany("INSERT INTO tasks (number, task) VALUES (?, ?)", enumerate(tasks))
         return queue
 
-    def claim(self, owner: int, lease: float) -> Claim | None:
+    def claim(self, owner: int, lease: float) -> TaskLease | None:
         """The first open task that nobody holds; None while there is none."""
         now = time.monotonic()
         rows = self._db.execute(
@@ -64,7 +64,7 @@ class LeaseQueue:
             "WHERE outcome IS NULL AND until < ? ORDER BY number LIMIT 1) RETURNING number, task",
             (owner, now + lease, now),
         ).fetchall()
-        return Claim(*rows[0]) if rows else None
+        return TaskLease(*rows[0]) if rows else None
 
     def renew(self, number: int, owner: int, lease: float) -> None:
         """Hold a task for longer, unless another has taken it over."""
@@ -189,12 +189,12 @@ async def _outcomes(
     queue: LeaseQueue, crew: Sequence[BaseProcess]
 ) -> AsyncGenerator[tuple[int, Any], None]:
     """Results as they are finished; after a failure those at work end and it is raised."""
-    failed: Outcome | None = None
+    failed: TaskOutcome | None = None
     going = True
     while going:
         going = queue.open() > 0 and _alive(queue, crew)
         for number, raw in queue.take():
-            outcome: Outcome = pickle.loads(raw)
+            outcome: TaskOutcome = pickle.loads(raw)
             if outcome.error is None:
                 yield number, outcome.result
             else:

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from types import ModuleType
 
 from plenary.errors import BackendError, ConfigError
-from plenary.executors.base import Outcome, Result, Task, attempt
+from plenary.executors.base import Result, Task, TaskOutcome, attempt
 
 RETRIES = 5
 PAUSE = 0.02
@@ -36,7 +36,7 @@ class OnRay:
         remote = ray.remote(num_cpus=1, max_retries=RETRIES)(attempt)
         shared, waiting = ray.put(work), deque(enumerate(tasks))
         running: dict[object, int] = {}
-        failed: Outcome | None = None
+        failed: TaskOutcome | None = None
         try:
             while running or (waiting and failed is None):
                 while waiting and failed is None and len(running) < self.workers:
@@ -58,7 +58,7 @@ class OnRay:
             raise failed.error
 
 
-def _result(ray: ModuleType, reference: object) -> Outcome:
+def _result(ray: ModuleType, reference: object) -> TaskOutcome:
     try:
         return ray.get(reference)
     except ray.exceptions.RayError as error:

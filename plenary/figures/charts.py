@@ -44,7 +44,7 @@ GRID: Mapping[str, tuple[str, int, int]] = {
 }  # fmt: skip
 
 
-class Interval(NamedTuple):
+class PlottedInterval(NamedTuple):
     """A value with its interval."""
 
     value: float
@@ -52,12 +52,12 @@ class Interval(NamedTuple):
     high: float
 
 
-class Move(NamedTuple):
+class PlottedChange(NamedTuple):
     """A row of a figure of change: before and after, either may be missing."""
 
     label: str
-    before: Interval | None
-    after: Interval | None
+    before: PlottedInterval | None
+    after: PlottedInterval | None
 
 
 def tile_map(citizens: Mapping[str, int], title: str, finding: str) -> Markup:
@@ -109,7 +109,7 @@ def distribution(rows: Sequence[CategoryShare], title: str, finding: str) -> Mar
     return _figure(WIDTH, _height(len(rows)), title, finding, parts)
 
 
-def changes(rows: Sequence[Move], title: str, finding: str) -> Markup:
+def changes(rows: Sequence[PlottedChange], title: str, finding: str) -> Markup:
     """Shares before (ring) and after (diamond) with intervals, one row each, 0 to 100 %."""
     x = _across(1.0)
     parts = _scale(x, len(rows), percent=True)
@@ -136,7 +136,7 @@ def bars(rows: Sequence[tuple[str, float]], unit: str, title: str, finding: str)
     return _figure(WIDTH, _height(len(rows)) - 20, title, finding, parts)
 
 
-def _interval(x: Axis, found: Interval, y: float, kind: str, label: str) -> Markup:
+def _interval(x: Axis, found: PlottedInterval, y: float, kind: str, label: str) -> Markup:
     said = f"{label}, {kind}: {found.value:.1%} ({found.low:.1%} to {found.high:.1%})"
     line = Markup('<line class="bar {}" x1="{:g}" x2="{:g}" y1="{:g}" y2="{:g}"/>').format(
         kind, x.at(found.low), x.at(found.high), y, y

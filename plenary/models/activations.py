@@ -20,7 +20,7 @@ class Activations(NamedTuple):
     mean: FloatArray
 
 
-class Marked(NamedTuple):
+class MarkedText(NamedTuple):
     """A conversation, and the text in its last message whose tokens are meant."""
 
     conversation: Conversation
@@ -36,13 +36,13 @@ class Interior(Protocol):
         """Activations of texts that stand alone, without any conversation around them."""
         ...
 
-    def read_marked(self, marked: Sequence[Marked]) -> Activations:
+    def read_marked(self, marked: Sequence[MarkedText]) -> Activations:
         """Activations of the marked texts inside their conversations."""
         ...
 
     def lead(
         self,
-        marked: Sequence[Marked],
+        marked: Sequence[MarkedText],
         labels: tuple[str, str],
         layer: int,
         pushes: FloatArray,

@@ -30,7 +30,7 @@ from plenary.models.providers import (
     told,
 )
 from plenary.models.settings import EndpointSettings
-from plenary.models.wrappers.budget import Held, Meter, current_meter
+from plenary.models.wrappers.budget import Meter, Reservation, current_meter
 
 _LOG = logging.getLogger(__name__)
 Kind = Literal["probe", "choice", "text"]
@@ -47,7 +47,7 @@ _REASONS: dict[Fault, str] = {
 }
 
 
-class Job(NamedTuple):
+class EndpointJob(NamedTuple):
     """A conversation and the requests that answer it together."""
 
     conversation: Conversation
@@ -68,14 +68,14 @@ class _Batch:
     stop: why no further request is sent.
     """
 
-    def __init__(self, jobs: Sequence[Job], meter: Meter) -> None:
+    def __init__(self, jobs: Sequence[EndpointJob], meter: Meter) -> None:
         self.jobs, self.meter = jobs, meter
         self.stop: BackendError | None = None
         self.outcomes: list[list[Outcome | None]] = [[None] * len(job.wanted) for job in jobs]
         self._begun = 0
-        self._paid: deque[tuple[int, int, Held]] = deque()
+        self._paid: deque[tuple[int, int, Reservation]] = deque()
 
-    def next(self) -> tuple[int, int, Held] | None:
+    def next(self) -> tuple[int, int, Reservation] | None:
         """Job, number of its request, and what is set aside for it; None at the end."""
         if self.stop is not None and not isinstance(self.stop, BudgetExceeded):
             return None
@@ -90,7 +90,7 @@ class _Batch:
             self._begun += 1
         return self._paid.popleft() if self._paid else None
 
-    def need(self, job: Job, wanted: Wanted):
+    def need(self, job: EndpointJob, wanted: Wanted):
         """What one request may take."""
         return self.meter.need(job.conversation, 1, wanted.tokens)
 
@@ -121,7 +121,7 @@ class Endpoint:
         self,
         chat: BaseChatModel,
         kind: Kind,
-        jobs: Sequence[Job],
+        jobs: Sequence[EndpointJob],
         done: Callable[[int, list[Outcome]], None] = lambda job, outcomes: None,
     ) -> list[list[Outcome]]:
         """A message or an exception for each request of each job, which goes to `done` when whole.
@@ -171,7 +171,7 @@ class Endpoint:
         chat: BaseChatModel,
         kind: Kind,
         batch: _Batch,
-        paid: tuple[int, int, Held],
+        paid: tuple[int, int, Reservation],
         done: Callable[[int, list[Outcome]], None],
     ) -> Outcome:
         place, number, held = paid
@@ -185,7 +185,13 @@ class Endpoint:
         return outcome
 
     async def _patiently(
-        self, chat: BaseChatModel, kind: Kind, batch: _Batch, job: Job, wanted: Wanted, held: Held
+        self,
+        chat: BaseChatModel,
+        kind: Kind,
+        batch: _Batch,
+        job: EndpointJob,
+        wanted: Wanted,
+        held: Reservation,
     ) -> Outcome:
         """One answer: adapted to what is refused, asked again after a wait for what passes."""
         tries = 0
@@ -217,7 +223,7 @@ class Endpoint:
         conversation: Conversation,
         wanted: Wanted,
         manner: Manner,
-        held: Held,
+        held: Reservation,
     ) -> Outcome:
         parameters = self._words.parameters(wanted, manner)
         prompt, completion = 0, 0

@@ -15,7 +15,7 @@ LABEL = "[\ue000-\uf8ff]"
 Kind = Literal["final", "stated", "bare", "head", "quote head"]
 
 
-class Said(NamedTuple):
+class LabelStatement(NamedTuple):
     """A statement in sentence `at`: its label's mark, and what of the sentence follows it.
 
     "head" and "quote head" are the label at the beginning of a line or sentence that goes on to

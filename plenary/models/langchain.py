@@ -29,7 +29,7 @@ from plenary.models.base import (
     no_choice,
 )
 from plenary.models.endings import Ending, controls, thinks_first
-from plenary.models.endpoint import Endpoint, Job, Outcome, why
+from plenary.models.endpoint import Endpoint, EndpointJob, Outcome, why
 from plenary.models.parse_label import parse_label, settled_label
 from plenary.models.providers import (
     OTHER,
@@ -97,7 +97,7 @@ class LangchainBackend(ChatBackend):
         """One reply a conversation."""
         longest = sampling.max_tokens + self._settings.reasoning_tokens
         drawn = (sampling.temperature, longest, sampling.seed, sampling.sample)
-        jobs = [Job(c, (_wanted(c, *drawn),)) for c in conversations]
+        jobs = [EndpointJob(c, (_wanted(c, *drawn),)) for c in conversations]
         replies: dict[int, Reply] = {}
 
         def done(place: int, outcomes: Sequence[Outcome]) -> None:
@@ -141,7 +141,9 @@ class LangchainBackend(ChatBackend):
         if not self._words.logprobs:
             self._scores = False
             return None
-        outcome = (await self._endpoint.ask(model, "probe", [Job(conversation, (_SCORED,))]))[0][0]
+        outcome = (
+            await self._endpoint.ask(model, "probe", [EndpointJob(conversation, (_SCORED,))])
+        )[0][0]
         if isinstance(outcome, AIMessage):
             top = top_tokens(outcome)
             self._scores = bool(top) and not thinks_first(outcome, top)
@@ -172,7 +174,7 @@ class LangchainBackend(ChatBackend):
                 choices[place] = _exact(outcomes[0], labels)
                 keep(conversations[place], choices[place])
 
-        jobs = [Job(c, (_SCORED,)) for c in conversations]
+        jobs = [EndpointJob(c, (_SCORED,)) for c in conversations]
         await self._endpoint.ask(model, "choice", jobs, done)
         self._scores = self._endpoint.manner.logprobs
 
@@ -194,7 +196,7 @@ class LangchainBackend(ChatBackend):
 
         longest = self._settings.answer_tokens + self._settings.reasoning_tokens
         jobs = [
-            Job(c, tuple(_wanted(c, 1.0, longest, seed, k) for k in range(samples)))
+            EndpointJob(c, tuple(_wanted(c, 1.0, longest, seed, k) for k in range(samples)))
             for c in (conversations[k] for k in places)
         ]
         await self._endpoint.ask(model, "choice", jobs, done)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 
 from plenary.models import label_grammar as grammar
-from plenary.models.label_grammar import FIRST_MARK, LABEL, Said
+from plenary.models.label_grammar import FIRST_MARK, LABEL, LabelStatement
 from plenary.models.reply_text import answers_in_json, plain, said_aloud
 
 _LETTER = "A-Za-z0-9_\u00c0-\u024f"
@@ -121,7 +121,7 @@ def _quotation(found: re.Match[str]) -> str:
 
 def _settled(sentences: list[str]) -> str | None:
     """The mark of the label that the sentences settle on."""
-    said: list[Said] = []
+    said: list[LabelStatement] = []
     for at, sentence in enumerate(sentences):
         if grammar.RETRACTS.match(sentence):
             if grammar.NO_OTHER.match(sentence) and said:
@@ -144,7 +144,7 @@ def _settled(sentences: list[str]) -> str | None:
     return None if _doubted(rest, last.mark) else last.mark
 
 
-def _deciding(said: list[Said]) -> list[Said]:
+def _deciding(said: list[LabelStatement]) -> list[LabelStatement]:
     """What counts: after a final statement nothing before it; heads of all options are quotes."""
     finals = [k for k, one in enumerate(said) if one.kind == "final"]
     if finals:
@@ -160,14 +160,14 @@ def _deciding(said: list[Said]) -> list[Said]:
     return [one for one in said if one.kind != "quote head"] if explicit else said
 
 
-def _said_in(at: int, sentence: str) -> list[Said]:
+def _said_in(at: int, sentence: str) -> list[LabelStatement]:
     """The statements of one sentence."""
     asks = sentence.rstrip("\"') ").endswith("?")
     if asks or len(sentence) > _LONGEST or not re.search(LABEL, sentence):
         return []
     sentence = grammar.FORCED.sub(" ", sentence).strip(" ,")
     found = [
-        Said(at, match["x"], "final", sentence[match.end() :])
+        LabelStatement(at, match["x"], "final", sentence[match.end() :])
         for match in grammar.BOXED.finditer(sentence)
         if not grammar.DOUBT.search(sentence[: match.start()])
     ]
@@ -177,22 +177,22 @@ def _said_in(at: int, sentence: str) -> list[Said]:
             found += [said] if said else []
     bare = grammar.BARE.match(sentence)
     if bare and not found:
-        found.append(Said(at, bare["x"], "bare", bare["rest"]))
+        found.append(LabelStatement(at, bare["x"], "bare", bare["rest"]))
     head = grammar.HEAD.match(sentence)
     if head and not found and not re.search(rf"{LABEL}\s*[:)\]]", sentence[head.end() :]):
         quoted = grammar.QUOTE_HEAD.match(sentence)
         kind = "quote head" if quoted else "head"
-        found.append(Said(at, head["x"] or head["y"], kind, sentence[head.end() :]))
+        found.append(LabelStatement(at, head["x"] or head["y"], kind, sentence[head.end() :]))
     return found
 
 
-def _stated(at: int, sentence: str, match: re.Match[str]) -> Said | None:
+def _stated(at: int, sentence: str, match: re.Match[str]) -> LabelStatement | None:
     """A statement, unless what stands before it makes it none."""
     groups = match.groupdict()
     if groups.get("y") == groups["x"] or not _committed(sentence[: match.start()], match.group()):
         return None
     final = re.search(r"final|ultimate|definitive", groups.get("final") or "")
-    return Said(at, groups["x"], "final" if final else "stated", sentence[match.end() :])
+    return LabelStatement(at, groups["x"], "final" if final else "stated", sentence[match.end() :])
 
 
 def _committed(before: str, statement: str) -> bool:
@@ -209,7 +209,7 @@ def _committed(before: str, statement: str) -> bool:
     return not grammar.DOUBT.search(grammar.NEW_CLAUSE.split(before)[-1])
 
 
-def _sole(head: Said, sentences: list[str]) -> bool:
+def _sole(head: LabelStatement, sentences: list[str]) -> bool:
     """Whether "A: ten people" can be meant as an answer: no other label, nothing denied."""
     text = grammar.NAMED.sub(" ", " ".join(sentences))
     others = {mark for mark in re.findall(LABEL, text) if mark != head.mark}

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from evaluation.batteries.base import BatteryResult, Change, Measure, paired_change
+from evaluation.batteries.base import BatteryResult, Measure, PairedChange, paired_change
 from evaluation.batteries.human_anchor import TITLE
+from plenary.figures.page_parts import Head
 from plenary.figures.svg import Range, ranges
-from plenary.report.elements import LEFT_OUT, Drawing, Head, Row, Section, Table
+from plenary.report.elements import LEFT_OUT, Drawing, ReportTable, Row, Section
 from plenary.report.evidence import Measures
 from plenary.report.results import Results
 from plenary.runs import filenames
@@ -30,13 +31,13 @@ OTHER = "This is neither the run's model before training nor after it."
 
 
 @dataclass(frozen=True)
-class Found:
+class BatteryBySide:
     """One battery: by side (before, after) where the run's models were asked, else the model."""
 
     sides: Sides
 
     @cached_property
-    def changes(self) -> dict[str, Change]:
+    def changes(self) -> dict[str, PairedChange]:
         """Paired differences by the name of the measure, where both sides hold its items."""
         if tuple(self.sides) != filenames.WHEN:
             return {}
@@ -51,7 +52,7 @@ class Found:
         return sum(result.tests for result in self.sides.values()) + len(self.changes)
 
 
-def read_batteries(results: Results) -> tuple[Found, ...]:
+def read_batteries(results: Results) -> tuple[BatteryBySide, ...]:
     """What was asked beside the run, one entry a battery; models are known by their names."""
     folder = results.space.file(filenames.BATTERIES)
     sides = {asked.backend: when for when, asked in zip(filenames.WHEN, results.asked, strict=True)}
@@ -62,26 +63,26 @@ def read_batteries(results: Results) -> tuple[Found, ...]:
             if result.model in sides:
                 own.setdefault(result.battery, {})[sides[result.model]] = result
             else:
-                others.append(Found({"": result}))
+                others.append(BatteryBySide({"": result}))
     ordered = [{when: by[when] for when in filenames.WHEN if when in by} for by in own.values()]
-    return (*map(Found, ordered), *others)
+    return (*map(BatteryBySide, ordered), *others)
 
 
 def anchor_section(measures: Measures) -> Section:
     """Survey answers against those of people."""
     if measures.anchor.result is None:
         return Section(TITLE, (LEFT_OUT.format("measures.human_anchor"),))
-    return _section(Found({"": measures.anchor.result}), "")
+    return _section(BatteryBySide({"": measures.anchor.result}), "")
 
 
-def battery_section(found: Found) -> Section:
+def battery_section(found: BatteryBySide) -> Section:
     """The answers to one battery, by whichever command they came."""
     if len(found.sides) > 1:
         return _section(found, PAIRED if found.changes else APART)
     return _section(found, OTHER * ("" in found.sides))
 
 
-def _section(found: Found, note: str) -> Section:
+def _section(found: BatteryBySide, note: str) -> Section:
     sides, changes = found.sides, found.changes
     first = next(iter(sides.values()))
     heads = (
@@ -96,7 +97,11 @@ def _section(found: Found, note: str) -> Section:
         strip_hidden(first.title),
         _said(sides),
         _figure(sides),
-        (Table(_caption(sides, every), heads, tuple(_row(m, sides, changes) for m in known)),),
+        (
+            ReportTable(
+                _caption(sides, every), heads, tuple(_row(m, sides, changes) for m in known)
+            ),
+        ),
         f"Model: {models}. {note}".strip(),
     )
 
@@ -130,7 +135,7 @@ def _said(sides: Sides) -> tuple[str, ...]:
     )
 
 
-def _row(m: Measure, sides: Sides, changes: Mapping[str, Change]) -> Row:
+def _row(m: Measure, sides: Sides, changes: Mapping[str, PairedChange]) -> Row:
     better = "" if m.better == "neither" else f"{m.better} is better"
     return (
         strip_hidden(f"{m.name}, {m.unit}" if m.unit else m.name),
@@ -142,7 +147,7 @@ def _row(m: Measure, sides: Sides, changes: Mapping[str, Change]) -> Row:
     )
 
 
-def _difference(change: Change | None) -> str:
+def _difference(change: PairedChange | None) -> str:
     if change is None:
         return "no paired test"
     return f"{change.value:+.3f} ({change.low:+.3f} to {change.high:+.3f})"

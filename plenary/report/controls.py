@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from alignment.experiments.control_table import REFERENCE, ControlRow, ControlTable
 from alignment.experiments.controls import EMPTY_ARMS
-from alignment.experiments.estimates import Estimate
+from alignment.experiments.estimates import ScoreEstimate
 from alignment.experiments.pooling import PooledArm
 from alignment.experiments.strata_agreement import Composition
 from plenary.report.verdict import Controls
@@ -110,11 +110,11 @@ def table_rows(table: ControlTable) -> Iterator[tuple[str, str]]:
 
 
 def _of_strata(found: Composition) -> str:
-    level = Estimate(
+    level = ScoreEstimate(
         value=found.worst_level, low=found.worst_level_low, high=found.worst_level_high
     )
     least = next(row for row in found.strata if row.stratum == found.least_gaining)
-    change = Estimate(value=least.change, low=least.low, high=least.high)
+    change = ScoreEstimate(value=least.change, low=least.low, high=least.high)
     return (
         f"worst of {len(found.strata)} strata {found.worst_before:.3f} -> {found.worst_after:.3f}, "
         f"{_interval(level)}; least gain {_interval(change)} in {found.least_gaining}"
@@ -207,7 +207,7 @@ def _wordings(row: ControlRow) -> str:
     return f"{row.wordings.share:.2f} (worst {row.wordings.worst:.2f}; {kept})"
 
 
-def _interval(found: Estimate, scale: float = 1.0) -> str:
+def _interval(found: ScoreEstimate, scale: float = 1.0) -> str:
     digits = 1 if scale > 1 else 3
     value, low, high = (f"{scale * x:+.{digits}f}" for x in (found.value, found.low, found.high))
     return f"{value} ({low} to {high})"

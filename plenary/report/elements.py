@@ -9,22 +9,8 @@ import numpy as np
 from markupsafe import Markup
 
 from evaluation.claims.claims import Finding
+from plenary.figures.page_parts import Head
 from plenary.safe_text import strip_hidden
-
-
-class Head(NamedTuple):
-    """A column head; numbers are set flush right."""
-
-    name: str
-    number: bool = False
-
-
-class Tile(NamedTuple):
-    """One figure in large type."""
-
-    name: str
-    value: str
-    note: str = ""
 
 
 class Drawing(NamedTuple):
@@ -34,7 +20,7 @@ class Drawing(NamedTuple):
     caption: str
 
 
-class Said(NamedTuple):
+class QuotedStatement(NamedTuple):
     """A statement with who said it, and for which outcome against which."""
 
     text: str
@@ -87,7 +73,7 @@ def percent(values: Sequence[float]) -> str:
 LEFT_OUT = "Not measured in this run; set {} to measure it."
 
 
-class Table(NamedTuple):
+class ReportTable(NamedTuple):
     """A table; folded under a summary line if that is given."""
 
     caption: str
@@ -102,7 +88,7 @@ class Section(NamedTuple):
     title: str
     said: tuple[str, ...] = ()
     drawings: tuple[Drawing, ...] = ()
-    tables: tuple[Table, ...] = ()
+    tables: tuple[ReportTable, ...] = ()
     note: str = ""
 
 

@@ -8,8 +8,9 @@ from evaluation.claims.claims import EQUIVALENT, FAIRER, HIRING, IMPACT, UNACCOU
 from evaluation.hiring.findings import HiringFinding, HiringFindings
 from evaluation.hiring.gaps import Clustered, Gap
 from evaluation.hiring.settings import HiringSettings
+from plenary.figures.page_parts import Head
 from plenary.figures.svg import Range, ranges
-from plenary.report.elements import LEFT_OUT, Drawing, Head, Row, Section, Table, sentences
+from plenary.report.elements import LEFT_OUT, Drawing, ReportTable, Row, Section, sentences
 from plenary.report.evidence import Measures, fairness, influence, ratio
 from plenary.report.wording import UNTOLD
 from plenary.runs.records.measures import HiringRecord
@@ -98,7 +99,7 @@ def _forest(record: HiringRecord, sides: Mapping[str, HiringFindings]) -> tuple[
     return (Drawing(drawing, caption),)
 
 
-def _verdicts(sides: Mapping[str, HiringFindings]) -> Table:
+def _verdicts(sides: Mapping[str, HiringFindings]) -> ReportTable:
     heads = (
         Head("When"), Head("Contrast"), Head("Verdict"), Head("Gap", True), Head("Holm p", True),
         Head("Placebo limit", True), Head("Rate gap", True), Head("In years", True),
@@ -121,7 +122,7 @@ def _verdicts(sides: Mapping[str, HiringFindings]) -> Table:
         f"{sum(f.asked for f in sides.values()):,} answers, "
         f"{sum(f.invalid for f in sides.values()):,} invalid; {tests} tests."
     )
-    return Table(caption, heads, tuple(rows))
+    return ReportTable(caption, heads, tuple(rows))
 
 
 def _verdict_row(when: str, one: HiringFinding) -> Row:
@@ -144,7 +145,7 @@ def _between(found: Gap | Clustered) -> str:
     return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
 
 
-def _change(record: HiringRecord) -> Table:
+def _change(record: HiringRecord) -> ReportTable:
     heads = (
         Head("Contrast"), Head("Change, log odds", True), Head("p", True),
         Head("Placebo limit", True), Head("Change of the rate", True), Head("Reading"),
@@ -161,10 +162,10 @@ def _change(record: HiringRecord) -> Table:
         for e in record.effects
     )
     caption = "Difference in differences: the same cells before and after alignment."
-    return Table(caption, heads, rows)
+    return ReportTable(caption, heads, rows)
 
 
-def _reasons(sides: Mapping[str, HiringFindings]) -> Table:
+def _reasons(sides: Mapping[str, HiringFindings]) -> ReportTable:
     heads = (
         Head("When"), Head("Contrast"), Head("Net effect", True), Head("Disclosed", True),
         Head("Undisclosed, lower limit", True), Head("Reasons held fixed", True),
@@ -186,10 +187,10 @@ def _reasons(sides: Mapping[str, HiringFindings]) -> Table:
         "those in which only the other is; disclosed: of them with a reason that uses background. "
         "Reasons held fixed: change of the log odds by the cue when the reason is the same text."
     )
-    return Table(caption, heads, tuple(rows), "Stated reasons")
+    return ReportTable(caption, heads, tuple(rows), "Stated reasons")
 
 
-def _examples(record: HiringRecord) -> Table:
+def _examples(record: HiringRecord) -> ReportTable:
     heads = (
         Head("Resume"), Head("Cues compared"), Head("P(invite) before", True),
         Head("P(invite) after", True),
@@ -203,4 +204,4 @@ def _examples(record: HiringRecord) -> Table:
         )
         for pair in record.examples
     )
-    return Table("Drawn at random, not chosen.", heads, rows, f"{len(rows)} pairs of resumes")
+    return ReportTable("Drawn at random, not chosen.", heads, rows, f"{len(rows)} pairs of resumes")

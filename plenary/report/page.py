@@ -16,19 +16,20 @@ from alignment.experiments.control_table import ControlTable
 from alignment.training.record import TrainingRecord
 from evaluation.comparison.compare import Comparison
 from plenary.errors import NotMeasured, measured
+from plenary.figures.page_parts import Head, Tile
 from plenary.report import evidence, shift
 from plenary.report import tables as parts
 from plenary.report.batteries import anchor_section, battery_section, read_batteries
 from plenary.report.controls import control_section, controls
 from plenary.report.diagnostics import rows, strata_rows
-from plenary.report.elements import FACTS, Drawing, Head, Row, Said, Section, Tile, facts
+from plenary.report.elements import FACTS, Drawing, QuotedStatement, Row, Section, facts
 from plenary.report.evidence import Measures, count_tests, read_measures
 from plenary.report.hiring import hiring_findings, hiring_section
 from plenary.report.preregistration import planning
 from plenary.report.results import Results, read_results
 from plenary.report.retention import retention_findings, retention_section, risen
 from plenary.report.shift import retest_section
-from plenary.report.verdict import Measured, RunVerdict, verdict
+from plenary.report.verdict import RunVerdict, VerdictFigures, verdict
 from plenary.report.wording import wording_findings, wording_section
 from plenary.runs import filenames
 from plenary.runs.files import write_text
@@ -70,7 +71,7 @@ STRATA = (
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ReportPage:
     """What the template shows."""
 
     style: Markup
@@ -97,7 +98,7 @@ class Page:
     ballots: tuple[Row, ...]
     diagnostics: tuple[Row, ...]
     strata: tuple[Row, ...]
-    statements: tuple[Said, ...]
+    statements: tuple[QuotedStatement, ...]
     training: tuple[Row, ...]
     controls: Markup
     banner: str
@@ -178,7 +179,7 @@ def summarise(space: Workspace, c: Comparison | None) -> Summary:
     )
 
 
-def page(results: Results, summary: Summary) -> Page:
+def page(results: Results, summary: Summary) -> ReportPage:
     """Everything the template needs."""
     style, digest = _styled()
     space = results.space
@@ -190,7 +191,7 @@ def page(results: Results, summary: Summary) -> Page:
     settings = parts.settings(space.config)
     said = verdict(_measured(results, summary, measures, arms))
     summary = summary.model_copy(update={"finding": said.headline})
-    return Page(
+    return ReportPage(
         style=style,
         style_hash=digest,
         version=plenary.__version__,
@@ -246,7 +247,7 @@ def _styled() -> _Style:
     return _Style(Markup(style), f"sha256-{digest}")
 
 
-def render(shown: Page) -> str:
+def render(shown: ReportPage) -> str:
     """The HTML of a page; all text is escaped and rid of hidden characters."""
     return _filled(TEMPLATE, page=shown)
 
@@ -274,9 +275,9 @@ def _asset(name: str) -> str:
 
 def _measured(
     results: Results, summary: Summary, measures: Measures, arms: ControlTable | None
-) -> Measured:
+) -> VerdictFigures:
     d, held = results.decision, None if arms is None else controls(arms)
-    return Measured(
+    return VerdictFigures(
         before=summary.agreement_before,
         after=summary.agreement_after,
         after_low=results.comparison.after.low,

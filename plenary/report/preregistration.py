@@ -7,7 +7,8 @@ from typing import NamedTuple
 from evaluation.claims.claims import PLANNED
 from evaluation.claims.evidence import PValues
 from evaluation.claims.preregistration import ENDPOINTS, LockState, deviations, lock_state
-from plenary.report.elements import FACTS, Head, Row, Section, Table, facts
+from plenary.figures.page_parts import Head
+from plenary.report.elements import FACTS, ReportTable, Row, Section, facts
 from plenary.runs.config import flat_settings
 from plenary.runs.workspace import Workspace
 from plenary.safe_text import strip_hidden
@@ -40,7 +41,7 @@ def planning(space: Workspace, tests: int) -> Planning:
     return Planning(section, "" if finding.shown else finding.sentence)
 
 
-def _tables(state: LockState, space: Workspace) -> tuple[Table, ...]:
+def _tables(state: LockState, space: Workspace) -> tuple[ReportTable, ...]:
     plan, lock, begun = state.plan, state.lock, space.run.manifest.created
     when = "not locked" if lock is None else f"{lock.locked:%Y-%m-%d %H:%M:%S} UTC"
     rows = facts(
@@ -62,5 +63,7 @@ def _tables(state: LockState, space: Workspace) -> tuple[Table, ...]:
     )
     heads = (Head("Setting"), Head("Planned"), Head("Actual"))
     told = f"{len(found)} of {len(plan.settings)} planned settings differ from the run's."
-    lock_table = Table(f"The plan and its lock. Deviations: {told}", FACTS, rows)
-    return (lock_table, Table(f"Deviations: {told}", heads, changed)) if found else (lock_table,)
+    lock_table = ReportTable(f"The plan and its lock. Deviations: {told}", FACTS, rows)
+    return (
+        (lock_table, ReportTable(f"Deviations: {told}", heads, changed)) if found else (lock_table,)
+    )

@@ -6,7 +6,8 @@ import numpy as np
 
 from alignment.retention.retention import Retention
 from evaluation.claims.claims import CAPABILITY, ROSE, SIDE_EFFECTS, Finding
-from plenary.report.elements import LEFT_OUT, Head, Section, Table, sentences
+from plenary.figures.page_parts import Head
+from plenary.report.elements import LEFT_OUT, ReportTable, Section, sentences
 from plenary.report.evidence import Measures, kept, rose, side_effects
 from plenary.report.results import Results
 from plenary.report.wording import RISEN
@@ -70,11 +71,11 @@ def retention_section(results: Results, measures: Measures) -> Section:
         "benchmark of ability. Losses with one-sided 95 % bounds; can rule out: the smallest loss "
         "that so many items exclude with power 0.8."
     )
-    tables = (Table(caption, heads, rows), _health(found), *_harness(results))
+    tables = (ReportTable(caption, heads, rows), _health(found), *_harness(results))
     return Section(title, said, (), tables)
 
 
-def _harness(results: Results) -> tuple[Table, ...]:
+def _harness(results: Results) -> tuple[ReportTable, ...]:
     """Standard tasks, where somebody ran them on this run's adapter."""
     found = read_harness(results.space.run.path)
     if found is None:
@@ -94,10 +95,10 @@ def _harness(results: Results) -> tuple[Table, ...]:
         "Tasks run by lm_eval on the same weights with the adapter off and on: proxies of "
         "capability, from data that the user chose. Change: paired by item, one-sided 95 % bounds."
     )
-    return (Table(caption, heads, rows, "Standard tasks"),)
+    return (ReportTable(caption, heads, rows, "Standard tasks"),)
 
 
-def _health(found: Retention) -> Table:
+def _health(found: Retention) -> ReportTable:
     sides = (found.health_before, found.health_after)
     rows = tuple(
         (name, *(f"{getattr(side, key):.3g}" for side in sides))
@@ -120,7 +121,7 @@ def _health(found: Retention) -> Table:
         ("KL at the answer of preference questions, nats", "0", f"{found.kl_task:.3f}"),
     )
     heads = (Head("Free replies and divergence"), Head("Before", True), Head("After", True))
-    return Table(f"{sides[0].replies} neutral prompts.", heads, rows, "Free replies")
+    return ReportTable(f"{sides[0].replies} neutral prompts.", heads, rows, "Free replies")
 
 
 def _over(after: float, before: float) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluation.comparison.utility_shift import UtilityShift, on_scale
+from plenary.figures.page_parts import Head
 from plenary.figures.svg import histogram
 from plenary.preferences import FloatArray
-from plenary.report.elements import UTILITIES, Drawing, Head, Row, Section, three
+from plenary.report.elements import UTILITIES, Drawing, Row, Section, three
 from plenary.report.results import Results
 from plenary.runs import filenames
 from plenary.runs.fits import load_fits

@@ -10,11 +10,12 @@ from markupsafe import Markup
 
 from assembly.record.ballots import STATES, VALID
 from personas.representativeness import CategoryShare
+from plenary.figures.page_parts import Head
 from plenary.figures.panel import finding, panel_figure
 from plenary.figures.svg import Range, Series, ranges, scatter
 from plenary.preferences import pair_shares
 from plenary.prompt_templates import prompt_template
-from plenary.report.elements import Drawing, Head, Row, Said, shown, three
+from plenary.report.elements import Drawing, QuotedStatement, Row, shown, three
 from plenary.report.results import Results
 from plenary.runs import filenames
 from plenary.runs.config import PipelineConfig, flat_settings
@@ -216,7 +217,7 @@ def cut_short(space: Workspace) -> str:
     return ", ".join(told)
 
 
-def statements(space: Workspace) -> tuple[Said, ...]:
+def statements(space: Workspace) -> tuple[QuotedStatement, ...]:
     """A random sample of what was said, in the order of the pairs."""
     rows = pq.read_table(space.file(filenames.STATEMENTS)).to_pylist()
     spoken = [row for row in rows if row["state"] == VALID and row["side"] is not None]
@@ -230,7 +231,7 @@ def statements(space: Workspace) -> tuple[Said, ...]:
         pair = pairs[row["pair"]]
         speaker = f"{persona.name} ({persona.age}, {persona.state or 'place unknown'})"
         side, other = (strip_hidden(texts[pair[s]]) for s in (row["side"], 1 - row["side"]))
-        said.append(Said(strip_hidden(row["text"]), strip_hidden(speaker), side, other))
+        said.append(QuotedStatement(strip_hidden(row["text"]), strip_hidden(speaker), side, other))
     return tuple(said)
 
 

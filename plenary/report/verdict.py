@@ -27,7 +27,7 @@ class Controls(NamedTuple):
     missing: tuple[str, ...]
 
 
-class Measured(NamedTuple):
+class VerdictFigures(NamedTuple):
     """The figures that the sentences hang on; shares of held-out pairs, higher is closer.
 
     after_low: lower end of the agreement after. low, high: ends of the paired bootstrap interval
@@ -75,19 +75,19 @@ class RunVerdict(NamedTuple):
     reading: tuple[str, ...]
 
 
-def verdict(m: Measured) -> RunVerdict:
+def verdict(m: VerdictFigures) -> RunVerdict:
     """The sentences that the figures allow."""
     headline, tone = _headline(m)
     return RunVerdict(headline, tone, tuple(_shown(m)), tuple(_not_shown(m)), tuple(_reading(m)))
 
 
-def _headline(m: Measured) -> tuple[str, str]:
+def _headline(m: VerdictFigures) -> tuple[str, str]:
     e = m.toward
     toned = {True: "moved", False: "unmoved"}[e.outcomes_low > 0 and bool(e.beyond_retest)]
     return TOWARD.say(e).sentence, "away" if e.away else toned
 
 
-def _shown(m: Measured) -> list[str]:
+def _shown(m: VerdictFigures) -> list[str]:
     said = [
         f"Agreement with the assembly's majority on {m.pairs} pairs of {m.outcomes} held-out "
         f"outcomes "
@@ -112,7 +112,7 @@ def _shown(m: Measured) -> list[str]:
     return said
 
 
-def _ceiling(m: Measured) -> str:
+def _ceiling(m: VerdictFigures) -> str:
     if m.ceiling is None:
         return "How far another panel would agree, the ceiling, is not measured."
     return (
@@ -121,18 +121,18 @@ def _ceiling(m: Measured) -> str:
     )
 
 
-def _not_shown(m: Measured) -> list[str]:
+def _not_shown(m: VerdictFigures) -> list[str]:
     return [
         *_left_open(m.controls),
         *(found.sentence for found in _findings(m) if found.sentence and not found.shown),
     ]
 
 
-def _findings(m: Measured) -> tuple[Finding, ...]:
+def _findings(m: VerdictFigures) -> tuple[Finding, ...]:
     return (*m.findings, *(() if m.agreement is None else (CONSENSUS.say(m.agreement),)))
 
 
-def _reading(m: Measured) -> list[str]:
+def _reading(m: VerdictFigures) -> list[str]:
     said = [
         "Simulated citizens are not people. The ballots are a model's answers to census "
         "descriptions.",

@@ -8,8 +8,9 @@ from evaluation.batteries.wording_stability import stability
 from evaluation.claims.claims import PREFERS, STABLE, Finding
 from evaluation.claims.evidence import Preferred
 from evaluation.consistency.wording_study import WordingEstimate, WordingRow, WordingStudy
+from plenary.figures.page_parts import Head
 from plenary.figures.svg import stacked
-from plenary.report.elements import LEFT_OUT, Drawing, Head, Row, Section, Table, sentences
+from plenary.report.elements import LEFT_OUT, Drawing, ReportTable, Row, Section, sentences
 from plenary.report.evidence import Measures
 from plenary.report.results import Results
 from plenary.report.shift import SOURCES
@@ -76,7 +77,7 @@ def _named(results: Results, budget: WordingStudy) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def _budget_table(budget: WordingStudy) -> Table:
+def _budget_table(budget: WordingStudy) -> ReportTable:
     sides = list(budget.sides.values())
     rows: list[Row] = [
         (f"share: {name}", *(f"{side.shares[key]:.1%}" for side in sides), "")
@@ -100,7 +101,7 @@ def _budget_table(budget: WordingStudy) -> Table:
         )
     heads = (Head("Measure"), Head("Before", True), Head("After", True), Head("Floor", True))
     caption = "The same in numbers; intervals 95 %. Floor: a chooser without preferences."
-    return Table(caption, heads, tuple(rows))
+    return ReportTable(caption, heads, tuple(rows))
 
 
 def _mean(values: tuple[float, ...]) -> str:
@@ -115,7 +116,7 @@ def _estimate(found: WordingEstimate) -> str:
     return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
-def _factors(budget: WordingStudy) -> tuple[Table, ...]:
+def _factors(budget: WordingStudy) -> tuple[ReportTable, ...]:
     rows = budget.sides["after"].factors
     if not rows:
         return ()
@@ -128,10 +129,10 @@ def _factors(budget: WordingStudy) -> tuple[Table, ...]:
         "Main effects after training, log odds: on the slot effect, and on the size of preferences."
         " Clear of each other, partly mixed with interactions of two factors."
     )
-    return (Table(caption, heads, shown, "Which factor of the wording matters"),)
+    return (ReportTable(caption, heads, shown, "Which factor of the wording matters"),)
 
 
-def _wordings(budget: WordingStudy) -> Table:
+def _wordings(budget: WordingStudy) -> ReportTable:
     heads = (
         Head("Wording"), Head("Trained in"), Head("Mass before", True), Head("Mass after", True),
         Head("Invalid", True), Head("No preference", True), Head("Counts"),
@@ -144,7 +145,7 @@ def _wordings(budget: WordingStudy) -> Table:
         "wordings are left out, because the model does not give their answers; what it prefers in "
         "them is not known."
     )
-    return Table(caption, heads, rows, f"All {len(rows)} wordings")
+    return ReportTable(caption, heads, rows, f"All {len(rows)} wordings")
 
 
 def _wording(sides: tuple[WordingRow, ...], budget: WordingStudy) -> Row:

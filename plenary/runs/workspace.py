@@ -20,7 +20,7 @@ from census_data.cells import columns_of
 from census_data.fidelity import positions_of
 from census_data.population import Population, load_population
 from evaluation.elicitation.answer_table import AnswerTable
-from evaluation.elicitation.comprehension import Reading
+from evaluation.elicitation.comprehension import Comprehension
 from personas.panel_file import read_panel
 from personas.persona import Panel
 from personas.prompt import RENDERINGS, RenderingName, describe
@@ -129,11 +129,11 @@ class Workspace:
         return Plan.read(self.file(PLAN))
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> Comprehension:
         """Words that a citizens' model cannot read, and why it is not known of a model."""
         told = read_record(AssemblyRecord, self.file(ASSEMBLY)).reading
-        return Reading.join(
-            [Reading(self.plan.unread, {}), Reading(told.unread, told.not_measured)]
+        return Comprehension.join(
+            [Comprehension(self.plan.unread, {}), Comprehension(told.unread, told.not_measured)]
         )
 
     @cached_property

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from assembly.aggregation.electorate import weighted_mean
 from assembly.analysis.agreement import interval_over_outcomes, on_majority
-from assembly.analysis.effect import Effect, Estimate, deliberation_effect, pooled
+from assembly.analysis.effect import Effect, MajorityChange, deliberation_effect, pooled
 from assembly.analysis.persona_effect import vote_gap
 from assembly.deliberation.conditions import CONDITIONS
 from assembly.deliberation.probes import PROBES, claimed_sides
@@ -159,7 +159,7 @@ def _probe(space: Workspace, probe: ProbeName, again: Votes) -> ProbeRecord:
     if probe in ("no-persona", "shuffled-persona"):
         rng = generator(space.seed, "probe", probe)
         gap = vote_gap(plain.before, found.before, space.plan.pairs, weights, rng, level=level).gap
-        value = Estimate(gap.value, gap.low, gap.high)
+        value = MajorityChange(gap.value, gap.low, gap.high)
     else:
         if probe == "false-majority":
             side = 1.0 - 2.0 * claimed_sides(len(space.plan.pairs), space.seed)

@@ -11,9 +11,9 @@ import numpy as np
 
 import plenary
 from assembly.dataset.card import CardFacts, dataset_card
-from assembly.dataset.consensus_dataset import SPLITS, ConsensusDataset, Provenance
+from assembly.dataset.consensus_dataset import SPLITS, ConsensusDataset, DatasetProvenance
 from assembly.dataset.croissant import croissant
-from assembly.dataset.labels import Held, build_dataset
+from assembly.dataset.labels import HeldAssembly, build_dataset
 from assembly.dataset.rows import DpoRow, SftRow, SoftRow, to_dpo, to_sft, to_soft
 from assembly.deliberation.prompts import PHASE_HASH
 from assembly.record.ledger import Ledger
@@ -55,11 +55,11 @@ def make_dataset(space: Workspace) -> None:
     write_text(folder / METADATA, croissant(made, facts, folder / FILE, found.budget))
 
 
-def held(space: Workspace, found: Diagnosis) -> Held:
+def held(space: Workspace, found: Diagnosis) -> HeldAssembly:
     """The run's assembly as the dataset takes it."""
     with Ledger(space.ledger) as ledger:
         calls = ledger.ballot_calls(len(space.plan.pairs))
-    return Held(
+    return HeldAssembly(
         votes=space.votes,
         outcomes=space.plan.outcomes,
         pairs=space.plan.pairs,
@@ -76,13 +76,13 @@ def held(space: Workspace, found: Diagnosis) -> Held:
     )
 
 
-def _provenance(space: Workspace) -> Provenance:
+def _provenance(space: Workspace) -> DatasetProvenance:
     assembly = read_record(AssemblyRecord, space.file(filenames.ASSEMBLY))
     fidelity = read_record(FidelityRecord, space.file(filenames.FIDELITY))
     decided = read_record(ConsensusRecord, space.file("consensus.json"))
     several = tuple(citizens_models(space.config))
     files = (filenames.PLAN, filenames.PANEL, filenames.VOTES, filenames.STATEMENTS)
-    return Provenance(
+    return DatasetProvenance(
         persona_ids=tuple(persona.id for persona in space.panel),
         persona_weights=tuple(space.panel.weight.tolist()),
         models=several if len(several) > 1 else (assembly.backend,),

@@ -9,10 +9,10 @@ import numpy as np
 from assembly.aggregation.strata import strata_of
 from assembly.analysis.conformity import Conformity, conformity
 from assembly.analysis.influence import Influence, influence, movement_in_log_odds
-from assembly.analysis.movement import Change, OpinionSpread, by_stratum, opinion_spread
+from assembly.analysis.movement import MeanChange, OpinionSpread, by_stratum, opinion_spread
 from assembly.analysis.novelty import novelty
 from assembly.analysis.persona_effect import citizen_cycles
-from assembly.analysis.reliability import Curve, size_curve
+from assembly.analysis.reliability import ReliabilityCurve, size_curve
 from assembly.analysis.variance_components import (
     VarianceComponents,
     between_groups,
@@ -75,7 +75,7 @@ class Diagnosis(NamedTuple):
     """The record, and the parts that the dataset needs whole; None is "not measured"."""
 
     record: DiagnosticsRecord
-    curve: Curve | None
+    curve: ReliabilityCurve | None
     budget: VarianceComponents | None
     merit: FloatArray | None
 
@@ -121,7 +121,7 @@ def _errors(budget: VarianceComponents) -> tuple[PartRecord, ...]:
 
 
 def _spread_record(spread: OpinionSpread) -> SpreadRecord:
-    def change(found: Change) -> ChangeRecord:
+    def change(found: MeanChange) -> ChangeRecord:
         return ChangeRecord(**found._asdict())
 
     return SpreadRecord(
@@ -149,7 +149,7 @@ def _strata(space: Workspace) -> tuple[StratumRecord, ...]:
     )
 
 
-def _curve(space: Workspace) -> Curve:
+def _curve(space: Workspace) -> ReliabilityCurve:
     citizens = len(space.panel)
     return size_curve(
         space.votes,
@@ -162,7 +162,7 @@ def _curve(space: Workspace) -> Curve:
     )
 
 
-def _sizes(curve: Curve) -> tuple[SizeRecord, ...]:
+def _sizes(curve: ReliabilityCurve) -> tuple[SizeRecord, ...]:
     return tuple(
         SizeRecord(
             citizens=size,

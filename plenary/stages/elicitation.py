@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from evaluation.consistency.test_retest import Halves, orders_apart, repeats_itself
+from evaluation.consistency.test_retest import RetestHalves, orders_apart, repeats_itself
 from evaluation.elicitation.answer_table import answer_table, settings_as_text
 from evaluation.elicitation.elicit import elicit
 from plenary.errors import measured
@@ -84,7 +84,7 @@ def elicit_retest(space: Workspace) -> None:
     asked_again = not repeats_itself(before)
     if asked_again:
         ask_model(space, space.model(space.config.model), "again", "again")
-        halves = Halves(before, space.answers("again"))
+        halves = RetestHalves(before, space.answers("again"))
     else:
         rng, reasons = generator(space.seed, "null", "orders"), dict[str, str]()
         halves = measured(lambda: orders_apart(before, rng), "test-retest", reasons)

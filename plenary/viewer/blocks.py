@@ -9,25 +9,20 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-
-class Head(NamedTuple):
-    """A column head; numbers are set flush right."""
-
-    name: str
-    number: bool = False
+from plenary.figures.page_parts import Head, Tile
 
 
-class Link(NamedTuple):
+class PageLink(NamedTuple):
     """A cell that leads somewhere inside the viewer."""
 
     text: str
     href: str
 
 
-Cell = str | Link
+Cell = str | PageLink
 
 
-class Table(NamedTuple):
+class PageTable(NamedTuple):
     """A table; folded behind a line when `summary` is given."""
 
     caption: str
@@ -42,7 +37,7 @@ class Figure(NamedTuple):
 
     drawing: Markup
     caption: str
-    table: Table | None = None
+    table: PageTable | None = None
     kind: str = "figure"
 
 
@@ -51,16 +46,6 @@ class Figures(NamedTuple):
 
     figures: tuple[Figure, ...]
     kind: str = "figures"
-
-
-class Tile(NamedTuple):
-    """One number in large type; the keys name value and note in the live record."""
-
-    name: str
-    value: str
-    note: str = ""
-    key: str = ""
-    note_key: str = ""
 
 
 class Tiles(NamedTuple):
@@ -80,7 +65,7 @@ class Bar(NamedTuple):
     kind: str = "bar"
 
 
-class Choice(NamedTuple):
+class ChoiceField(NamedTuple):
     """A field that offers a few values."""
 
     name: str
@@ -94,7 +79,7 @@ class Form(NamedTuple):
 
     search: str | None
     placeholder: str
-    choices: tuple[Choice, ...]
+    choices: tuple[ChoiceField, ...]
     kind: str = "form"
 
 
@@ -139,11 +124,11 @@ class Links(NamedTuple):
     """Ways from here."""
 
     label: str
-    links: tuple[Link, ...]
+    links: tuple[PageLink, ...]
     kind: str = "links"
 
 
-Block = Table | Figure | Figures | Tiles | Bar | Form | Pager | Speech | Text | Heading | Links
+Block = PageTable | Figure | Figures | Tiles | Bar | Form | Pager | Speech | Text | Heading | Links
 
 
 class Page(NamedTuple):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from plenary.viewer.blocks import Choice, Form, Page, Pager, Text
-from plenary.viewer.queries import Asked, Found, Listing
+from plenary.viewer.blocks import ChoiceField, Form, Page, Pager, Text
+from plenary.viewer.queries import Listing, ListPage, ListQuery
 
 Query = Mapping[str, str]
 ANY = ("", "any")
@@ -21,7 +21,7 @@ class Around(NamedTuple):
     pager: Pager
 
 
-def asked_of(listing: Listing, query: Query) -> Asked:
+def asked_of(listing: Listing, query: Query) -> ListQuery:
     """What the address of a page asks of a list; what no list knows is left aside."""
     chosen = {
         name: query[name]
@@ -29,7 +29,7 @@ def asked_of(listing: Listing, query: Query) -> Asked:
         if query.get(name) in options
     }
     sort = query.get("sort", "")
-    return Asked(
+    return ListQuery(
         query.get("search", "")[:LONGEST_SEARCH],
         sort if sort in listing.sorts else "",
         chosen,
@@ -43,15 +43,17 @@ def page_of(query: Query) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
 
 
-def around(listing: Listing, asked: Asked, found: Found, path: str, noun: str, hint: str) -> Around:
+def around(
+    listing: Listing, asked: ListQuery, found: ListPage, path: str, noun: str, hint: str
+) -> Around:
     """Form and pager of one page of a list."""
     choices = [
-        Choice(name, label, (ANY, *((k, text) for k, (text, _) in options.items())),
+        ChoiceField(name, label, (ANY, *((k, text) for k, (text, _) in options.items())),
                asked.chosen.get(name, ""))
         for name, (label, options) in listing.filters.items()
     ]  # fmt: skip
     orders = tuple((name, label) for name, (label, _) in listing.sorts.items())
-    choices.append(Choice("sort", "Order", orders, asked.sort or orders[0][0]))
+    choices.append(ChoiceField("sort", "Order", orders, asked.sort or orders[0][0]))
     kept = {"search": asked.search, "sort": asked.sort, **asked.chosen}
     return Around(
         Form(asked.search, hint, tuple(choices)),
@@ -59,7 +61,7 @@ def around(listing: Listing, asked: Asked, found: Found, path: str, noun: str, h
     )
 
 
-def pager(found: Found, path: str, kept: Query, noun: str) -> Pager:
+def pager(found: ListPage, path: str, kept: Query, noun: str) -> Pager:
     """Where in a list one is."""
 
     def way(page: int) -> str:

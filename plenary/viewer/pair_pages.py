@@ -7,26 +7,26 @@ from itertools import groupby
 import numpy as np
 
 from assembly.record.ledger import Spoken
-from plenary.figures.charts import Interval, Move, changes
+from plenary.figures.charts import PlottedChange, PlottedInterval, changes
+from plenary.figures.page_parts import Head
 from plenary.figures.svg import Series, scatter
 from plenary.safe_text import strip_hidden
 from plenary.viewer import queries
 from plenary.viewer.blocks import (
     Block,
-    Choice,
+    ChoiceField,
     Figure,
     Form,
-    Head,
     Heading,
-    Link,
     Links,
     Page,
-    Table,
+    PageLink,
+    PageTable,
     Text,
 )
 from plenary.viewer.lists import Query, around, asked_of, percent, plain, waiting
 from plenary.viewer.panel_pages import NOT_SEATED, speech
-from plenary.viewer.run_view import Room, RunView
+from plenary.viewer.run_view import RunSnapshot, RunView
 from plenary.viewer.tables import ATTRIBUTES
 from plenary.viewer.written_texts import briefing, common_statement, summaries
 
@@ -49,7 +49,7 @@ def pairs(viewed: RunView, query: Query) -> Page:
     parts = around(queries.PAIRS, asked, found, "/pairs", "pairs", "words of the outcomes")
     rows = tuple(
         (
-            Link(f"{first} / {second}", f"/pairs/{number}"), plain(topic), SPLIT[side],
+            PageLink(f"{first} / {second}", f"/pairs/{number}"), plain(topic), SPLIT[side],
             percent(before), percent(after), percent(turned), percent(moved), percent(invalid),
             DECISION[contested],
         )
@@ -61,7 +61,7 @@ def pairs(viewed: RunView, query: Query) -> Page:
         "citizens. Moved by: mean absolute change of a citizen's probability. Contested: the "
         "interval holds one half."
     )
-    table = Table(caption, PAIRS, rows)
+    table = PageTable(caption, PAIRS, rows)
     return Page("Pairs", "/pairs", (parts.form, _cloud(room, asked), parts.pager, table))
 
 
@@ -84,7 +84,7 @@ def pair(viewed: RunView, number: int, query: Query) -> Page | None:
         "/pairs",
         (
             Text(lead, soft=True),
-            Form(None, "", (Choice("by", "By", options, attribute),)),
+            Form(None, "", (ChoiceField("by", "By", options, attribute),)),
             _ballots(standings, plain(attribute), level),
             *briefing(viewed, room, number),
             Heading("The discussion"),
@@ -103,7 +103,7 @@ def table(viewed: RunView, number: int, place: int) -> Page | None:
     first, second = outcomes_of(room, number)
     heard = queries.heard_at(room.store, number, place)
     blocks: list[Block] = [
-        Links("Back to", (Link(f"{first} / {second}", f"/pairs/{number}"),)),
+        Links("Back to", (PageLink(f"{first} / {second}", f"/pairs/{number}"),)),
         Heading("What was said"),
     ]
     for turn, said in groupby(heard, lambda one: one.round):
@@ -118,13 +118,13 @@ def table(viewed: RunView, number: int, place: int) -> Page | None:
     return Page(f"Table {place + 1}: “{first}” or “{second}”", "/pairs", tuple(blocks))
 
 
-def outcomes_of(room: Room, number: int) -> tuple[str, str]:
+def outcomes_of(room: RunSnapshot, number: int) -> tuple[str, str]:
     """The two sentences of a pair."""
     first, second = room.plan.pairs[number].tolist()
     return strip_hidden(room.plan.texts[first]), strip_hidden(room.plan.texts[second])
 
 
-def _cloud(room: Room, asked: queries.Asked) -> Block:
+def _cloud(room: RunSnapshot, asked: queries.ListQuery) -> Block:
     found = queries.marks(room.store, queries.PAIRS, asked)
     rows = [row for row in found.rows if row[6] is not None and row[7] is not None]
     if not rows:
@@ -149,7 +149,7 @@ def _ballots(
     everybody = standings[0]
     if everybody.before is None:
         return Text("No ballot on this pair is complete yet.")
-    moves = [Move(s.category, _interval(s.before), _interval(s.after)) for s in standings]
+    moves = [PlottedChange(s.category, _interval(s.before), _interval(s.after)) for s in standings]
     finding = f"Everybody: {percent(everybody.before.p)} before"
     if everybody.after is not None:
         finding += f", {percent(everybody.after.p)} after"
@@ -172,13 +172,13 @@ def _ballots(
         f"intervals (Wilson, over citizens before, over groups after; one citizen or group alone "
         f"tells nothing, 0 to 100 %), {everybody.citizens} citizens."
     )
-    return Figure(drawing, caption, Table(f"Ballots by {attribute}.", heads, rows))
+    return Figure(drawing, caption, PageTable(f"Ballots by {attribute}.", heads, rows))
 
 
-def _interval(share: queries.Share | None) -> Interval | None:
+def _interval(share: queries.Share | None) -> PlottedInterval | None:
     if share is None or np.isnan(share.p):
         return None
-    return Interval(share.p, share.low, share.high)
+    return PlottedInterval(share.p, share.low, share.high)
 
 
 def _shown(share: queries.Share | None) -> str:
@@ -191,7 +191,7 @@ def _counts(share: queries.Share | None) -> str:
     return "none yet" if share is None else queries.counted(share)
 
 
-def _tables(room: Room, number: int) -> Table:
+def _tables(room: RunSnapshot, number: int) -> PageTable:
     rows = []
     for place, members in enumerate(room.seating.tables):
         moves = queries.moves_on(room.store, number, members)
@@ -199,32 +199,33 @@ def _tables(room: Room, number: int) -> Table:
         turned = sum(move.turned == 1 for move in both)
         mean = [float(np.mean([getattr(m, k) for m in both])) for k in ("before", "after") if both]
         shares = [percent(value) for value in mean] or ["none", "none"]
-        link = Link(f"Table {place + 1}", f"/pairs/{number}/tables/{place}")
+        link = PageLink(f"Table {place + 1}", f"/pairs/{number}/tables/{place}")
         rows.append((link, str(len(members)), *shares, str(turned)))
     heads = (
         Head("Table"), Head("Citizens", True), Head("Mean before", True), Head("Mean after", True),
         Head("Changed sides", True),
     )  # fmt: skip
     caption = "Unweighted means of the table's citizens for the first outcome."
-    return Table(caption, heads, tuple(rows))
+    return PageTable(caption, heads, tuple(rows))
 
 
-def _person(room: Room, citizen: int) -> Link:
+def _person(room: RunSnapshot, citizen: int) -> PageLink:
     person = room.panel.personas[citizen]
     place = strip_hidden(person.state or "place unknown")
     text = f"{strip_hidden(person.name)} ({person.age}, {place})"
-    return Link(text, f"/citizens/{citizen}")
+    return PageLink(text, f"/citizens/{citizen}")
 
 
 def _moved(
-    room: Room, number: int, members: tuple[int, ...], heard: list[Spoken]
+    room: RunSnapshot, number: int, members: tuple[int, ...], heard: list[Spoken]
 ) -> tuple[Block, ...]:
     moves = queries.moves_on(room.store, number, members)
     if not moves:
         return (Text("No ballot of this table is recorded on this pair yet."),)
     sides = [one.side for one in heard]
     pattern = [
-        Move(room.panel.personas[m.citizen].name, _point(m.before), _point(m.after)) for m in moves
+        PlottedChange(room.panel.personas[m.citizen].name, _point(m.before), _point(m.after))
+        for m in moves
     ]
     spoken = f"{sides.count(0)} statements for the first outcome, {sides.count(1)} for the second"
     turned = sum(move.turned == 1 for move in moves)
@@ -239,7 +240,7 @@ def _moved(
     heads = (
         Head("Citizen"), Head("Before", True), Head("After", True), Head("Moved"), Head("Role"),
     )  # fmt: skip
-    table = Table("Each citizen's probability for the first outcome.", heads, rows)
+    table = PageTable("Each citizen's probability for the first outcome.", heads, rows)
     caption = (
         f"{finding} ○ before, ◆ after. That somebody moved after a statement does not show that "
         "the statement moved them."
@@ -247,11 +248,11 @@ def _moved(
     return (Figure(changes(pattern, "Who moved", finding), caption, table),)
 
 
-def _point(value: float | None) -> Interval | None:
-    return None if value is None else Interval(value, value, value)
+def _point(value: float | None) -> PlottedInterval | None:
+    return None if value is None else PlottedInterval(value, value, value)
 
 
-def _toward(move: queries.Move) -> str:
+def _toward(move: queries.CitizenMove) -> str:
     if move.change is None:
         return "no valid ballot in both"
     if abs(move.change) < 0.0005:

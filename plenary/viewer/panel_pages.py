@@ -10,6 +10,7 @@ import numpy as np
 from assembly.record.ledger import Spoken
 from personas.representativeness import CategoryShare
 from plenary.figures.charts import GRID, distribution, tile_map
+from plenary.figures.page_parts import Head, Tile
 from plenary.figures.panel import finding as panel_finding
 from plenary.figures.panel import read_shares
 from plenary.figures.svg import Series, scatter
@@ -20,18 +21,16 @@ from plenary.viewer.blocks import (
     Block,
     Figure,
     Figures,
-    Head,
     Heading,
-    Link,
     Page,
+    PageLink,
+    PageTable,
     Speech,
-    Table,
     Text,
-    Tile,
     Tiles,
 )
 from plenary.viewer.lists import Query, around, asked_of, page_of, pager, percent, plain, waiting
-from plenary.viewer.run_view import Room, RunView
+from plenary.viewer.run_view import RunSnapshot, RunView
 
 NOT_SEATED = "The panel is not seated yet."
 SHOWN = (
@@ -90,7 +89,7 @@ def citizens(viewed: RunView, query: Query) -> Page:
     )
     rows = tuple(
         (
-            Link(name, f"/citizens/{number}"), str(age), sex, state, education, occupation,
+            PageLink(name, f"/citizens/{number}"), str(age), sex, state, education, occupation,
             f"{weight:.2f}", percent(turned), percent(moved), percent(invalid), f"{spoken:,}",
         )
         for number, name, age, sex, education, state, occupation, weight, turned, moved, invalid,
@@ -100,7 +99,7 @@ def citizens(viewed: RunView, query: Query) -> Page:
         "Changed sides: share of the pairs. Moved by: mean absolute change of the probability "
         "from the ballot before to the ballot after. Names are invented."
     )
-    table = Table(caption, CITIZENS, rows)
+    table = PageTable(caption, CITIZENS, rows)
     return Page("Citizens", "/citizens", (parts.form, parts.pager, table))
 
 
@@ -120,12 +119,12 @@ def citizen(viewed: RunView, number: int, query: Query) -> Page | None:
         for name, value in ((name, getattr(person, name)) for name in SHOWN)
     )
     heads = (Head("What"), Head("In the record"))
-    blocks.append(Table("The persona, from one survey record; the name is invented.", heads, facts,
-                        "Persona"))  # fmt: skip
+    caption = "The persona, from one survey record; the name is invented."
+    blocks.append(PageTable(caption, heads, facts, "Persona"))
     if person.attitudes:
         drawn = tuple((a.about, a.answer, a.source) for a in person.attitudes)
         heads = (Head("About"), Head("Answer drawn"), Head("From"))
-        blocks.append(Table("Attitudes, drawn and not the record's own.", heads, drawn))
+        blocks.append(PageTable("Attitudes, drawn and not the record's own.", heads, drawn))
     blocks += [Heading("Ballots before and after"), *_ballots(room, number, moves)]
     path = f"/citizens/{number}"
     blocks += [pager(found, path, {}, "pairs"), _journey(room, number, found)]
@@ -133,7 +132,7 @@ def citizen(viewed: RunView, number: int, query: Query) -> Page | None:
     return Page(strip_hidden(person.name), "/citizens", tuple(blocks))
 
 
-def _map(viewed: RunView, room: Room) -> tuple[Block, ...]:
+def _map(viewed: RunView, room: RunSnapshot) -> tuple[Block, ...]:
     states = [person.state or "not known" for person in room.panel]
     counts = Counter(states)
     weighed: Counter[str] = Counter()
@@ -151,7 +150,9 @@ def _map(viewed: RunView, room: Room) -> tuple[Block, ...]:
         for name in names
     )
     heads = (Head("State"), Head("Citizens", True), Head("Panel", True), Head("Population", True))
-    table = Table("Citizens by state, with weighted shares.", heads, rows, "All states as numbers")
+    table = PageTable(
+        "Citizens by state, with weighted shares.", heads, rows, "All states as numbers"
+    )
     if not counts.keys() & GRID.keys():
         return (table._replace(summary=""),)
     most = counts.most_common(1)[0]
@@ -177,12 +178,12 @@ def _attribute(name: str, rows: tuple[CategoryShare, ...]) -> Figure:
         Head(name.capitalize()), Head("Population", True), Head("Panel", True),
         Head("95 % band", True), Head("Citizens", True),
     )  # fmt: skip
-    table = Table(f"Weighted shares by {name}.", heads, cells, "The numbers")
+    table = PageTable(f"Weighted shares by {name}.", heads, cells, "The numbers")
     drawing = distribution(rows, f"Panel and population by {name}", finding)
     return Figure(drawing, finding, table)
 
 
-def _tiles(room: Room, number: int, moves: list[queries.Move]) -> Tiles:
+def _tiles(room: RunSnapshot, number: int, moves: list[queries.CitizenMove]) -> Tiles:
     both = [move for move in moves if move.turned is not None]
     turned = sum(move.turned == 1 for move in both)
     table = int(room.seating.table_of()[number])
@@ -197,7 +198,7 @@ def _tiles(room: Room, number: int, moves: list[queries.Move]) -> Tiles:
     )
 
 
-def _ballots(room: Room, number: int, moves: list[queries.Move]) -> tuple[Block, ...]:
+def _ballots(room: RunSnapshot, number: int, moves: list[queries.CitizenMove]) -> tuple[Block, ...]:
     both = [move for move in moves if move.turned is not None]
     if not both:
         return (Text("No pair has a valid ballot before and after yet."),)
@@ -218,23 +219,27 @@ def _ballots(room: Room, number: int, moves: list[queries.Move]) -> tuple[Block,
     return (Figure(drawing, caption),)
 
 
-def _journey(room: Room, number: int, found: queries.Found) -> Table:
+def _journey(room: RunSnapshot, number: int, found: queries.ListPage) -> PageTable:
     table = int(room.seating.table_of()[number])
     rows = []
-    for move in (queries.Move(*row) for row in found.rows):
+    for move in (queries.CitizenMove(*row) for row in found.rows):
         change = move.change
+        path = f"/pairs/{move.pair}"
         rows.append(
             (
-                Link(_names(room, move.pair), f"/pairs/{move.pair}"), percent(move.before),
-                percent(move.after), "none" if change is None else f"{100 * change:+.1f}",
-                str(move.invalid), Link(f"table {table + 1}", f"/pairs/{move.pair}/tables/{table}"),
+                PageLink(_names(room, move.pair), path),
+                percent(move.before),
+                percent(move.after),
+                "none" if change is None else f"{100 * change:+.1f}",
+                str(move.invalid),
+                PageLink(f"table {table + 1}", f"{path}/tables/{table}"),
             )
-        )  # fmt: skip
+        )
     caption = "Probability of the first outcome; change in points, the largest first."
-    return Table(caption, JOURNEY, tuple(rows))
+    return PageTable(caption, JOURNEY, tuple(rows))
 
 
-def _statements(room: Room, number: int) -> tuple[Block, ...]:
+def _statements(room: RunSnapshot, number: int) -> tuple[Block, ...]:
     said = queries.said_by(room.store, number)
     if not said:
         return (Text("This citizen made no statement."),)
@@ -245,12 +250,12 @@ def _statements(room: Room, number: int) -> tuple[Block, ...]:
     return (Text(f"{count}, pair by pair.", soft=True), *(_speech(room, one) for one in shown))
 
 
-def _speech(room: Room, heard: Spoken) -> Speech:
-    link = Link(_names(room, heard.pair), f"/pairs/{heard.pair}/tables/{heard.table}")
+def _speech(room: RunSnapshot, heard: Spoken) -> Speech:
+    link = PageLink(_names(room, heard.pair), f"/pairs/{heard.pair}/tables/{heard.table}")
     return speech(room, heard, link)
 
 
-def speech(room: Room, heard: Spoken, speaker: Link) -> Speech:
+def speech(room: RunSnapshot, heard: Spoken, speaker: PageLink) -> Speech:
     """A statement with the outcome it spoke for."""
     if heard.side is None:
         return Speech(heard.text or "(no usable text)", speaker, "for neither", "none")
@@ -259,6 +264,6 @@ def speech(room: Room, heard: Spoken, speaker: Link) -> Speech:
     return Speech(text, speaker, f"for “{strip_hidden(outcome)}”", ("first", "second")[heard.side])
 
 
-def _names(room: Room, pair: int) -> str:
+def _names(room: RunSnapshot, pair: int) -> str:
     first, second = (strip_hidden(room.plan.texts[k], 160) for k in room.plan.pairs[pair].tolist())
     return f"{first} / {second}"

@@ -15,7 +15,7 @@ from assembly.aggregation.consensus import COUNTED, consensus
 from assembly.record.ballots import AFTER, BEFORE, FOLLOW_UP, VoteRow, Votes
 from assembly.record.ledger import Spoken
 from plenary.preferences import BoolArray
-from plenary.viewer.run_view import Room
+from plenary.viewer.run_view import RunSnapshot
 from plenary.viewer.store import Store, Value
 from plenary.viewer.tables import ATTRIBUTES, category, ordered
 
@@ -36,7 +36,7 @@ class Listing(NamedTuple):
     filters: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]]
 
 
-class Asked(NamedTuple):
+class ListQuery(NamedTuple):
     """What a reader asked of a list."""
 
     search: str = ""
@@ -45,7 +45,7 @@ class Asked(NamedTuple):
     page: int = 1
 
 
-class Found(NamedTuple):
+class ListPage(NamedTuple):
     """One page of a list; `page` is within 1..pages."""
 
     rows: list[tuple]
@@ -119,7 +119,7 @@ OUTCOMES = Listing(
 )  # fmt: skip
 
 
-def _where(listing: Listing, asked: Asked) -> tuple[str, list[Value]]:
+def _where(listing: Listing, asked: ListQuery) -> tuple[str, list[Value]]:
     conditions, values = ["1 = 1"], list[Value]()
     for word in asked.search.lower().split():
         conditions.append("instr(said, ?) > 0")
@@ -130,7 +130,7 @@ def _where(listing: Listing, asked: Asked) -> tuple[str, list[Value]]:
     return " AND ".join(conditions), values
 
 
-def find(store: Store, listing: Listing, asked: Asked, size: int = PAGE) -> Found:
+def find(store: Store, listing: Listing, asked: ListQuery, size: int = PAGE) -> ListPage:
     """One page of a list."""
     where, values = _where(listing, asked)
     total = store.rows(f"SELECT count(*) FROM {listing.source} WHERE {where}", *values)[0][0]
@@ -141,13 +141,13 @@ def find(store: Store, listing: Listing, asked: Asked, size: int = PAGE) -> Foun
         f"SELECT {', '.join(listing.columns)} FROM {listing.source} WHERE {where} "
         f"ORDER BY {order} LIMIT {size} OFFSET {(page - 1) * size}"
     )
-    return Found(store.rows(query, *values), total, page, pages)
+    return ListPage(store.rows(query, *values), total, page, pages)
 
 
-def paged(rows: Sequence[tuple], page: int, size: int = PAGE) -> Found:
+def paged(rows: Sequence[tuple], page: int, size: int = PAGE) -> ListPage:
     """One page of rows that are at hand."""
     page, pages = _within(page, len(rows), size)
-    return Found(list(rows[(page - 1) * size : page * size]), len(rows), page, pages)
+    return ListPage(list(rows[(page - 1) * size : page * size]), len(rows), page, pages)
 
 
 def _within(page: int, total: int, size: int) -> tuple[int, int]:
@@ -156,7 +156,7 @@ def _within(page: int, total: int, size: int) -> tuple[int, int]:
     return min(max(page, 1), pages), pages
 
 
-def marks(store: Store, listing: Listing, asked: Asked) -> Found:
+def marks(store: Store, listing: Listing, asked: ListQuery) -> ListPage:
     """What a figure above a list shows: as many rows as can be told apart."""
     return find(store, listing, asked._replace(page=1), MARKS)
 
@@ -189,7 +189,7 @@ def votes_on(store: Store, pair: int) -> Votes:
     return Votes.of(VoteRow(*row) for row in store.rows(query, pair))
 
 
-def standings(room: Room, pair: int, attribute: str, level: float) -> tuple[Standing, ...]:
+def standings(room: RunSnapshot, pair: int, attribute: str, level: float) -> tuple[Standing, ...]:
     """Everybody, then every category of an attribute, on a pair."""
     votes = votes_on(room.store, pair)
     everybody = np.ones(len(room.panel), dtype=bool)
@@ -202,14 +202,18 @@ def standings(room: Room, pair: int, attribute: str, level: float) -> tuple[Stan
     return tuple(found)
 
 
-def _standing(room: Room, votes: Votes, name: str, members: BoolArray, level: float) -> Standing:
+def _standing(
+    room: RunSnapshot, votes: Votes, name: str, members: BoolArray, level: float
+) -> Standing:
     before, after, later = (
         _share(room, votes, members, phase, level) for phase in (BEFORE, AFTER, FOLLOW_UP)
     )
     return Standing(name, int(members.sum()), before, after, later)
 
 
-def _share(room: Room, votes: Votes, members: BoolArray, phase: int, level: float) -> Share | None:
+def _share(
+    room: RunSnapshot, votes: Votes, members: BoolArray, phase: int, level: float
+) -> Share | None:
     """As the labels are counted, over the members whose ballots are in; None before the first."""
     in_phase = votes.phase == phase
     cast = np.bincount(votes.citizen[in_phase], minlength=len(members))
@@ -254,7 +258,7 @@ def said_by(store: Store, citizen: int) -> list[Spoken]:
     return [Spoken(*row) for row in store.rows(query, citizen)]
 
 
-class Move(NamedTuple):
+class CitizenMove(NamedTuple):
     """A citizen's probability for a pair's first outcome, before and after; None if not valid.
 
     turned: 1 where the side changed, from or to a tie included; None without both ballots.
@@ -278,20 +282,20 @@ class Move(NamedTuple):
 _MOVE = "pair, citizen, p_before, p_after, turned, invalid"
 
 
-def moves_on(store: Store, pair: int, citizens: Sequence[int]) -> list[Move]:
+def moves_on(store: Store, pair: int, citizens: Sequence[int]) -> list[CitizenMove]:
     """How some citizens moved on a pair, the furthest first."""
     places = ", ".join("?" * len(citizens))
     query = (
         f"SELECT {_MOVE} FROM moves WHERE pair = ? AND citizen IN ({places}) "
         "ORDER BY abs(p_after - p_before) DESC NULLS LAST, citizen"
     )
-    return [Move(*row) for row in store.rows(query, pair, *citizens)]
+    return [CitizenMove(*row) for row in store.rows(query, pair, *citizens)]
 
 
-def journey(store: Store, citizen: int) -> list[Move]:
+def journey(store: Store, citizen: int) -> list[CitizenMove]:
     """A citizen's moves on every pair, the furthest first."""
     query = (
         f"SELECT {_MOVE} FROM moves WHERE citizen = ? "
         "ORDER BY abs(p_after - p_before) DESC NULLS LAST, pair"
     )
-    return [Move(*row) for row in store.rows(query, citizen)]
+    return [CitizenMove(*row) for row in store.rows(query, citizen)]

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from alignment.training.record import TrainingRecord
 from plenary.figures.charts import bars
+from plenary.figures.page_parts import Head, Tile
 from plenary.runs import filenames
 from plenary.runs.plan import Plan
 from plenary.runs.progress import ProgressRecord
@@ -17,14 +18,12 @@ from plenary.viewer.blocks import (
     Bar,
     Block,
     Figure,
-    Head,
     Heading,
-    Link,
     Links,
     Page,
-    Table,
+    PageLink,
+    PageTable,
     Text,
-    Tile,
     Tiles,
 )
 from plenary.viewer.lists import percent
@@ -75,14 +74,14 @@ def overview(viewed: RunView) -> Page:
         for name, record in manifest.stages.items()
     ]
     heads = (Head("Stage"), Head("Time", True), Head("Files"))
-    blocks.append(Table("Stages so far, in the order they run.", heads, tuple(rows)))
+    blocks.append(PageTable("Stages so far, in the order they run.", heads, tuple(rows)))
     facts = (
         ("seed", str(manifest.seed), "root of every random draw"),
         ("settings", manifest.config_hash, "content address"),
         ("repeatable", "yes" if manifest.deterministic else "no", manifest.reason),
     )
     heads = (Head("What"), Head("Value"), Head("Note"))
-    blocks.append(Table("Where it comes from.", heads, facts))
+    blocks.append(PageTable("Where it comes from.", heads, facts))
     return Page("Overview", "/", tuple(blocks))
 
 
@@ -97,7 +96,7 @@ def cost(viewed: RunView) -> Page:
         f"{total:,.1f} seconds in all; the longest stage is {longest[0]} with "
         f"{longest[1]:,.1f} seconds."
     )
-    table = Table(
+    table = PageTable(
         "Seconds of wall time by stage.",
         (Head("Stage"), Head("Seconds", True), Head("Share", True)),
         tuple((n, f"{s:,.2f}", percent(s / total if total else None)) for n, s in stages),
@@ -105,7 +104,7 @@ def cost(viewed: RunView) -> Page:
     )
     drawing = bars(stages, "s", "Time by stage", finding)
     rows = (*_asked(viewed), *_assembly(viewed), *_training(viewed))
-    taken = Table("Calls, tokens and money.", FACTS, rows)
+    taken = PageTable("Calls, tokens and money.", FACTS, rows)
     return Page("Cost and time", "/cost", (Figure(drawing, finding, table), taken))
 
 
@@ -138,7 +137,7 @@ def _result(viewed: RunView) -> tuple[Block, ...]:
         ),
     )
     there = (viewed.path / filenames.REPORT).exists()
-    links = (Link("The report of this run", "/report"),) if there else ()
+    links = (PageLink("The report of this run", "/report"),) if there else ()
     said = (Text(found.finding),) if found.finding else ()
     return (Heading("Result"), *said, Tiles(tiles), Links("Read on", links))
 

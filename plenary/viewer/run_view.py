@@ -40,7 +40,7 @@ WATCHED = (
 )
 
 
-class Room(NamedTuple):
+class RunSnapshot(NamedTuple):
     """The tables of a run and what its plan and panel are, all of one moment."""
 
     store: Store
@@ -56,7 +56,7 @@ class RunView:
         self.path = path
         read_manifest(path)
         self._lock = RLock()
-        self._room: Room | None = None
+        self._room: RunSnapshot | None = None
         self._mark: tuple[object, ...] = ()
         self._next = 0.0
         self._states: dict[str, float] | None = None
@@ -82,7 +82,7 @@ class RunView:
         record = self.manifest.stages.get(stage)
         return record is not None and record.done
 
-    def room(self) -> Room | None:
+    def room(self) -> RunSnapshot | None:
         """The tables of the run, at most a little old; None before the panel is seated."""
         with self._lock:
             mark = self._now()
@@ -148,7 +148,7 @@ class RunView:
         files = (self.path / name for name in WATCHED)
         return tuple((s.st_mtime_ns, s.st_size) for s in (f.stat() for f in files if f.exists()))
 
-    def _open(self) -> Room | None:
+    def _open(self) -> RunSnapshot | None:
         try:
             plan, panel = (
                 Plan.read(self.path / filenames.PLAN),
@@ -165,4 +165,4 @@ class RunView:
         store.count()
         config = self.config
         seating = seat(len(panel), len(plan.pairs), config.assembly, config.seed)
-        return Room(store, plan, panel, seating)
+        return RunSnapshot(store, plan, panel, seating)

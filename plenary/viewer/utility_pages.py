@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from evaluation.comparison.utility_shift import UtilityShift
+from plenary.figures.page_parts import Head
 from plenary.figures.svg import Series, scatter
 from plenary.runs import filenames
 from plenary.runs.records.base import Unmeasured, read_record
 from plenary.viewer import queries
-from plenary.viewer.blocks import Block, Figure, Figures, Head, Page, Table, Text
+from plenary.viewer.blocks import Block, Figure, Figures, Page, PageTable, Text
 from plenary.viewer.lists import Query, around, asked_of, plain, signed, waiting
 from plenary.viewer.pair_pages import SPLIT
-from plenary.viewer.run_view import Room, RunView
+from plenary.viewer.run_view import RunSnapshot, RunView
 
 PATH = "/utilities"
 HEADS = (
@@ -48,11 +49,11 @@ def utilities(viewed: RunView, query: Query) -> Page:
     return Page(
         "Utilities",
         PATH,
-        (parts.form, _scatters(room, asked), *notes, parts.pager, Table(caption, HEADS, rows)),
+        (parts.form, _scatters(room, asked), *notes, parts.pager, PageTable(caption, HEADS, rows)),
     )
 
 
-def _scatters(room: Room, asked: queries.Asked) -> Block:
+def _scatters(room: RunSnapshot, asked: queries.ListQuery) -> Block:
     found = queries.marks(room.store, queries.OUTCOMES, asked)
     rows = [row for row in found.rows if None not in (row[BEFORE], row[AFTER], row[TARGET])]
     if len(rows) < 2:

@@ -28,7 +28,7 @@ import plenary
 from plenary.errors import ConfigError, PlenaryError
 from plenary.runs import filenames
 from plenary.safe_text import strip_hidden
-from plenary.viewer.blocks import Link, Page, Text
+from plenary.viewer.blocks import Page, PageLink, Text
 from plenary.viewer.lists import Query
 from plenary.viewer.pair_pages import pair, pairs, table
 from plenary.viewer.panel_pages import citizen, citizens, panel
@@ -39,12 +39,12 @@ from plenary.viewer.utility_pages import utilities
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 MENU = (
-    Link("Overview", "/"),
-    Link("Panel", "/panel"),
-    Link("Citizens", "/citizens"),
-    Link("Pairs", "/pairs"),
-    Link("Utilities", "/utilities"),
-    Link("Cost and time", "/cost"),
+    PageLink("Overview", "/"),
+    PageLink("Panel", "/panel"),
+    PageLink("Citizens", "/citizens"),
+    PageLink("Pairs", "/pairs"),
+    PageLink("Utilities", "/utilities"),
+    PageLink("Cost and time", "/cost"),
 )
 
 POLICY = (

@@ -8,9 +8,9 @@ from assembly.deliberation.group_statement import CRITICISM, DRAFT, REVISED, TAB
 from assembly.record.ballots import STATES, VALID
 from assembly.record.ledger import Argument, Gist, GroupText
 from plenary.safe_text import strip_hidden
-from plenary.viewer.blocks import Block, Cell, Heading, Link, Speech, Text
+from plenary.viewer.blocks import Block, Cell, Heading, PageLink, Speech, Text
 from plenary.viewer.queries import PAGE
-from plenary.viewer.run_view import Room, RunView
+from plenary.viewer.run_view import RunSnapshot, RunView
 
 TONES = ("first", "second")
 MODES = {"extract": "their first clauses", "model": "a sentence by the model"}
@@ -22,7 +22,7 @@ STEPS = {
 }
 
 
-def briefing(viewed: RunView, room: Room, pair: int) -> tuple[Block, ...]:
+def briefing(viewed: RunView, room: RunSnapshot, pair: int) -> tuple[Block, ...]:
     """The arguments for both sides of a pair, in the order in which everybody read them."""
     chosen = viewed.config.assembly.briefing
     if chosen is None:
@@ -30,7 +30,9 @@ def briefing(viewed: RunView, room: Room, pair: int) -> tuple[Block, ...]:
     return (Heading("Arguments of the briefing"), *_arguments(viewed, room, pair, chosen))
 
 
-def _arguments(viewed: RunView, room: Room, pair: int, chosen: str | Path) -> tuple[Block, ...]:
+def _arguments(
+    viewed: RunView, room: RunSnapshot, pair: int, chosen: str | Path
+) -> tuple[Block, ...]:
     if isinstance(chosen, Path):
         return (
             Text(f"They are those of the file {strip_hidden(str(chosen))}, not kept in the run."),
@@ -44,7 +46,7 @@ def _arguments(viewed: RunView, room: Room, pair: int, chosen: str | Path) -> tu
     return (Text(told, soft=True), *(_argument(room, one) for one in made))
 
 
-def _argument(room: Room, one: Argument) -> Speech:
+def _argument(room: RunSnapshot, one: Argument) -> Speech:
     # `invalid` is the mark of an argument that a reviewer did not take.
     state = {"valid": "", "invalid": ", rejected by a reviewer"}.get(
         STATES[one.state], f", {STATES[one.state]}"
@@ -53,7 +55,7 @@ def _argument(room: Room, one: Argument) -> Speech:
     return Speech(_or_none(one.text), "An argument", side, TONES[one.side])
 
 
-def summaries(viewed: RunView, room: Room, pair: int, table: int) -> tuple[Block, ...]:
+def summaries(viewed: RunView, room: RunSnapshot, pair: int, table: int) -> tuple[Block, ...]:
     """How older statements of a table were summed up for those who no longer heard them whole."""
     made = [
         one
@@ -69,14 +71,16 @@ def summaries(viewed: RunView, room: Room, pair: int, table: int) -> tuple[Block
     return (Heading("Earlier statements, in short"), Text(lead, soft=True), *shown)
 
 
-def _summary(room: Room, one: Gist) -> Speech:
+def _summary(room: RunSnapshot, one: Gist) -> Speech:
     side = f"for “{_outcome(room, pair=one.pair, side=one.side)}”, by {MODES[one.mode]}"
     count = len(one.sources.split())
     what = f"Summary of {count} statement{'s' * (count > 1)}"
     return Speech(_or_none(one.text), what, side, TONES[one.side])
 
 
-def common_statement(viewed: RunView, room: Room, pair: int, table: int) -> tuple[Block, ...]:
+def common_statement(
+    viewed: RunView, room: RunSnapshot, pair: int, table: int
+) -> tuple[Block, ...]:
     """What the tables that share a plenary with this one wrote on a pair, step by step."""
     seating = room.seating
     group = next(h for h in range(seating.groups) if table in seating.tables_in(h))
@@ -86,16 +90,16 @@ def common_statement(viewed: RunView, room: Room, pair: int, table: int) -> tupl
     return (Heading("The common statement"), *(_written(room, one) for one in made))
 
 
-def _written(room: Room, one: GroupText) -> Speech:
+def _written(room: RunSnapshot, one: GroupText) -> Speech:
     writer: Cell = "The moderator"
     if one.citizen is not None:
         name = strip_hidden(room.panel.personas[one.citizen].name)
-        writer = Link(name, f"/citizens/{one.citizen}")
+        writer = PageLink(name, f"/citizens/{one.citizen}")
     what = STEPS[one.step].format(table=one.table + 1)
     return Speech(_or_none(one.text), writer, what, "none")
 
 
-def _outcome(room: Room, *, pair: int, side: int) -> str:
+def _outcome(room: RunSnapshot, *, pair: int, side: int) -> str:
     return strip_hidden(room.plan.texts[int(room.plan.pairs[pair][side])])
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from alignment.experiments.controls import ControlEvidence
 from alignment.experiments.experiment import ExperimentContext
 from alignment.retention.retention import RetentionMargins
-from alignment.retention.sets import Document, Item, RetentionSet
+from alignment.retention.sets import Document, RetentionItem, RetentionSet
 from alignment.training.examples import encode_answers, encode_replay, examples, training_templates
 from alignment.training.lora import load_base, lora_config
 from alignment.training.settings import AlignmentSettings
@@ -98,7 +98,7 @@ def kept() -> RetentionSet:
         name="tiny",
         note="for tests",
         items=tuple(
-            Item(question=question, options=some, answer=k % 2)
+            RetentionItem(question=question, options=some, answer=k % 2)
             for k, (question, some) in enumerate(zip(questions, options, strict=True))
         ),
         documents=(

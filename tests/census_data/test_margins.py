@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from census_data.cells import band_labels, cells_of, joint_cells
-from census_data.margins import Target, fit_margins, population_margin, read_targets, write_targets
+from census_data.margins import (
+    MarginTarget,
+    fit_margins,
+    population_margin,
+    read_targets,
+    write_targets,
+)
 from census_data.population import load_population
 from census_data.raking import OUTSIDE, rake
 from plenary.errors import ConfigError, DataError
@@ -54,7 +60,7 @@ def test_raking_a_sample_to_the_population(tmp_path):
 
 def test_shares_are_scaled_to_the_people_they_cover():
     others = "owned with a mortgage | owned free and clear | occupied without rent"
-    target = Target(columns=("tenure",), cells=(("rented", 40), (others, 60)))
+    target = MarginTarget(columns=("tenure",), cells=(("rented", 40), (others, 60)))
     (margin,) = fit_margins(SOME, [target], shares=True)
     assert margin.targets.sum() == pytest.approx(SOME.weight[margin.codes > OUTSIDE].sum())
     assert margin.targets[0] / margin.targets.sum() == pytest.approx(0.4)
@@ -120,4 +126,4 @@ def test_unreadable_files(tmp_path):
 )
 def test_bad_targets(cells, message):
     with pytest.raises(DataError, match=message):
-        fit_margins(SOME, [Target(columns=("sex",), cells=cells)])
+        fit_margins(SOME, [MarginTarget(columns=("sex",), cells=cells)])

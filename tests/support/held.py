@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from assembly.dataset.consensus_dataset import Provenance
-from assembly.dataset.labels import Held
+from assembly.dataset.consensus_dataset import DatasetProvenance
+from assembly.dataset.labels import HeldAssembly
 from assembly.record.ballots import VALID, Votes
 from assembly.record.ledger import Spoken
 from plenary.outcomes import Outcome
@@ -24,7 +24,7 @@ def votes_from(shares, *, state=None, order_bias=0.0, mass=1.0) -> Votes:
     return Votes(pair, citizen, phase, order, share, state.ravel(), masses)
 
 
-def provenance(citizens: int, **changed) -> Provenance:
+def provenance(citizens: int, **changed) -> DatasetProvenance:
     facts = {
         "persona_ids": tuple(f"c{k:03d}" for k in range(citizens)),
         "persona_weights": (1.0,) * citizens,
@@ -35,10 +35,10 @@ def provenance(citizens: int, **changed) -> Provenance:
         "seed": 3,
         "version": "0.0",
     }
-    return Provenance(**{**facts, **changed})
+    return DatasetProvenance(**{**facts, **changed})
 
 
-def held_from(shares, **changed) -> Held:
+def held_from(shares, **changed) -> HeldAssembly:
     """An assembly on P pairs of 2 P outcomes; tables of 4, regions West and East in turn."""
     phases, citizens, pairs = np.shape(shares)
     assert phases >= 2
@@ -55,7 +55,7 @@ def held_from(shares, **changed) -> Held:
         "attributes": {"region": ["West" if k % 2 else "East" for k in range(citizens)]},
         "provenance": provenance(citizens),
     }
-    return Held(**{**facts, **changed})
+    return HeldAssembly(**{**facts, **changed})
 
 
 def spoken(pair: int, citizen: int, side: int, text: str, seat: int = 0, state: int = 0) -> Spoken:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from support.choosers import Chooser
 
-from plenary.models.activations import Activations, Interior, Marked
+from plenary.models.activations import Activations, Interior, MarkedText
 from plenary.preferences import FloatArray
 
 
@@ -40,11 +40,11 @@ class ToyInterior(Interior):
         held = np.multiply.outer(np.array(self._strength), np.outer(values, self.along))
         return Activations(noise + held, noise)
 
-    def read_marked(self, marked: Sequence[Marked]) -> Activations:
+    def read_marked(self, marked: Sequence[MarkedText]) -> Activations:
         return self.read([mark.text for mark in marked])
 
     def lead(
-        self, marked: Sequence[Marked], labels: tuple[str, str], layer: int, pushes: FloatArray
+        self, marked: Sequence[MarkedText], labels: tuple[str, str], layer: int, pushes: FloatArray
     ) -> FloatArray:
         values = np.array([self._utility(mark.text) for mark in marked])
         return values + (pushes @ self._acting[layer])[:, None]

@@ -19,7 +19,7 @@ FOLDS, SHUFFLES = 10, 20
 Features = Sequence[FloatArray]
 
 
-class Target(NamedTuple):
+class ProbeTarget(NamedTuple):
     """What is to be read: utilities and decisiveness [N], weights [N], topics [N]."""
 
     utilities: FloatArray
@@ -80,7 +80,7 @@ def lengths(texts: Sequence[str]) -> FloatArray:
     return np.array([[len(text), len(text.split())] for text in texts], dtype=float)
 
 
-def _shuffles(target: Target, rng: np.random.Generator) -> FloatArray:
+def _shuffles(target: ProbeTarget, rng: np.random.Generator) -> FloatArray:
     """Utilities [N, 2 S]: shuffled over all outcomes, then within topics."""
     y, topics = target.utilities, np.array(target.topics)
     over_all = [rng.permutation(y) for _ in range(SHUFFLES)]
@@ -94,9 +94,12 @@ def _shuffles(target: Target, rng: np.random.Generator) -> FloatArray:
 
 
 def probe(
-    features: Features, baselines: Mapping[str, Features], target: Target, rng: np.random.Generator,
+    features: Features,
+    baselines: Mapping[str, Features],
+    target: ProbeTarget,
+    rng: np.random.Generator,
     level: float = 0.95,
-) -> LinearProbe:  # fmt: skip
+) -> LinearProbe:
     """Judge the best of `features` [N, D] against shuffled labels and `baselines`."""
     y, w, topics = target.utilities, target.weights, target.topics
     fold = folds_of(topics, FOLDS, rng)
@@ -145,7 +148,11 @@ def _explained(found: OutOfFold, labels: FloatArray, weights: FloatArray) -> Flo
 
 
 def _one(
-    sets: Features, target: Target, fold: IntArray, rng: np.random.Generator, weights: FloatArray
+    sets: Features,
+    target: ProbeTarget,
+    fold: IntArray,
+    rng: np.random.Generator,
+    weights: FloatArray,
 ) -> FloatArray:
     """R2 [1 + T] of the utilities from other features, on the same folds."""
     y = target.utilities
@@ -172,8 +179,8 @@ class ProbeTransfer(NamedTuple):
 def probe_transfer(
     before: FloatArray,
     after: FloatArray,
-    old: Target,
-    new: Target,
+    old: ProbeTarget,
+    new: ProbeTarget,
     rng: np.random.Generator,
     level: float = 0.95,
 ) -> ProbeTransfer:

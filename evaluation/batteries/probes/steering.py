@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from evaluation.batteries.base import (
+    BatteryHeading,
+    BatteryMaterial,
     BatteryResult,
-    Heading,
-    Material,
     Measure,
     figure,
     result,
@@ -26,13 +26,13 @@ from evaluation.claims.evidence import Steered
 from evaluation.stats.intervals import Interval
 from evaluation.stats.jackknife import Jackknifed, jackknife
 from plenary.errors import BackendError
-from plenary.models.activations import Interior, Marked, interior_of
+from plenary.models.activations import Interior, MarkedText, interior_of
 from plenary.models.base import ChatBackend
 from plenary.preferences import FloatArray, IntArray
 from plenary.prompt_templates import prompt_template, question
 from plenary.seeding import generator
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "steering_check",
     "Steering along the probe",
     "A probe is fitted on some topics, outcomes read as option A, at the layer where pushing along "
@@ -100,7 +100,7 @@ def directions(
 
 
 def _by_direction(
-    inside: Interior, marked: Sequence[Marked], labels: Labels, layer: int, vectors: FloatArray
+    inside: Interior, marked: Sequence[MarkedText], labels: Labels, layer: int, vectors: FloatArray
 ) -> FloatArray:
     """Slopes [R, Q] of each of `vectors` [R, D] at one layer."""
     pushes = np.concatenate([DOSES[0] * vectors, DOSES[-1] * vectors])
@@ -108,7 +108,7 @@ def _by_direction(
 
 
 def best_layers(
-    inside: Interior, practice: Sequence[Marked], labels: Labels, found: Directions
+    inside: Interior, practice: Sequence[MarkedText], labels: Labels, found: Directions
 ) -> IntArray:
     """Place in `layers` [1 + R] at which each direction raises the practice options most."""
     moved = [
@@ -120,7 +120,7 @@ def best_layers(
 
 def dose_response(
     inside: Interior,
-    marked: Sequence[Marked],
+    marked: Sequence[MarkedText],
     labels: Labels,
     found: Directions,
     best: IntArray,
@@ -148,17 +148,17 @@ def _pairs_within(members: IntArray, count: int, rng: np.random.Generator) -> In
     return np.stack([members[i[some]], members[j[some]]], axis=1)
 
 
-def _first_marked(pairs: IntArray, texts: Sequence[str], name: str) -> list[Marked]:
+def _first_marked(pairs: IntArray, texts: Sequence[str], name: str) -> list[MarkedText]:
     """Both orders of each pair side by side, the option shown first marked."""
     options = [(texts[int(a)], texts[int(b)]) for a, b in pairs]
     return [
-        Marked(question(prompt_template(name), first, second), first)
+        MarkedText(question(prompt_template(name), first, second), first)
         for one, other in options
         for first, second in ((one, other), (other, one))
     ]
 
 
-async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryResult:
+async def measure(model: ChatBackend, material: BatteryMaterial, seed: int) -> BatteryResult:
     """Fit the probe on two thirds of the topics and push on pairs of the others."""
     try:
         inside = interior_of(model)

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from evaluation.batteries.base import (
+    AnswerTally,
+    BatteryHeading,
+    BatteryMaterial,
     BatteryResult,
-    Heading,
-    Material,
     Measure,
-    Tally,
     ask_pairs,
     figure,
     result,
@@ -21,7 +21,7 @@ from evaluation.batteries.base import (
 )
 from evaluation.batteries.probes.linear_probe import (
     LinearProbe,
-    Target,
+    ProbeTarget,
     bag_of_words,
     dummies,
     lengths,
@@ -36,14 +36,14 @@ from evaluation.stats.jackknife import Jackknifed
 from evaluation.utility.davidson import fit_answers
 from evaluation.utility.thurstonian import FitSettings, UtilityFit
 from plenary.errors import BackendError
-from plenary.models.activations import Activations, Interior, Marked, interior_of
+from plenary.models.activations import Activations, Interior, MarkedText, interior_of
 from plenary.models.base import ChatBackend
 from plenary.outcomes import Catalogue
 from plenary.preferences import ComparisonCounts, FloatArray, IntArray, pair_shares
 from plenary.prompt_templates import prompt_template, question
 from plenary.seeding import derived_seed, generator
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "probes",
     "Linear probes of utilities",
     "Ridge regression of fitted utilities on the residual stream, outcome read alone (last token "
@@ -62,7 +62,7 @@ class Valued(NamedTuple):
     outcomes: Catalogue
     answers: Elicitation
     fitted: UtilityFit | None
-    target: Target
+    target: ProbeTarget
     held: ComparisonCounts
 
     @property
@@ -73,13 +73,13 @@ class Valued(NamedTuple):
         return differ and usable and len(set(self.target.topics)) >= LEAST_TOPICS
 
 
-def refused(heading: Heading, model: ChatBackend, error: BackendError) -> BatteryResult:
+def refused(heading: BatteryHeading, model: ChatBackend, error: BackendError) -> BatteryResult:
     """The result where only answers can be had: nothing is asked, the reason is given."""
-    nothing = Tally(0, 0, 0.0, float("nan"))
+    nothing = AnswerTally(0, 0, 0.0, float("nan"))
     return result(heading, model, nothing, [], [Finding(f"Uninformative: {error}.", False)])
 
 
-def unprobed(heading: Heading, model: ChatBackend, valued: Valued) -> BatteryResult:
+def unprobed(heading: BatteryHeading, model: ChatBackend, valued: Valued) -> BatteryResult:
     """The result where utilities or topics are wanting."""
     answered, topics = tally([valued.answers]), len(set(valued.target.topics))
     if topics >= LEAST_TOPICS:
@@ -90,7 +90,7 @@ def unprobed(heading: Heading, model: ChatBackend, valued: Valued) -> BatteryRes
     return result(heading, model, answered, [], [Finding(reason, False)])
 
 
-async def value(model: ChatBackend, material: Material, seed: int, least: float) -> Valued:
+async def value(model: ChatBackend, material: BatteryMaterial, seed: int, least: float) -> Valued:
     """Ask about a choice of the catalogue and fit utilities to four fifths of the pairs."""
     outcomes = material.outcomes(seed, "probes", least=least)
     k, rng = len(outcomes), generator(seed, "probes")
@@ -103,7 +103,7 @@ async def value(model: ChatBackend, material: Material, seed: int, least: float)
     mu, sd = (fitted.mu, fitted.sd) if fitted is not None else np.zeros((2, k))
     # The residual has a variance of its own, so 1 / sd^2 alone would let a few outcomes rule.
     weights = 1 / np.maximum(sd**2 + np.median(sd**2), 1e-9)
-    target = Target(mu, _decisiveness(cells, pairs, k), weights / weights.mean(), topics)
+    target = ProbeTarget(mu, _decisiveness(cells, pairs, k), weights / weights.mean(), topics)
     return Valued(outcomes, answers, fitted, target, cells.select(held))
 
 
@@ -116,11 +116,11 @@ def _decisiveness(cells: ComparisonCounts, pairs: IntArray, outcomes: int) -> Fl
     return np.bincount(members, sizes, outcomes) / np.maximum(counts, 1)
 
 
-def as_options(texts: Sequence[str], name: str) -> list[Marked]:
+def as_options(texts: Sequence[str], name: str) -> list[MarkedText]:
     """Each text as option A of a choice; what follows it in option B is not yet read."""
     form = prompt_template(name)
     others = [texts[0] if text != texts[0] else texts[1] for text in texts]
-    return [Marked(question(form, a, b), a) for a, b in zip(texts, others, strict=True)]
+    return [MarkedText(question(form, a, b), a) for a, b in zip(texts, others, strict=True)]
 
 
 def stacked(read: Activations) -> list[FloatArray]:
@@ -128,7 +128,7 @@ def stacked(read: Activations) -> list[FloatArray]:
     return [*read.last, *read.mean]
 
 
-async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryResult:
+async def measure(model: ChatBackend, material: BatteryMaterial, seed: int) -> BatteryResult:
     """Ask, read, and judge the probe; a model that is reached from outside only is refused."""
     try:
         inside = interior_of(model)
@@ -210,7 +210,7 @@ def _measures(
 
 
 def _against_answers(
-    found: LinearProbe, valued: Valued, material: Material, rng: np.random.Generator
+    found: LinearProbe, valued: Valued, material: BatteryMaterial, rng: np.random.Generator
 ) -> Measure:
     """Share of answers, unseen by the fit, that go the way of the out-of-fold predictions."""
     cells, settings = valued.held.select(valued.held.trials > 0), material.settings
@@ -228,12 +228,12 @@ def _against_answers(
 
 
 async def measure_change(
-    before: ChatBackend, after: ChatBackend, material: Material, seed: int
+    before: ChatBackend, after: ChatBackend, material: BatteryMaterial, seed: int
 ) -> BatteryResult:
     """The base model's probe applied to the tuned model: does the read-out survive tuning?"""
     insides = [interior_of(model) for model in (before, after)]
     old, new = [await value(model, material, seed, OUTCOMES) for model in (before, after)]
-    heading = Heading("probe_transfer", "The probe before and after", HEADING.definition)
+    heading = BatteryHeading("probe_transfer", "The probe before and after", HEADING.definition)
     answered = tally([old.answers, new.answers])
     for valued in (old, new):
         if not valued.probed:

@@ -10,9 +10,9 @@ from scipy import stats
 
 from evaluation.batteries.base import (
     UNREADABLE,
+    BatteryHeading,
+    BatteryMaterial,
     BatteryResult,
-    Heading,
-    Material,
     Measure,
     figure,
     load_stimuli,
@@ -34,7 +34,7 @@ from plenary.models.base import ChatBackend
 from plenary.preferences import FloatArray
 from plenary.seeding import derived_seed, generator
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "corrigibility",
     "Being corrected",
     "Two figures. Oversight: correlation within situations between utilities and our score of AI "
@@ -123,7 +123,7 @@ def _said(found: Measure, sitting: Sitting) -> Finding:
     return Finding(REVERSALS.rise, True) if found.low > 0 else Finding(REVERSALS.neither, False)
 
 
-async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryResult:
+async def measure(model: ChatBackend, material: BatteryMaterial, seed: int) -> BatteryResult:
     """Ask about oversight, then about reversals of preferences from the catalogue."""
     data = load_stimuli(Reversal, HEADING.battery)
     first = await attribute_battery(model, HEADING, data, WORDINGS, material, seed)

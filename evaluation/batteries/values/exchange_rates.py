@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import stats
 
 from evaluation.batteries.base import (
+    BatteryHeading,
+    BatteryMaterial,
     BatteryResult,
-    Heading,
-    Material,
     Measure,
     ask_worded,
     ends,
@@ -41,7 +41,7 @@ from plenary.outcomes import Catalogue
 from plenary.preferences import FloatArray, IntArray
 from plenary.seeding import generator
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "exchange_rates",
     "Exchange rates",
     "Amounts of goods are compared in several wordings; the utility of a good is a line in the log "
@@ -100,7 +100,7 @@ def catalogue_ladders(catalogue: Catalogue, names: Sequence[str]) -> list[Ladder
     return found
 
 
-class Curve(NamedTuple):
+class UtilityCurve(NamedTuple):
     """Utility = level + slope (ln N - centre), with standard errors; df: of the residual."""
 
     level: float
@@ -115,7 +115,7 @@ class Curve(NamedTuple):
         return bool(abs(self.slope) > stats.t.ppf((1 + level) / 2, self.df) * self.slope_error)
 
 
-def curve(mu: FloatArray, logs: FloatArray) -> Curve:
+def curve(mu: FloatArray, logs: FloatArray) -> UtilityCurve:
     """Least-squares line of utilities [N] on logs of amounts [N]."""
     centre = float(logs.mean())
     x, n = logs - centre, len(logs)
@@ -123,15 +123,17 @@ def curve(mu: FloatArray, logs: FloatArray) -> Curve:
     rest = mu - mu.mean() - slope * x
     variance = float(rest @ rest) / (n - 2)
     errors = np.sqrt([variance / n, variance / float(x @ x)])
-    return Curve(float(mu.mean()), slope, centre, float(errors[0]), float(errors[1]), n - 2)
+    return UtilityCurve(float(mu.mean()), slope, centre, float(errors[0]), float(errors[1]), n - 2)
 
 
-def log_rate(of: Curve, to: Curve) -> float:
+def log_rate(of: UtilityCurve, to: UtilityCurve) -> float:
     """Log of the amount of `to` whose utility is that of the middle amount of `of`."""
     return to.centre + (of.level - to.level) / to.slope
 
 
-def rate_draws(of: Curve, to: Curve, rng: np.random.Generator, count: int) -> FloatArray:
+def rate_draws(
+    of: UtilityCurve, to: UtilityCurve, rng: np.random.Generator, count: int
+) -> FloatArray:
     """Draws of the log rate from the errors of both lines."""
     t = rng.standard_t(min(of.df, to.df), (3, count))
     slope = to.slope + to.slope_error * t[2]
@@ -154,10 +156,10 @@ class Rates(NamedTuple):
 
 
 def rates(
-    curves: Sequence[Sequence[Curve]],
+    curves: Sequence[Sequence[UtilityCurve]],
     ladders: Sequence[Ladder],
     rng: np.random.Generator,
-    material: Material,
+    material: BatteryMaterial,
 ) -> Rates:
     """Rates of goods that move the same way in every wording; curves [W, G].
 
@@ -182,7 +184,9 @@ def rates(
     return Rates(pairs, logs, drawn.mean(axis=1), np.median(np.ptp(around, axis=1), axis=1))
 
 
-def wording_factor(of: Rates, name: str, rng: np.random.Generator, material: Material) -> Measure:
+def wording_factor(
+    of: Rates, name: str, rng: np.random.Generator, material: BatteryMaterial
+) -> Measure:
     """Geometric mean over pairs of largest over smallest rate, with what errors alone give."""
     if not len(of.pairs):
         return figure(name, np.nan, n=0, note="no two goods whose utility moves with the amount")
@@ -200,7 +204,7 @@ def wording_factor(of: Rates, name: str, rng: np.random.Generator, material: Mat
     )
 
 
-def named_rates(of: Rates, ladders: Sequence[Ladder], material: Material) -> list[Measure]:
+def named_rates(of: Rates, ladders: Sequence[Ladder], material: BatteryMaterial) -> list[Measure]:
     """Each rate with its interval; the band over wordings stands in the note."""
     found = []
     for k, (i, j) in enumerate(of.pairs.tolist()):
@@ -221,7 +225,7 @@ def named_rates(of: Rates, ladders: Sequence[Ladder], material: Material) -> lis
     return found
 
 
-def group_flips(curves: Sequence[Sequence[Curve]]) -> Measure:
+def group_flips(curves: Sequence[Sequence[UtilityCurve]]) -> Measure:
     """Share of wordings against the mean of the others, over pairs of ladders; curves [W, G].
 
     By mean utility of a ladder. Floor .5: wordings that have nothing in common.
@@ -239,7 +243,7 @@ async def ask_ladders(
     model: ChatBackend,
     ladders: Sequence[Ladder],
     wordings: Sequence[str],
-    material: Material,
+    material: BatteryMaterial,
     seed: int,
 ) -> list[Elicitation]:
     """The same pairs of rungs in every wording."""
@@ -252,7 +256,9 @@ async def ask_ladders(
     ]
 
 
-def fitted_curves(parts: Sequence[Elicitation], ladders: Sequence[Ladder]) -> list[list[Curve]]:
+def fitted_curves(
+    parts: Sequence[Elicitation], ladders: Sequence[Ladder]
+) -> list[list[UtilityCurve]]:
     """Curves [W, G] of the wordings that were answered."""
     stops = np.cumsum([len(rungs.texts) for rungs in ladders])
     found = []
@@ -265,7 +271,7 @@ def fitted_curves(parts: Sequence[Elicitation], ladders: Sequence[Ladder]) -> li
     return found
 
 
-def moving_share(curves: Sequence[Sequence[Curve]], material: Material) -> Measure:
+def moving_share(curves: Sequence[Sequence[UtilityCurve]], material: BatteryMaterial) -> Measure:
     """Share of goods and wordings in which utility moves with the amount."""
     moves = np.array([[c.moves(material.settings.level) for c in w] for w in curves])
     return figure(
@@ -296,7 +302,7 @@ def findings(factor: Measure) -> list[Finding]:
 
 
 async def measure(
-    model: ChatBackend, material: Material, seed: int, stimuli: ExchangeStimuli | None = None
+    model: ChatBackend, material: BatteryMaterial, seed: int, stimuli: ExchangeStimuli | None = None
 ) -> BatteryResult:
     """Ask about amounts of goods; about groups of people only where the settings allow it."""
     stimuli = stimuli or load_stimuli(ExchangeStimuli, "exchange_rates")

@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.batteries.base import (
+    BatteryHeading,
+    BatteryMaterial,
     BatteryResult,
-    Heading,
-    Material,
     Measure,
     figure,
     load_stimuli,
@@ -37,7 +37,7 @@ from plenary.models.base import ChatBackend
 from plenary.preferences import FloatArray
 from plenary.seeding import derived_seed
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "political_values",
     "Political values",
     "Correlation within issues between utilities and the side of a policy, right 1 and left -1: a "
@@ -90,7 +90,7 @@ def picture(utilities: FloatArray, scores: FloatArray) -> Picture:
     return Picture((left * sizes)[:, :2] * turn, sizes[:2] ** 2 / total, along * turn)
 
 
-async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryResult:
+async def measure(model: ChatBackend, material: BatteryMaterial, seed: int) -> BatteryResult:
     """Ask the model as itself and as each entity of configs/batteries/political_values.yaml."""
     data = load_stimuli(PoliticalStimuli, HEADING.battery)
     own = derived_seed(seed, "utilities")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaluation.batteries.base import BatteryResult, Heading, Material, load_stimuli
+from evaluation.batteries.base import BatteryHeading, BatteryMaterial, BatteryResult, load_stimuli
 from evaluation.batteries.values.scored_outcomes import (
     AttributeWording,
     CheckedStimuli,
@@ -10,7 +10,7 @@ from evaluation.batteries.values.scored_outcomes import (
 )
 from plenary.models.base import ChatBackend
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "power_seeking",
     "Power of AI systems",
     "Correlation within situations between the model's utilities and our score of how much power "
@@ -37,7 +37,7 @@ WORDINGS = {
 }
 
 
-async def measure(model: ChatBackend, material: Material, seed: int) -> BatteryResult:
+async def measure(model: ChatBackend, material: BatteryMaterial, seed: int) -> BatteryResult:
     """Ask about the outcomes of configs/batteries/power_seeking.yaml."""
     stimuli = load_stimuli(CheckedStimuli, HEADING.battery)
     return await attribute_battery(model, HEADING, stimuli, WORDINGS, material, seed)

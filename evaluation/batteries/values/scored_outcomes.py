@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import stats
 
 from evaluation.batteries.base import (
+    AnswerTally,
+    BatteryHeading,
+    BatteryMaterial,
     BatteryResult,
-    Heading,
-    Material,
     Measure,
-    Tally,
     figure,
     items_of,
     result,
@@ -186,7 +186,7 @@ class Sitting(NamedTuple):
 async def sit(
     model: ChatBackend,
     texts: Sequence[str],
-    material: Material,
+    material: BatteryMaterial,
     seed: int,
     system: str | None = None,
 ) -> Sitting:
@@ -210,7 +210,7 @@ def _accuracy(
     cells: ComparisonCounts,
     texts: Sequence[str],
     rng: np.random.Generator,
-    material: Material,
+    material: BatteryMaterial,
 ) -> Measure:
     """Share of answers on the side that the fit predicts; even predictions count one half."""
     cells, settings = cells.select(cells.trials > 0), material.settings
@@ -260,7 +260,7 @@ def _questions(pairs: Sequence[OutcomeContrast]) -> list[Conversation]:
     ]
 
 
-class Read(NamedTuple):
+class ReadingCheckAnswers(NamedTuple):
     """The reading check: its figure, and the answers asked for and invalid."""
 
     figure: Measure
@@ -272,7 +272,7 @@ class Read(NamedTuple):
         """Whether the model showed that it reads these outcomes."""
         return (self.figure.value or 0.0) > LEAST_READ
 
-    def added_to(self, answered: Tally) -> Tally:
+    def added_to(self, answered: AnswerTally) -> AnswerTally:
         """The battery's count with the check's answers in it."""
         return answered._replace(
             asked=answered.asked + self.asked, invalid=answered.invalid + self.invalid
@@ -280,8 +280,8 @@ class Read(NamedTuple):
 
 
 async def reading_check(
-    model: ChatBackend, pairs: Sequence[OutcomeContrast], material: Material, seed: int
-) -> Read:
+    model: ChatBackend, pairs: Sequence[OutcomeContrast], material: BatteryMaterial, seed: int
+) -> ReadingCheckAnswers:
     """Share of pairs told apart: right, over both orders, whichever of the two is asked for.
 
     Whoever picks what it likes, or one slot, is right on no pair; coins are on a quarter.
@@ -306,7 +306,9 @@ async def reading_check(
         note=f"share of pairs told apart; more than {LEAST_READ:.0%} is needed",
         items=items_of([(pair.first, pair.second) for pair in pairs], right.astype(float)),
     )
-    return Read(told_apart, sum(c.asked for c in choices), sum(c.invalid for c in choices))
+    return ReadingCheckAnswers(
+        told_apart, sum(c.asked for c in choices), sum(c.invalid for c in choices)
+    )
 
 
 NO_ORDER = "These choices follow no order of the outcomes that predicts pairs not fitted."
@@ -324,10 +326,10 @@ class AttributeWording(NamedTuple):
 
 async def attribute_battery(
     model: ChatBackend,
-    heading: Heading,
+    heading: BatteryHeading,
     stimuli: CheckedStimuli,
     wordings: Mapping[str, AttributeWording],
-    material: Material,
+    material: BatteryMaterial,
     seed: int,
 ) -> BatteryResult:
     """Ask about the outcomes; wordings: by the name of the class."""

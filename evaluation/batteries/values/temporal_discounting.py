@@ -17,9 +17,9 @@ from scipy import optimize, stats
 from scipy.special import expit
 
 from evaluation.batteries.base import (
+    BatteryHeading,
+    BatteryMaterial,
     BatteryResult,
-    Heading,
-    Material,
     Measure,
     ask_pairs,
     figure,
@@ -37,7 +37,7 @@ from plenary.errors import DataError
 from plenary.models.base import ChatBackend
 from plenary.preferences import FloatArray
 
-HEADING = Heading(
+HEADING = BatteryHeading(
     "temporal_discounting",
     "Temporal discounting",
     "An amount today against a multiple of it later. Log odds of waiting = b (ln multiple + ln "
@@ -239,7 +239,7 @@ def questions(stimuli: DelayStimuli) -> Sequence[str]:
 
 
 async def measure(
-    model: ChatBackend, material: Material, seed: int, stimuli: DelayStimuli | None = None
+    model: ChatBackend, material: BatteryMaterial, seed: int, stimuli: DelayStimuli | None = None
 ) -> BatteryResult:
     """Ask about every delay and multiple in both orders."""
     stimuli = stimuli or load_stimuli(DelayStimuli, "temporal_discounting")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from plenary.errors import BackendError
-from plenary.models.activations import Activations, Interior, Marked
+from plenary.models.activations import Activations, Interior, MarkedText
 from plenary.models.base import Conversation
 from plenary.models.local.chat_template import ChatRenderer
 from plenary.models.local.prefix_batching import TokenRow
@@ -112,13 +112,13 @@ class LocalInterior(Interior):
             ]
         )
 
-    def read_marked(self, marked: Sequence[Marked]) -> Activations:
+    def read_marked(self, marked: Sequence[MarkedText]) -> Activations:
         """Activations of the marked texts inside their conversations."""
         return self._read(self._spans(marked))
 
     def lead(
         self,
-        marked: Sequence[Marked],
+        marked: Sequence[MarkedText],
         labels: tuple[str, str],
         layer: int,
         pushes: FloatArray,
@@ -152,7 +152,7 @@ class LocalInterior(Interior):
     def _plain(self, text: str) -> list[int]:
         return cast("list[int]", self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def _spans(self, marked: Sequence[Marked]) -> list[_Span]:
+    def _spans(self, marked: Sequence[MarkedText]) -> list[_Span]:
         """Where the marked texts are: what changes in the tokens when a blank stands for them."""
         full = self._renderer.answer_prompts([m.conversation for m in marked]).rows
         blanked = self._renderer.answer_prompts([_blanked(m) for m in marked]).rows
@@ -223,7 +223,7 @@ def _agreeing(a: TokenRow, b: TokenRow) -> int:
     return int(differs.argmax()) if differs.any() else len(a)
 
 
-def _blanked(marked: Marked) -> Conversation:
+def _blanked(marked: MarkedText) -> Conversation:
     """The conversation with a blank in place of the marked text."""
     *before, last = marked.conversation
     head, found, tail = last.content.rpartition(marked.text)

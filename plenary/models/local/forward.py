@@ -21,7 +21,7 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from plenary.errors import BackendError
-from plenary.models.local.prefix_batching import Job, TokenRow, one_run, plan_jobs, plan_runs
+from plenary.models.local.prefix_batching import PrefixJob, TokenRow, one_run, plan_jobs, plan_runs
 from plenary.preferences import FloatArray, IntArray
 
 _PLAIN_HEAD_TOLERANCE = 1e-4
@@ -87,10 +87,12 @@ def _pad(
 
 
 # Computes the rows `members` of a job after the job's prefix.
-_Work = Callable[[IntArray, Job, DynamicCache | None], None]
+_Work = Callable[[IntArray, PrefixJob, DynamicCache | None], None]
 
 
-def _within_memory(work: _Work, members: IntArray, job: Job, cache: DynamicCache | None) -> None:
+def _within_memory(
+    work: _Work, members: IntArray, job: PrefixJob, cache: DynamicCache | None
+) -> None:
     """Compute a batch, in halves where the device's memory does not hold it."""
     try:
         work(members, job, cache)
@@ -137,7 +139,7 @@ class Forward:
         result = np.empty((len(rows), len(labels)))
         wanted = torch.tensor(labels, device=self._device)
 
-        def work(members: IntArray, job: Job, cache: DynamicCache | None) -> None:
+        def work(members: IntArray, job: PrefixJob, cache: DynamicCache | None) -> None:
             suffixes = self._suffixes(rows, members, job)
             logits = self._read(suffixes, cache, len(job.prefix), keep=False).logits
             chosen = logits[:, wanted] - torch.logsumexp(logits, dim=-1, keepdim=True)
@@ -148,10 +150,10 @@ class Forward:
         return result
 
     @staticmethod
-    def _suffixes(rows: Sequence[TokenRow], members: IntArray, job: Job) -> list[TokenRow]:
+    def _suffixes(rows: Sequence[TokenRow], members: IntArray, job: PrefixJob) -> list[TokenRow]:
         return [rows[k][len(job.prefix) :] for k in members]
 
-    def _spread(self, work: _Work, jobs: Sequence[Job]) -> None:
+    def _spread(self, work: _Work, jobs: Sequence[PrefixJob]) -> None:
         """Run jobs side by side, each on its share of the processor's threads.
 
         Whole batches side by side need no barrier inside an operation: on a busy machine this is
@@ -159,7 +161,7 @@ class Forward:
         """
         workers = min(len(jobs), _THREADS) if self._device.type == "cpu" else 1
 
-        def alone(job: Job) -> None:
+        def alone(job: PrefixJob) -> None:
             torch.set_num_threads(max(1, _THREADS // workers))
             with torch.inference_mode():
                 cache = self._prefill(job.prefix)
@@ -275,7 +277,7 @@ class Forward:
             )
         result: list[list[int]] = [[] for _ in rows]
 
-        def work(members: IntArray, job: Job, cache: DynamicCache | None) -> None:
+        def work(members: IntArray, job: PrefixJob, cache: DynamicCache | None) -> None:
             drawn = torch.from_numpy(uniforms[members]).float().to(self._device)
             suffixes = self._suffixes(rows, members, job)
             state = self._read(suffixes, cache, len(job.prefix), keep=True)

@@ -101,7 +101,7 @@ def one_run(rows: Sequence[TokenRow]) -> Run:
     return Run(0, np.argsort([len(row) for row in rows], kind="stable"))
 
 
-class Job(NamedTuple):
+class PrefixJob(NamedTuple):
     """One prefix and the batches [positions] that one worker computes after it."""
 
     prefix: TokenRow
@@ -110,14 +110,14 @@ class Job(NamedTuple):
 
 def plan_jobs(
     runs: Sequence[Run], rows: Sequence[TokenRow], batch_tokens: int, *, spare: int = 0
-) -> list[Job]:
+) -> list[PrefixJob]:
     """Cut runs into batches and spread the batches of a long run over several jobs."""
     jobs = []
     for run in runs:
         cut = list(_batches(run, rows, batch_tokens, spare))
         prefix = rows[run.members[0]][: run.prefix]
         jobs.extend(
-            Job(prefix, cut[k : k + _JOB_BATCHES]) for k in range(0, len(cut), _JOB_BATCHES)
+            PrefixJob(prefix, cut[k : k + _JOB_BATCHES]) for k in range(0, len(cut), _JOB_BATCHES)
         )
     return jobs
 

@@ -96,7 +96,7 @@ class Limits(NamedTuple):
     seconds: float | None = None
 
 
-class Held(NamedTuple):
+class Reservation(NamedTuple):
     """A part of the budget that is set aside until it is settled or released, once."""
 
     meter: Meter
@@ -150,13 +150,13 @@ class Meter:
         if prompt_tokens:
             self._density = max(self._density or 0.0, prompt_tokens / _size(conversation))
 
-    def hold(self, needs: Sequence[Need]) -> list[Held]:
+    def hold(self, needs: Sequence[Need]) -> list[Reservation]:
         """Set aside all of `needs`, or none of them and BudgetExceeded where they do not fit."""
         with self._lock:
             self.start()
             self._check(_sum(needs))
             self._held = _sum([self._held, *needs])
-        return [Held(self, need) for need in needs]
+        return [Reservation(self, need) for need in needs]
 
     def settle(self, need: Need, spent: Need) -> None:
         """Count what was spent of a part that had been set aside."""

@@ -5,14 +5,14 @@ import pytest
 from scipy import stats
 
 from alignment.experiments.control_table import ControlRow, ControlTable
-from alignment.experiments.estimates import Estimate, WordingGain
+from alignment.experiments.estimates import ScoreEstimate, WordingGain
 from alignment.experiments.pooling import PooledArm, pooled
 from plenary.errors import DataError
 from plenary.seeding import generator
 
 
-def estimate(value: float) -> Estimate:
-    return Estimate(value=value, low=value - 0.1, high=value + 0.1)
+def estimate(value: float) -> ScoreEstimate:
+    return ScoreEstimate(value=value, low=value - 0.1, high=value + 0.1)
 
 
 def row(arm: str, gain: float, lead: float | None) -> ControlRow:

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from alignment.experiments.control_table import ControlRow, ControlTable
-from alignment.experiments.estimates import Estimate, WordingGain
+from alignment.experiments.estimates import ScoreEstimate, WordingGain
 from alignment.publish.hub import FILES, hub_folder, push_to_hub
-from alignment.publish.model_card import NOT_INTENDED, Provenance, model_card
+from alignment.publish.model_card import NOT_INTENDED, TargetProvenance, model_card
 from alignment.training.adapter import AdapterManifest
 from alignment.training.settings import AlignmentSettings
 from alignment.training.train import align, open_aligned
@@ -23,7 +23,7 @@ SETTINGS = AlignmentSettings(epochs=1, batch=30, replay_weight=0)
 MOVED = Toward(
     0.1, 0.3, None, beyond_retest=True, away_beyond_retest=False, trained_low=0.1, seeds=1
 )
-ORIGIN = Provenance(
+ORIGIN = TargetProvenance(
     'lab: "small" #1', "apache-2.0", 60, 184, "ACS 2024", "embedded", "f" * 64, 0.22, True, MOVED
 )
 
@@ -69,7 +69,7 @@ def test_the_card_says_what_was_and_was_not_shown(adapter: Path, comparison: Com
 def test_the_card_states_the_transfer_to_other_wordings(
     adapter: Path, comparison: Comparison
 ) -> None:
-    some = Estimate(value=0.2, low=0.1, high=0.3)
+    some = ScoreEstimate(value=0.2, low=0.1, high=0.3)
     fields = {
         "arm": "assembly", "seeds": 5, "agreement": some, "gain": some, "behind": None, "kl": 0.1,
         "of_ceiling": 0.9, "kl_gain": some, "kl_behind": None, "similarity": None, "bits": None,
@@ -77,7 +77,9 @@ def test_the_card_states_the_transfer_to_other_wordings(
         "kl_neutral": 0.01, "accuracy": None, "empty": None, "repeated": None, "verdicts": {},
         "seconds": 1.0, "wordings": WordingGain(share=0.7, worst=0.1, above_half=some),
     }  # fmt: skip
-    unsure = WordingGain(share=0.6, worst=0.1, above_half=Estimate(value=0.02, low=-0.1, high=0.1))
+    unsure = WordingGain(
+        share=0.6, worst=0.1, above_half=ScoreEstimate(value=0.02, low=-0.1, high=0.1)
+    )
     rows = tuple(
         ControlRow.model_validate({**fields, **changes})
         for changes in ({}, {"wordings": unsure}, {"wordings": None})

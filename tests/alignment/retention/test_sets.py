@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from alignment.retention.retention import RetentionMargins
-from alignment.retention.sets import Item, load_retention_set
+from alignment.retention.sets import RetentionItem, load_retention_set
 from evaluation.stats.paired_proportions import supported_margin
 from plenary.errors import DataError
 
@@ -33,7 +33,7 @@ def test_right_answers_are_right_where_a_machine_can_check() -> None:
 
 
 def test_an_item_is_one_conversation_an_option() -> None:
-    item = Item(question="Which?", options=("this", "that"), answer=1)
+    item = RetentionItem(question="Which?", options=("this", "that"), answer=1)
     assert [reply[-1].content for reply in item.replies] == ["this", "that"]
     assert {reply[0].content for reply in item.replies} == {"Which?"}
 

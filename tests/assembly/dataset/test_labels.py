@@ -5,7 +5,7 @@ from support.held import held_from, provenance, spoken, votes_from
 from assembly.aggregation.consensus import COUNTED
 from assembly.analysis.influence import influence
 from assembly.dataset.consensus_dataset import ConsensusDataset
-from assembly.dataset.labels import Held, build_dataset
+from assembly.dataset.labels import HeldAssembly, build_dataset
 from assembly.deliberation.seating import seat
 from assembly.record.ballots import REFUSED, STATES, VoteRow, Votes
 from assembly.record.ledger import Ledger
@@ -92,7 +92,7 @@ def test_a_held_assembly_becomes_a_dataset_with_the_minority_s_own_argument(
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         said = ledger.transcript()
     tables = seat(18, 12, settings, 3).table_of()
-    held = Held(
+    held = HeldAssembly(
         votes,
         [Outcome(id=f"o{k}", text=text, topic="t") for k, text in enumerate(world.texts)],
         world.pairs,

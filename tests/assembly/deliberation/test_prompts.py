@@ -1,9 +1,9 @@
 import pytest
 
 from assembly.deliberation import prompts
-from assembly.deliberation.prompts import Shown, Statement, ballot, declare, digest, speak
+from assembly.deliberation.prompts import ShownPair, Statement, ballot, declare, digest, speak
 
-PAIR = Shown("bees thrive", "taxes fall", 0)
+PAIR = ShownPair("bees thrive", "taxes fall", 0)
 SWAPPED = PAIR._replace(order=1)
 SAID = [Statement(0, "Bees feed us."), Statement(1, "I need the money.")]
 
@@ -35,7 +35,7 @@ def test_declare_is_exact() -> None:
 
 
 @pytest.mark.parametrize(("shown", "letter"), [(PAIR, "B"), (SWAPPED, "A")])
-def test_speak_is_exact(shown: Shown, letter: str) -> None:
+def test_speak_is_exact(shown: ShownPair, letter: str) -> None:
     assert speak("You are X.", shown, 1, None)[1].content == (
         "You speak at your table about two possible outcomes.\n"
         f"Option A: {shown.options[0]}\nOption B: {shown.options[1]}\n"
@@ -65,6 +65,6 @@ def test_digest_is_bounded_and_keeps_the_latest() -> None:
 
 
 def test_braces_in_an_outcome_are_plain_text() -> None:
-    shown = Shown("{b} wins", "{letter} {0}", 0)
+    shown = ShownPair("{b} wins", "{letter} {0}", 0)
     assert "Option A: {b} wins\nOption B: {letter} {0}" in speak("s", shown, 0, None)[1].content
     assert "Option A: {b} wins\nOption B: {letter} {0}" in ballot("s", shown, None)[1].content

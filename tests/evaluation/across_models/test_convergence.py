@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from support.choosers import NullChooser
 
-from evaluation.across_models.convergence import Halves, compared, measure_several, similarity
-from evaluation.batteries.base import BatterySettings, Material
+from evaluation.across_models.convergence import SplitHalves, compared, measure_several, similarity
+from evaluation.batteries.base import BatteryMaterial, BatterySettings
 from plenary.errors import ConfigError
 from plenary.models.planted import PlantedBackend, PlantedWorld
 from plenary.outcomes import Catalogue, Outcome
@@ -15,7 +15,7 @@ from plenary.outcomes import Catalogue, Outcome
 K = 60
 TEXTS = tuple(f"Thing {k:02d} happens" for k in range(K))
 TOPICS = [str(k) for k in range(K)]
-MATERIAL = Material(
+MATERIAL = BatteryMaterial(
     Catalogue(tuple(Outcome(id=t, text=t, topic=f"t{k // 2}") for k, t in enumerate(TEXTS))),
     settings=BatterySettings(outcomes=K, bootstrap=300),
 )
@@ -57,7 +57,7 @@ def test_models_whose_answers_do_not_repeat_are_uninformative():
 
 
 def _halves(values, noise, rng):
-    return Halves(*(values + noise * rng.standard_normal((2, len(values)))))
+    return SplitHalves(*(values + noise * rng.standard_normal((2, len(values)))))
 
 
 @pytest.mark.parametrize("noise", [0.1, 1.0])

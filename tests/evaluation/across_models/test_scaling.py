@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 
 from evaluation.across_models.scaling import (
-    Point,
+    ScalingPoint,
     Sized,
     judged,
     measure_several,
     trend,
     trend_finding,
 )
-from evaluation.batteries.base import BatterySettings, Material
+from evaluation.batteries.base import BatteryMaterial, BatterySettings
 from plenary.errors import DataError
 from plenary.models.planted import PlantedBackend, PlantedWorld
 from plenary.outcomes import Catalogue, Outcome
 
 TEXTS = tuple(f"Thing {k:02d} happens" for k in range(12))
-MATERIAL = Material(
+MATERIAL = BatteryMaterial(
     Catalogue(tuple(Outcome(id=t, text=t, topic="t") for t in TEXTS)),
     settings=BatterySettings(outcomes=12, bootstrap=100),
 )
@@ -28,7 +28,7 @@ MATERIAL = Material(
 def _toy(values, family="a", seeds=3, spread=0.01, start=6.0, seed=0):
     rng = np.random.default_rng(seed)
     return [
-        Point(f"{family}{k}", family, 10 ** (start + 0.5 * k),
+        ScalingPoint(f"{family}{k}", family, 10 ** (start + 0.5 * k),
               tuple((v + spread * rng.standard_normal(seeds)).tolist()))
         for k, v in enumerate(values)
     ]  # fmt: skip

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from evaluation.across_models.steerability import LIKE, Training, steerability
-from evaluation.batteries.base import BatterySettings, Material
+from evaluation.batteries.base import BatteryMaterial, BatterySettings
 from evaluation.claims.claims import Finding
 from plenary.errors import DataError
 from plenary.outcomes import Catalogue
 
-MATERIAL = Material(Catalogue(()), settings=BatterySettings(bootstrap=100))
+MATERIAL = BatteryMaterial(Catalogue(()), settings=BatterySettings(bootstrap=100))
 
 
 def trainings(gains, *, share=True, kl=0.1, seeds=3, spread=0.005, seed=0) -> list[Training]:

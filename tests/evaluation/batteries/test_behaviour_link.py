@@ -11,9 +11,9 @@ from scipy import stats
 from support.choosers import Chooser, NullChooser
 
 from evaluation.batteries.base import (
+    BatteryMaterial,
     BatteryResult,
     BatterySettings,
-    Material,
     Measure,
     load_stimuli,
 )
@@ -32,7 +32,7 @@ from plenary.seeding import generator
 
 STORIES = load_stimuli(ContextStimuli, "behaviour_link").contexts
 TOPICS = ("town", "sea", "wood")
-MATERIAL = Material(
+MATERIAL = BatteryMaterial(
     Catalogue(
         tuple(
             Outcome(id=f"o{k}", text=f"Thing number {k:02d} happens", topic=TOPICS[k % 3])

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from support.choosers import Chooser, NullChooser
 
-from evaluation.batteries.base import BatteryResult, BatterySettings, Material, Measure
+from evaluation.batteries.base import BatteryMaterial, BatteryResult, BatterySettings, Measure
 from evaluation.batteries.coherence import measure
 from plenary.outcomes import Catalogue, Outcome
 
@@ -21,7 +21,7 @@ RUNGS = [
     for name in ("win", "lose")
     for n in (1.0, 10.0, 100.0, 1000.0)
 ]
-MATERIAL = Material(
+MATERIAL = BatteryMaterial(
     Catalogue((*LOOSE, *RUNGS)), settings=BatterySettings(outcomes=30, bootstrap=200)
 )
 

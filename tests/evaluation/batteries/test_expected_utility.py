@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.special import ndtr
 from support.choosers import Chooser, NullChooser
 
-from evaluation.batteries.base import BatteryResult, BatterySettings, Material, load_stimuli
+from evaluation.batteries.base import BatteryMaterial, BatteryResult, BatterySettings, load_stimuli
 from evaluation.batteries.expected_utility import (
     LotteryStimuli,
     draw_explicit,
@@ -32,7 +32,7 @@ STIMULI = load_stimuli(LotteryStimuli, "expected_utility")
 OUTCOMES = Catalogue(
     tuple(Outcome(id=f"o{k}", text=f"Thing number {k:02d} happens", topic="t") for k in range(24))
 )
-MATERIAL = Material(OUTCOMES, settings=BatterySettings(outcomes=20, bootstrap=200))
+MATERIAL = BatteryMaterial(OUTCOMES, settings=BatterySettings(outcomes=20, bootstrap=200))
 TRUE = np.random.default_rng(5).normal(0, 1, 24)
 
 

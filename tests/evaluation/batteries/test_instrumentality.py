@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 from support.choosers import Chooser, NullChooser
 
-from evaluation.batteries.base import BatteryResult, BatterySettings, Material, load_stimuli
+from evaluation.batteries.base import BatteryMaterial, BatteryResult, BatterySettings, load_stimuli
 from evaluation.batteries.instrumentality import (
     PLACE,
     STEPS,
@@ -27,7 +27,7 @@ from plenary.seeding import generator
 
 STIMULI = load_stimuli(ChainStimuli, "instrumentality")
 CHAINS = STIMULI.chains
-MATERIAL = Material(
+MATERIAL = BatteryMaterial(
     Catalogue(tuple(Outcome(id=t, text=t, topic="t") for t in "ab")),
     settings=BatterySettings(bootstrap=200),
 )

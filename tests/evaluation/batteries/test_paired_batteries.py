@@ -9,17 +9,23 @@ import pytest
 from support.choosers import Chooser
 
 from evaluation.batteries import instrumentality, utility_maximisation
-from evaluation.batteries.base import BatterySettings, Item, Material, Measure, paired_change
+from evaluation.batteries.base import (
+    BatteryItem,
+    BatteryMaterial,
+    BatterySettings,
+    Measure,
+    paired_change,
+)
 from evaluation.batteries.values import power_seeking, temporal_discounting
 from plenary.outcomes import default_outcomes
 from plenary.seeding import generator
 
 RUNS = 300
-MATERIAL = Material(default_outcomes(), settings=BatterySettings(outcomes=12, bootstrap=100))
+MATERIAL = BatteryMaterial(default_outcomes(), settings=BatterySettings(outcomes=12, bootstrap=100))
 
 
 def measure(values, units) -> Measure:
-    items = tuple(Item(of, float(v)) for of, v in zip(units, values, strict=True))
+    items = tuple(BatteryItem(of, float(v)) for of, v in zip(units, values, strict=True))
     return Measure(name="m", value=float(np.mean(values)), n=len(items), items=items)
 
 

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from support.choosers import Chooser
 
-from evaluation.batteries.base import BatteryResult, BatterySettings, Material, SurveyQuestion
+from evaluation.batteries.base import (
+    BatteryMaterial,
+    BatteryResult,
+    BatterySettings,
+    SurveyQuestion,
+)
 from evaluation.batteries.registry import BATTERIES, batteries_of, evaluate_model
 from plenary.errors import ConfigError
 from plenary.models.base import Choice, Conversation, Message, no_choice
@@ -19,7 +24,7 @@ def _asked(item: int, answers: str) -> Conversation:
     return (Message("user", f"item {item}: {answers}?"),)
 
 
-MATERIAL = Material(
+MATERIAL = BatteryMaterial(
     Catalogue(
         tuple(
             Outcome(id=f"o{k}", text=f"Thing number {k:02d} happens", topic="t") for k in range(24)

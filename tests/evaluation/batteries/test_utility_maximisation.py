@@ -12,9 +12,9 @@ from scipy import stats
 from support.choosers import Chooser, NullChooser
 
 from evaluation.batteries.base import (
+    BatteryMaterial,
     BatteryResult,
     BatterySettings,
-    Material,
     Measure,
     load_stimuli,
 )
@@ -57,13 +57,15 @@ class Picker(Chooser):
         return max(listed, key=lambda a: utility(question.outcome.format(answer=a))) + "!"
 
 
-def asked(chooser: Chooser, material: Material) -> tuple[BatteryResult, dict[str, Measure]]:
+def asked(chooser: Chooser, material: BatteryMaterial) -> tuple[BatteryResult, dict[str, Measure]]:
     found = asyncio.run(measure(chooser, material, 1))
     return found, {m.name: m for m in found.measures}
 
 
 def test_a_planted_maximiser_is_recovered() -> None:
-    found, values = asked(Chooser(utility, 0.2, bias=0.2), Material(OUTCOMES, settings=SETTINGS))
+    found, values = asked(
+        Chooser(utility, 0.2, bias=0.2), BatteryMaterial(OUTCOMES, settings=SETTINGS)
+    )
     assert values["decisions for the higher utility"].value > 0.85
     assert values["regret"].value < 0.05
     assert values["decisions for the higher utility"].n >= 490
@@ -71,7 +73,7 @@ def test_a_planted_maximiser_is_recovered() -> None:
 
 
 def test_free_answers_are_matched_without_a_judge() -> None:
-    material = Material(OUTCOMES, "full", settings=SETTINGS)
+    material = BatteryMaterial(OUTCOMES, "full", settings=SETTINGS)
     found, values = asked(Picker(utility, 0.05), material)
     assert values["free answers of highest utility"].value > 0.9
     assert values["free answers of highest utility"].n == 800
@@ -79,7 +81,9 @@ def test_free_answers_are_matched_without_a_judge() -> None:
 
 
 def test_replies_without_an_answer_are_invalid_not_wrong() -> None:
-    found, values = asked(Chooser(utility, 0.2), Material(OUTCOMES, "full", settings=SETTINGS))
+    found, values = asked(
+        Chooser(utility, 0.2), BatteryMaterial(OUTCOMES, "full", settings=SETTINGS)
+    )
     assert values["free answers of highest utility"].value is None
     assert found.invalid == 800
     assert not found.findings[1].shown
@@ -97,7 +101,7 @@ def test_matching(reply: str | None, place: int | None) -> None:
 
 
 def test_a_null_chooser_shows_nothing() -> None:
-    found, values = asked(NullChooser(4), Material(OUTCOMES, settings=SETTINGS))
+    found, values = asked(NullChooser(4), BatteryMaterial(OUTCOMES, settings=SETTINGS))
     assert abs(values["decisions for the higher utility"].value - 0.5) < 0.06
     assert not found.findings[0].shown
 
@@ -109,7 +113,7 @@ def test_false_findings_stay_within_the_nominal_rate() -> None:
         mu = rng.normal(0, 1, 60)
         _, pairs = split_pairs(60, 800, rng)
         of = Decisions(pairs, rng.uniform(0, 1, len(pairs)), mu[pairs[:, 0]] - mu[pairs[:, 1]])
-        shown += findings(judged(of, rng, Material(OUTCOMES, settings=SETTINGS)))[0].shown
+        shown += findings(judged(of, rng, BatteryMaterial(OUTCOMES, settings=SETTINGS)))[0].shown
     assert shown <= stats.binom.ppf(0.999, runs, 0.025)
 
 

@@ -10,7 +10,7 @@ import pytest
 from scipy.special import ndtr
 from support.choosers import NullChooser
 
-from evaluation.batteries.base import BatteryResult, BatterySettings, Material, Measure
+from evaluation.batteries.base import BatteryMaterial, BatteryResult, BatterySettings, Measure
 from evaluation.batteries.wording_stability import asked_templates, measure
 from plenary.models.base import ChatBackend, Choice, Conversation, no_choice
 from plenary.models.planted import PlantedBackend, PlantedWorld
@@ -18,7 +18,7 @@ from plenary.outcomes import Catalogue, Outcome
 from plenary.seeding import generator
 
 TEXTS = [f"Thing number {k:02d} happens" for k in range(20)]
-MATERIAL = Material(
+MATERIAL = BatteryMaterial(
     Catalogue(tuple(Outcome(id=f"o{k}", text=t, topic="t") for k, t in enumerate(TEXTS))),
     settings=BatterySettings(outcomes=20, bootstrap=200),
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluation.comparison.compare import ComparisonSettings
-from evaluation.comparison.target_gain import Asked, steering, transfer
+from evaluation.comparison.target_gain import HeldOutAnswers, steering, transfer
 from evaluation.elicitation.design import balanced_pairs
 from evaluation.utility.thurstonian import fit
 from plenary.errors import DataError
@@ -53,7 +53,7 @@ def test_transfer_sets_gain_beside_ceiling_and_training(planted):
     for name, after in (("train", goal), ("templates", new)):
         pairs = balanced_pairs(40, 200, rng)
         wanted = pair_shares(goal.answers(pairs, rng, None), pairs).p
-        sets[name] = Asked(
+        sets[name] = HeldOutAnswers(
             old.answers(pairs, rng, 10),
             after.answers(pairs, rng, 10),
             Targets(pairs, wanted, np.full(200, 60.0)),

@@ -17,7 +17,7 @@ from evaluation.elicitation.comprehension import (
     INVENTED,
     MISSED,
     PLAIN,
-    Reading,
+    Comprehension,
     invented_words,
     probed_words,
     read_outcomes,
@@ -127,7 +127,7 @@ def test_words_that_are_not_known_are_named_with_their_outcome(*, exact: bool) -
     said = outcomes((*TEXTS, *STRANGE))
     model = Reader(knows, exact=exact)
     found = asyncio.run(read_outcomes({"one": model}, said, 0.5, 0))
-    assert found == Reading({"o8": ("quux",), "o9": ("blorf",), "o10": ("zorbian",)}, {})
+    assert found == Comprehension({"o8": ("quux",), "o9": ("blorf",), "o10": ("zorbian",)}, {})
     # Two answers a word, or twice as many where they are drawn: no more than a few a word.
     assert model.asked == 2 * (len(WORDS) + 3 + INVENTED + len(PLAIN_WORDS))
 
@@ -197,9 +197,9 @@ def test_words_that_are_asked_about() -> None:
 
 def test_outcomes_without_such_words_ask_nothing() -> None:
     model = Reader(knows)
-    assert asyncio.run(read_outcomes({"x": model}, outcomes(("城市", "公寓")), 0.0, 0)) == Reading(
-        {}, {}
-    )
+    assert asyncio.run(
+        read_outcomes({"x": model}, outcomes(("城市", "公寓")), 0.0, 0)
+    ) == Comprehension({}, {})
     assert model.asked == 0
 
 

@@ -26,7 +26,15 @@ from evaluation.hiring.estimands import (
     spread,
     table,
 )
-from evaluation.hiring.gaps import Draws, Grid, clustered_mean, difference, grid, labels, p_value
+from evaluation.hiring.gaps import (
+    ContrastGrid,
+    Draws,
+    clustered_mean,
+    difference,
+    grid,
+    labels,
+    p_value,
+)
 from evaluation.hiring.power import World, simulated_sheet
 from evaluation.hiring.prompts import PromptCondition
 from evaluation.hiring.sheets import Sheet, SheetKey
@@ -254,5 +262,7 @@ def test_the_change_between_two_models_is_recovered(
 
 
 def test_a_grid_without_one_side_has_no_gap(contrast: GroupContrast) -> None:
-    from_one = Grid(np.array([[1.0, np.nan]]), np.array([True, False]), np.zeros(2, dtype=np.int64))
+    from_one = ContrastGrid(
+        np.array([[1.0, np.nan]]), np.array([True, False]), np.zeros(2, dtype=np.int64)
+    )
     assert np.isnan(float(difference(from_one.by_variant, from_one.treated)))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.utility.fisher import Information, Pattern
+from evaluation.utility.fisher import FisherPattern, Information
 from evaluation.utility.newton import solve
 
 
@@ -49,7 +49,7 @@ def _random(k, n, seed=0):
 def test_dense_product_inverse_and_blocks_are_one_matrix():
     first, second, said, precision, rng = _random(7, 60)
     fisher, full = (
-        Pattern(first, second, 7).fisher(said, precision),
+        FisherPattern(first, second, 7).fisher(said, precision),
         _brute(first, second, said, precision, 7),
     )
     x = rng.standard_normal(16)
@@ -68,6 +68,6 @@ def test_dense_product_inverse_and_blocks_are_one_matrix():
 @pytest.mark.parametrize("k", [20, 200])
 def test_solve_inverts_it_densely_and_by_iteration(k):
     first, second, said, precision, rng = _random(k, 20 * k)
-    fisher = Pattern(first, second, k).fisher(said, precision)
+    fisher = FisherPattern(first, second, k).fisher(said, precision)
     x = rng.standard_normal(2 * k + 2)
     assert np.allclose(solve(fisher, fisher.product(x), 1e-9), x, atol=1e-6)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from evaluation.elicitation.design import balanced_pairs
-from evaluation.utility.fisher import Information, Pattern
+from evaluation.utility.fisher import FisherPattern, Information
 from evaluation.utility.laplace import exact_errors, mean_variance, probed_errors, standardise
 
 
@@ -17,7 +17,7 @@ def _information(k, degree, seed=0):
     half, one = np.full(n // 2, 0.5), np.ones(n // 2)
     said = Information(z, on_z, on_z * by_lapse, float(on_z @ by_lapse**2), one, half, half)
     precision = np.repeat([1 / 5.0, 1 / 0.16, 0.25, 1.0], [k, k, 1, 1])
-    return Pattern(first, second, k).fisher(said, precision), rng.standard_normal(k)
+    return FisherPattern(first, second, k).fisher(said, precision), rng.standard_normal(k)
 
 
 def test_the_gauge_written_out_equals_the_delta_method_by_matrices():

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from alignment.experiments.control_table import ControlRow, ControlTable
-from alignment.experiments.estimates import Contrast, Estimate, WordingGain
+from alignment.experiments.estimates import Contrast, ScoreEstimate, WordingGain
 from alignment.experiments.strata_agreement import Composition, StratumChange
 from plenary.report.controls import HEADS, control_section, table_rows
 
-SOME = Estimate(value=0.2, low=0.1, high=0.3)
+SOME = ScoreEstimate(value=0.2, low=0.1, high=0.3)
 
 
 def row(arm: str, **changes: object) -> ControlRow:
@@ -31,7 +31,7 @@ def test_every_figure_has_a_column() -> None:
 
 
 def test_overlap_and_the_pairs_that_differ_are_told() -> None:
-    contrast = Contrast(pairs=6.4, lead=Estimate(value=0.5, low=0.25, high=0.75))
+    contrast = Contrast(pairs=6.4, lead=ScoreEstimate(value=0.5, low=0.25, high=0.75))
     page, lines = shown(
         row("single_citizen", overlap_behind=SOME, contrast=contrast),
         row("pre_deliberation", contrast=Contrast(pairs=0, lead=None)),
@@ -44,7 +44,9 @@ def test_overlap_and_the_pairs_that_differ_are_told() -> None:
 
 def test_half_of_the_gain_in_other_wordings_is_told_or_denied() -> None:
     kept = WordingGain(share=0.9, worst=0.7, above_half=SOME)
-    lost = WordingGain(share=0.6, worst=0.1, above_half=Estimate(value=0.02, low=-0.1, high=0.1))
+    lost = WordingGain(
+        share=0.6, worst=0.1, above_half=ScoreEstimate(value=0.02, low=-0.1, high=0.1)
+    )
     page, lines = shown(row("assembly", wordings=kept), row("random", wordings=lost))
     assert "0.90 (worst 0.70; at least half)" in page
     assert "0.60 (worst 0.10; half not shown)" in page
@@ -52,8 +54,10 @@ def test_half_of_the_gain_in_other_wordings_is_told_or_denied() -> None:
 
 
 def test_a_gain_that_may_be_none_has_no_share_in_other_wordings() -> None:
-    gain = WordingGain(share=-18.0, worst=-40.0, above_half=Estimate(value=0.0, low=-0.1, high=0.1))
-    none = Estimate(value=0.002, low=-0.2, high=0.2)
+    gain = WordingGain(
+        share=-18.0, worst=-40.0, above_half=ScoreEstimate(value=0.0, low=-0.1, high=0.1)
+    )
+    none = ScoreEstimate(value=0.002, low=-0.2, high=0.2)
     page, lines = shown(row("assembly", gain=none, wordings=gain))
     assert "-18" not in page
     assert "untrained wordings" not in lines

@@ -14,7 +14,7 @@ from support.scripted_recruiters import ScriptedRecruiter
 from alignment.retention.retention import Health, Retention
 from alignment.retention.retention import RetentionFinding as KeptFigure
 from alignment.training.record import TrainingRecord
-from evaluation.batteries.base import BatteryResult, Item, Measure
+from evaluation.batteries.base import BatteryItem, BatteryResult, Measure
 from evaluation.claims.claims import Finding
 from evaluation.consistency.wording_study import ask_wordings, wording_study
 from evaluation.elicitation.elicit import ElicitationSettings
@@ -28,7 +28,7 @@ from plenary.models.planted import PlantedBackend, PlantedWorld
 from plenary.pipeline.assembly import ASSEMBLY_STAGES
 from plenary.pipeline.run import run_stages
 from plenary.prompt_templates import PROMPT_TEMPLATES
-from plenary.report.batteries import Found, battery_section, read_batteries
+from plenary.report.batteries import BatteryBySide, battery_section, read_batteries
 from plenary.report.evidence import Measures, count_tests, read_measures
 from plenary.report.hiring import hiring_section
 from plenary.report.page import write_report
@@ -278,7 +278,7 @@ def battery(title: str, model: str = "m") -> BatteryResult:
 
 
 def test_a_battery_is_shown_with_floor_and_interval() -> None:
-    section = battery_section(Found({"": battery("A battery")}))
+    section = battery_section(BatteryBySide({"": battery("A battery")}))
     assert section.said == ("It is so.",)
     assert section.tables[0].rows[0][:4] == ("share", "0.600 (0.500 to 0.700)", "0.500", "9")
     assert len(section.tables[0].rows) == 2
@@ -313,12 +313,12 @@ def test_batteries_of_the_runs_models_stand_side_by_side_and_count_as_tests(
 
 def test_a_difference_is_paired_item_by_item_where_the_battery_keeps_items() -> None:
     def side(lead: float) -> BatteryResult:
-        items = tuple(Item((f"item {k}",), 0.1 * k + lead) for k in range(6))
+        items = tuple(BatteryItem((f"item {k}",), 0.1 * k + lead) for k in range(6))
         share = Measure(name="share", value=0.25 + lead, n=6, items=items)
         whole = battery("One")
         return whole.model_copy(update={"measures": (share, *whole.measures[1:])})
 
-    found = Found({"before": side(0.0), "after": side(0.2)})
+    found = BatteryBySide({"before": side(0.0), "after": side(0.2)})
     section = battery_section(found)
     assert [head.name for head in section.tables[0].heads[1:4]] == ["Before", "After", "Difference"]
     share, slope = section.tables[0].rows
@@ -326,7 +326,7 @@ def test_a_difference_is_paired_item_by_item_where_the_battery_keeps_items() -> 
     assert slope[3] == "no paired test"
     assert "on the same items" in section.note
     assert found.tests == 2 + 1
-    same = battery_section(Found({"before": side(0.0), "after": side(0.0)}))
+    same = battery_section(BatteryBySide({"before": side(0.0), "after": side(0.0)}))
     assert same.tables[0].rows[0][3] == "+0.000 (+0.000 to +0.000)"
 
 

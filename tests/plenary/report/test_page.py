@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from markupsafe import Markup
 
+from plenary.figures.page_parts import Head, Tile
 from plenary.figures.svg import Series, scatter
-from plenary.report.elements import Drawing, Head, Said, Section, Table, Tile, shown
-from plenary.report.page import Page, render
+from plenary.report.elements import Drawing, QuotedStatement, ReportTable, Section, shown
+from plenary.report.page import ReportPage, render
 from plenary.report.shift import MOVEMENTS
 from plenary.report.tables import settings
 from plenary.report.verdict import RunVerdict
@@ -18,7 +19,7 @@ from plenary.runs.records.assembly import Summary
 EVIL = "</blockquote><script>alert(1)</script>\u202egnp.exe\x07 {{ 7*7 }} <img src=http://x/>"
 
 
-def page(text: str) -> Page:
+def page(text: str) -> ReportPage:
     summary = Summary(
         name="one", seconds=1.0, agreement_before=0.5, agreement_after=0.6, gain=0.1, gain_low=0.0,
         gain_high=0.2, ceiling=0.9, citizens=2, outcomes=4, pairs=3, held_out_pairs=1,
@@ -29,9 +30,9 @@ def page(text: str) -> Page:
     drawing = Drawing(scatter(series, (0.0, 1.0), ("x", "y"), text, text), text)
     row = ((text, text),)
     heads = (Head(text), Head(text, True))
-    section = Section(text, (text,), (drawing,), (Table(text, heads, row, text),), text)
+    section = Section(text, (text,), (drawing,), (ReportTable(text, heads, row, text),), text)
     wide = ((text,) * 8,)
-    return Page(
+    return ReportPage(
         style=Markup("body { margin: 0 }"), style_hash="sha256-x", version="0", created="now",
         summary=summary, summary_json=summary.model_dump_json(indent=2),
         verdict=RunVerdict(text, "moved", (text,), (text,), (text,)),
@@ -42,7 +43,7 @@ def page(text: str) -> Page:
         margins=((text, "1", "2", "3"),), panel_drawing=drawing, categories=((text,) * 7,),
         assembly_note=text, ballots=((text, "1", "2", "3", "4"),),
         diagnostics=((text,) * 3,), strata=((text,) * 6,),
-        statements=(Said(text, text, text, text),), training=row, limits=(text,),
+        statements=(QuotedStatement(text, text, text, text),), training=row, limits=(text,),
         settings=((text, text, text),), provenance=row, controls=Markup(""),
         banner=text, plan=section, retest=section, measured=(section, section),
         batteries=(section,),

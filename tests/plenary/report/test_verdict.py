@@ -4,9 +4,9 @@ import pytest
 
 from evaluation.claims.claims import NEVER, Finding
 from evaluation.claims.evidence import Agreement, PanelMargins, Toward
-from plenary.report.verdict import Controls, Measured, verdict
+from plenary.report.verdict import Controls, VerdictFigures, verdict
 
-BASE = Measured(
+BASE = VerdictFigures(
     before=0.5, after=0.8, after_low=0.7, gain=0.3, low=0.1, high=0.5, ceiling=0.9,
     ceiling_low=0.85, ceiling_high=0.95, pairs=70, outcomes=26,
     citizens=60, invalid=0.0, contested=0.1, imputed=0.2, template="plain", embedded=True,
@@ -19,7 +19,7 @@ BASE = Measured(
 )  # fmt: skip
 
 
-def ending(low: float, high: float) -> Measured:
+def ending(low: float, high: float) -> VerdictFigures:
     toward = BASE.toward._replace(outcomes_low=low, outcomes_high=high, away_beyond_retest=high < 0)
     return BASE._replace(low=low, high=high, toward=toward)
 

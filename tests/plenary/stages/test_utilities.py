@@ -12,7 +12,7 @@ from evaluation.comparison.utility_shift import UtilityShift
 from evaluation.elicitation.answer_table import AnswerTable
 from evaluation.elicitation.comparison_graph import among
 from evaluation.utility.thurstonian import UtilityFit
-from plenary.commands.compare import Sides, compare_votes
+from plenary.commands.compare import ComparedAnswers, compare_votes
 from plenary.commands.fit import fit_votes
 from plenary.errors import ConfigError
 from plenary.pipeline.assembly import ASSEMBLY_STAGES
@@ -112,7 +112,7 @@ def test_no_preference_reaches_fits_comparison_and_report(tmp_path: Path, exact:
         assert np.allclose(UtilityFit.load(tmp_path / f"fit_{when}").mu, made.mu)
         assert told["tie"] == round(made.tie, 4)
         assert made.tie == pytest.approx(0.9, rel=0.25)
-    sides = Sides(tables["before"], tables["after"], tables["retest_second"], None)
+    sides = ComparedAnswers(tables["before"], tables["after"], tables["retest_second"], None)
     told = compare_votes(
         sides, space.config.fit, space.config.comparison, tmp_path / "shift.parquet"
     )

@@ -14,8 +14,8 @@ from plenary.viewer.queries import (
     CITIZENS,
     OUTCOMES,
     PAIRS,
-    Asked,
     Listing,
+    ListQuery,
     counted,
     find,
     heard_at,
@@ -26,23 +26,23 @@ from plenary.viewer.queries import (
     said_by,
     standings,
 )
-from plenary.viewer.run_view import Room, RunView
+from plenary.viewer.run_view import RunSnapshot, RunView
 
 
 @pytest.fixture
-def room(opened: RunView) -> Room:
+def room(opened: RunView) -> RunSnapshot:
     found = opened.room()
     assert found is not None
     return found
 
 
-def column(room: Room, listing: Listing, name: str) -> np.ndarray:
-    rows = marks(room.store, listing, Asked(sort="number")).rows
+def column(room: RunSnapshot, listing: Listing, name: str) -> np.ndarray:
+    rows = marks(room.store, listing, ListQuery(sort="number")).rows
     place = listing.columns.index(name)
     return np.array([np.nan if row[place] is None else row[place] for row in rows], dtype=float)
 
 
-def test_shares_in_sql_are_those_of_the_assembly(room: Room, opened: RunView) -> None:
+def test_shares_in_sql_are_those_of_the_assembly(room: RunSnapshot, opened: RunView) -> None:
     votes = Votes.read(opened.path / filenames.VOTES)
     citizens, pairs, weights = len(room.panel), len(room.plan.pairs), room.panel.weight
     for phase, name in ((BEFORE, "p_before"), (AFTER, "p_after")):
@@ -61,12 +61,12 @@ def test_ledger_and_exports_answer_alike(opened: RunView, listing: Listing) -> N
     done = opened.done
     whole = opened.room()
     assert whole is not None
-    rows = {sort: marks(whole.store, listing, Asked(sort=sort)).rows for sort in listing.sorts}
+    rows = {sort: marks(whole.store, listing, ListQuery(sort=sort)).rows for sort in listing.sorts}
     opened.done = lambda stage: stage != "convene" and done(stage)  # type: ignore[method-assign]
     ledger = opened._open()
     assert ledger is not None
     for sort, expected in rows.items():
-        found = marks(ledger.store, listing, Asked(sort=sort)).rows
+        found = marks(ledger.store, listing, ListQuery(sort=sort)).rows
         assert [row[0] for row in found] == [row[0] for row in expected]
         numbers = [[x for x in row if isinstance(x, float)] for row in found]
         assert np.allclose(
@@ -76,7 +76,7 @@ def test_ledger_and_exports_answer_alike(opened: RunView, listing: Listing) -> N
     ledger.store.close()
 
 
-def test_everybody_on_a_pair_stands_as_the_labels_say(room: Room, opened: RunView) -> None:
+def test_everybody_on_a_pair_stands_as_the_labels_say(room: RunSnapshot, opened: RunView) -> None:
     decided = Consensus.read(opened.path / filenames.CONSENSUS)
     for pair in (0, 20, 37):
         everybody, *strata = standings(room, pair, "sex", 0.95)
@@ -89,33 +89,35 @@ def test_everybody_on_a_pair_stands_as_the_labels_say(room: Room, opened: RunVie
         assert str(sum(everybody.after.counts[:3])) or counted(everybody.after)
 
 
-def test_bands_come_in_their_order(room: Room) -> None:
+def test_bands_come_in_their_order(room: RunSnapshot) -> None:
     bands = [s.category for s in standings(room, 0, "age", 0.95)[1:]]
     assert bands[0] == "under 25"
     assert bands[-1] == "75 and over"
 
 
-def test_lists_are_searched_narrowed_and_paged(room: Room) -> None:
-    trees = find(room.store, PAIRS, Asked(search="TREES clinics"))
+def test_lists_are_searched_narrowed_and_paged(room: RunSnapshot) -> None:
+    trees = find(room.store, PAIRS, ListQuery(search="TREES clinics"))
     assert 0 < trees.total < 38
     assert all("trees" in f"{r[1]} {r[2]}" and "clinics" in f"{r[1]} {r[2]}" for r in trees.rows)
-    held = find(room.store, PAIRS, Asked(chosen={"side": "held_out"}))
+    held = find(room.store, PAIRS, ListQuery(chosen={"side": "held_out"}))
     assert held.total == 14
-    last = find(room.store, PAIRS, Asked(page=99), size=10)
+    last = find(room.store, PAIRS, ListQuery(page=99), size=10)
     assert (last.page, last.pages, len(last.rows)) == (4, 4, 8)
-    assert find(room.store, PAIRS, Asked(search="%'; DROP TABLE votes --")).total == 0
-    moved = [row[9] for row in find(room.store, PAIRS, Asked(sort="moved")).rows]
+    assert find(room.store, PAIRS, ListQuery(search="%'; DROP TABLE votes --")).total == 0
+    moved = [row[9] for row in find(room.store, PAIRS, ListQuery(sort="moved")).rows]
     assert moved == sorted(moved, reverse=True)
 
 
-def test_invalid_and_contested_pairs_can_be_told_apart(room: Room) -> None:
-    invalid = find(room.store, PAIRS, Asked(chosen={"invalid": "yes"}))
+def test_invalid_and_contested_pairs_can_be_told_apart(room: RunSnapshot) -> None:
+    invalid = find(room.store, PAIRS, ListQuery(chosen={"invalid": "yes"}))
     assert all(row[10] > 0 for row in invalid.rows)
-    parts = [find(room.store, PAIRS, Asked(chosen={"contested": c})).total for c in ("yes", "no")]
+    parts = [
+        find(room.store, PAIRS, ListQuery(chosen={"contested": c})).total for c in ("yes", "no")
+    ]
     assert sum(parts) == 38
 
 
-def test_a_citizens_journey_is_whole(room: Room) -> None:
+def test_a_citizens_journey_is_whole(room: RunSnapshot) -> None:
     moves = journey(room.store, 3)
     found = paged(moves, page=2, size=20)
     assert len(moves) == found.total == 38
@@ -126,7 +128,7 @@ def test_a_citizens_journey_is_whole(room: Room) -> None:
     assert spoken == room.store.rows("SELECT count(*) FROM statements")[0][0] > 0
 
 
-def test_a_table_is_heard_in_order(room: Room) -> None:
+def test_a_table_is_heard_in_order(room: RunSnapshot) -> None:
     members = room.seating.tables[1]
     heard = heard_at(room.store, 5, 1)
     assert heard

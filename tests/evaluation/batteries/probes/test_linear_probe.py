@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluation.batteries.probes.linear_probe import (
-    Target,
+    ProbeTarget,
     bag_of_words,
     dummies,
     explained,
@@ -31,7 +31,7 @@ def _world(kind, rng, width=32):
         "noise": noise,
     }[kind]
     utilities = (truth - truth.mean()) / truth.std()
-    target = Target(utilities, rng.random(96), 1 + rng.random(96), TOPICS)
+    target = ProbeTarget(utilities, rng.random(96), 1 + rng.random(96), TOPICS)
     baselines = {
         "topic": [dummies(TOPICS)],
         "random": [rng.standard_normal((96, width))],

@@ -9,7 +9,7 @@ from support.choosers import Chooser, NullChooser
 from support.toy_interior import OpenChooser, ToyInterior
 
 import plenary.embedded as embedded
-from evaluation.batteries.base import BatterySettings, Material
+from evaluation.batteries.base import BatteryMaterial, BatterySettings
 from evaluation.batteries.probes import steering, utility_probe
 from evaluation.claims.claims import CLAIMS
 from plenary.errors import BackendError
@@ -19,7 +19,7 @@ from plenary.outcomes import Catalogue, Outcome, default_outcomes
 
 VALUES = np.random.default_rng(8).standard_normal(60)
 TEXTS = tuple(f"Thing {k:02d} happens" for k in range(60))
-MATERIAL = Material(
+MATERIAL = BatteryMaterial(
     Catalogue(tuple(Outcome(id=t, text=t, topic=f"t{k // 4}") for k, t in enumerate(TEXTS))),
     settings=BatterySettings(outcomes=30, bootstrap=100),
 )
@@ -128,7 +128,7 @@ def test_one_topic_cannot_be_held_out(battery):
 
 @pytest.mark.slow
 def test_the_model_that_ships_holds_and_uses_its_planted_values():
-    material = Material(default_outcomes(), settings=BatterySettings(bootstrap=100))
+    material = BatteryMaterial(default_outcomes(), settings=BatterySettings(bootstrap=100))
     backend = CachedBackend(LocalBackend(embedded.model_path()), MemoryStore())
     read = asyncio.run(utility_probe.measure(backend, material, 1))
     assert read.findings[0].shown

@@ -8,7 +8,7 @@ import pytest
 from support.choosers import NullChooser
 from support.readers import Reader
 
-from evaluation.batteries.base import BatterySettings, Material, load_stimuli
+from evaluation.batteries.base import BatteryMaterial, BatterySettings, load_stimuli
 from evaluation.batteries.values.corrigibility import Reversal, guarding, measure, reversals
 from plenary.outcomes import Catalogue, Outcome
 
@@ -16,7 +16,7 @@ DATA = load_stimuli(Reversal, "corrigibility")
 SCORES = dict(zip(DATA.texts, DATA.scores.tolist(), strict=True))
 TEXTS = tuple(f"Thing {k:02d} happens" for k in range(60))
 TRUE = dict(zip(TEXTS, np.random.default_rng(1).standard_normal(60).tolist(), strict=True))
-MATERIAL = Material(
+MATERIAL = BatteryMaterial(
     Catalogue(tuple(Outcome(id=t, text=t, topic="t") for t in TEXTS)),
     settings=BatterySettings(bootstrap=100),
 )

@@ -12,10 +12,16 @@ import pytest
 from scipy import stats
 from support.choosers import Chooser, NullChooser
 
-from evaluation.batteries.base import BatteryResult, BatterySettings, Material, ends, load_stimuli
+from evaluation.batteries.base import (
+    BatteryMaterial,
+    BatteryResult,
+    BatterySettings,
+    ends,
+    load_stimuli,
+)
 from evaluation.batteries.values.exchange_rates import (
-    Curve,
     ExchangeStimuli,
+    UtilityCurve,
     curve,
     fitted_curves,
     log_rate,
@@ -30,7 +36,7 @@ from plenary.seeding import generator
 STIMULI = load_stimuli(ExchangeStimuli, "exchange_rates")
 NOTHING = Catalogue(tuple(Outcome(id=t, text=t, topic="t") for t in "ab"))
 SETTINGS = BatterySettings(bootstrap=200)
-MATERIAL = Material(NOTHING, settings=SETTINGS)
+MATERIAL = BatteryMaterial(NOTHING, settings=SETTINGS)
 RATES = {"trees": 1.0, "books": 3.0, "dollars": 0.5, "kilometres": 40.0, "days": 90.0, "dogs": 8.0}
 
 
@@ -60,7 +66,7 @@ class Listening(NullChooser):
         return super().lead(conversation)
 
 
-def asked(chooser: Chooser, material: Material = MATERIAL) -> BatteryResult:
+def asked(chooser: Chooser, material: BatteryMaterial = MATERIAL) -> BatteryResult:
     return asyncio.run(measure(chooser, material, 1))
 
 
@@ -94,7 +100,7 @@ def test_people_are_not_compared_unless_asked_for_and_never_ranked() -> None:
     asked(silent)
     assert "Veldaria" not in silent.heard
     allowed = SETTINGS.model_copy(update={"allow_group_worth_comparisons": True})
-    found = asked(Chooser(worth, 1.0), Material(NOTHING, settings=allowed))
+    found = asked(Chooser(worth, 1.0), BatteryMaterial(NOTHING, settings=allowed))
     told = found.model_dump_json()
     assert [m.name for m in found.measures[-2:]] == [
         "wording factor, groups",
@@ -116,7 +122,7 @@ def simulated(runs: int) -> Hits:
     for run in range(runs):
         rng = generator(run, "test", "exchange")
         moved += curve(rng.normal(0, 1, 5), logs).moves(0.95)
-        ones: Sequence[Curve] = [
+        ones: Sequence[UtilityCurve] = [
             curve(0.4 * logs + level + rng.normal(0, 0.15, 5), logs) for level in (0.0, 0.6)
         ]
         low, high = ends(rate_draws(*ones, rng, 1000), 0.95)

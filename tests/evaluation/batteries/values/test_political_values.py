@@ -7,7 +7,7 @@ import pytest
 from support.choosers import NullChooser
 from support.readers import Reader
 
-from evaluation.batteries.base import BatterySettings, Material, load_stimuli
+from evaluation.batteries.base import BatteryMaterial, BatterySettings, load_stimuli
 from evaluation.batteries.values.political_values import PoliticalStimuli, measure, picture
 from evaluation.stats.rank_correlation import exact_rank_p
 from plenary.embedded import grammar
@@ -16,7 +16,7 @@ from plenary.outcomes import Catalogue, Outcome
 DATA = load_stimuli(PoliticalStimuli, "political_values")
 SIDE = dict(zip(DATA.texts, DATA.scores.tolist(), strict=True))
 NOISE = dict(zip(DATA.texts, np.random.default_rng(4).normal(0, 0.5, 64).tolist(), strict=True))
-MATERIAL = Material(
+MATERIAL = BatteryMaterial(
     Catalogue(tuple(Outcome(id=str(k), text=f"Thing {k} happens", topic="t") for k in range(8))),
     settings=BatterySettings(bootstrap=100),
 )

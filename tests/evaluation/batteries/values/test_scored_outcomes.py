@@ -7,7 +7,7 @@ import pytest
 from support.choosers import NullChooser
 from support.readers import Reader
 
-from evaluation.batteries.base import BatterySettings, Material, load_stimuli
+from evaluation.batteries.base import BatteryMaterial, BatterySettings, load_stimuli
 from evaluation.batteries.values import power_seeking, self_propagation
 from evaluation.batteries.values.scored_outcomes import (
     CheckedStimuli,
@@ -19,7 +19,7 @@ from plenary.embedded import grammar
 from plenary.outcomes import Catalogue, Outcome
 
 NAMES = ("power_seeking", "self_propagation", "corrigibility")
-MATERIAL = Material(
+MATERIAL = BatteryMaterial(
     Catalogue(tuple(Outcome(id=str(k), text=f"Thing {k} happens", topic="t") for k in range(40))),
     settings=BatterySettings(bootstrap=100),
 )

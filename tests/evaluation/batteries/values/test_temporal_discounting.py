@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.special import expit
 from support.choosers import Chooser, NullChooser
 
-from evaluation.batteries.base import BatteryResult, BatterySettings, Material, load_stimuli
+from evaluation.batteries.base import BatteryMaterial, BatteryResult, BatterySettings, load_stimuli
 from evaluation.batteries.values.temporal_discounting import (
     DelayStimuli,
     discounting,
@@ -27,7 +27,7 @@ from plenary.preferences import FloatArray
 from plenary.seeding import generator
 
 STIMULI = load_stimuli(DelayStimuli, "temporal_discounting")
-MATERIAL = Material(
+MATERIAL = BatteryMaterial(
     Catalogue(tuple(Outcome(id=t, text=t, topic="t") for t in "ab")),
     settings=BatterySettings(bootstrap=100),
 )

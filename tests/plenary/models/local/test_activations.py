@@ -12,7 +12,7 @@ import torch
 from support.checkpoints import CheckpointName
 
 from plenary.errors import BackendError
-from plenary.models.activations import Marked, interior_of
+from plenary.models.activations import MarkedText, interior_of
 from plenary.models.base import Message
 from plenary.models.local.checkpoints import load_tokenizer
 from plenary.models.local.huggingface import LocalBackend, load_model
@@ -25,9 +25,9 @@ NAMES: tuple[CheckpointName, ...] = ("llama", "qwen2", "gpt2", "gemma2")
 Checkpoints = Callable[[CheckpointName], Path]
 
 
-def _marked(first: str, second: str) -> Marked:
+def _marked(first: str, second: str) -> MarkedText:
     text = f"Which one would you prefer?\nOption A: {first}\nOption B: {second}"
-    return Marked((Message("user", text),), first)
+    return MarkedText((Message("user", text),), first)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,7 +74,7 @@ def test_a_marked_text_is_read_in_its_context(checkpoint: Checkpoints):
         for m in (
             _marked(TEXTS[0], TEXTS[1]),
             _marked(TEXTS[0], "nothing"),
-            Marked(_marked(TEXTS[1], TEXTS[0]).conversation, TEXTS[0]),
+            MarkedText(_marked(TEXTS[1], TEXTS[0]).conversation, TEXTS[0]),
         )
     )
     assert one == pytest.approx(other, abs=1e-4)
@@ -97,6 +97,6 @@ def test_what_cannot_be_read_is_said(checkpoint: Checkpoints):
         interior_of(CachedBackend(planted, MemoryStore()))
     inside = interior_of(LocalBackend(checkpoint("llama")))
     with pytest.raises(BackendError, match="is not in"):
-        inside.read_marked([Marked(_marked(*TEXTS).conversation, "another text")])
+        inside.read_marked([MarkedText(_marked(*TEXTS).conversation, "another text")])
     with pytest.raises(BackendError, match="several tokens"):
         inside.lead([_marked(*TEXTS)], ("the town", "a clinic"), 1, np.zeros((1, 8)))
