@@ -28,11 +28,11 @@ def _vocabulary() -> frozenset[str]:
 
 @cache
 def _trained() -> frozenset[str]:
-    """Words of the grammar's templates and fillers."""
+    """Words of the grammar's frames and fillers."""
     texts: list[str] = []
     for name in grammar.topics():
         for pattern in grammar.patterns(name):
-            texts.append(re.sub(r"{\w+}", " ", pattern.template.text))
+            texts.append(re.sub(r"{\w+}", " ", pattern.frame.text))
             texts += [filler for slot in pattern.slots for filler in slot.fillers]
     return frozenset(word for text in texts for word in _words(text))
 
