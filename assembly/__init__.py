@@ -1,1 +1,1 @@
-"""What they decide: deliberation, ballots, ledger, consensus."""
+"""The citizens' assembly: deliberation, private ballots, the ledger and the consensus."""

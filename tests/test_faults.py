@@ -303,7 +303,7 @@ def test_a_damaged_page_of_the_ledger_is_an_error(bench: Bench, page: int) -> No
     answer = bench.planted("convene")
     assert answer.code == 3, answer.err
     assert "damaged" in answer.err
-    assert "copy back" in answer.err
+    assert "restore a copy" in answer.err
     assert not (bench.folder / "runs/small/votes.parquet").exists()
 
 

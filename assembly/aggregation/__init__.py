@@ -1,1 +1,1 @@
-"""From ballots to consensus: rules, strata, uncertainty, ceiling."""
+"""From ballots to consensus: aggregation (voting) rules, strata, uncertainty, ceiling."""

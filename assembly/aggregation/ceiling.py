@@ -1,4 +1,4 @@
-"""The reliability ceiling: how well two halves of the panel agree with each other."""
+"""The reliability (noise) ceiling: how often two panels, or two halves of one, would agree."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from plenary.preferences import FloatArray, IntArray
 
 
 class ReliabilityCeiling(NamedTuple):
-    """How far panels agree with one another: the most to ask of a model trained on one of them.
+    """How far panels agree with one another: the most a model trained on one can reach.
 
     agreement: share of pairs on which the majorities of two independent panels of the FULL size are
     expected to agree. low, high: 95 % range of that share from one pair of panels to another.
     half_agreement: the same between random halves of this panel (split-half), a lower bound of it.
-    A tied pair agrees by one half. Pairs nobody voted on are left out.
+    A tied pair counts one half. Pairs without a vote are left out.
     """
 
     agreement: float
@@ -39,13 +39,13 @@ def reliability_ceiling(
     draws: int = 1000,
     clusters: IntArray | None = None,
 ) -> ReliabilityCeiling:
-    """Reliability of the assembly's majority over panels; higher is better, one half is chance.
+    """How often majorities of two panels agree; higher is better, one half is chance.
 
-    Full size: two bootstrap panels a draw, clusters (default citizens) resampled with replacement.
-    Bootstrap panels scatter about the OBSERVED shares, whose own sampling error makes pairs look
-    more decided than they are, so the shares are first shrunk toward one half by the share of their
-    spread over pairs that is not sampling variance. Resampling whole citizens keeps the dependence
-    of pairs.
+    Full size: two bootstrap panels per draw, clusters (by default citizens) resampled with
+    replacement. Bootstrap panels scatter about the OBSERVED shares, whose own sampling error makes
+    pairs look more decided than they are, so the shares are first shrunk toward one half by the
+    share of their spread over pairs that is not sampling variance. Resampling whole citizens keeps
+    the dependence of pairs.
     """
     shares = citizen_shares(votes, phase, len(weights), len(pairs))
     shares = shares[:, ~np.isnan(shares).all(axis=0)]
@@ -56,13 +56,13 @@ def reliability_ceiling(
         raise ConfigError(f"{len(weights)!r} citizens in one cluster; seat more tables")
     if shares.shape[1] == 0:
         raise NotMeasured(
-            f"no valid ballot on any of {len(pairs)!r} pairs; look at the invalid ballots"
+            f"no valid ballot on any of {len(pairs)!r} pairs; check the invalid ballots"
         )
     p = weighted_mean(shares, weights)
     variance = linearised(shares, weights, p, groups).variance
     if np.isnan(variance).all():
         raise NotMeasured(
-            "on no pair have citizens of two groups valid ballots; seat more tables, or look at "
+            "no pair has valid ballots from two groups; seat more tables, or check "
             "the invalid ballots"
         )
     kept = 1.0 - np.nanmean(variance) / max(float(np.mean((p - 0.5) ** 2)), 1e-12)
@@ -86,7 +86,7 @@ def _panels(
 def _halves(
     shares: FloatArray, weights: FloatArray, groups: IntArray, draws: int, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """Weighted shares [draws, P] of the two random halves of the clusters."""
+    """Weighted shares [draws, P] in each of two random halves of the clusters."""
     count = groups.max() + 1
     ranks = rng.permuted(np.tile(np.arange(count), (draws, 1)), axis=1)
     one, two = ranks < count // 2, ranks >= count - count // 2
@@ -106,7 +106,7 @@ def _means(shares: FloatArray, weights: FloatArray) -> FloatArray:
 
 
 def agreement(one: FloatArray, two: FloatArray) -> FloatArray:
-    """Share of pairs [D] whose majorities agree, ties by one half."""
+    """Share of pairs [D] whose majorities agree; a tie counts one half."""
     product = np.sign(one - 0.5) * np.sign(two - 0.5)
     return np.nanmean(0.5 + 0.5 * product, axis=1)
 
@@ -119,11 +119,11 @@ def rule_ceiling(
     *,
     draws: int = 40,
 ) -> ReliabilityCeiling:
-    """How far the rule's verdicts on two panels agree, pairs [P] of one part.
+    """How often a rule's verdicts on two panels agree, over the pairs [P] of one part.
 
-    As `panel_ceiling`, by any rule: `draws` pairs of bootstrap panels of clusters [C], and random
-    halves. A verdict cannot be drawn toward one half as a share can, so the agreement of full
-    panels may be too high here; that of halves is a lower bound all the same.
+    As `reliability_ceiling`, for any rule: `draws` pairs of bootstrap panels of clusters [C], and
+    random halves. A verdict cannot be shrunk toward one half as a share can, so the agreement of
+    full panels may be too high here; that of halves is still a lower bound.
     """
     names, at = np.unique(clusters, return_inverse=True)
     count = len(names)

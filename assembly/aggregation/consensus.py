@@ -1,4 +1,4 @@
-"""What the assembly decided, pair by pair, with its uncertainty and every ballot accounted for.
+"""The consensus: each pair's weighted share of votes with its interval, every ballot counted.
 
 Shapes: C citizens, P pairs, G clusters.
 """
@@ -28,17 +28,17 @@ _SCHEMA = b"plenary-consensus-1"
 
 @dataclass(frozen=True, slots=True)
 class Consensus:
-    """One row a pair.
+    """One row per pair.
 
     pairs [P, 2]: outcome indices. p [P]: weighted share of citizens for pairs[:, 0], NaN without a
-    ballot.
+    valid ballot.
     low, high [P]: interval of p at `level`. effective_n [P]: Kish's (sum w)^2 / sum w^2 over valid
     citizens.
-    counts, weighted [P, len(COUNTED)]: citizens, and their weights, by COUNTED; a citizen is
-    counted for an outcome only when both orders are valid, else under the state of the two that
-    comes first in STATES.
+    counts, weighted [P, len(COUNTED)]: number and weight of citizens by COUNTED; a citizen is
+    counted for an outcome only when both orders are valid, otherwise under whichever of the two
+    states comes first in STATES.
     order_gap [P]: weighted mean P(first shown) minus 0.5; positive favours the first slot.
-    contested [P]: the interval holds one half.
+    contested [P]: the interval contains one half.
     """
 
     phase: int
@@ -54,7 +54,7 @@ class Consensus:
     contested: BoolArray
 
     def targets(self) -> Targets:
-        """The pairs with a valid ballot as training targets, weighing effective_n."""
+        """The pairs with a valid ballot as training targets, weighted by effective_n."""
         voted = ~np.isnan(self.p)
         return Targets(self.pairs[voted], self.p[voted], self.effective_n[voted])
 
@@ -65,7 +65,7 @@ class Consensus:
 
     @classmethod
     def join(cls, parts: Sequence[Consensus]) -> Consensus:
-        """The pairs of several parts of one assembly, in order."""
+        """Join the pairs of several parts of one assembly, in order."""
         columns = [f.name for f in fields(cls) if f.name not in ("phase", "level")]
         return cls(
             phase=parts[0].phase,
@@ -74,7 +74,7 @@ class Consensus:
         )
 
     def write(self, path: Path) -> None:
-        """Write as Parquet: outcomes first and second, one column a field and a count."""
+        """Write as Parquet: outcomes first and second, one column per field and per count."""
         columns = {"first": self.pairs[:, 0], "second": self.pairs[:, 1]}
         columns |= {name: getattr(self, name) for name in _PLAIN}
         for k, name in enumerate(COUNTED):
@@ -123,13 +123,13 @@ def consensus(
     level: float = 0.95,
     clusters: IntArray | None = None,
 ) -> Consensus:
-    """Weighted share a pair with a design-based interval.
+    """Weighted share per pair with a design-based interval.
 
-    The variance of p is linearised (Taylor) over `clusters` [C], by default each citizen his own;
-    pass `Seating.group_of()` for votes after discussion, which depend within a group. The interval
-    is Wilson's with the variance's effective size and Student's t on G - 1 degrees of freedom (Korn
-    and Graubard 1998 in spirit), so a unanimous panel does not claim certainty. DataError when a
-    ballot is missing.
+    The variance of p is linearised (Taylor) over `clusters` [C], by default one per citizen;
+    pass `Seating.group_of()` for votes after discussion, which are dependent within a group. The
+    interval is Wilson's with the variance's effective size and Student's t on G - 1 degrees of
+    freedom (Korn and Graubard 1998 in spirit), so a unanimous panel does not claim certainty.
+    DataError when a ballot is missing.
     """
     laid = grid(votes, phase, len(weights), len(pairs))
     shares = laid.share.mean(axis=0)
@@ -196,7 +196,7 @@ def linearised(
 def _wilson(
     p: FloatArray, spread: ShareVariance, size: FloatArray, level: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Wilson's interval with n = p(1-p)/variance, Kish's n where nobody differs at 0 or 1."""
+    """Wilson's interval with n = p(1-p)/variance, or Kish's n where all citizens agree."""
     enough = spread.clusters > 1
     t = stats.t.ppf(0.5 + level / 2, np.where(enough, spread.clusters - 1, 1.0))
     unanimous = np.minimum(p, 1 - p) < 1e-12
@@ -204,7 +204,7 @@ def _wilson(
         n = np.where(unanimous, size, p * (1 - p) / spread.variance)
         middle = (p + t**2 / (2 * n)) / (1 + t**2 / n)
         half = t / (1 + t**2 / n) * np.sqrt(p * (1 - p) / n + (t / (2 * n)) ** 2)
-    # One cluster tells nothing about its like: the interval is everything.
+    # One cluster says nothing about the spread between clusters: the interval is 0 to 1.
     low, high = np.where(enough, middle - half, 0.0), np.where(enough, middle + half, 1.0)
     voted = ~np.isnan(p)
     return np.where(voted, low.clip(0, 1), np.nan), np.where(voted, high.clip(0, 1), np.nan)
@@ -220,13 +220,13 @@ def decided_by(
     *,
     replicates: int = 100,
 ) -> Consensus:
-    """`plain` with p, low, high and contested as `rule` has them; ballots and counts stay.
+    """`plain` with p, low, high and contested by `rule`; ballots and counts stay.
 
-    parts [P]: the rule is asked about each part by itself, since outcomes of different sides of the
-    split never meet. clusters [C]: drawn again for the interval
-    (`assembly.aggregation.uncertainty`), which is widened to hold p where a decided answer leaves
-    it. A pair without a ballot keeps no label. DataError when the rule does not answer for a pair
-    that was voted on.
+    parts [P]: the rule is asked about each part by itself, since outcomes on different sides of the
+    split are never compared. clusters [C]: resampled for the interval
+    (`assembly.aggregation.uncertainty`), which is widened to contain p where a decided answer falls
+    outside it. A pair without a ballot keeps no label. DataError when the rule does not answer for
+    a pair that was voted on.
     """
     p, low, high = np.full((3, len(plain.p)), np.nan)
     for part in np.unique(parts):
@@ -238,9 +238,9 @@ def decided_by(
     silent = np.flatnonzero(voted & np.isnan(p))
     if len(silent):
         raise DataError(
-            f"the rule has no answer for {len(silent)!r} pairs, the first being "
-            f"{plain.pairs[silent[0]].tolist()!r}; join their outcomes by more pairs or take "
-            "rule weighted_share"
+            f"the rule has no answer for {len(silent)!r} pairs, first "
+            f"{plain.pairs[silent[0]].tolist()!r}; ask more pairs that connect their outcomes, or "
+            "use rule weighted_share"
         )
     p[~voted], low[~voted], high[~voted] = np.nan, np.nan, np.nan
     low, high = np.fmin(low, p), np.fmax(high, p)

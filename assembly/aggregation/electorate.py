@@ -1,4 +1,4 @@
-"""Who voted how on what: the one argument of every aggregation rule, and what a rule answers.
+"""What every aggregation rule takes and returns: the electorate (all votes) and a rule's result.
 
 Shapes: C citizens, P pairs, K outcomes, G strata.
 """
@@ -19,13 +19,13 @@ TIED = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Electorate:
-    """Ballots, the pairs they are on, and the strata the citizens stand for.
+    """Ballots, the pairs they are about, and the strata the citizens represent.
 
     shares [C, P]: each citizen's probability of preferring pairs[:, 0], 0 to 1; NaN where there is
-    no valid ballot, and such a citizen is left out of that pair, never filled in.
+    no valid ballot, and the citizen is left out of that pair; nothing is filled in.
     pairs [P, 2]: outcome indices. weights [C]: design weights, 0 or more, in any unit.
     outcomes: K. strata [C]: stratum 0..G-1 of each citizen. strata_shares [G]: the strata's shares
-    of the population, sum 1; where the census does not say, the weights' own:
+    of the population, sum 1; where the census does not give them, those of the weights:
     `np.bincount(strata, weights) / weights.sum()`.
     DataError when sizes or ranges do not fit together.
     """
@@ -43,7 +43,7 @@ class Electorate:
         if sizes != (citizens, citizens, pairs):
             raise DataError(
                 f"{sizes!r} weights, strata and pairs for shares of shape {self.shares.shape!r}; "
-                "give one weight and one stratum a citizen and one share a pair"
+                "give one weight and one stratum per citizen and one share per pair"
             )
         _within("outcome", self.pairs, self.outcomes)
         _within("stratum", self.strata, len(self.strata_shares))
@@ -78,18 +78,18 @@ def _within(name: str, codes: IntArray, size: int) -> None:
 
 
 class RuleResult(NamedTuple):
-    """What a rule says, with ties kept and with ties broken.
+    """What a rule answers, both with ties kept and with ties broken.
 
     p [P]: answer for the pair's first outcome. Rules of shares (`weighted_share`,
-    `group_informed_consensus` and the Thurstonian rules) give a share; the others 1 won, 0 lost,
-    0.5 tied. NaN where the rule has nothing to go by.
-    scores [K]: standing of each outcome, higher is better; unit stated by the rule, NaN for an
-    outcome without any.
+    `group_informed_consensus` and the Thurstonian rules) give a share; the others give 1 for won, 0
+    for lost and 0.5 for tied. NaN where no vote decides.
+    scores [K]: standing of each outcome, higher is better; unit stated by the rule, NaN where it
+    has none.
     ranks [K]: weak ranking by score, 1 is best, tied outcomes share the better rank (1, 1, 3); 0
-    without a score.
+    for an outcome without a score.
     order [<= K]: strict ranking, best first, of the outcomes with a score. Ties fall to the lower
-    index, the fixed order usual in computational social choice [brandt2016]: repeatable and the
-    same for every citizen, but not neutral, so a tie is to be read from `ranks`.
+    index, the fixed order usual in computational social choice [brandt2016]: reproducible and
+    anonymous, but not neutral, so read ties from `ranks`.
     """
 
     p: FloatArray
@@ -102,7 +102,7 @@ Rule = Callable[[Electorate], RuleResult]
 
 
 def verdict(p: FloatArray, scores: FloatArray) -> RuleResult:
-    """A verdict from answers [P] and scores [K]; scores closer than rounding are tied.
+    """A result from answers [P] and scores [K]; scores equal up to rounding are tied.
 
     Scores .5, .8, .5, NaN: ranks 2, 1, 2, 0 and order 1, 0, 2.
     """
@@ -116,7 +116,7 @@ def verdict(p: FloatArray, scores: FloatArray) -> RuleResult:
 
 
 def by_score(scores: FloatArray, pairs: IntArray) -> RuleResult:
-    """The verdict in which a pair [P] goes to the outcome with the higher score [K]."""
+    """The result in which each pair [P] goes to the outcome with the higher score [K]."""
     return verdict(won(scores[pairs[:, 0]] - scores[pairs[:, 1]]), scores)
 
 
@@ -126,12 +126,12 @@ def won(lead: FloatArray) -> FloatArray:
 
 
 def hard(shares: FloatArray) -> FloatArray:
-    """Shares as cast votes: 1 above one half, 0 below, 0.5 at it; NaN stays."""
+    """Shares as votes cast: 1 above one half, 0 below, 0.5 at it; NaN stays."""
     return won(shares - 0.5)
 
 
 def weighted_mean(values: FloatArray, weights: FloatArray) -> FloatArray:
-    """Weighted mean of the columns of `values` [C, P] over rows that are not NaN; else NaN."""
+    """Weighted mean of the columns of `values` [C, P] over rows that are not NaN, else NaN."""
     there = ~np.isnan(values)
     total = weights @ there
     with np.errstate(invalid="ignore"):
@@ -139,7 +139,7 @@ def weighted_mean(values: FloatArray, weights: FloatArray) -> FloatArray:
 
 
 def mean_won(p: FloatArray, pairs: IntArray, outcomes: int) -> FloatArray:
-    """Mean of p [P] over the pairs of each outcome [K], p seen from that outcome's side."""
+    """Mean of p [P] over the pairs of each outcome [K], with p taken from that outcome's side."""
     voted = ~np.isnan(p)
     total, met = np.zeros(outcomes), np.zeros(outcomes)
     for side, answer in ((0, p), (1, 1.0 - p)):
@@ -156,7 +156,7 @@ class StratumShares(NamedTuple):
 
 
 def stratum_shares(electorate: Electorate, strata: IntArray, count: int) -> StratumShares:
-    """Shares in each of `count` strata [C]; n = (sum w)^2 / sum w^2 knows no unit of weight."""
+    """Shares in each of `count` strata [C]; n = (sum w)^2 / sum w^2, for any unit of weight."""
     member = np.equal.outer(np.arange(count), strata) * electorate.weights
     there = ~np.isnan(electorate.shares)
     total, squared = member @ there, member**2 @ there

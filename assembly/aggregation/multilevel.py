@@ -1,11 +1,11 @@
-"""Utilities of strata fitted together: each stratum's own, drawn toward what all have in common.
+"""Multilevel (partially pooled) utilities: each stratum's own, shrunk toward the shared mean.
 
 Shapes: K outcomes, G strata, P pairs, N cells of a stratum and a pair.
 
 P(i over j in stratum g) = lapse / 2 + (1 - lapse) * Phi(u_gi - u_gj), u_gi = m_i + d_gi, with m_i
-Student's t of spread tau as in evaluation.likelihood and d_gi normal of sd tau_strata; both spreads
-are estimated (MacKay 1992 [mackay1992]). Multilevel regression and post-stratification [gelman1997]
-on paired comparisons; the comparison with its rivals is in docs/references.md, fitting.
+Student's t of spread tau as in evaluation.utility.likelihood and d_gi normal of sd tau_strata; both
+spreads are estimated (MacKay 1992 [mackay1992]). Multilevel regression and post-stratification
+[gelman1997] on paired comparisons; docs/references.md, fitting, compares it with the alternatives.
 """
 
 from __future__ import annotations
@@ -38,10 +38,11 @@ class StrataUtilities:
     """Fitted utilities in probits, one unit being the noise of a choice between two outcomes.
 
     utilities [G, K]: of each stratum, higher is preferred; NaN for outcomes outside the largest
-    part that the votes join. strata_shares [G]: of the population. tau, tau_strata: spreads of what
-    the strata share and of what sets them apart. lapse: share of answers at random. members [M]:
-    the outcomes joined. information [(1 + G) M, same]: of the log posterior at the mode in (m, d),
-    of which precision [(1 + G) M] is that of the normal priors that touch the priors there.
+    component that the votes connect. strata_shares [G]: of the population. tau, tau_strata: sds of
+    the shared part and of the strata's deviations from it. lapse: share of random answers. members
+    [M]: the connected outcomes. information [(1 + G) M, same]: of the log posterior at the mode in
+    (m, d), of which precision [(1 + G) M] is the part of the normal priors tangent to the priors at
+    the mode.
     """
 
     utilities: FloatArray
@@ -56,11 +57,11 @@ class StrataUtilities:
 
     @property
     def mean(self) -> FloatArray:
-        """Utilities [K] of the population: the strata's mean by their population shares."""
+        """Utilities [K] of the population: mean over strata, weighted by population share."""
         return self.strata_shares @ self.utilities
 
     def strata_probability(self, pairs: IntArray) -> FloatArray:
-        """Share [G, P] of each stratum that prefers pairs[:, 0]; no vote on the pair is needed."""
+        """Share [G, P] of each stratum that prefers pairs[:, 0], also for pairs without votes."""
         lead = self.utilities[:, pairs[:, 0]] - self.utilities[:, pairs[:, 1]]
         return self.lapse / 2 + (1 - self.lapse) * special.ndtr(lead)
 
@@ -70,7 +71,7 @@ class StrataUtilities:
 
 
 class _Cells(NamedTuple):
-    """One row a stratum and a pair with votes [N]; design [N, (1 + G) K] takes (m, d) to leads."""
+    """One row per stratum and pair with votes [N]; design [N, (1 + G) K] takes (m, d) to leads."""
 
     wins: FloatArray
     trials: FloatArray
@@ -80,7 +81,7 @@ class _Cells(NamedTuple):
 
 
 class _Prior(NamedTuple):
-    """Prior spreads in probits: of what the strata share, of what sets each apart."""
+    """Prior sds in probits: of the shared part and of the strata's deviations from it."""
 
     tau: float
     tau_strata: float
@@ -91,7 +92,7 @@ class _Prior(NamedTuple):
         return DEGREES * (WIDTH * self.tau) ** 2
 
     def precision(self, theta: FloatArray, outcomes: int) -> FloatArray:
-        """Precision [(1 + G) K] of the normal priors that touch the priors at theta from below."""
+        """Precision [(1 + G) K] of the normal priors tangent to the priors at theta from below."""
         near = (DEGREES + 1) / (self.reach + theta[:outcomes] ** 2)
         return np.append(near, np.full(len(theta) - outcomes, 1 / self.tau_strata**2))
 
@@ -105,17 +106,17 @@ class _Prior(NamedTuple):
 def fit_strata(electorate: Electorate, settings: FitSettings | None = None) -> StrataUtilities:
     """Fit the strata's utilities to weighted shares and effective votes of stratum x pair.
 
-    settings: the prior of the lapse rate is read, nothing else.
+    settings: only the prior of the lapse rate is read.
     Design weights count within a stratum, `strata_shares` between strata. A stratum without a
-    citizen gets what all have in common. NotMeasured without a ballot, ConvergenceError when the
-    sds do not settle.
+    citizen gets the shared part. NotMeasured without a valid ballot, ConvergenceError when the sds
+    do not converge.
     """
     count = len(electorate.strata_shares)
     shares = stratum_shares(electorate, electorate.strata, count)
     voted = electorate.pairs[shares.n.sum(axis=0) > 0]
     if not len(voted):
         raise NotMeasured(
-            f"no valid ballot on any of {len(electorate.pairs)!r} pairs; look at the invalid ones"
+            f"no valid ballot on any of {len(electorate.pairs)!r} pairs; check the invalid ones"
         )
     part = components(voted[:, 0], voted[:, 1], electorate.outcomes)
     members = np.flatnonzero(part == 0)
@@ -169,7 +170,7 @@ def _search(cells: _Cells, settings: FitSettings) -> _Fitted:
 
 
 def _lapse(cells: _Cells, theta: FloatArray, log_lapse: float, settings: FitSettings) -> float:
-    """The best log lapse within one unit of the present one, under its log-normal prior."""
+    """The best log lapse within one unit of the current one, under its log-normal prior."""
     leads, losses = cells.design @ theta, cells.trials - cells.wins
 
     def depth(at: float) -> float:
@@ -182,7 +183,7 @@ def _lapse(cells: _Cells, theta: FloatArray, log_lapse: float, settings: FitSett
 
 
 class SignedTails(NamedTuple):
-    """Per cell [N]: log P(first), log P(second), and by how much each grows with its own lead."""
+    """Per cell [N]: log P(first), log P(second), and the derivative of each in its own lead."""
 
     log_first: FloatArray
     log_second: FloatArray
@@ -191,7 +192,7 @@ class SignedTails(NamedTuple):
 
 
 def tails(leads: FloatArray, log_lapse: float) -> SignedTails:
-    """Tails at signed leads; the link itself knows the smaller and the larger side only."""
+    """Tails at signed leads; the link itself knows only the smaller and the larger side."""
     tail, ahead = normal_tails(np.abs(leads), log_lapse), leads >= 0
     return SignedTails(
         np.where(ahead, tail.log_large, tail.log_small),
@@ -239,7 +240,7 @@ def _solve(matrix: sparse.csr_array, right: FloatArray, tolerance: float) -> Flo
 def _updated(
     theta: FloatArray, information: sparse.csr_array, outcomes: int, prior: _Prior
 ) -> _Prior:
-    """Prior spreads, squared: a block's weighted squares over how many parameters votes decide."""
+    """Prior variances: a block's weighted squares over the count of parameters votes decide."""
     precision = prior.precision(theta, outcomes)
     pulls = np.split(precision * theta**2, [outcomes])
     sds: list[float] = []
@@ -253,7 +254,7 @@ def _updated(
 def _undecided(
     information: sparse.csr_array, outcomes: int, precision: FloatArray
 ) -> tuple[float, float]:
-    """How many of m and of d the priors decide: exact, or by random signs where there are many."""
+    """How many of m and of d the priors decide: exact, or by random signs if there are many."""
     size = len(precision)
     if size <= DENSE:
         share = precision * np.diag(np.linalg.inv(information.toarray()))
@@ -269,7 +270,7 @@ def _undecided(
 
 
 def _spread(fitted: _Fitted, members: IntArray, electorate: Electorate) -> StrataUtilities:
-    """The fit laid out over all outcomes."""
+    """Spread the fit over all outcomes, NaN where it has none."""
     blocks = fitted.theta.reshape(-1, len(members))
     utilities = np.full((len(blocks) - 1, electorate.outcomes), np.nan)
     utilities[:, members] = blocks[0] + blocks[1:]

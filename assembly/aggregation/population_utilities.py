@@ -1,7 +1,8 @@
-"""The assembly's utilities with standard errors, in the form of any other fit.
+"""The assembly's utilities: post-stratified to the population, with standard errors.
 
 Shapes: C citizens, K outcomes, G strata, P pairs, Q clusters. Strata are fitted together and
-post-stratified (assembly.multilevel); the result stands beside the model's own utilities.
+post-stratified (assembly.aggregation.multilevel); the result has the form of any other fit, so that
+it can be compared with the model's own utilities.
 """
 
 from __future__ import annotations
@@ -25,21 +26,22 @@ def population_utilities(
     settings: FitSettings | None = None,
     clusters: IntArray | None = None,
 ) -> UtilityFit:
-    """Post-stratified utilities of the population as a fit: mean over strata, spread, errors.
+    """Post-stratified utilities of the population: mean over strata, spread, standard errors.
 
-    mu [K]: the strata's mean by population shares, in the normalisation of any fit. log_sigma:
-    answer noise and what sets the strata apart on that outcome, together, so that `probability` is
-    the population's share up to the strata's agreement between outcomes. sd: see
+    mu [K]: mean over strata by population share, normalised as in any fit. log_sigma: answer noise
+    and the strata's differences on that outcome together, so that `probability` is the population's
+    share, except that correlations of the strata between outcomes are ignored. sd: see
     `mean_covariance`, and PLUG_IN as in any fit.
-    clusters [C]: whose votes depend (`Seating.group_of()`); default citizens. The link is the
-    normal one whatever `settings.link` says. NotMeasured where the votes do not join all outcomes.
+    clusters [C]: citizens with dependent votes (`Seating.group_of()`); by default one per citizen.
+    The link is normal whatever `settings.link` is. NotMeasured where the votes do not connect all
+    outcomes.
     """
     settings = settings or FitSettings()
     fitted = fit_strata(electorate, settings)
     if len(fitted.members) < electorate.outcomes:
         raise NotMeasured(
-            f"votes join {len(fitted.members)!r} of {electorate.outcomes!r} outcomes; ask pairs "
-            "that join the rest, or set fit.disconnected to 'flag' and pool the strata"
+            f"votes connect {len(fitted.members)!r} of {electorate.outcomes!r} outcomes; ask pairs "
+            "that connect the rest, or set fit.disconnected to 'flag' and pool the strata"
         )
     mean = fitted.mean
     normalisation = standardise(mean, central(mean, settings.trim))
@@ -88,12 +90,13 @@ def mean_covariance(
     """Covariance [K, K] of the post-stratified mean utilities, probits squared.
 
     H^-1 (B + prior precision) H^-1 with H the information at the mode and B the spread of the
-    citizens' own scores: a citizen's answers go together, which counting votes would miss. Where B
-    is what the likelihood says, this is Laplace's H^-1 (White 1982 [white1982]). Each score is that
-    of a citizen at the fit without them, to first order [bell2002]: the fit follows its votes, most
-    of all where few stand for a stratum, and what they leave unexplained would say too little.
-    Dependence within `clusters` [C] enters as one design effect for all outcomes, the traces'
-    ratio, at least 1, since a few clusters tell a whole matrix poorly.
+    citizens' own scores: the answers of one citizen are correlated, which counting votes would
+    miss. Where B is what the likelihood implies, this is Laplace's H^-1 (White 1982 [white1982]).
+    Each citizen's score is taken at the fit without that citizen, to first order [bell2002]: a fit
+    follows its own votes, most of all where few citizens represent a stratum, so that its own
+    residuals would be too small. Dependence within `clusters` [C] enters as one design effect for
+    all outcomes, the ratio of the traces, at least 1, since a few clusters estimate a whole matrix
+    poorly.
     """
     solved, votes = _solved(fitted), _votes_by_citizen(electorate, fitted)
     design, itself = _differences(electorate), np.eye(electorate.outcomes)
@@ -111,7 +114,7 @@ class _Solved(NamedTuple):
     """The inverse information by strata [G, K, K].
 
     spread: posterior covariance of a stratum's utilities. pull: how far a slope in them moves the
-    population's mean. prior [K, K]: covariance of that mean from the priors' pull.
+    population's mean. prior [K, K]: covariance of that mean due to the priors.
     """
 
     spread: FloatArray
@@ -120,7 +123,7 @@ class _Solved(NamedTuple):
 
 
 def _solved(fitted: StrataUtilities) -> _Solved:
-    """Invert the information by blocks: strata meet in what they share only."""
+    """Invert the information by blocks: strata are linked only through the shared part."""
     shares = fitted.strata_shares[:, None, None]
     outcomes = len(fitted.members)
     shared = fitted.information[:outcomes].toarray()

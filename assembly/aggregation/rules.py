@@ -1,4 +1,8 @@
-"""Rules that see nothing but the votes on each pair. Shapes: C citizens, P pairs, K outcomes."""
+"""Aggregation (voting, social choice) rules: weighted share, majority, Borda, Copeland, Schulze.
+
+Also maximal lotteries, group-informed consensus, maximin, Nash welfare and Thurstonian rules.
+Shapes: C citizens, P pairs, K outcomes.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ from plenary.preferences import BoolArray, FloatArray, Targets
 
 
 def weighted_share(electorate: Electorate) -> RuleResult:
-    """Weighted mean share a pair: p = sum(w s) / sum(w). The default: it keeps how close a pair is.
+    """Weighted mean share per pair, p = sum(w s) / sum(w): the default; close pairs stay close.
 
     Two citizens with shares .9 and .2 and weights 1 and 3: p = (.9 + .6) / 4 = .375.
     Scores are the mean share an outcome wins over the pairs it is in, 0 to 1.
@@ -39,7 +43,7 @@ def weighted_share(electorate: Electorate) -> RuleResult:
 
 
 def majority(electorate: Electorate) -> RuleResult:
-    """Weighted majority of cast votes a pair; a citizen at one half counts half for each side.
+    """Weighted majority of votes cast per pair; a citizen at one half counts half for each side.
 
     Two citizens with shares .9 and .2 and weights 1 and 3: 1 against 3, so p = 0.
     Scores are the mean weighted vote share over the pairs an outcome is in, 0 to 1.
@@ -49,7 +53,7 @@ def majority(electorate: Electorate) -> RuleResult:
 
 
 def borda(electorate: Electorate) -> RuleResult:
-    """Borda count from cast pairwise votes: mean weighted vote share over an outcome's pairs.
+    """Borda count from pairwise votes cast: mean weighted vote share over an outcome's pairs.
 
     With all pairs and rankings as ballots the score is Borda's count divided by (K - 1) n
     [borda1784]. A pair goes to the outcome with the higher score, whatever the vote on the pair
@@ -63,8 +67,8 @@ def borda(electorate: Electorate) -> RuleResult:
 def copeland(electorate: Electorate) -> RuleResult:
     """Copeland's score: pairs won plus half the pairs tied, over the pairs an outcome is in.
 
-    [copeland1951]; dividing keeps scores comparable where outcomes meet unequally many others.
-    Tennessee's capital: Nashville 3 of 3, Chattanooga 2, Knoxville 1, Memphis 0.
+    [copeland1951]; dividing keeps scores comparable where outcomes are compared with unequally many
+    others. Tennessee's capital: Nashville 3 of 3, Chattanooga 2, Knoxville 1, Memphis 0.
     """
     decided = hard(weighted_mean(hard(electorate.shares), electorate.weights))
     return by_score(mean_won(decided, electorate.pairs, electorate.outcomes), electorate.pairs)
@@ -95,12 +99,13 @@ def strongest_paths(votes: FloatArray) -> FloatArray:
 
 
 def schulze(electorate: Electorate) -> RuleResult:
-    """Schulze's method: first wins if its strongest path to second beats the one back.
+    """Schulze's method: the first outcome wins if its strongest path beats the path back.
 
-    [schulze2011] with winning votes, O(K^3). Scores are the outcomes beaten so plus half those
-    tied, over K - 1 of the outcomes voted on; beating is transitive, so scores never contradict p
-    where it is decided. Needs dense votes: on sparse ones it is far worse than a fitted rule
-    (docs/references.md, fitting). The 21 citizens above: d beats a, a beats c, c beats b.
+    [schulze2011] with winning votes, O(K^3). Scores are the outcomes beaten in this way plus half
+    those tied, over K - 1 with K the outcomes voted on; beating is transitive, so scores never
+    contradict p where it is decided. Needs dense votes: on sparse ones it is far worse than a
+    fitted rule (docs/references.md, fitting). The 21 citizens above: d beats a, a beats c, c beats
+    b.
     """
     votes = votes_for(electorate)
     paths = strongest_paths(votes)
@@ -116,7 +121,7 @@ def maximal_lotteries(electorate: Electorate) -> RuleResult:
     """Maximal lottery: probabilities of the outcomes that no other lottery beats in expectation.
 
     [fishburn1984], [brandl2016]: x >= 0, sum x = 1, x' M >= 0 with M the margins of votes, solved
-    by HiGHS; of several such lotteries the one whose largest probability is smallest. Scores are
+    by HiGHS; of several such lotteries, the one whose largest probability is smallest. Scores are
     the probabilities (a Condorcet winner has 1); a pair without votes has margin 0. Sparse noisy
     margins spread the lottery over many outcomes. Five citizens (2 abc, 2 bca, 1 cab) have margins
     ab 1, bc 3, ca 1: a 3/5, b 1/5, c 1/5. ConvergenceError if the solver fails.
@@ -150,7 +155,7 @@ def _lottery(margins: FloatArray) -> FloatArray:
 
 
 def _met(electorate: Electorate) -> BoolArray:
-    """Outcomes [K] in a pair that somebody of positive weight voted on."""
+    """Mask [K] of the outcomes in a pair that a citizen of positive weight voted on."""
     voted = electorate.weights @ ~np.isnan(electorate.shares) > 0
     met = np.zeros(electorate.outcomes, dtype=bool)
     met[electorate.pairs[voted].ravel()] = True
@@ -161,12 +166,13 @@ JEFFREYS = 0.5
 
 
 def group_informed_consensus(electorate: Electorate) -> RuleResult:
-    """Share for an outcome in which each stratum, large or small, has an equal say.
+    """Polis' rule: the share for an outcome, each stratum, large or small, having an equal say.
 
     Support of a side is the geometric mean over the strata with a ballot of (n s + 1/2) / (n + 1),
-    s the stratum's weighted share for that side and n Kish's effective votes [small2021]; p is
-    first's support over the sum of both. Polis multiplies Laplace's (A + 1) / (N + 2) over groups;
-    the geometric mean does not fall with the number of strata, and Jeffreys' half shrinks less.
+    s the stratum's weighted share for that side and n Kish's effective votes [small2021]; p is the
+    first outcome's support over the sum of both. Polis multiplies Laplace's (A + 1) / (N + 2) over
+    groups; the geometric mean does not fall with the number of strata, and Jeffreys' half shrinks
+    less.
     Two strata with 3 of 4 and 1 of 2 votes for first: supports sqrt(.7 * .5) = .5916 and
     sqrt(.3 * .5) = .3873, so p = .6044. Scores are the mean p over an outcome's pairs, 0 to 1.
     """
@@ -177,7 +183,7 @@ def group_informed_consensus(electorate: Electorate) -> RuleResult:
 
 
 def smoothed_support(p: FloatArray, n: FloatArray) -> FloatArray:
-    """Geometric mean [P] over strata of shares p [G, P], NaN left out, smoothed by Jeffreys."""
+    """Geometric mean [P] over strata of shares p [G, P], NaN left out, with Jeffreys' smoothing."""
     smooth = (n * p + JEFFREYS) / (n + 2 * JEFFREYS)
     return np.exp(weighted_mean(np.log(smooth), np.ones(len(smooth))))
 
@@ -185,8 +191,8 @@ def smoothed_support(p: FloatArray, n: FloatArray) -> FloatArray:
 def maximin(electorate: Electorate) -> RuleResult:
     """The outcome whose standing in the stratum that likes it least is highest (Rawls).
 
-    Scores are that lowest standing, 0 to 1, `standings` says of what; a pair goes to the higher.
-    Standings .9, .2 of one outcome in two strata and .5, .4 of another: .2 against .4.
+    Scores are that lowest standing, 0 to 1 (see `standings`); a pair goes to the higher score.
+    One outcome with standings .9, .2 in two strata and another with .5, .4: .2 against .4.
     """
     return by_score(lowest(standings(fit_strata(electorate))), electorate.pairs)
 
@@ -195,19 +201,20 @@ def nash_welfare(electorate: Electorate) -> RuleResult:
     """The outcome with the highest product of the strata's standings, each to its share's power.
 
     [kaneko1979]; between the sum, which a large stratum decides, and `maximin`. Scores are that
-    weighted geometric mean, 0 to 1; a pair goes to the higher. Standings .9, .2 in two strata of
-    equal share: sqrt(.9 * .2) = .424, against .447 for .5, .4, though the sums say 1.1 against .9.
+    weighted geometric mean, 0 to 1; a pair goes to the higher score. Standings .9, .2 in two strata
+    of equal share: sqrt(.9 * .2) = .424, against .447 for .5, .4, though the sums say 1.1 against
+    .9.
     """
     scores = product(standings(fit_strata(electorate)), electorate.strata_shares)
     return by_score(scores, electorate.pairs)
 
 
 def standings(fitted: StrataUtilities) -> FloatArray:
-    """Share of a stratum [G, K] that prefers the outcome to another drawn at random, as fitted.
+    """Fitted share [G, K] of a stratum that prefers the outcome to another drawn at random.
 
-    Comparable between strata, and there where votes are few: in the planted electorates of the
+    Comparable between strata, and defined where votes are few: in the planted electorates of the
     tests the lowest standing is recovered far better than from the raw shares. NaN for outcomes
-    that the votes do not join.
+    that the votes do not connect.
     """
     known = ~np.isnan(fitted.utilities[0])
     standing = np.full(fitted.utilities.shape, np.nan)
@@ -232,7 +239,8 @@ def pooled_thurstonian(electorate: Electorate) -> RuleResult:
 
     [thurstone1927], by `evaluation.utility.thurstonian.fit`; a pair counts as Kish's effective
     number of votes, half in either order. p is fitted, for voted and unvoted pairs. NaN for
-    outcomes outside the largest part that the votes join. NotMeasured without a ballot.
+    outcomes outside the largest component that the votes connect. NotMeasured without a valid
+    ballot.
     """
     everybody = np.zeros(len(electorate.weights), dtype=np.int64)
     shares = stratum_shares(electorate, everybody, 1)
@@ -240,7 +248,7 @@ def pooled_thurstonian(electorate: Electorate) -> RuleResult:
     voted = n > 0
     if not voted.any():
         raise NotMeasured(
-            f"no valid ballot on any of {len(electorate.pairs)!r} pairs; look at the invalid ones"
+            f"no valid ballot on any of {len(electorate.pairs)!r} pairs; check the invalid ones"
         )
     cells = target_cells(Targets(electorate.pairs[voted], p[voted], n[voted]))
     members = np.flatnonzero(components(cells.first, cells.second, electorate.outcomes) == 0)
@@ -256,10 +264,11 @@ def pooled_thurstonian(electorate: Electorate) -> RuleResult:
 
 
 def multilevel_thurstonian(electorate: Electorate) -> RuleResult:
-    """Strata's utilities fitted together, then averaged by their shares of the population.
+    """Utilities of the strata fitted together, then averaged by population share.
 
     The default for utilities and for pairs never voted on; best of the rules compared in
-    docs/references.md, fitting. p is the population's fitted share. See assembly.multilevel.
+    docs/references.md, fitting. p is the population's fitted share. See
+    assembly.aggregation.multilevel.
     """
     fitted = fit_strata(electorate)
     return verdict(fitted.probability(electorate.pairs), _standardised(fitted.mean))

@@ -1,4 +1,4 @@
-"""Parts of the panel, by attribute and category, and what is counted over them.
+"""Strata (subgroups) of the panel by attribute and category, and weighted means within them.
 
 Shapes: C citizens, P pairs, G strata (every category of every attribute, so strata overlap).
 """
@@ -25,7 +25,7 @@ class Stratum(NamedTuple):
 
 
 class Strata(NamedTuple):
-    """names [G]; members [G, C]: who belongs. Each citizen is in one stratum an attribute."""
+    """names [G]; members [G, C]: who belongs. Each citizen is in one stratum per attribute."""
 
     names: tuple[Stratum, ...]
     members: BoolArray
@@ -37,14 +37,14 @@ class Strata(NamedTuple):
 
 
 def strata_of(attributes: Attributes, citizens: int) -> Strata:
-    """Strata from attribute -> category of each citizen [C]; categories in alphabetical order."""
+    """Strata from a mapping of attribute to each citizen's category [C], in alphabetical order."""
     names: list[Stratum] = []
     members: list[BoolArray] = []
     for attribute, categories in attributes.items():
         if len(categories) != citizens:
             raise DataError(
                 f"{len(categories)!r} categories of {attribute!r} for {citizens} citizens; give "
-                "one a citizen"
+                "one per citizen"
             )
         column = np.array(categories)
         for category in np.unique(column).tolist():

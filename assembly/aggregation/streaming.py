@@ -1,8 +1,8 @@
-"""Votes that do not fit into memory: exported, merged and counted a slice of pairs at a time.
+"""Votes too many for memory: exported, merged and tallied one slice of pairs at a time (DuckDB).
 
 The door to DuckDB, which finds a slice in Parquet files; a slice is then counted as any assembly
-is, so nothing is counted in two ways. Files in the order of the pairs, as those of `export` and
-`merge` are, are read once; of others the column of pairs is read once a slice.
+is, so that there is only one way of counting. Files sorted by pair, as `export` and `merge` write
+them, are read once; of any other file the column of pairs is read once per slice.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ PAIRS_AT_ONCE = 64
 
 
 class StreamedDecision(NamedTuple):
-    """What was decided over P pairs, and the share [G, P] for the first outcome in each stratum."""
+    """The consensus on P pairs, and the share [G, P] for the first outcome in each stratum."""
 
     overall: Consensus
     stratum_p: FloatArray
 
 
 def export(ledger: Ledger, path: Path, pairs: int) -> int:
-    """Write the votes of a ledger on `pairs` pairs to a Parquet file; returns their number."""
+    """Write a ledger's votes on `pairs` pairs to a Parquet file; returns the number of votes."""
     starts = range(0, pairs, PAIRS_AT_ONCE)
     return _write(path, (ledger.votes(range(s, min(s + PAIRS_AT_ONCE, pairs))) for s in starts))
 
@@ -46,7 +46,8 @@ def export(ledger: Ledger, path: Path, pairs: int) -> int:
 def merge(files: Sequence[Path], path: Path, pairs: int, citizens: int) -> int:
     """Write every vote of `files` once, in order; returns their number.
 
-    DataError where two files hold different votes of one citizen on one pair, phase and order.
+    DataError where two files hold different votes of one citizen for the same pair, phase and
+    order.
     """
     with _opened(files) as source:
         return _write(path, (_once(source, part) for part in _slices(pairs, citizens)))
@@ -62,9 +63,9 @@ def tally(
     level: float = 0.95,
     clusters: IntArray | None = None,
 ) -> StreamedDecision:
-    """The consensus of C citizens on pairs [P, 2], as the one in memory finds it.
+    """The consensus of C citizens on pairs [P, 2], equal to the one computed in memory.
 
-    weights [C]; clusters [C] as there. DataError when a ballot is missing.
+    weights [C] and clusters [C] as in `consensus`. DataError when a ballot is missing.
     """
     found: list[StreamedDecision] = []
     with _opened(files) as source:
@@ -82,7 +83,7 @@ def tally(
 
 
 def _slices(pairs: int, citizens: int) -> Iterator[range]:
-    """Ranges of pairs with CELLS ballots or fewer, a pair at least."""
+    """Ranges of pairs with at most CELLS ballots each, but at least one pair."""
     step = max(1, CELLS // citizens)
     return (range(start, min(start + step, pairs)) for start in range(0, pairs, step))
 
@@ -108,7 +109,7 @@ def _votes(found: duckdb.DuckDBPyConnection) -> Votes:
 
 
 def _once(source: duckdb.DuckDBPyConnection, part: range) -> Votes:
-    """The votes on some pairs, in order, each once."""
+    """The votes on some pairs, in order, without duplicates."""
     values = ("share_first", "state", "mass")
     kept = ", ".join(f"min({name}) AS {name}" for name in values)
     differs = " OR ".join(f"min({name}) IS DISTINCT FROM max({name})" for name in values)
@@ -123,7 +124,7 @@ def _once(source: duckdb.DuckDBPyConnection, part: range) -> Votes:
 
 
 def _write(path: Path, parts: Iterator[Votes]) -> int:
-    """Write votes to one file, a row group a part."""
+    """Write votes to one file, one row group per part."""
     written = 0
     real = ("share_first", "mass")
     schema = pa.schema([(n, pa.float64() if n in real else pa.int64()) for n in COLUMNS])

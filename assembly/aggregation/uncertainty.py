@@ -1,4 +1,4 @@
-"""How far a rule's answers would move with other citizens, or other tables, in the room.
+"""Bootstrap intervals of any rule's answers: how far they move with other citizens or tables.
 
 Shapes: C citizens, P pairs, K outcomes.
 """
@@ -19,7 +19,7 @@ SMALLEST = 1e-12
 
 
 class Uncertainty(NamedTuple):
-    """Ends of intervals of a rule's answers p [P] and scores [K]; NaN where the rule had none."""
+    """Interval ends for a rule's answers p [P] and scores [K]; NaN where the rule gave none."""
 
     p_low: FloatArray
     p_high: FloatArray
@@ -38,14 +38,14 @@ def uncertainty(
 ) -> Uncertainty:
     """Interval at `level` by the rescaled bootstrap of clusters [raowu1988], for any rule.
 
-    `clusters` [C]: `Seating.group_of()` for votes after discussion, which depend within a group;
-    `np.arange(C)` for private ballots before it. H - 1 of the H clusters are drawn with
+    `clusters` [C]: `Seating.group_of()` for votes after discussion, which are dependent within a
+    group; `np.arange(C)` for private ballots before it. H - 1 of the H clusters are drawn with
     replacement and their design weights multiplied by H / (H - 1) times how often each was drawn.
     Shares get Wilson's interval with the bootstrap's variance and Student's t on H - 1 degrees of
-    freedom, decided answers (0, 0.5, 1) and scores the percentile ends. A replicate without an
-    answer for a pair is left out for that pair. A pair on which all agree has no width: for plain
-    weighted shares prefer `assembly.aggregation.consensus.consensus`. ConfigError with fewer than
-    two clusters or replicates.
+    freedom; decided answers (0, 0.5, 1) and scores get the percentile ends. A replicate without an
+    answer for a pair is left out for that pair. The interval of a pair on which all agree has no
+    width: for plain weighted shares prefer `assembly.aggregation.consensus.consensus`. ConfigError
+    with fewer than two clusters or replicates.
     """
     at = np.unique(clusters, return_inverse=True)[1]
     count = int(at.max(initial=-1)) + 1
@@ -72,7 +72,7 @@ class Ends(NamedTuple):
 
 
 def _ends(values: FloatArray, level: float) -> Ends:
-    """Percentile ends of the columns of replicates [B, ...], those that are NaN left out."""
+    """Percentile ends of the columns of replicates [B, ...], NaN left out."""
     answered = ~np.isnan(values).all(axis=0)
     ends = np.full((2, values.shape[1]), np.nan)
     ends[:, answered] = np.nanquantile(
@@ -84,7 +84,7 @@ def _ends(values: FloatArray, level: float) -> Ends:
 def _wilson(p: FloatArray, drawn: FloatArray, t: float, percentile: Ends) -> Ends:
     """Wilson's interval with n = p (1 - p) / variance where answers are shares.
 
-    Percentile ends of a share near 0 or 1 lean the wrong way and cover too seldom.
+    Percentile ends of a share near 0 or 1 are skewed the wrong way and cover too seldom.
     """
     share = ~np.isnan(p) & ~(np.isnan(drawn) | np.isin(drawn, (0.0, 0.5, 1.0))).all(axis=0)
     low, high = percentile.low.copy(), percentile.high.copy()

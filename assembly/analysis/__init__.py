@@ -1,1 +1,1 @@
-"""What the discussion did, and how far its labels can be trusted."""
+"""What the discussion did to votes, who moved whom, and how reliable the resulting labels are."""

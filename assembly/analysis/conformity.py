@@ -1,4 +1,4 @@
-"""Who moves with the majority at the table, whatever was said. C citizens, P pairs."""
+"""Conformity (herding, bandwagon): which citizens move toward the majority at their table."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from plenary.preferences import BoolArray, FloatArray, IntArray
 class Conformity(NamedTuple):
     """Movement toward the majority of the others at the table before the discussion.
 
-    conforms [C], the index: net movement toward it over all movement, from -1 (always away) over 0
-    (no direction) to 1 (always toward); NaN for who never moved. toward [C]: mean signed change of
-    the share. excess [C]: how much more that is than toward the majorities of tables that the
-    citizen never met (as `toward` where groups are not given), error [C] its standard error over
-    pairs. flagged [C]: excess is above 0 at false-discovery rate `rate`. panel: index of the whole
-    panel, by weight; strangers: the same toward tables never met, NaN where not compared.
+    conforms [C], the index: net movement toward it over all movement, from -1 (always away) through
+    0 (no direction) to 1 (always toward); NaN for a citizen who never moved. toward [C]: mean
+    signed change of the share. excess [C]: by how much that exceeds the change toward the
+    majorities of tables that the citizen never met (equal to `toward` where groups are not given),
+    error [C] its standard error over pairs. flagged [C]: excess is above 0 at false-discovery rate
+    `rate`. panel: index of the whole panel, by weight; strangers: the same index toward tables
+    never met, NaN where not compared.
     toward_share, away_share: weighted shares of citizens x pairs that moved toward and away.
     """
 
@@ -49,14 +50,13 @@ def conformity(
 ) -> Conformity:
     """Index and flag of every citizen; weights and table_of [C].
 
-    All may drift one way for being asked again, and majorities of tables are much alike. What tells
-    conformity from drift is either `expected` [C, P], the change of the share without discussion
-    (a condition held beside), or `groups` [C] (`Seating.group_of()`): seats are drawn at random,
-    so a citizen whom his table does not move goes as far toward the majorities of other groups.
-    Without either, drift counts as conformity.
+    All may drift one way because they are asked again. Conformity is told from drift by `expected`
+    [C, P], the change without discussion (in a control condition), or by `groups` [C]
+    (`Seating.group_of()`): seats are drawn at random, so citizens whom their own table does not
+    move go as far toward majorities of other groups. Without either, drift counts as conformity.
 
     The majority is that of the OTHERS, whose ballots carry none of the citizen's own noise: a
-    citizen who answers at random, or falls back to his mean, has an expected index of 0.
+    citizen who answers at random, or regresses to their own mean, has an expected index of 0.
     """
     before, after = (citizen_shares(votes, phase, len(weights), pairs) for phase in (BEFORE, AFTER))
     change = after - before if expected is None else after - before - expected
@@ -65,9 +65,9 @@ def conformity(
     if not there.any():
         valid = int((~np.isnan(change)).sum())
         why = (
-            "the others at the table were evenly split each time; seat more at a table"
+            "the others at the table were evenly split each time; seat more citizens per table"
             if valid
-            else "look at the invalid ballots"
+            else "check the invalid ballots"
         )
         raise NotMeasured(
             f"{valid!r} of {change.size!r} citizens x pairs voted validly twice, and none "
@@ -103,7 +103,7 @@ def conformity(
 def _strangers(
     shares: FloatArray, weights: FloatArray, table_of: IntArray, groups: IntArray
 ) -> FloatArray:
-    """Mean side [C, P], -1 to 1, that the majorities of the other groups' tables are on."""
+    """Mean side [C, P], -1 to 1, of the majorities at the tables of other groups."""
     lean = np.zeros((int(table_of.max()) + 1, shares.shape[1]))
     np.add.at(lean, table_of, weights[:, None] * np.nan_to_num(shares - 0.5, nan=0.0))
     tables, first = np.unique(table_of, return_index=True)
@@ -121,7 +121,7 @@ def _ratio(top: FloatArray, bottom: FloatArray | IntArray) -> FloatArray:
 
 
 def _flagged(excess: FloatArray, error: FloatArray, count: IntArray, rate: float) -> BoolArray:
-    """One-sided t tests over pairs, step-up by Benjamini and Hochberg."""
+    """One-sided t tests over pairs, with the step-up procedure of Benjamini and Hochberg."""
     tested = np.flatnonzero((count > 1) & (np.abs(np.nan_to_num(excess)) > 1e-9))
     t = excess[tested] / np.maximum(error[tested], 1e-12)
     found = np.zeros(len(excess), dtype=bool)

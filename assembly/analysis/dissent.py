@@ -1,4 +1,4 @@
-"""The minority report: which strata oppose a decision, how many, how surely, with which argument.
+"""The minority report: strata that oppose a decision, their size, and their best argument.
 
 Shapes: C citizens, P pairs, G strata, N statements.
 """
@@ -20,12 +20,12 @@ LEAST = 3
 
 
 class Dissent(NamedTuple):
-    """A stratum whose weighted share lies on the other side of one half than the panel's.
+    """A stratum whose weighted share lies on the opposite side of one half from the panel's.
 
     citizens: members with a ballot. size: their share of the weight of all ballots on the pair.
     p: the stratum's share for the pair's first outcome. intensity: weighted mean |2 s - 1| of the
     members who oppose, 0 undecided, 1 certain. statement, text: id and words of the argument for
-    the opposing outcome (see `best_argument`); None when nobody spoke for it.
+    the opposing outcome (see `best_argument`); None if nobody spoke for it.
     """
 
     attribute: str
@@ -46,10 +46,10 @@ def statement_id(spoken: Spoken) -> str:
 def best_argument(
     statements: Sequence[Spoken], merit: FloatArray, pair: int, side: int, members: BoolArray
 ) -> Spoken | None:
-    """The statement for an outcome that was heard and has most merit.
+    """The statement heard for an outcome that has the most merit.
 
-    `merit` [N] is its influence, or how central it is among its like; NaN comes last. One of the
-    stratum's own `members` [C] goes before anybody else's.
+    `merit` [N] is its influence, or how central it is among the statements for that outcome; NaN
+    comes last. Statements of the stratum's own `members` [C] come before all others.
     """
     heard = [
         (bool(members[s.citizen]), float(np.nan_to_num(m, nan=-np.inf)), -k)
@@ -66,9 +66,9 @@ def minority_report(
     statements: Sequence[Spoken] = (),
     merit: FloatArray | None = None,
 ) -> tuple[tuple[Dissent, ...], ...]:
-    """Opposing strata of every pair [P], the largest first; strata of fewer than 3 are left out.
+    """Opposing strata of every pair [P], largest first; strata of fewer than 3 are left out.
 
-    shares [C, P] after the discussion; merit [N] of `statements` (default: none is known).
+    shares [C, P] after the discussion; merit [N] of `statements` (default: unknown).
     """
     merit = np.full(len(statements), np.nan) if merit is None else merit
     lean = _side(weighted_mean(shares, weights))
@@ -96,7 +96,7 @@ def _side(p: FloatArray) -> FloatArray:
 
 
 class _Said(NamedTuple):
-    """What was said on a pair, and the outcome (0 or 1) that the panel rejected."""
+    """What was said about a pair, and the outcome (0 or 1) that the panel rejected."""
 
     statements: list[Spoken]
     merit: FloatArray

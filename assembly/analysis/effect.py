@@ -1,7 +1,7 @@
-"""What discussion did: the vote after it minus the vote after thinking alone, with its interval.
+"""The effect of deliberation: votes after discussion minus votes after the control condition.
 
 Both conditions ask the same citizens about the same pairs, so the difference is taken within each
-citizen; what being asked again or thinking does by itself is in both conditions and cancels.
+citizen; the effect of being asked again, or of thinking, is in both conditions and cancels out.
 Shapes: C citizens, P pairs.
 """
 
@@ -23,7 +23,7 @@ from plenary.preferences import FloatArray, IntArray
 
 
 class MajorityChange(NamedTuple):
-    """A value with the ends of its interval; NaN without ballots, infinite from one cluster."""
+    """A value with the ends of its interval; NaN without ballots, infinite with one cluster."""
 
     value: float
     low: float
@@ -35,10 +35,10 @@ class Effect:
     """The effect of discussion on the weighted share of each pair's first outcome.
 
     shift, low, high [P]: change of the share, -1 to 1, and its interval at `level`; NaN where no
-    citizen has valid ballots in both conditions. compared [P]: citizens who have.
+    citizen has valid ballots in both conditions. compared [P]: number of citizens who have.
     toward_majority: mean change toward what the panel preferred before anybody spoke, over pairs;
-    positive is discussion widening majorities. size: root mean square of the shift over pairs, its
-    sampling variance taken off; 0 when the shifts are no larger than chance makes them.
+    positive means that discussion widens majorities. size: root mean square of the shift over
+    pairs, less its sampling variance; 0 when the shifts are no larger than expected by chance.
     """
 
     level: float
@@ -61,15 +61,15 @@ def deliberation_effect(
 ) -> Effect:
     """Effect of `deliberation` against `control`, by weighted mean over citizens.
 
-    pairs [P, 2]; weights [C]: design weights; tables [C]: clusters within which votes depend
-    (`Seating.group_of()`), so that the variance is that between clusters, linearised (Taylor), with
-    Student's t on clusters - 1 degrees of freedom. The majority before is that of the deliberation
+    pairs [P, 2]; weights [C]: design weights; tables [C]: clusters within which votes are dependent
+    (`Seating.group_of()`); the variance is that between clusters, linearised (Taylor), with
+    Student's t on clusters - 1 degrees of freedom. The earlier majority is that of the deliberation
     condition. ConfigError without one of the conditions, DataError for missing ballots.
     """
     missing = {"deliberation", control} - set(votes_by_condition)
     if missing:
         raise ConfigError(
-            f"no votes of condition {min(missing)!r}; hold that condition on the same panel"
+            f"no votes of condition {min(missing)!r}; hold that condition with the same panel"
         )
     shape = (len(weights), len(pairs))
     heard = citizen_shares(votes_by_condition["deliberation"], AFTER, *shape)
@@ -78,7 +78,7 @@ def deliberation_effect(
     there = ~np.isnan(change)
     if not there.any():
         raise NotMeasured(
-            f"{change.size!r} citizens x pairs, none valid in both conditions; ask again"
+            f"none of {change.size!r} citizens x pairs is valid in both conditions; ask again"
         )
     shift = weighted_mean(change, weights)
     spread = linearised(change, weights, shift, tables)
@@ -101,7 +101,7 @@ def deliberation_effect(
 def pooled(
     change: FloatArray, weights: FloatArray, tables: IntArray, level: float
 ) -> MajorityChange:
-    """Mean over all citizens x pairs; a citizen's pairs depend as his table's citizens do."""
+    """Mean over all citizens x pairs; a citizen's pairs are dependent, like a table's."""
     pairs = change.shape[1]
     stacked = change.reshape(-1, 1)
     weight, table = np.repeat(weights, pairs), np.repeat(tables, pairs)
@@ -112,7 +112,7 @@ def pooled(
 
 
 def _half(variance: FloatArray, clusters: FloatArray, level: float) -> FloatArray:
-    """Half the interval; one cluster tells nothing about its like."""
+    """Half the interval's width; one cluster says nothing about the spread between clusters."""
     enough = clusters > 1
     t = stats.t.ppf(0.5 + level / 2, np.where(enough, clusters - 1, 1.0))
     return np.where(enough, t * np.sqrt(np.where(enough, variance, 0.0)), np.inf)

@@ -1,7 +1,7 @@
-"""After whose statements the table moved.
+"""Influence (persuasion): how far each speaker and each statement moved its listeners.
 
 Shapes: C citizens, P pairs, R rounds, N statements. Movement is in log odds of the pair's first
-outcome, after minus before, shares kept within EDGE of 0 and 1.
+outcome, after minus before, with shares at least EDGE away from 0 and 1.
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ SINGULAR = 1e-6
 
 
 class Influence(NamedTuple):
-    """What a statement moved.
+    """How far speakers and statements moved their listeners.
 
     effect [C]: log odds by which one statement of this citizen moves a listener toward its outcome,
-    the other speakers left as they are; NaN for who spoke to nobody. error [C]: standard error,
-    clustered by pair (and table, with `expected`). shrunk [C]: effect drawn toward the mean by its
-    error (empirical Bayes, Morris 1983 [morris1983]), the figure to rank by. left_out [C]: by how
-    much the squared movement left unexplained grows when the speaker is left out of the account.
+    the other speakers held fixed; NaN for a citizen who spoke to nobody. error [C]: standard error,
+    clustered by pair (and table, with `expected`). shrunk [C]: effect shrunk toward the mean
+    according to its error (empirical Bayes, Morris 1983 [morris1983]), the figure to rank by.
+    left_out [C]: by how much the squared movement left unexplained grows when the speaker is left
+    out of the regression.
     statements [C]: statements heard. moves [C]: the effect differs from 0 at false-discovery rate
-    `rate`; stands_out [C]: from the mean of the speakers.
+    `rate`; stands_out [C]: it differs from the mean of the speakers.
     of_statement [N]: mean movement of its listeners toward its outcome that the other speakers do
     not account for; NaN when nobody heard it.
-    listening [C]: log odds by which a citizen moves for each statement more on one side.
+    listening [C]: log odds by which a citizen moves for each additional statement on one side.
     """
 
     effect: FloatArray
@@ -56,9 +57,9 @@ class Influence(NamedTuple):
 
 
 class _Heard(NamedTuple):
-    """One row a citizen and pair: signed statements of each speaker; who heard which statement.
+    """One row per citizen and pair: signed statements of each speaker; who heard which statement.
 
-    listens [C, P]: valid twice and silent on the pair.
+    listens [C, P]: both ballots are valid and the citizen did not speak on the pair.
     """
 
     design: sparse.csr_array
@@ -80,7 +81,7 @@ class _Within:
         self._count = np.maximum(listens.sum(axis=0), 1).astype(np.float64)
 
     def centred(self, values: FloatArray) -> FloatArray:
-        """Values [C * P] less their pair's mean, 0 for who does not listen."""
+        """Values [C * P] less their pair's mean, 0 for citizens who do not listen."""
         mean = (self._sum @ values) / self._count
         return np.where(self._listens, values - mean[self.pair], 0.0)
 
@@ -103,14 +104,14 @@ def influence(
     """Leave-one-speaker-out contrast of every citizen, from the rotation of speakers over pairs.
 
     tables [C], or [R, C] where seats change by round: who sits together. expected [C, P]: movement
-    in log odds of the same citizens without discussion (a condition held beside). Without it, a
-    listener is compared with those who heard other statements on the same pair: what all do on a
-    pair, for being asked again or otherwise, is taken off, and seats drawn at random do the rest.
-    Those who spoke on a pair themselves are not counted as listeners on it. The effects are the
-    coefficients of one least-squares regression of the listeners' movement on all statements heard
-    (+1 for the pair's first outcome, -1 for the second); each is what remains of the movement when
-    the other speakers are accounted for. An effect that the run cannot tell, since all who listen
-    on a pair heard the same side on every pair, is NaN.
+    in log odds of the same citizens without discussion (from a control condition). Without it, a
+    listener is compared with those who heard other statements on the same pair: movement common to
+    all on a pair, such as from being asked again, is subtracted, and random seating removes other
+    confounding. Citizens who spoke on a pair themselves are not counted as listeners on it. The
+    effects are the coefficients of one least-squares regression of the listeners' movement on all
+    statements heard (+1 for the pair's first outcome, -1 for the second); each is what remains of
+    the movement once the other speakers are accounted for. An effect that cannot be identified,
+    because on every pair all listeners heard the same side, is NaN.
     """
     moved = movement_in_log_odds(votes, pairs, tables.shape[-1])
     moved = moved if expected is None else moved - expected
@@ -147,18 +148,18 @@ def influence(
 
 def _why_unheard(statements: Sequence[Spoken], moved: FloatArray) -> str:
     if not any(map(_was_heard, statements)):
-        return f"none of {len(statements)!r} statements could be used; look at the failed ones"
+        return f"none of {len(statements)!r} statements could be used; check the failed ones"
     silent = np.ones(moved.shape, dtype=bool)
     for s in statements:
         silent[s.citizen, s.pair] = False
     if not silent.any():
         return (
-            "everybody spoke on every pair, so that nobody only listened; lower assembly.rounds or "
+            "everybody spoke on every pair, so nobody only listened; lower assembly.rounds or "
             "assembly.speakers, or seat larger tables"
         )
     return (
-        f"none of {len(statements)!r} statements had a listener who kept silent on its pair and "
-        "voted validly before and after; look at the invalid ballots"
+        f"none of {len(statements)!r} statements had a listener who was silent on its pair and "
+        "voted validly before and after; check the invalid ballots"
     )
 
 
@@ -202,7 +203,7 @@ def _heard(statements: Sequence[Spoken], tables: IntArray, there: BoolArray) -> 
 
 
 def _clusters(table_of: IntArray, pairs: int) -> IntArray:
-    """Cluster of each row [C * P]: the table on a pair."""
+    """Cluster of each row [C * P]: a table on a pair."""
     return (table_of[:, None] * pairs + np.arange(pairs)).ravel()
 
 
@@ -214,7 +215,7 @@ class _Errors(NamedTuple):
 def _errors(
     x: sparse.csr_array, left: FloatArray, inverse: FloatArray, clusters: IntArray
 ) -> _Errors:
-    """Cluster-robust standard errors [C] and each speaker's clusters minus one."""
+    """Cluster-robust standard errors [C] and each speaker's number of clusters minus one."""
     gather = sparse.csr_array((np.ones(len(left)), (clusters, np.arange(len(left)))))
     scores = gather @ (x.multiply(left[:, None])).tocsr()
     known = np.asarray((gather @ abs(x)).astype(bool).sum(axis=0)).ravel()
@@ -225,7 +226,7 @@ def _errors(
 
 
 def _shrunk(effect: FloatArray, error: FloatArray) -> FloatArray:
-    """Effects drawn toward their mean; the true spread is the observed one less the errors'."""
+    """Effects shrunk toward their mean; true variance is the observed variance less the errors'."""
     known = ~np.isnan(effect) & ~np.isnan(error)
     if known.sum() < 2:
         return effect
@@ -237,7 +238,7 @@ def _shrunk(effect: FloatArray, error: FloatArray) -> FloatArray:
 
 
 def _moves(effect: FloatArray, error: FloatArray, freedom: FloatArray, rate: float) -> BoolArray:
-    """Effects other than 0 by t tests; one that is 0 up to rounding is none, whatever its error."""
+    """Effects that differ from 0 by t tests; one that is 0 up to rounding never does."""
     tested = np.flatnonzero((np.abs(effect) > 1e-9) & (freedom > 0))
     t = np.abs(effect[tested]) / np.maximum(error[tested], 1e-12)
     found = np.zeros(len(effect), dtype=bool)

@@ -1,4 +1,4 @@
-"""Who moved between the ballots before and after the discussion, and which way.
+"""Opinion change between the ballots before and after discussion, and its polarisation.
 
 Shapes: C citizens, P pairs, G strata.
 """
@@ -21,7 +21,7 @@ from plenary.preferences import FloatArray, IntArray
 class Movement(NamedTuple):
     """Movement over citizens x pairs with valid ballots in both phases, by design weight.
 
-    changed: share whose choice changed sides (from or to a tie included).
+    changed: share whose choice changed sides (including from or to a tie).
     shift: mean absolute change of the probability, 0 to 1.
     toward: mean signed change toward the majority of the OTHERS at the table before the discussion;
     positive means conforming, negative moving away. A table split evenly counts for neither.
@@ -49,7 +49,7 @@ def movement(votes: Votes, pairs: int, weights: FloatArray, table_of: IntArray) 
     moved = _moved(votes, pairs, weights, table_of)
     if np.isnan(moved.change).all():
         raise NotMeasured(
-            f"{moved.change.size!r} citizens x pairs, none valid twice; look at the invalid ballots"
+            f"none of {moved.change.size!r} citizens x pairs is valid twice; check invalid ones"
         )
     return _summary(moved, weights)
 
@@ -93,9 +93,9 @@ def others_lean(shares: FloatArray, weights: FloatArray, table_of: IntArray) -> 
 def by_stratum(
     votes: Votes, pairs: int, weights: FloatArray, table_of: IntArray, strata: Strata
 ) -> dict[Stratum, Movement | None]:
-    """Movement of the members of each stratum, at their tables with all who sat there.
+    """Movement of each stratum's members, compared with everybody at their tables.
 
-    None for a stratum without a citizen who voted validly twice.
+    None for a stratum in which nobody voted validly twice.
     """
     found: dict[Stratum, Movement | None] = {}
     moved = _moved(votes, pairs, weights, table_of)
@@ -115,11 +115,11 @@ class MeanChange(NamedTuple):
 
 
 class OpinionSpread(NamedTuple):
-    """How far opinions lie apart; lower after the discussion is a loss of diversity.
+    """How far opinions are apart; lower after the discussion means a loss of diversity.
 
     panel_entropy: of the weighted share, bits, 1 is an even split. own_entropy: weighted mean of
-    each citizen's own, low is certain. variance: weighted variance of the citizens' shares, 0 when
-    all agree, at most 1/4.
+    each citizen's own entropy, low is certain. variance: weighted variance of the citizens' shares,
+    0 when all agree, at most 1/4.
     """
 
     panel_entropy: MeanChange
@@ -142,7 +142,7 @@ def opinion_spread(
     kept = twice.any(axis=0)
     if not kept.any():
         raise NotMeasured(
-            f"none of {len(pairs)!r} pairs is voted on twice; look at the invalid ballots"
+            f"none of {len(pairs)!r} pairs has valid votes in both phases; check invalid ballots"
         )
     measured = [_spread(np.where(twice, s, np.nan)[:, kept], weights) for s in phases]
     resampled = node_weights(pairs[kept], draws, rng)

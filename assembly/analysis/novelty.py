@@ -1,6 +1,7 @@
-"""Whether statements say something new, by sentence embeddings. N statements, D dimensions.
+"""Argument novelty: whether statements say something new, by sentence embeddings.
 
 The encoder is that of `personas.diversity.open_encoder`, the one door to sentence-transformers.
+Shapes: N statements, D dimensions.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from plenary.preferences import BoolArray, FloatArray
 
 
 class Novelty(NamedTuple):
-    """What each statement adds; all [N], NaN for one that was not heard.
+    """What each statement adds; all [N], NaN for a statement that was not heard.
 
-    novelty: 1 - the highest cosine to anything said before at the table on the pair, 0 a repetition
-    and about 1 unrelated; NaN for the first there. centrality: mean cosine to the other statements
-    for the same outcome of the pair, at any table; NaN when there is none. repeats: novelty at most
-    `repeated`, that of an all but equal sentence.
+    novelty: 1 - the highest cosine to anything said before about the pair at that table; 0 is a
+    repetition and about 1 unrelated; NaN for the first statement. centrality: mean cosine to the
+    other statements for the same outcome of the pair, at any table; NaN if there is none. repeats:
+    novelty is at most `repeated`, that of an almost equal sentence.
     repetition: share of later statements that repeat. distinct: effective number of different
-    arguments a pair and side, 1 when all say the same; exp of the entropy of the eigenvalues of the
-    cosines (Friedman and Dieng 2023 [friedman2023]), mean over pairs and sides.
+    arguments per pair and side, 1 when all say the same; exp of the entropy of the eigenvalues of
+    the cosines (Friedman and Dieng 2023 [friedman2023]), mean over pairs and sides.
     """
 
     novelty: FloatArray
@@ -37,14 +38,14 @@ class Novelty(NamedTuple):
 
 
 def novelty(statements: Sequence[Spoken], encode: Encoder, *, repeated: float = 0.05) -> Novelty:
-    """Compare what was heard with what was said before it, and with its like at other tables.
+    """Compare each statement with earlier ones at its table and with those of other tables.
 
     Statements of one round do not hear one another, so only earlier rounds count as before.
     """
     heard = [k for k, s in enumerate(statements) if s.state == VALID and s.text]
     if not heard:
         raise NotMeasured(
-            f"none of {len(statements)!r} statements was heard; look at the failed ones"
+            f"none of {len(statements)!r} statements was heard; check the failed ones"
         )
     texts = sorted({statements[k].text for k in heard})
     vectors = np.asarray(encode(texts), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Whether personas move votes at all, and how coherent each citizen is. C citizens, P pairs."""
+"""Whether personas change votes (persona ablation), and each citizen's preference cycles."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from plenary.preferences import FloatArray, IntArray
 
 
 class VoteGap(NamedTuple):
-    """How far citizens' ballots lie from those of a comparison, by weight.
+    """How far citizens' ballots are from those of a comparison, by weight.
 
-    gap: mean absolute difference of the shares, 0 when the persona does nothing. flips: share of
+    gap: mean absolute difference of the shares, 0 when the persona has no effect. flips: share of
     citizens x pairs that choose the other outcome. between: standard deviation between citizens on
-    a pair, root mean square over pairs; 0 when all personas answer alike. Intervals resample
+    a pair, root mean square over pairs; 0 if all personas answer alike. Intervals resample
     outcomes. by_citizen [C]: mean absolute difference.
     """
 
@@ -40,7 +40,7 @@ def vote_gap(
 ) -> VoteGap:
     """Ballots [C, P] against the answers without a persona [P], or of shuffled personas [C, P].
 
-    Sampled answers differ by chance alone: compare the gap with that of two runs of the same
+    Sampled answers differ by chance alone: compare the gap with that between two runs of the same
     personas, which the re-ask condition gives.
     """
     other = np.broadcast_to(comparison, shares.shape)
@@ -65,9 +65,10 @@ def vote_gap(
 
 
 class Cycles(NamedTuple):
-    """Expected cycle rates; lower is better, coin flips give 1/4.
+    """Expected cycle rates; lower is better, random answers give 1/4.
 
-    by_citizen [C]: mean over the closed triads on which all three ballots are valid, NaN with none.
+    by_citizen [C]: mean over the closed triads on which all three ballots are valid, NaN without
+    any.
     panel: that of the weighted shares. triads: how many the design closes.
     """
 
@@ -81,7 +82,7 @@ def citizen_cycles(
 ) -> Cycles:
     """Cycle rates on the closed triads of pairs [P, 2]: p_ij p_jk p_ki + p_ji p_kj p_ik.
 
-    Raw shares and no majority: rounding them would turn decisiveness into coherence. A design
+    From raw shares, not majorities: rounding would turn decisiveness into coherence. A design
     without closed triads measures nothing (NaN).
     """
     triads = closed_triads(pairs, outcomes)

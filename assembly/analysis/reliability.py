@@ -1,6 +1,6 @@
-"""How far labels depend on who was drawn, and so how far training on them can go.
+"""Reliability of labels by panel size (n-curve, Spearman-Brown): how many citizens are enough.
 
-Shapes: C citizens, P pairs, G clusters, N panel sizes. One half is chance for an agreement.
+Shapes: C citizens, P pairs, G clusters, N panel sizes. An agreement of one half is chance.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from plenary.preferences import FloatArray, IntArray
 class Panels(NamedTuple):
     """Two disjoint panels on the same pairs.
 
-    agreement: share of pairs with the same majority, ties one half. reliability: correlation of
-    their shares about one half, floor 0; independent of which outcome is listed first. difference:
-    root mean square difference of their shares, 0 is best.
+    agreement: share of pairs with the same majority, a tie counting one half. reliability:
+    correlation of their shares about one half, at least 0; independent of which outcome is listed
+    first. difference: root mean square difference of their shares, 0 is best.
     """
 
     agreement: Estimate
@@ -41,11 +41,11 @@ def compare_panels(
     level: float = 0.95,
     draws: int = 1000,
 ) -> Panels:
-    """Shares [P] of two panels on pairs [P, 2]; intervals resample outcomes, panels held fixed."""
+    """Shares [P] of two panels on pairs [P, 2]; intervals resample outcomes for fixed panels."""
     both = ~(np.isnan(one) | np.isnan(two))
     if not both.any():
         raise NotMeasured(
-            f"none of {len(pairs)!r} pairs is voted on by both panels; ask them alike"
+            f"none of {len(pairs)!r} pairs is voted on by both panels; ask both the same pairs"
         )
     a, b = one[both] - 0.5, two[both] - 0.5
     resampled = node_weights(pairs[both], draws, rng)
@@ -66,20 +66,21 @@ def _mean(weights: FloatArray, values: FloatArray) -> FloatArray:
 
 
 def _measure(draws: FloatArray, floor: float, units: int, level: float) -> Estimate:
-    """The first value, and the interval of those after it."""
+    """The first value, and the interval of the remaining ones."""
     low, high = np.quantile(draws[1:], [(1 - level) / 2, (1 + level) / 2])
     return Estimate(float(draws[0]), float(low), float(high), floor, units)
 
 
 class ReliabilityCurve(NamedTuple):
-    """What panels of N sizes (citizens) give; all figures [N].
+    """Reliability and agreement of panels of N sizes (citizens); all figures [N].
 
     reliability: correlation about one half of the shares of two independent panels of that size,
     signal / (signal + noise / n) (Spearman-Brown [spearman1910]). agreement: share of pairs on
     which their majorities agree.
-    with_everybody: share on which one panel's majority agrees with that of the whole population:
-    what a model that repeats the labels reaches. halves_reliability, halves_agreement: the same as
-    measured between disjoint parts of this panel; NaN where two of that size cannot be cut.
+    with_everybody: share on which one panel's majority agrees with that of the whole population,
+    which is what a model that repeats the labels reaches. halves_reliability, halves_agreement: the
+    same as measured between disjoint parts of this panel; NaN where two of that size cannot be
+    formed.
     signal: variance about one half of the population's shares over pairs. noise: variance between
     citizens (times their dependence in clusters), mean over pairs.
     """
@@ -108,9 +109,10 @@ def size_curve(
     """The n-curve of a panel; weights [C], clusters [C] of dependent citizens (default: none).
 
     Closed form: a panel's share scatters about the population's with the linearised variance,
-    scaled by C / n, and normally; the population's shares are the observed ones drawn toward one
-    half until their spread is the signal (as in `panel_ceiling`). Two panels agree on a pair with
-    q^2 + (1 - q)^2, q = Phi(|p - 1/2| / sd); one agrees with the population with q.
+    scaled by C / n, and normally; the population's shares are the observed ones shrunk toward one
+    half until their spread is the signal (as in `reliability_ceiling`). Two panels agree on a pair
+    with probability q^2 + (1 - q)^2, q = Phi(|p - 1/2| / sd); one agrees with the population with
+    probability q.
     """
     citizens = len(weights)
     groups = np.arange(citizens) if clusters is None else clusters
@@ -123,8 +125,8 @@ def size_curve(
         raise ConfigError(f"{citizens!r} citizens in one cluster; seat more tables")
     if not known.any():
         raise NotMeasured(
-            f"ballots of {citizens!r} citizens in fewer than two groups on every pair; seat more "
-            "tables, or look at the invalid ballots"
+            f"{citizens!r} citizens, but on every pair fewer than two groups have valid ballots; "
+            "seat more tables, or check the invalid ballots"
         )
     p, variance, shares = p[known], variance[known], shares[:, known]
     observed = float(np.mean((p - 0.5) ** 2))
@@ -160,7 +162,7 @@ def _halves(
     draws: int,
     rng: np.random.Generator,
 ) -> _Halves:
-    """Two disjoint parts of `size` citizens in whole clusters, over random cuts."""
+    """Two disjoint parts of `size` citizens, made of whole clusters, over random splits."""
     names, at = np.unique(groups, return_inverse=True)
     count = round(size * len(names) / len(weights))
     if count < 1 or 2 * count > len(names):

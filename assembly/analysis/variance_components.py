@@ -1,4 +1,4 @@
-"""What the error of a label is made of: a crossed design over citizens, wording, discussion, order.
+"""Variance components of a label (G-study): citizens, wording, discussion, order, sampling.
 
 Shapes: P pairs, C citizens, W persona wordings, D discussions, O orders, S repeated answers; y
 [P, C, W, D, O, S] is the probability of the pair's first outcome.
@@ -41,10 +41,10 @@ SMALLEST = 1e-20
 
 
 class VarianceComponent(NamedTuple):
-    """One source. NaN everywhere means not measured: there was a single level of it.
+    """One source of variance; NaN everywhere means not measured, as there was only one level of it.
 
-    variance: what it adds to the variance of a label (a pair's mean share under the design), not
-    below 0. share, low, high: of the measured total, with an interval over pairs.
+    variance: what it adds to the variance of a label (a pair's mean share under the design), at
+    least 0. share, low, high: of the measured total, with an interval over pairs.
     """
 
     source: str
@@ -55,12 +55,12 @@ class VarianceComponent(NamedTuple):
 
     @property
     def measured(self) -> bool:
-        """Whether the design could tell."""
+        """Whether the design could measure it."""
         return not np.isnan(self.variance)
 
 
 class VarianceComponents(NamedTuple):
-    """parts: one a source, in the order of SOURCES. pairs: how many had enough whole citizens.
+    """parts: one per source, in the order of COMPONENTS. pairs: how many had enough citizens.
 
     total: variance of a label by the measured sources together.
     """
@@ -70,7 +70,7 @@ class VarianceComponents(NamedTuple):
     total: float
 
     def of(self, source: str) -> VarianceComponent:
-        """The part of a source."""
+        """The part of one source."""
         return self.parts[COMPONENTS.index(source)]
 
 
@@ -85,16 +85,16 @@ def variance_components(
 ) -> VarianceComponents:
     """Variance components by balanced random-effects analysis within each pair, mean over pairs.
 
-    y [P, C, W, D, O, S]; an axis of length 1 is a source not measured. A citizen without all
-    ballots of a pair (NaN) is left out of that pair. exact: answers are probabilities, so sampling
-    is 0; otherwise S >= 2 is needed to tell it. effective_n: Kish's citizens behind a label,
-    default C. beside: source -> variances [P] known otherwise
-    (`assembly.analysis.variance_components`), added to the design's own; NaN on a pair that does
-    not tell. A label's variance is the sum of each component over the levels it was averaged over.
-    A factor's part holds its interaction with citizens; `interactions` those of two or more other
-    factors, and, where sampling was not measured, it is inside whatever holds the highest
-    interaction. Variances are of levels drawn at random: two orders or two discussions tell their
-    own spread poorly, which the interval (over pairs [P, 2] that share outcomes) does not show.
+    y [P, C, W, D, O, S]; an axis of length 1 means that the source is not measured. A citizen
+    without all ballots of a pair (NaN) is left out of that pair. exact: answers are probabilities,
+    so sampling is 0; otherwise S >= 2 is needed to measure it. effective_n: Kish's effective number
+    of citizens behind a label, default C. beside: source -> variances [P] known from elsewhere
+    (such as `between_groups`), added to the design's own; NaN on a pair where they are unknown. A
+    label's variance is the sum of each component over the levels it was averaged over. A factor's
+    part holds its interaction with citizens; `interactions` holds those of two or more other
+    factors. Where sampling was not measured, it is part of whatever holds the highest interaction.
+    Levels count as drawn at random: two orders or two discussions estimate their own spread poorly,
+    which the interval (over pairs [P, 2] that share outcomes) does not show.
     """
     if y.ndim != 6 or len(y) != len(pairs):
         raise DataError(
@@ -106,7 +106,7 @@ def variance_components(
     if kept.sum() < 2:
         raise NotMeasured(
             f"{int(kept.sum())!r} of {len(pairs)} pairs have two citizens with every ballot of the "
-            "design; repeat the ballots that are missing"
+            "design; ask the missing ballots again"
         )
     table = np.array([[row[name] for name in COMPONENTS] for row in rows if row is not None])
     for source, variance in (beside or {}).items():
@@ -118,10 +118,10 @@ def variance_components(
     means = np.nan_to_num(table).sum(axis=0) / np.maximum(often, 1)
     parts = means.clip(min=0)
     total = float(parts.sum())
-    if total < SMALLEST:  # Equal answers differ by rounding, of which no shares are to be told.
+    if total < SMALLEST:  # Equal answers differ by rounding only, which has no shares.
         parts, total = np.zeros(len(parts)), 0.0
     shares = parts / total if total > 0 else np.zeros(len(parts))
-    # A source told on few pairs weighs each of them the more.
+    # A source known on few pairs weights each of them more.
     away = np.where(told, table - means, 0.0) * (len(table) / np.maximum(often, 1))
     influence = (away - shares * away.sum(axis=1, keepdims=True)) / (total or 1.0)
     half = stats.norm.ppf((1 + level) / 2) * np.sqrt(_dyadic(influence, pairs[kept]))
@@ -135,15 +135,15 @@ def variance_components(
 
 
 def _added(own: FloatArray, more: FloatArray) -> FloatArray:
-    """Sum of two variances, of which either may be unknown."""
+    """Sum of two variances, either of which may be unknown."""
     return np.where(np.isnan(own), more, own + np.nan_to_num(more))
 
 
 def _dyadic(influence: FloatArray, pairs: IntArray) -> FloatArray:
-    """Variance of the mean over pairs [P, 2] that depend where they share an outcome.
+    """Variance of the mean over pairs [P, 2], which are dependent where they share an outcome.
 
     Sum over pairs of pairs with a common outcome of the products of their influences [P, M]
-    (Fafchamps and Gubert 2007 [fafchamps2007]); at least that of independent pairs.
+    (Fafchamps and Gubert 2007 [fafchamps2007]); but at least that of independent pairs.
     """
     names, at = np.unique(pairs, return_inverse=True)
     summed = np.zeros((len(names), influence.shape[1]))
@@ -176,10 +176,10 @@ def _label_parts(cell: FloatArray, exact: bool, size: float) -> dict[str, float]
 def components(means: FloatArray, noise: float) -> Mapping[Term, float]:
     """Variance of every term of a crossed random design from its cells, axes as in FACTORS.
 
-    Axes of length 1 take no part. The mean square of a term T estimates the sum over terms U that
-    hold T of (cells a level of U) * variance(U); solved from the highest term down. `noise` is the
-    sampling variance of a cell, taken off. Estimates are unbiased and
-    may be below 0 (Cornfield and Tukey 1956 [cornfield1956]).
+    Axes of length 1 take no part. The mean square of a term T estimates the sum, over all terms U
+    that contain T, of (cells per level of U) * variance(U); solved from the highest term down.
+    `noise` is the sampling variance of a cell, which is subtracted. Estimates are unbiased and may
+    be below 0 (Cornfield and Tukey 1956 [cornfield1956]).
     """
     active = [axis for axis in range(means.ndim) if means.shape[axis] > 1]
     terms = list(chain(*(combinations(active, k) for k in range(len(active), 0, -1))))
@@ -206,7 +206,7 @@ def _mean_square(means: FloatArray, term: Term) -> float:
 
 
 class GroupPart(NamedTuple):
-    """own [P]: what the draw of groups adds; in_draw [P]: what of it the citizens' spread holds."""
+    """own [P]: what the draw of groups adds; in_draw [P]: how much of it citizens' spread holds."""
 
     own: FloatArray
     in_draw: FloatArray
@@ -215,10 +215,10 @@ class GroupPart(NamedTuple):
 def between_groups(shares: FloatArray, groups: IntArray, size: float) -> GroupPart:
     """What groups [C] of citizens drawn at random add, by one-way analysis of shares [C, P].
 
-    Groups hear nothing of one another, so what a group's members have in common beyond chance is
-    what was said there; models play citizens drawn by lot. With variance v between groups, a label
-    over shares q of them varies by v * sum q^2, and the spread between citizens holds
-    v * (n - sum n_g^2 / n) / (n - 1).
+    Groups hear nothing of one another and are drawn at random (as is the model that plays a
+    citizen), so what a group's members have in common beyond chance comes from what was said there
+    (or from the model). With variance v between groups, a label over shares q of them varies by v *
+    sum q^2, and the spread between citizens contains v * (n - sum n_g^2 / n) / (n - 1).
     """
     there = ~np.isnan(shares)
     member = np.equal.outer(np.unique(groups), groups).astype(np.float64)
@@ -240,10 +240,10 @@ def between_groups(shares: FloatArray, groups: IntArray, size: float) -> GroupPa
 
 
 def between_wordings(answers: FloatArray) -> FloatArray:
-    """What another wording of the personas adds [P], from answers [W, C, P, O] of some citizens.
+    """Variance [P] between wordings of the personas, from answers [W, C, P, O] of some citizens.
 
-    The label has one wording, so the whole variance between wordings counts. What single citizens
-    make of a wording is left out: the spread between citizens holds it already.
+    The label has one wording, so the whole variance between wordings counts. How single citizens
+    react to a wording is left out: the spread between citizens already contains it.
     """
     found = np.full(answers.shape[2], np.nan)
     for pair, cell in enumerate(answers.transpose(2, 1, 0, 3)):
@@ -267,14 +267,14 @@ def error_sources(
     clusters: IntArray | None = None,
     templates: FloatArray | None = None,
 ) -> FloatArray:
-    """Standard error [P, 5] of the weighted share by SOURCES; NaN is "not measured", never 0.
+    """Standard error [P, 5] of the weighted share by RECORDED_SOURCES; NaN means not measured.
 
-    citizens: another panel of the same size, citizens independent, less the sampling part.
+    citizens: another panel of the same size with independent citizens, less the sampling part.
     sampling: the answers were `samples` draws of a model (0 for exact probabilities; NaN for a
-    single draw, which tells nothing of its own variance). order: the two orders taken as two draws,
-    |order gap|. tables: what dependence within `clusters` [C] adds to the citizens' part. template:
-    `templates` [F, P] are shares under other wordings, sd / sqrt(F). The parts of citizens,
-    sampling and tables are orthogonal: their squares add up to the clustered variance of
+    single draw, which says nothing about its own variance). order: the two orders taken as two
+    draws, |order gap|. tables: what dependence within `clusters` [C] adds to the citizens' part.
+    template: `templates` [F, P] are shares under other wordings, sd / sqrt(F). The parts of
+    citizens, sampling and tables are orthogonal: their squares add up to the clustered variance of
     `consensus`.
     """
     laid = grid(votes, phase, len(weights), pairs)
@@ -297,7 +297,7 @@ def error_sources(
 
 
 def exact(votes: Votes, phase: int) -> bool:
-    """Whether every valid ballot of a phase is an exact probability (then its mass is known)."""
+    """Whether every valid ballot of a phase is an exact probability (its mass is then known)."""
     valid = (votes.phase == phase) & (votes.state == VALID)
     return not np.isnan(votes.mass[valid]).any()
 

@@ -1,1 +1,1 @@
-"""The consensus dataset: rows, labels, card, Croissant."""
+"""The published consensus dataset: rows, labels, dataset card, Croissant metadata."""

@@ -1,4 +1,4 @@
-"""The page that goes with a consensus dataset, filled from the run: what it is and is not for."""
+"""The dataset card (README of the dataset, Markdown): how labels were made, uses and limits."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ FrontMatter = dict[str, str | list[str] | list[dict[str, str | list[dict[str, st
 
 
 class CardFacts(BaseModel):
-    """What the card says and the dataset does not hold. None is printed as not measured."""
+    """What the card states that the dataset does not hold. None is printed as not measured."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name of the dataset")
     population: str = Field(min_length=1, description="source of the personas and its vintage")
-    geography: str = Field(min_length=1, description="area the population lives in")
-    variables: tuple[str, ...] = Field(min_length=1, description="attributes the panel meets")
+    geography: str = Field(min_length=1, description="area where the population lives")
+    variables: tuple[str, ...] = Field(
+        min_length=1, description="attributes on which the panel is representative"
+    )
     languages: tuple[str, ...] = Field(default=("en",), description="ISO 639-1 codes")
     licence: str = Field(min_length=1, description="SPDX identifier of the dataset's licence")
-    census_citation: str = Field(min_length=1, description="how the population is to be cited")
+    census_citation: str = Field(min_length=1, description="how to cite the population")
     creator: str = Field(min_length=1, description="who publishes the dataset")
-    contact: str = Field(min_length=1, description="where questions go")
-    removal: str = Field(min_length=1, description="how a row is taken back")
+    contact: str = Field(min_length=1, description="where to send questions")
+    removal: str = Field(min_length=1, description="how to have a row removed")
     url: str = Field(min_length=1, description="where the dataset is published")
     published: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="date of publication")
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$", description="version of the dataset")
@@ -42,12 +44,14 @@ class CardFacts(BaseModel):
     wording_icc: tuple[float, float, float] | None = Field(
         default=None, description="reliability of one wording, with its interval"
     )
-    hiring_audit: str | None = Field(default=None, description="where the audit of tuned models is")
+    hiring_audit: str | None = Field(
+        default=None, description="where to find the audit of tuned models"
+    )
     unread: dict[str, tuple[str, ...]] = Field(
         default={}, description="outcome id -> words that a citizens' model cannot read"
     )
     not_measured: dict[str, str] = Field(
-        default={}, description="what the ballots cannot tell -> why"
+        default={}, description="what the ballots cannot show -> why"
     )
 
 
@@ -57,13 +61,13 @@ def dataset_card(
     budget: VarianceComponents | None = None,
     curve: ReliabilityCurve | None = None,
 ) -> str:
-    """Markdown with the front matter of the Hugging Face hub and the thirteen statements."""
+    """Markdown with the Hugging Face hub's front matter and the thirteen statements."""
     limits = [f"{k}. {text}" for k, text in enumerate(statements(dataset, facts, budget), 1)]
     front = yaml.safe_dump(_front_matter(dataset, facts), sort_keys=False, allow_unicode=True)
     parts = [
         f"---\n{front}---",
         f"# {facts.name}",
-        "Pairwise choices of simulated citizens between states of the world, one row a pair. "
+        "Pairwise choices of simulated citizens between states of the world, one row per pair. "
         "Simulated citizens are not people.",
         "## Details",
         _details(dataset, facts),
@@ -96,8 +100,8 @@ def statements(
         "The statements are output of a language model, not opinions of any group.",
         f"Agreement among citizens is agreement of {_models(made.models)} ({models}) with itself "
         "under different prompts.",
-        "This is no poll, election forecast, jury, consultation or substitute for participation.",
-        "It is not for decisions about individuals, and not for targeting or persuading anybody.",
+        "This is not a poll, election forecast, jury or consultation and replaces none of them.",
+        "It is not for decisions about individuals, nor for targeting or persuading anybody.",
         f"{_thin(dataset)} Variety within groups is understated: models flatten the groups they "
         "play.",
         f"Labels are weighted shares of {len(made.persona_ids)} citizens. {_second_rule(dataset)}",
@@ -133,7 +137,7 @@ def _thin(dataset: ConsensusDataset) -> str:
 
 
 def _second_rule(dataset: ConsensusDataset) -> str:
-    """Whether the majority side is the same by cast votes, and without weights."""
+    """Whether the majority side is the same by votes cast, and without weights."""
     voted = ~np.isnan(dataset.p)
     if not voted.any():
         return f"Result under a second rule: {UNKNOWN}."
@@ -143,7 +147,7 @@ def _second_rule(dataset: ConsensusDataset) -> str:
         for column in (dataset.p_hard, dataset.p_unweighted)
     )
     return (
-        f"The majority is the same on {hard:.1%} of pairs by cast votes and on {plain:.1%} without "
+        f"The majority is the same on {hard:.1%} of pairs by votes cast and on {plain:.1%} without "
         "weights."
     )
 
@@ -158,7 +162,7 @@ def _variance(facts: CardFacts, budget: VarianceComponents | None) -> str:
         else f"{part.source} {UNKNOWN}"
         for part in budget.parts
     ]
-    # The part "models" says it where the run had several.
+    # The part "models" shows it if the run had several base models.
     return ", ".join(parts if facts.base_model_share is None else [*parts, f"base model {base}"])
 
 
@@ -182,7 +186,7 @@ def _front_matter(dataset: ConsensusDataset, facts: CardFacts) -> FrontMatter:
 
 
 def _files() -> list[dict[str, str]]:
-    """One file a split, so that nobody trains on what is held out unawares."""
+    """One file per split, so that nobody trains on the held-out rows unawares."""
     return [{"split": side, "path": f"{side}.parquet"} for side in SPLITS]
 
 
@@ -232,7 +236,9 @@ def _unread(facts: CardFacts) -> list[str]:
     lines = [f"- `{name}`: {', '.join(words)}" for name, words in facts.unread.items()]
     if not lines:
         return []
-    said = "A citizens' model cannot read these words, so labels of these outcomes mean nothing:"
+    said = (
+        "The citizens' model cannot read these words, so labels of these outcomes are meaningless:"
+    )
     return ["## Outcomes that were not read", "\n".join([said, "", *lines])]
 
 

@@ -1,4 +1,4 @@
-"""The consensus dataset: one row a pair with its label, uncertainty, dissent and provenance.
+"""The consensus dataset, one row per pair: label, interval, dissent, provenance; its schema.
 
 Shapes: C citizens, P pairs, G strata. The file format is docs/data/consensus.md.
 """
@@ -30,7 +30,7 @@ NAMED_AT_MOST = 5
 
 
 class DatasetProvenance(BaseModel):
-    """What the labels were made with, enough to make them again."""
+    """What the labels were made with: all that is needed to make them again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,16 +50,16 @@ class DatasetProvenance(BaseModel):
 class ConsensusDataset:
     """Columns over pairs.
 
-    first_id .. second_topic [P]: the two outcomes. split [P]: one of SPLITS; no outcome is on both
-    sides.
+    first_id .. second_topic [P]: the two outcomes. split [P]: one of SPLITS; no outcome is in both
+    splits.
     p [P]: soft label, weighted share for the first outcome after discussion; NaN without a valid
-    ballot. low, high [P]: its interval at `level`. p_hard [P]: weighted share of cast votes.
+    ballot. low, high [P]: its interval at `level`. p_hard [P]: weighted share of votes cast.
     p_unweighted [P]: share with every citizen counting one. p_before, p_follow_up [P]: as p in
     those ballots, NaN where there was none.
     effective_n [P]: Kish. counts [P, len(COUNTED)]: citizens after discussion, by COUNTED.
-    order_gap [P]: P(first shown) minus 0.5. errors [P, 5]: standard errors by
-    error_sources.SOURCES, NaN where not measured. contested [P]: the interval holds one half.
-    strata [G]; stratum_p [P, G] and stratum_counts [P, G, len(COUNTED)]: the same in each stratum.
+    order_gap [P]: P(first shown) minus 0.5. errors [P, 5]: standard errors by RECORDED_SOURCES, NaN
+    where not measured. contested [P]: the interval contains one half. strata [G]; stratum_p [P, G]
+    and stratum_counts [P, G, len(COUNTED)]: the same in each stratum.
     minority [P]: strata that oppose. calls, calls_digest [P]: how many
     recorded calls are behind the ballots of a row, and the hash of their hashes.
     """
@@ -106,7 +106,7 @@ class ConsensusDataset:
         return tuple(f"{a}|{b}" for a, b in zip(self.first_id, self.second_id, strict=True))
 
     def select(self, mask: BoolArray) -> ConsensusDataset:
-        """The pairs picked by a mask [P], for example `~dataset.contested`."""
+        """The pairs selected by a mask [P], for example `~dataset.contested`."""
         kept = np.flatnonzero(mask)
         columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _WHOLE}
         return replace(
@@ -122,13 +122,15 @@ class ConsensusDataset:
         at = {name: k for k, name in enumerate(outcome_ids)}
         unknown = sorted({*self.first_id, *self.second_id} - set(at))
         if unknown:
-            raise DataError(f"outcome {unknown[0]!r} is not in the catalogue given; give its own")
+            raise DataError(
+                f"outcome {unknown[0]!r} is not in the given catalogue; give the dataset's own"
+            )
         pairs = np.array([[at[a] for a in self.first_id], [at[b] for b in self.second_id]]).T
         voted = ~np.isnan(self.p)
         return Targets(pairs[voted], self.p[voted], self.effective_n[voted])
 
     def table(self) -> pa.Table:
-        """The rows as an Arrow table of dataset_file.SCHEMA; NaN becomes null."""
+        """The rows as an Arrow table of SCHEMA; NaN becomes null."""
         columns = {name: getattr(self, name) for name in (*TEXTS, *NUMBERS, *FLAT)}
         columns |= {f"count_{name}": self.counts[:, k] for k, name in enumerate(COUNTED)}
         columns |= {f"error_{name}": self.errors[:, k] for k, name in enumerate(RECORDED_SOURCES)}
@@ -140,7 +142,7 @@ class ConsensusDataset:
         )
 
     def write(self, path: Path) -> None:
-        """Write as Parquet, with the digest of what it holds."""
+        """Write as Parquet, with a digest of the content."""
         facts = {"provenance": self.provenance.model_dump_json(), "level": repr(self.level)}
         write_signed(Signed(self.table(), facts), path)
 
@@ -174,16 +176,16 @@ _SHARES = ("p", "low", "high", "p_hard", "p_unweighted", "p_before", "p_follow_u
 
 
 def validate(dataset: ConsensusDataset) -> None:
-    """DataError naming the pairs for which a rule of docs/data/consensus.md does not hold."""
+    """Raise DataError naming the pairs that break a rule of docs/data/consensus.md."""
     lengths = {
         f.name: len(getattr(dataset, f.name)) for f in fields(dataset) if f.name not in _WHOLE
     }
     if len(set(lengths.values())) > 1:
-        raise DataError(f"columns of different length {lengths!r}; give one value a pair")
+        raise DataError(f"columns of different length {lengths!r}; give one value per pair")
     if len(dataset.provenance.persona_ids) != len(dataset.provenance.persona_weights):
         raise DataError(
             f"{len(dataset.provenance.persona_weights)!r} weights of "
-            f"{len(dataset.provenance.persona_ids)} citizens; give one a citizen"
+            f"{len(dataset.provenance.persona_ids)} citizens; give one per citizen"
         )
     for wrong, rule in _RULES.items():
         pairs = [dataset.pair_ids[k] for k in np.flatnonzero(rule(dataset))]
@@ -323,39 +325,39 @@ MEANING: dict[str, str] = {
     "second_topic": "topic of the second outcome",
     "first_unread": "words of the first outcome that a citizens' model cannot read",
     "second_unread": "words of the second outcome that a citizens' model cannot read",
-    "split": "train or held_out, fixed before the assembly; no outcome is on both sides",
+    "split": "train or held_out, fixed before the assembly; no outcome is in both splits",
     "p": "soft label: weighted share of citizens for the first outcome after discussion; null "
     "without a valid ballot",
     "low": "lower end of the interval of p",
     "high": "upper end of the interval of p",
-    "p_hard": "weighted share of cast votes: a citizen counts for the outcome above one half",
-    "p_unweighted": "as p with every citizen of the panel counting one",
+    "p_hard": "weighted share of votes cast: a citizen counts for the outcome above one half",
+    "p_unweighted": "as p, with every citizen of the panel counting one",
     "p_before": "as p in the ballot before discussion",
     "p_follow_up": "as p in the follow-up ballot; null where none was held",
     "effective_n": "Kish's effective number of citizens with a valid ballot",
     "order_gap": "weighted mean P(outcome shown first) minus 0.5",
-    "contested": "the interval of p holds one half",
+    "contested": "the interval of p contains one half",
     **{f"count_{name}": f"citizens counted as {name} after discussion" for name in COUNTED},
     **{
         f"error_{name}": f"standard error of p from {name}; null: not measured"
         for name in RECORDED_SOURCES
     },
     "strata": "p and counts in every stratum of the panel",
-    "minority": "strata whose share lies on the other side of one half, with their best argument",
+    "minority": "strata whose share is on the opposite side of one half, with their best argument",
     "calls": "recorded model calls behind the ballots of the row; null: not known",
-    "calls_digest": "blake2b-128 of their hashes, sorted, one a line; the ledger resolves them",
+    "calls_digest": "blake2b-128 of their hashes, sorted, one per line; the ledger resolves them",
 }
 
 
 class Signed(NamedTuple):
-    """A table of SCHEMA and the facts kept beside it, as text."""
+    """A table of SCHEMA and the facts stored with it, as text."""
 
     table: pa.Table
     facts: dict[str, str]
 
 
 def write_signed(signed: Signed, path: Path) -> None:
-    """Write as Parquet; the metadata hold format, facts and a digest over all of it."""
+    """Write as Parquet; the metadata hold the format, the facts and a digest of everything."""
     facts = {"format": FORMAT, **signed.facts, "digest": _digest(signed)}
     pq.write_table(signed.table.replace_schema_metadata(facts), path)
 
@@ -372,7 +374,7 @@ def read_signed(path: Path) -> Signed:
     name, digest = facts.pop("format", None), facts.pop("digest", None)
     if name != FORMAT or not table.schema.equals(SCHEMA):
         raise DataError(
-            f"{str(path)!r} has format {name!r} and not the columns of {FORMAT!r}; export it again"
+            f"{str(path)!r} (format {name!r}) lacks the columns of {FORMAT!r}; export it again"
         )
     found = Signed(table, facts)
     if digest != _digest(found):

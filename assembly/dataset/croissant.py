@@ -1,4 +1,4 @@
-"""Croissant 1.0 metadata (JSON-LD) of a consensus dataset.
+"""Croissant 1.0 metadata (JSON-LD, machine-readable) of a consensus dataset.
 
 Source: docs/references.md, key croissant2024.
 """
@@ -101,7 +101,7 @@ def croissant(
 
 
 def _field(field: pa.Field, file: str, parent: str) -> Json:
-    """A column; a list is repeated, and the fields of a struct are its subfields."""
+    """A column as a Croissant field; a list is repeated, a struct's fields are subfields."""
     name = f"{parent}/{field.name}"
     found: Json = {
         "@type": "cr:Field",

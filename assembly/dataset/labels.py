@@ -1,4 +1,4 @@
-"""From an assembly to its dataset. C citizens, P pairs, F templates, N statements."""
+"""Building the consensus dataset (labels per pair) from an assembly's votes and statements."""
 
 from __future__ import annotations
 
@@ -31,15 +31,16 @@ from plenary.preferences import BoolArray, FloatArray, IntArray
 
 @dataclass(frozen=True, slots=True)
 class HeldAssembly:
-    """An assembly as held.
+    """An assembly that was held.
 
-    outcomes [K]; pairs [P, 2]: positions in them. held_out [P]: pairs never to be trained on, fixed
-    before the assembly. weights [C]. clusters [C]: whose votes depend after the discussion (table
-    or group). attributes: categories of each citizen. statements [N]: the transcript; merit [N]:
-    ranks arguments, such as influence. unread: outcome id -> words of it that a citizens'
-    model cannot read. samples: answers a ballot where the model only samples. templates
-    [F, P]: shares under other wordings, None where not asked. calls [P]: the recorded calls behind
-    a pair's ballots (`Ledger.ballot_calls`), None where unknown.
+    outcomes [K]; pairs [P, 2]: positions in them. held_out [P]: pairs that are never trained on,
+    fixed before the assembly. weights [C]. clusters [C]: citizens with dependent votes after the
+    discussion (table or group). attributes: categories of each citizen. statements [N]: the
+    transcript; merit [N]: the figure that ranks arguments, such as influence. unread: outcome id ->
+    its words that a citizens' model cannot read. samples: answers per ballot where the model can
+    only sample.
+    templates [F, P]: shares under other wordings, None where not asked. calls [P]: the recorded
+    calls behind a pair's ballots (`Ledger.ballot_calls`), None where unknown.
     """
 
     votes: Votes
@@ -63,7 +64,7 @@ class HeldAssembly:
         return [f"{self.outcomes[a].id}|{self.outcomes[b].id}" for a, b in self.pairs.tolist()]
 
     def complete(self) -> BoolArray:
-        """Mask [P] of the pairs with every ballot on record, of any state, before and after."""
+        """Mask [P] of the pairs with all ballots recorded before and after, of any state."""
         ballots = 2 * len(self.weights)
         held = [
             np.bincount(self.votes.pair[self.votes.phase == phase], minlength=len(self.pairs))
@@ -72,7 +73,7 @@ class HeldAssembly:
         return (np.stack(held) == ballots).all(axis=0)
 
     def only(self, mask: BoolArray) -> HeldAssembly:
-        """The assembly on some of its pairs, such as the complete ones when a budget ran out."""
+        """The assembly on some of its pairs, such as the complete ones if a budget ran out."""
         place = np.cumsum(mask) - 1
         kept = mask[self.votes.pair]
         columns = {name: getattr(self.votes, name)[kept] for name in Votes.__slots__}
@@ -96,10 +97,10 @@ class HeldAssembly:
 def build_dataset(
     held: HeldAssembly, level: float = 0.95, decided: Consensus | None = None
 ) -> ConsensusDataset:
-    """The dataset of an assembly; DataError naming the pairs whose ballots are not all in.
+    """The dataset of an assembly; DataError names the pairs that lack ballots.
 
-    A pair on which every ballot was refused, invalid or failed keeps its row, with counts and
-    without a label. decided: labels by another rule than the weighted share. p_follow_up is filled
+    A pair on which every ballot was refused, invalid or failed keeps its row, with counts but
+    without a label. decided: labels by a rule other than the weighted share. p_follow_up is filled
     where a third ballot was held on the pair.
     """
     lacking = [held.pair_ids[k] for k in np.flatnonzero(~held.complete())]
@@ -146,7 +147,7 @@ def build_dataset(
 
 
 class _Calls(NamedTuple):
-    """Number and digest [P] of the calls behind a pair; none where they are not known."""
+    """Number and digest [P] of the calls behind a pair; None where they are not known."""
 
     calls: tuple[int | None, ...]
     calls_digest: tuple[str | None, ...]
@@ -183,7 +184,7 @@ def _words(held: HeldAssembly) -> _Words:
 
 
 def _follow_up(held: HeldAssembly) -> FloatArray:
-    """Weighted share [P] in the third ballot, NaN for a pair on which it is not whole."""
+    """Weighted share [P] in the third ballot, NaN for a pair where it is incomplete."""
     votes, found = held.votes, np.full(len(held.pairs), np.nan)
     ballots = np.bincount(votes.pair[votes.phase == FOLLOW_UP], minlength=len(found))
     whole = ballots == 2 * len(held.weights)

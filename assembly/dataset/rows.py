@@ -1,7 +1,7 @@
-"""Rows in the conversational formats that trl trains on, made from a consensus dataset.
+"""Training rows from a consensus dataset, in trl's conversational formats (SFT, soft, DPO).
 
-Every pair comes in both presentation orders and in each template, so that a slot teaches nothing. P
-pairs, F templates.
+Every pair appears in both presentation orders and in each template, so that the position of an
+option teaches nothing. Shapes: P pairs, F templates.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class SftRow(TypedDict):
 
 
 class SoftRow(TypedDict):
-    """A prompt, its two labels, and the probability that the first one should have.
+    """A prompt, its two labels, and the target probability of the first one.
 
     weight is the effective number of votes, scaled to mean 1 over the rows.
     """
@@ -79,7 +79,7 @@ def to_soft(
 def to_sft(
     dataset: ConsensusDataset, templates: Sequence[PromptTemplate] = PLAIN, split: str = "train"
 ) -> list[SftRow]:
-    """Rows with the label of the side above one half; ties are left out, they have no side."""
+    """Rows with the label of the majority side; ties are left out, as they have none."""
     return [
         SftRow(prompt=one.prompt, completion=_said(one.labels[int(one.p < 0.5)]))
         for one in _asked(dataset, templates, split)
@@ -92,7 +92,8 @@ def to_dpo(
 ) -> list[DpoRow]:
     """Rows with the preferred and the other label; ties are left out.
 
-    DPO carries no share: a pair at .51 counts like one at .99 (docs/references.md, alignment).
+    DPO ignores the share: a pair at .51 counts the same as one at .99 (docs/references.md,
+    alignment).
     """
     return [
         DpoRow(
@@ -110,7 +111,7 @@ def _asked(
 ) -> Iterator[_Asked]:
     kept = [template.id for template in templates if split == "train" and not template.trainable]
     if kept:
-        raise ConfigError(f"template {kept[0]!r} is kept for evaluation; train on another")
+        raise ConfigError(f"template {kept[0]!r} is held out for evaluation; train on another")
     for k in np.flatnonzero(~np.isnan(dataset.p)).tolist():
         if dataset.split[k] != split:
             continue
@@ -131,7 +132,7 @@ def _said(label: str) -> list[Turn]:
 
 
 def to_datasets(dataset: ConsensusDataset) -> DatasetDict:
-    """One `datasets.Dataset` a split, with the columns of docs/data/consensus.md."""
+    """One `datasets.Dataset` per split, with the columns of docs/data/consensus.md."""
     table, sides = dataset.table(), dataset.split
     return DatasetDict(
         {

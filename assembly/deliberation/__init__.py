@@ -1,1 +1,1 @@
-"""Holding an assembly: seats, graph, turns, prompts, conditions."""
+"""Holding an assembly: seating, rounds of discussion, prompts, ballots, conditions, probes."""

@@ -1,6 +1,6 @@
-"""Arguments for both sides of a pair, given to everybody after the first ballot.
+"""The briefing: balanced arguments for both sides of a pair, shown after the first ballot.
 
-A pair has as many arguments for one side as for the other, or none.
+Everybody gets the same. A pair has as many arguments for one side as for the other, or none.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class PairBriefing(BaseModel):
         return self
 
     def said(self, *, swapped: bool) -> tuple[Statement, ...]:
-        """The arguments by turns, cleaned as a citizen's would be."""
+        """The arguments for both sides in turn, cleaned as a citizen's statement would be."""
         return tuple(
             Statement(side ^ swapped, clean(text, LABELS[side]))
             for both in zip(self.for_first, self.for_second, strict=True)
@@ -67,11 +67,11 @@ class PairBriefing(BaseModel):
 
 
 class Briefing(BaseModel):
-    """A file of arguments; pairs without an entry are discussed unbriefed."""
+    """A file of arguments; pairs without an entry are discussed without a briefing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pairs: tuple[PairBriefing, ...] = Field(description="one entry a pair")
+    pairs: tuple[PairBriefing, ...] = Field(description="one entry per pair")
 
     def given(self, texts: Sequence[str], pairs: IntArray) -> Given:
         """Arguments by pair position; ConfigError for an outcome that is not on the agenda."""
@@ -99,9 +99,9 @@ async def generate_briefing(
     settings: AssemblySettings,
     seed: int,
 ) -> Given:
-    """One argument a side, kept when the reviewers of both sides accept it; recorded ones stay.
+    """One argument per side, used if the reviewers of both sides accept it; recorded ones stay.
 
-    A pair is briefed only when both its arguments are kept; the rejected stand in the ledger.
+    A pair is briefed only if both its arguments are accepted; rejected ones are in the ledger.
     """
     held = {(a.pair, a.side) for a in ledger.arguments()}
     for start in range(0, len(pairs), settings.block):
@@ -125,7 +125,7 @@ async def _arguments(
     settings: AssemblySettings,
     seed: int,
 ) -> list[Argument]:
-    """Arguments of a block with the verdict of their reviewers."""
+    """Arguments of a block with the verdicts of their reviewers."""
     slots = [(p, side) for p in block for side in (0, 1)]
     words = [(texts[int(first)], texts[int(second)]) for first, second in pairs]
     faces = [ShownPair(*words[p], p % 2) for p, _ in slots]
@@ -155,7 +155,7 @@ async def _reviewed(
     settings: AssemblySettings,
     seed: int,
 ) -> list[bool]:
-    """Whether a reviewer of each side accepts an argument; an unusable answer accepts nothing."""
+    """Whether a reviewer of each side accepts an argument; an unusable answer rejects it."""
     prompts = [
         told(
             REVIEWER.format(outcome=outcome),

@@ -1,7 +1,8 @@
-"""The experimental conditions: what happens between the ballots of the same citizens and pairs.
+"""Experimental conditions (arms): no discussion, private reflection, or deliberation.
 
-What discussion did is `deliberation` minus `reflection` (assembly.effect); `none` shows what being
-asked again does by itself.
+The same citizens vote on the same pairs before and after. The effect of discussion is
+`deliberation` minus `reflection` (assembly.analysis.effect); `none` shows the effect of being asked
+again.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from plenary.models.base import Conversation
 
 
 class Condition(NamedTuple):
-    """How a condition fills its rounds.
+    """What happens in the rounds of a condition.
 
-    talks: rounds are held, and the briefing is read. alone: everybody gives reasons to himself and
-    hears nobody, for as many tokens as the speakers of a table have together.
-    heading: stands over what was heard. lean, reason: prompts for a side, and for words on it.
+    talks: rounds are held, and the briefing is read. alone: every citizen thinks of reasons
+    privately and hears nobody, for as many tokens as the speakers of a table have together.
+    heading: the line above what was heard. lean, reason: prompts for a side, and for a reason for
+    it.
     """
 
     talks: bool

@@ -1,7 +1,8 @@
-"""What a citizen carries into a prompt: bounded, and never anybody's ballot but in a probe.
+"""A citizen's memory: what was heard so far, bounded or summarised, as it enters the prompt.
 
-A citizen who changes tables carries what he heard at each of them. Everything is read back from the
-ledger, so a step that is repeated after a crash asks the same.
+It never contains anybody's ballot, except in a probe. Citizens who change tables remember what they
+heard at each of them. Everything is read back from the ledger, so a step that is repeated after a
+crash asks the same questions.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Older(NamedTuple):
 
     @property
     def sources(self) -> str:
-        """Where the statements stand in the record."""
+        """Where the statements are in the record."""
         return " ".join(f"{s.round}.{s.table}.{s.seat}" for s in self.said)
 
 
@@ -66,7 +67,7 @@ class Older(NamedTuple):
 class Recall:
     """What the members of a shard have heard before a turn.
 
-    paths: citizen -> where he sat round by round (himself where he thinks alone).
+    paths: citizen -> the table in each round (the citizen's own number when thinking alone).
     said: (pair, place, round) -> what was said there.
     gists: summaries. statements: pair -> the plenary's text. claims: a probe's tallies for the
     pair's two outcomes.
@@ -91,7 +92,7 @@ class Recall:
         ]
 
     def beyond(self) -> Iterator[Older]:
-        """What no longer fits and is to be summed up."""
+        """What no longer fits and has to be summarised."""
         pairs = {pair for pair, _, _ in self.said}
         for path in set(self.paths.values()):
             for pair in sorted(pairs):
@@ -102,7 +103,7 @@ class Recall:
         return older(pair, heard[: len(heard) - self.keep]) if len(heard) > self.keep else []
 
     def preface(self, citizen: int, pair: int, order: int) -> str | None:
-        """What stands before the question; None when there is nothing."""
+        """What precedes the question; None if there is nothing."""
         at = (self.paths[citizen], pair, order)
         if at not in self._made:
             self._made[at] = self._words(*at)
@@ -153,10 +154,10 @@ async def remember(room: Room, shard: Shard, turn: int, keep: int = MAX_STATEMEN
 
 
 def prompt_limit(settings: AssemblySettings, systems: Sequence[str], texts: Sequence[str]) -> int:
-    """The most characters a prompt can have: every text of a citizen in it is cut before.
+    """The most characters a prompt can have: every citizen's text in it is cut first.
 
-    Two outcomes appear at most twice; a probe's persona is never longer than the panel's longest
-    but for one sentence, which the template's share covers.
+    Two outcomes appear at most twice; a probe's persona is never longer than the panel's longest by
+    more than one sentence, which the allowance for the template covers.
     """
     line = MAX_CHARACTERS * (settings.speakers if settings.condition == "reflection" else 1) + 10
     heard = MAX_STATEMENTS * line + 2 * (MAX_CHARACTERS + 10)
@@ -170,7 +171,7 @@ def prompt_limit(settings: AssemblySettings, systems: Sequence[str], texts: Sequ
 
 
 def check_prompts(settings: AssemblySettings, systems: Sequence[str], texts: Sequence[str]) -> None:
-    """Raise ConfigError when a prompt could exceed the stated maximum."""
+    """Raise ConfigError if a prompt could exceed the stated maximum."""
     limit = prompt_limit(settings, systems, texts)
     if limit > settings.max_prompt:
         raise ConfigError(
@@ -187,7 +188,7 @@ MAX_REASONS = 12
 def floor(
     members: Sequence[int], start: int, count: int, past: Sequence[Spoken]
 ) -> tuple[int, ...]:
-    """Seats that speak next: the least asked, then the least heard, then on from seat `start`."""
+    """Seats that speak next: least often asked, then least heard, then from seat `start` on."""
     asked = Counter(s.citizen for s in past)
     heard = Counter(s.citizen for s in past if s.state == VALID)
     seats = range(len(members))
@@ -199,7 +200,7 @@ def floor(
 
 
 def older(pair: int, said: Sequence[Spoken]) -> list[Older]:
-    """What is to be summed up, a side each, bounded to the latest MAX_REASONS distinct reasons."""
+    """What is to be summarised for each side, at most the latest MAX_REASONS distinct reasons."""
     sides = []
     for side in (0, 1):
         latest = {s.text.casefold(): s for s in said if s.side == side}
@@ -210,7 +211,7 @@ def older(pair: int, said: Sequence[Spoken]) -> list[Older]:
 
 
 async def sum_up(room: Room, wanted: Sequence[Older]) -> Mapping[Older, Statement]:
-    """One line for each; those the model refused or failed to sum up are recorded and missing."""
+    """A one-line summary of each; refused and failed ones are recorded and left out."""
     distinct = list(dict.fromkeys(wanted))
     if not distinct:
         return {}
@@ -225,7 +226,7 @@ async def sum_up(room: Room, wanted: Sequence[Older]) -> Mapping[Older, Statemen
 
 
 def _extract(wanted: Older) -> Gist:
-    """First clauses, the latest statements before earlier ones where not all fit."""
+    """First clauses; if not all fit, those of the latest statements."""
     kept: list[Spoken] = []
     room_left = MAX_CHARACTERS
     for said in reversed(wanted.said):
@@ -257,7 +258,7 @@ def _prompt(room: Room, wanted: Older) -> Conversation:
 
 
 def _answered(wanted: Older, reply: Reply) -> Gist:
-    """A summary is asked for without letters; what one of its own stands for cannot be told."""
+    """A summary that names option letters is invalid: its prompt had none, so they mean nothing."""
     text, other = (clean(reply.text or "", letter) for letter in LABELS)
     if text != other:
         return _gist(wanted, "model", INVALID, "")
@@ -269,7 +270,7 @@ def _gist(wanted: Older, mode: str, state: int, text: str) -> Gist:
 
 
 def state_of(text: str, reply: Reply) -> int:
-    """State of a free text after cleaning: without usable text refused, unfinished or failed."""
+    """State of a free text after cleaning: if no text is left, refused, unfinished or failed."""
     if text:
         return VALID
     if reply.cut:

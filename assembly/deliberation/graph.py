@@ -1,7 +1,8 @@
-"""The door to LangGraph: one thread a shard, ballot -> (declare -> speak) x rounds -> ballot.
+"""The LangGraph graph of one group's session: ballot -> (declare -> speak) x rounds -> ballot.
 
-A node handles a whole group x block in one model call; one superstep a turn costs a hundred times
-as much (ecosystem.md section 2). The state holds numbers only, the ledger everything that was said.
+The door to LangGraph; each shard is one thread. A node handles a whole group x block in one model
+call; one superstep per turn costs a hundred times as much. The state holds
+only numbers, the ledger everything that was said.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from assembly.record.ballots import AFTER, BEFORE, FOLLOW_UP
 
 
 class ShardState(TypedDict):
-    """Numbers of one shard: which it is, what is to be held, and how much was recorded."""
+    """Numbers of one shard: which one it is, what it has to hold, and how much was recorded."""
 
     group: int
     block: int
@@ -51,13 +52,13 @@ class Update(TypedDict, total=False):
 
 
 class Recorded(TypedDict):
-    """What a shard hands on: its votes."""
+    """What a shard passes on: its votes."""
 
     votes: int
 
 
 class Assembly(TypedDict):
-    """State of the whole: votes cast in this run, over groups, and votes that the ledger holds."""
+    """State of the whole assembly: votes cast in this run, over groups, and votes in the ledger."""
 
     votes: Annotated[int, add]
     recorded: int
@@ -171,14 +172,14 @@ def _within(room: Room, node: Node) -> _Bound:
 
 
 def build_assembly(room: Room) -> AssemblyGraph:
-    """The whole assembly as one graph, every group a subgraph, for Studio and small sessions.
+    """The whole assembly as one graph with a subgraph per group, for Studio and small sessions.
 
     `assembly.deliberation.session.convene` runs the same shards as threads of their own: one
-    superstep over hundreds of Sends resumes badly (ecosystem.md 2.6).
+    superstep over hundreds of Sends resumes badly.
     """
 
     def seat(state: Assembly) -> dict[str, int]:
-        """Nothing has been voted yet."""
+        """Start with no votes."""
         return {"votes": 0}
 
     def groups(state: Assembly) -> list[Send] | str:
@@ -186,7 +187,7 @@ def build_assembly(room: Room) -> AssemblyGraph:
         return [Send("group", opening(room, shard)) for shard in waiting] or "count"
 
     def count(state: Assembly) -> dict[str, int]:
-        """What the ledger holds, whichever run recorded it."""
+        """Count the votes in the ledger, whichever run recorded them."""
         return {"recorded": room.ledger.vote_count()}
 
     graph = StateGraph(Assembly)
@@ -223,8 +224,8 @@ class CompiledGraph(NamedTuple):
     async def run(self, room: Room, shard: Shard) -> None:
         """Carry one shard to its end, from its checkpoint where there is one.
 
-        Whether a shard is finished is the ledger's word alone: a thread killed after its input
-        checkpoint reports no next node (ecosystem.md 2.6), and a checkpoint may outlive lost votes.
+        Only the ledger decides whether a shard is finished: a thread killed after its input
+        checkpoint reports no next node, and a checkpoint may outlive lost votes.
         """
         name = f"{room.fingerprint}/{shard.group}/{shard.block}"
         thread = RunnableConfig(configurable={"thread_id": name})
@@ -240,11 +241,11 @@ class CompiledGraph(NamedTuple):
 
 @asynccontextmanager
 async def open_table(checkpoints: Path) -> AsyncIterator[CompiledGraph]:
-    """The graph over a checkpoint file; deleting the file between runs costs time only."""
-    # What a run that was stopped in this process still writes may keep the file locked for a while.
+    """The graph over a checkpoint file; deleting the file between runs only costs time."""
+    # A run that was stopped in this process may still be writing and keep the file locked a while.
     async with aiosqlite.connect(checkpoints, timeout=60) as connection:
         saver = AsyncSqliteSaver(connection)
-        # A checkpoint holds numbers; a file that names a class to load is not obeyed.
+        # A checkpoint holds only numbers: a file that names a class to load must not load it.
         saver.serde = JsonPlusSerializer(allowed_msgpack_modules=None)
         await saver.setup()
         # The saver commits after every task; with the default FULL each commit waits for the disk.

@@ -1,4 +1,4 @@
-"""The plenary of a group: its tables write, the moderator joins, citizens criticise, he revises.
+"""A group's plenary: draft, critique and revision of a common statement with a moderator.
 
 The steps follow the caucus mediation of Tessler et al. 2024 (drafts, critiques, revision) without
 its learned ranking.
@@ -36,7 +36,7 @@ TABLE, DRAFT, CRITICISM, REVISED = range(4)
 
 
 class TextRequest(NamedTuple):
-    """One text to be written; citizen None is the moderator."""
+    """One text to be written; citizen None means the moderator."""
 
     pair: int
     table: int
@@ -69,17 +69,17 @@ async def write(room: Room, shard: Shard, step: int) -> int:
 
 
 def _draw(room: Room, shard: Shard, asked: TextRequest) -> str:
-    """A citizen's own; the moderator's for each table of each group."""
+    """The draw for an answer: a citizen's own, or the moderator's for each table of each group."""
     return f"{shard.group}.{asked.table}" if asked.citizen is None else room.draws[asked.citizen]
 
 
 def _shown(room: Room, pair: int) -> ShownPair:
-    """The order of a plenary alternates over pairs."""
+    """The pair as a plenary sees it; the presentation order alternates over pairs."""
     return room.shown(pair, pair % 2)
 
 
 def _cleaned(shown: ShownPair, text: str, step: int) -> str:
-    """Letters become the outcomes' words, so that the text holds in any order of presentation."""
+    """Letters become the outcomes' words, so that the text is valid in any presentation order."""
     names = {label: f'"{words}"' for label, words in zip("AB", shown.options, strict=True)}
     return named(text, names, MAX_CHARACTERS if step == CRITICISM else GROUP_CHARACTERS)
 
@@ -122,7 +122,7 @@ def _draft(room: Room, shard: Shard) -> list[TextRequest]:
 
 
 def _criticise(room: Room, shard: Shard) -> list[TextRequest]:
-    """One citizen of each table, another on the next pair."""
+    """One citizen of each table criticises, a different one on the next pair."""
     asked = []
     for pair, (draft, *_) in _texts(room, shard, DRAFT).items():
         text = on_pair(CRITIQUE, _shown(room, pair), draft=draft)

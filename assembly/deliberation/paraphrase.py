@@ -1,4 +1,4 @@
-"""The first ballot of some citizens again, their personas worded in other ways.
+"""Persona paraphrase check: some citizens cast the first ballot again with reworded personas.
 
 Shapes: W wordings, C citizens asked again, K outcomes, P pairs asked again.
 """
@@ -32,10 +32,10 @@ async def ask_paraphrased(
 ) -> FloatArray:
     """Probability [W, C, P, 2] of each pair's first outcome, by presentation order; NaN if invalid.
 
-    wordings [W, C]: persona texts of the same citizens; texts [K]; pairs [P, 2]. Every wording of a
-    citizen votes as a citizen would in an assembly where nothing is said, under the ballots of
-    `settings`. calls: where answers are kept; a ballot recorded there, such as that in the wording
-    of the assembly itself, is not asked again.
+    wordings [W, C]: persona texts of the same citizens; texts [K]; pairs [P, 2]. Each wording votes
+    as a citizen would in an assembly where nothing is said, with the ballot settings of `settings`.
+    calls: where answers are stored; a ballot recorded there, such as that in the wording of the
+    assembly itself, is not asked again.
     """
     silent = settings.model_copy(
         update={

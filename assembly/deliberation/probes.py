@@ -1,4 +1,4 @@
-"""Planted disturbances: what moves votes besides arguments, and what a persona adds."""
+"""Probes (placebo and manipulation checks): no persona, swapped personas, claimed majorities."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Tallies = Mapping[tuple[int, int], tuple[int, int]]
 
 
 def own(systems: Systems, seed: int) -> Systems:
-    """Everybody keeps his persona."""
+    """Every citizen keeps their own persona."""
     return systems
 
 
 def nobody(systems: Systems, seed: int) -> Systems:
-    """All citizens are told the same sentence."""
+    """All citizens are given the same sentence."""
     return (NO_PERSONA,) * len(systems)
 
 
 def shuffled(systems: Systems, seed: int) -> Systems:
-    """Everybody is told the persona of another citizen; seats and weights stay."""
+    """Every citizen is given another citizen's persona; seats and weights stay."""
     order = generator(seed, "assembly", "shuffled persona").permutation(len(systems))
     given = dict(zip(order.tolist(), np.roll(order, 1).tolist(), strict=True))
     return tuple(systems[given[c]] for c in range(len(systems)))
@@ -56,7 +56,7 @@ def planted_majority(room: Room, shard: Shard) -> Tallies:
 
 
 def true_tally(room: Room, shard: Shard) -> Tallies:
-    """How the others at the first table voted before; ties and unusable ballots count for none."""
+    """How the others at the first table voted before; ties and unusable ballots do not count."""
     pairs, members = room.seating.positions(shard), room.seating.members(shard)
     sides = _sides(room.ledger.ballots(pairs, members, BEFORE))
     claims: dict[tuple[int, int], tuple[int, int]] = {}
@@ -70,7 +70,7 @@ def true_tally(room: Room, shard: Shard) -> Tallies:
 
 
 def _sides(rows: Sequence[VoteRow]) -> dict[tuple[int, int], int]:
-    """Outcome that a citizen prefers on a pair over both orders, where he prefers one."""
+    """Outcome that each citizen prefers on a pair over both orders, if any."""
     leads: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
     for vote in rows:
         if vote.state == VALID:
@@ -79,7 +79,7 @@ def _sides(rows: Sequence[VoteRow]) -> dict[tuple[int, int], int]:
 
 
 class Probe(NamedTuple):
-    """personas: who the citizens are told they are. tally: votes shown before the last ballot."""
+    """personas: the personas given to citizens. tally: votes shown before the last ballot."""
 
     personas: Callable[[Systems, int], Systems]
     tally: Callable[[Room, Shard], Tallies] | None = None

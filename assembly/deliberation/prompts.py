@@ -60,7 +60,7 @@ class ShownPair(NamedTuple):
         return (self.second, self.first) if self.order else (self.first, self.second)
 
     def letter(self, side: int) -> str:
-        """Label that the pair's outcome `side` carries here."""
+        """Label that the pair's outcome `side` has here."""
         return LABELS[side ^ self.order]
 
 
@@ -70,7 +70,7 @@ def digest(
     heading: str = DIGEST,
     limit: int = MAX_STATEMENTS,
 ) -> str | None:
-    """A heading and one line a statement, the latest `limit`; None when nobody spoke."""
+    """A heading and one line per statement, the latest `limit`; None if nobody spoke."""
     if not statements:
         return None
     heard = statements[-limit:]
@@ -79,7 +79,7 @@ def digest(
 
 
 def ballot(system: str, shown: ShownPair, preface: str | None) -> Conversation:
-    """The private ballot: persona, what the table said, the two outcomes; no one's vote."""
+    """The private ballot: persona, what the table said, the two outcomes; nobody's vote."""
     return question(BALLOT, *shown.options, system=system, preface=preface)
 
 
@@ -205,5 +205,5 @@ def on_pair(template: str, shown: ShownPair, **fields: str) -> str:
 
 
 def listed(texts: Sequence[str]) -> str:
-    """Quoted texts, one a line."""
+    """Quoted texts, one per line."""
     return "\n".join(f'- "{text}"' for text in texts)

@@ -1,4 +1,4 @@
-"""What the turns of an assembly need besides the numbers of a shard."""
+"""The room: everything a session's steps share (model, ledger, personas, pairs, settings)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Room:
     """Never part of the graph's state.
 
     systems [C]: persona texts, as the probe left them. texts [K]: outcome sentences. pairs [P, 2].
-    briefing: pair -> arguments that everybody is given; a pair without any is missing.
+    briefing: pair -> arguments that everybody is given; pairs without any are left out.
     """
 
     backend: RecordedBackend
@@ -38,14 +38,14 @@ class Room:
 
     @property
     def condition(self) -> Condition:
-        """What happens between the ballots."""
+        """The condition: what happens between the ballots."""
         return CONDITIONS[self.settings.condition]
 
     @property
     def draws(self) -> list[str]:
-        """What each citizen's sampled answers are named by [C].
+        """Key [C] that each citizen's sampled answers are drawn under.
 
-        Citizens who are told the same, or who speak in another's stead, draw for themselves.
+        Citizens with the same persona, or with another citizen's, still draw their own answers.
         """
         stead = "shuffled " if self.settings.probe == "shuffled-persona" else ""
         return [f"{stead}{draw}" for draw in copies(self.systems)]
@@ -57,12 +57,12 @@ class Room:
 
     @property
     def holds_plenary(self) -> bool:
-        """Whether tables write a statement together; nobody does who thinks alone."""
+        """Whether tables write a statement together; not where citizens think alone."""
         return self.settings.plenary and self.condition.talks and not self.condition.alone
 
     @property
     def phases(self) -> tuple[int, ...]:
-        """Codes of the ballots held."""
+        """Codes of the ballots that are held."""
         return (BEFORE, AFTER, FOLLOW_UP) if self.settings.follow_up else (BEFORE, AFTER)
 
     def shown(self, pair: int, order: int) -> ShownPair:
@@ -75,7 +75,7 @@ class Room:
         return self._held(shard) > 0
 
     def complete(self, shard: Shard) -> bool:
-        """Whether the ledger holds every vote of the shard: two a ballot, citizen and pair."""
+        """Whether the ledger holds every vote of the shard: two per ballot, citizen and pair."""
         members, positions = self.seating.members(shard), self.seating.positions(shard)
         return self._held(shard) == 2 * len(self.phases) * len(members) * len(positions)
 

@@ -1,4 +1,4 @@
-"""Who sits where in each round, and which pairs a group takes up together."""
+"""Seating: who sits at which table in each round, groups of tables, and blocks of pairs."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Shard(NamedTuple):
 class Seating:
     """Tables of citizens (positions 0..C-1) and blocks of pairs (positions 0..P-1).
 
-    tables: who sits where in the first round. tables_per_group: tables that rotate among
-    themselves.
-    moves: tables of the later rounds; () when nobody moves.
+    tables: who sits where in the first round. tables_per_group: number of tables whose citizens
+    rotate among them.
+    moves: tables of the later rounds; () if nobody moves.
     """
 
     tables: Tables
@@ -47,11 +47,11 @@ class Seating:
 
     @property
     def groups(self) -> int:
-        """Number of groups, whose tables differ by at most one in number."""
+        """Number of groups; their numbers of tables differ by at most one."""
         return -(-len(self.tables) // self.tables_per_group)
 
     def shards(self) -> list[Shard]:
-        """All shards, block by block, so that a stopped assembly has whole blocks behind it."""
+        """All shards, block by block, so that a stopped assembly has completed whole blocks."""
         return [Shard(h, b) for b in range(self.blocks) for h in range(self.groups)]
 
     def tables_in(self, group: int) -> range:
@@ -79,7 +79,7 @@ class Seating:
         return table_of
 
     def group_of(self) -> IntArray:
-        """Group of each citizen [C]: the clusters within which votes after discussion depend."""
+        """Group of each citizen [C]: the clusters of dependent votes after discussion."""
         groups = np.array([h for h in range(self.groups) for _ in self.tables_in(h)])
         return groups[self.table_of()]
 
@@ -88,7 +88,7 @@ def seat(citizens: int, pairs: int, settings: AssemblySettings, seed: int) -> Se
     """Seat the citizens at random at tables whose sizes differ by at most one."""
     if citizens < 2 or pairs < 1:
         raise ConfigError(
-            f"{citizens!r} citizens and {pairs!r} pairs; seat 2 citizens and 1 pair or more"
+            f"{citizens!r} citizens and {pairs!r} pairs; give at least 2 citizens and 1 pair"
         )
     order = generator(seed, "assembly", "seating").permutation(citizens)
     count = -(-citizens // settings.table_size)
@@ -105,11 +105,11 @@ def seat(citizens: int, pairs: int, settings: AssemblySettings, seed: int) -> Se
 
 
 def rotated(tables: Sequence[Sequence[int]], rounds: int) -> tuple[Tables, ...]:
-    """Tables of the rounds after the first, so that few who met sit together again.
+    """Tables of the rounds after the first, with as few repeated meetings as possible.
 
-    In round r seat s moves s * r tables on: where the number of tables is prime and not below the
-    seats, no two citizens meet twice (lines of an affine plane). Elsewhere swaps between equal
-    seats follow while they save a meeting.
+    In round r, seat s moves on by s * r tables: if the number of tables is prime and at least the
+    number of seats, no two citizens meet twice (lines of an affine plane). Otherwise citizens in
+    equal seats are swapped as long as that avoids a repeated meeting.
     """
     met: Counter[tuple[int, int]] = Counter()
     _note(met, tables)
@@ -131,14 +131,14 @@ def _note(met: Counter[tuple[int, int]], tables: Sequence[Sequence[int]]) -> Non
 
 
 def _again(met: Counter[tuple[int, int]], citizen: int, others: dict[int, int], place: int) -> int:
-    """Earlier meetings of a citizen with those at a table, but for the one in `place`."""
+    """Earlier meetings of a citizen with those at a table, except the one in `place`."""
     return sum(
         met[min(citizen, other), max(citizen, other)] for s, other in others.items() if s != place
     )
 
 
 def _swap(seated: list[dict[int, int]], met: Counter[tuple[int, int]]) -> None:
-    """Swap citizens of equal seats while that makes fewer meetings again."""
+    """Swap citizens in equal seats while that reduces repeated meetings."""
     better = True
     while better:
         better = False

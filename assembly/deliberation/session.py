@@ -1,4 +1,4 @@
-"""The driver of an assembly: carries every shard to its end and can be stopped at any moment."""
+"""Running and resuming an assembly: drives every shard to its end, can be stopped at any time."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def fingerprint(
     seed: int,
     given: Given,
 ) -> str:
-    """Hash of everything that decides what is asked and counted."""
+    """Hash of everything that determines what is asked and counted."""
     chosen = settings.model_dump(mode="json", exclude={*FREE, "briefing"})
     payload = [
         PROMPT_HASH,
@@ -76,16 +76,15 @@ async def convene(
     cost: Callable[[], float | None] = lambda: None,
     elsewhere: RemoteRunner | None = None,
 ) -> Votes:
-    """Hold the assembly of C citizens on P pairs, or carry on the one that the ledger holds.
+    """Hold the assembly of C citizens on P pairs, or resume the one that the ledger holds.
 
     panel_prompts [C]: persona texts; weights [C]: design weights; texts [K]: outcome sentences;
-    pairs [P, 2]: outcome indices. calls: where answers are kept, by default the ledger; conditions
-    that share it ask their common ballots once. cost: what was spent, for the events. elsewhere:
-    holds shards in other processes; those begun before, and any it leaves, are held here. A
-    recorded call is never asked again. Cancellation, SIGKILL and BudgetExceeded leave a ledger
-    that the same call resumes; ConfigError under any other configuration. `ledger.timing()` tells
-    afterwards
-    where the time went.
+    pairs [P, 2]: outcome indices. calls: where answers are stored, by default the ledger;
+    conditions that share it ask their common ballots only once. cost: what was spent, for the
+    events. elsewhere: holds shards in other processes; shards begun earlier, and any that it
+    leaves, are held here. A recorded call is never asked again. Cancellation, SIGKILL and
+    BudgetExceeded leave a ledger that the same call resumes; ConfigError under any other
+    configuration. Afterwards `ledger.timing()` reports where the time went.
     """
     _check(panel_prompts, weights, texts, pairs)
     check_prompts(settings, panel_prompts, texts)
@@ -126,7 +125,7 @@ async def _hold(
     counted: CountingBackend,
     elsewhere: RemoteRunner | None,
 ) -> None:
-    """Carry every shard that the ledger does not hold whole to its end."""
+    """Carry every shard that is incomplete in the ledger to its end."""
     shards = room.seating.shards()
     waiting = deque(shard for shard in shards if not room.complete(shard))
     progress.resume(len(shards) - len(waiting), room.ledger.vote_count())
@@ -147,7 +146,7 @@ async def _hold(
 async def _gather(
     room: Room, shards: Sequence[Shard], counted: CountingBackend, elsewhere: RemoteRunner
 ) -> None:
-    """Note what workers held, shard by shard, and take over the records they bring."""
+    """Note what workers held, shard by shard, and take over the records they return."""
     async with aclosing(elsewhere(Agenda.of(room), shards)) as every:
         async for held in every:
             if held.content:
@@ -166,7 +165,7 @@ def _check(
 ) -> None:
     if len(weights) != len(systems):
         raise ConfigError(
-            f"{len(weights)!r} weights for {len(systems)!r} citizens; give one a citizen"
+            f"{len(weights)!r} weights for {len(systems)!r} citizens; give one per citizen"
         )
     bad = weights[~(np.isfinite(weights) & (weights > 0))]
     if len(bad):
@@ -176,7 +175,7 @@ def _check(
         raise ConfigError(f"pairs name outcomes {low!r}..{high!r} of {len(texts)}; plan them again")
     if len({(min(a, b), max(a, b)) for a, b in pairs.tolist()}) < len(pairs):
         raise ConfigError(
-            f"{len(pairs)!r} pairs hold the same two outcomes more than once; keep each once"
+            f"{len(pairs)!r} pairs contain the same two outcomes more than once; list each once"
         )
 
 
@@ -192,8 +191,8 @@ async def _drive(
 ) -> None:
     """Run the shards in order, `width` at a time.
 
-    A used-up budget, or answers of which too few count, open no further shard and let those in
-    flight end as far as they come; any other error, and cancellation, stops them at once.
+    When the budget is used up, or too few answers are usable, no further shard starts and those in
+    flight go on as far as they can; any other error, or cancellation, stops them at once.
     """
 
     async def work() -> None:

@@ -1,7 +1,7 @@
-"""One shard held by a worker, in another process or on another machine.
+"""The worker's side: one shard of an assembly held in another process or on another machine.
 
-A worker keeps no checkpoint: a shard that is taken over is walked again from its beginning, and
-whatever calls the ledger holds are answered from there.
+A worker keeps no checkpoint: a shard that is taken over starts again from its beginning, and calls
+that the ledger holds are answered from it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from plenary.preferences import IntArray
 
 @dataclass(frozen=True, slots=True)
 class Agenda:
-    """What of a Room travels: all but the model and the ledger, which each worker opens itself."""
+    """The parts of a Room that travel: not the model and the ledger, which each worker opens."""
 
     settings: AssemblySettings
     seating: Seating
@@ -54,10 +54,10 @@ class Agenda:
 
 
 class ShardResult(NamedTuple):
-    """A shard that was held.
+    """The result of holding a shard.
 
-    recorded: kind, number and invalid among them, of what was recorded. counts: fresh model calls.
-    content: the records, where they were kept in a ledger of the worker's own, else empty.
+    recorded: kind, number, and number of invalid ones, of what was recorded. counts: new model
+    calls. content: the records, if the worker has its own ledger, else empty.
     """
 
     shard: Shard

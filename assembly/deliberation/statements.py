@@ -1,8 +1,7 @@
-"""Cleaning what a citizen said before anybody hears it.
+"""Sanitising statements: what a citizen said is cleaned before anybody hears it.
 
-Agent text is data. It may not become a message, a label or another speaker's line, so control
-tokens, markup, line breaks and option letters go, and its length is capped (ecosystem.md section
-6).
+What a model wrote is data. It may not become a message, a label or another speaker's line, so
+control tokens, markup, line breaks and option letters go, and its length is capped.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ _MARKUP = re.compile(r"[<>|\uff5c`{}#*_]+")
 _ROLE = re.compile(r"(?i)\b(?:system|assistant|user|human|moderator|developer)\s*:")
 _HEAD = re.compile(r"(?i)\bfor (?:option )?(?P<x>[ab])\s*:|^\s*(?:option )?(?P<y>[ab])\s*[.:)]\s+")
 
-# What follows a letter tells it from the article, by one rule for A and B: an end, a verb, or a
-# word that no article stands before. A lower-case letter needs the strict part of the rule, and
-# more text after it: an answer may be cut after an article.
+# What follows a letter distinguishes it from the article "a", by one rule for A and B: an end, a
+# verb, or a word that no article precedes. A lower-case letter needs the strict part of the rule,
+# and more text after it: an answer may be cut after an article.
 _QUOTES = "\"'\u2018\u2019\u201c\u201d"
 _END = rf"\s*(?:[.,:;!?)/\]{_QUOTES}]|$)|\s+[-\u2013\u2014]+\s|\s+(?-i:[AB])\b"
 _LINK = (
@@ -61,7 +60,7 @@ _NAMED = re.compile(
     r"(?P<place>first|second) (?:option|outcome|alternative))\b"
 )
 # A letter on its own names an option at the start of a clause or after one of these words; after
-# any other it is part of a name: hepatitis B, vitamin A, plan B.
+# any other word it is part of a name: hepatitis B, vitamin A, plan B.
 _WORDS = (
     "and or but than then so that because if for to with over against choose chose choosing "
     "pick picked picking prefer preferred preferring support supporting take favor favour want "
@@ -79,7 +78,7 @@ _BARE = re.compile(
 )
 _BEATEN = re.compile(rf"(?P<lead>[\ue000\ue001] (?i:(?:{_ADVERB})?{_VERB}) )(?P<x>[AB])\b(?!-\w)")
 _LABELS = {"A": "A", "1": "A", "FIRST": "A", "B": "B", "2": "B", "SECOND": "B"}
-# Private characters, which no text holds after cleaning, stand for the labels until all are found.
+# Private-use characters, absent from cleaned text, stand for the labels until all are found.
 _MARKS = {"A": "\ue000", "B": "\ue001"}
 _HEADS = {"A": "\ue002", "B": "\ue003"}
 
@@ -87,8 +86,8 @@ _HEADS = {"A": "\ue002", "B": "\ue003"}
 def clean(text: str, letter: str, limit: int = MAX_CHARACTERS) -> str:
     """One line of plain prose, at most `limit` characters; empty when nothing is left.
 
-    `letter` is the label ("A" or "B") that the speaker's own option carried in the prompt; names of
-    letters turn into "this option" and "the other option", which hold in any presentation order.
+    `letter` is the label ("A" or "B") of the speaker's own option in the prompt; names of letters
+    turn into "this option" and "the other option", which are valid in any presentation order.
     """
     names = {label: "this option" if label == letter else "the other option" for label in "AB"}
     return named(text, names, limit, spoken_for=letter)
@@ -99,11 +98,11 @@ def named(
 ) -> str:
     """As `clean`, with the words that stand for the letters A and B given.
 
-    A and B are treated alike: exchange them in a text and in `names`, and the same is heard. A
-    letter that might be the article, or is part of a name, stays. spoken_for: the letter of whom
-    the text speaks for, which is left out where it heads the text.
+    A and B are treated alike: swapping them both in the text and in `names` gives the same result.
+    A letter that might be the article, or is part of a name, stays. spoken_for: the letter of the
+    option the text argues for, which is dropped at the head of the text.
     """
-    # Nobody hears more than `limit`; what is far beyond it need not be read.
+    # Nobody hears more than `limit` characters; text far beyond that need not be read.
     text = _one_line(_without_tokens(text[: 8 * limit]))
     text = _HEAD.sub(lambda match: f" {_HEADS[_label(match)]} ", _ROLE.sub(" ", text))
     text = _NAMED.sub(lambda match: _MARKS[_label(match)], " ".join(text.split()))
@@ -130,7 +129,7 @@ def _without_tokens(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Control, format and unassigned characters become blanks, any white space one blank."""
+    """Control, format and unassigned characters become blanks, any run of white space one blank."""
     plain = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
     return " ".join(plain.split())
 

@@ -1,4 +1,4 @@
-"""The assembly graph that `langgraph dev` loads: planted citizens, nothing to download."""
+"""The demonstration graph for LangGraph Studio (`langgraph dev`): planted citizens, no download."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SEED = 0
 
 
 def make_graph() -> AssemblyGraph:
-    """Twelve citizens with drawn utilities at three tables, three pairs, ledger in memory."""
+    """Twelve citizens with random utilities at three tables, three pairs, ledger in memory."""
     drawn = generator(_SEED, "studio").normal(size=(12, len(_OUTCOMES)))
     systems = tuple(f"You are citizen {number} of the planted town." for number in range(12))
     utilities = {

@@ -1,7 +1,7 @@
-"""The three kinds of turn, each one model call over a whole group x block.
+"""What citizens do in a session: vote on private ballots, declare a side, make statements.
 
-A conversation holds the citizen's own persona, the two outcomes and what he heard said aloud: never
-a vote.
+Each is one model call over a whole group x block. A conversation contains the citizen's own
+persona, the two outcomes and what the citizen heard said aloud, never a vote.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ async def cast_ballots(room: Room, shard: Shard, phase: int) -> int:
     )
     check_replies(room.backend.name, len(slots), len(choices))
     marked = [mark(choice, room.settings.min_mass) for choice in choices]
-    # Before they become votes, so that failed calls are made again when the run goes on.
+    # Checked before they become votes, so that failed calls are repeated when the run resumes.
     _require_usable(room, phase, choices, marked)
     rows = [VoteRow(p, c, phase, o, *m) for (c, p, o), m in zip(slots, marked, strict=True)]
     room.ledger.add_votes(rows, keys)
@@ -75,7 +75,7 @@ async def cast_ballots(room: Room, shard: Shard, phase: int) -> int:
 def _require_usable(
     room: Room, phase: int, choices: Sequence[Choice], marked: Sequence[MarkedBallot]
 ) -> None:
-    """Stop where too few ballots of the phase count, in this block and in all so far."""
+    """Stop if too few ballots of the phase are usable, both in this block and in all so far."""
     limit = room.settings.max_unusable
     states = Counter(room.ledger.states(phase)) + Counter(m.state for m in marked)
     lost = states.total() - sum(states[state] for state in USABLE)
@@ -99,7 +99,7 @@ def _require_usable(
 
 
 async def _informed(room: Room, shard: Shard, phase: int) -> Recall:
-    """What a voter knows: nothing before, all that fits after, the gist at the follow-up."""
+    """What a voter knows: nothing before, all that fits after, only the gist at the follow-up."""
     if phase == BEFORE:
         return await remember(room, shard, 0)
     keep = MAX_STATEMENTS if phase == AFTER else 0
@@ -107,7 +107,7 @@ async def _informed(room: Room, shard: Shard, phase: int) -> Recall:
     recall.informed = room.condition.talks and phase != FOLLOW_UP
     if room.holds_plenary:
         texts = room.ledger.group_texts(shard.group, room.seating.positions(shard))
-        # The revision where there is one, else the draft: the last step that has a text.
+        # The revision if there is one, else the draft: the last step that has a text.
         recall.statements = {t.pair: t.text for t in texts if t.state == VALID and t.step in (1, 3)}
     tally = PROBES[room.settings.probe].tally
     if phase == AFTER and tally is not None:
@@ -116,9 +116,9 @@ async def _informed(room: Room, shard: Shard, phase: int) -> Recall:
 
 
 def _shuffled(room: Room, shard: Shard, phase: int) -> list[tuple[int, int, int]]:
-    """Citizen, pair and order of every ballot; each voter meets the pairs in an order of his own.
+    """Citizen, pair and order of every ballot; each voter sees the pairs in their own random order.
 
-    One voter's ballots stay together: they share a prefix, which a local model reads once.
+    One voter's ballots stay together: they share a prefix, which a local model reads only once.
     """
     every = [(p, o) for p in room.seating.positions(shard) for o in (0, 1)]
     rng = generator(room.seed, "assembly", "ballot order", phase, *shard)
@@ -133,7 +133,7 @@ def _ballot(room: Room, citizen: int, shown: ShownPair, preface: str | None) -> 
 
 
 class SpeakingSlot(NamedTuple):
-    """Who is asked to declare: citizen in `seat` of `table`, shown a pair in `order`."""
+    """Who is asked to declare: the citizen in `seat` of `table`, shown a pair in `order`."""
 
     table: int
     seat: int
@@ -143,7 +143,7 @@ class SpeakingSlot(NamedTuple):
 
 
 def _slots(room: Room, shard: Shard, turn: int) -> list[SpeakingSlot]:
-    """The round's speakers, by citizen; everybody where each thinks alone.
+    """The round's speakers, by citizen; everybody when each thinks alone.
 
     The order shown alternates over pairs, seats and rounds: position favours neither outcome.
     """
@@ -238,7 +238,7 @@ async def make_statements(room: Room, shard: Shard, turn: int) -> int:
 
 
 def _tokens(room: Room, turn: int) -> int:
-    """Longest statement; a citizen alone thinks for as long as he would have listened."""
+    """Longest statement; citizens alone think for as many tokens as they would have heard."""
     settings = room.settings
     if not room.condition.alone:
         return settings.statement_tokens

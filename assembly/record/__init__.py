@@ -1,1 +1,1 @@
-"""What an assembly leaves: ballots, ledger, settings, progress."""
+"""What an assembly records: ballots (votes), the ledger, settings, progress."""

@@ -1,7 +1,7 @@
-"""Votes as integer-coded columns, and how a model's answer becomes one.
+"""Ballots: votes as integer-coded columns, and how a model's answer becomes a vote.
 
 Shapes: P pairs, C citizens, N votes. A vote that is refused, invalid, failed or an abstention stays
-one and is never filled in; every aggregate counts it beside the valid ones.
+so and is never imputed; every aggregate counts such votes next to the valid ones.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class MarkedBallot(NamedTuple):
 
 
 def mark(choice: Choice, min_mass: float) -> MarkedBallot:
-    """Read a ballot; label mass below `min_mass` makes it invalid where the mass is known.
+    """Read a ballot; label mass below `min_mass`, where known, makes it invalid.
 
-    With a third label ("No opinion") it is an abstention when that label is likelier than either
-    outcome; else the share is that of the first outcome among the two. A share that is no
+    With a third label ("No opinion") it is an abstention if that label is likelier than either
+    outcome; otherwise the share is that of the first outcome among the two. A share that is not a
     probability is invalid.
     """
     nan = float("nan")
@@ -53,7 +53,7 @@ def mark(choice: Choice, min_mass: float) -> MarkedBallot:
 
 
 def _failure(reason: str | None) -> int:
-    """An unreadable or unfinished answer is invalid; what else is no refusal is a failed call."""
+    """An unreadable or unfinished answer is invalid; any other but a refusal is a failed call."""
     word = (reason or "invalid").split(":")[0].strip().casefold()
     if word.startswith("refus"):
         return REFUSED
@@ -74,7 +74,7 @@ class VoteRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """One row a (pair, citizen, phase, order).
+    """One row per (pair, citizen, phase, order).
 
     pair, citizen [N]: positions in the assembly's pairs [P, 2] and panel [C].
     phase [N]: 0 before discussion, 1 after, 2 follow-up. order [N]: 0 as in `pairs`, 1 swapped.
@@ -102,12 +102,12 @@ class Votes:
         return cls(pair, citizen, phase, order, share, state.astype(np.int64), mass)
 
     def counted(self, phase: int) -> dict[str, int]:
-        """Votes of a phase by state, a count for each of STATES."""
+        """Number of votes of a phase in each of STATES."""
         counts = np.bincount(self.state[self.phase == phase], minlength=len(STATES))
         return dict(zip(STATES, counts.tolist(), strict=True))
 
     def write(self, path: Path) -> None:
-        """Write as Parquet, one column a field."""
+        """Write as Parquet, one column per field."""
         pq.write_table(pa.table({f.name: getattr(self, f.name) for f in fields(self)}), path)
 
     @classmethod
@@ -123,14 +123,14 @@ class Votes:
 
 
 class BallotGrid(NamedTuple):
-    """A phase laid out by order: share [2, C, P] of the pair's FIRST outcome, state [2, C, P]."""
+    """A phase arranged by order: share [2, C, P] of the pair's FIRST outcome, state [2, C, P]."""
 
     share: FloatArray
     state: IntArray
 
 
 def grid(votes: Votes, phase: int, citizens: int, pairs: int) -> BallotGrid:
-    """Lay out one phase; DataError when a ballot is missing (the assembly has not finished)."""
+    """Arrange one phase; DataError if a ballot is missing (the assembly has not finished)."""
     at = votes.phase == phase
     cells = (votes.order[at], votes.citizen[at], votes.pair[at])
     state = np.full((2, citizens, pairs), -1)
@@ -148,6 +148,6 @@ def grid(votes: Votes, phase: int, citizens: int, pairs: int) -> BallotGrid:
 def citizen_shares(votes: Votes, phase: int, citizens: int, pairs: int) -> FloatArray:
     """Probability [C, P] that a citizen prefers the pair's first outcome, mean of both orders.
 
-    NaN unless both orders are valid: one order alone would let the position decide.
+    NaN unless both orders are valid: with one order alone, position bias would decide.
     """
     return grid(votes, phase, citizens, pairs).share.mean(axis=0)

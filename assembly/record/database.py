@@ -1,7 +1,7 @@
-"""Where a ledger keeps its rows: one SQLite file, or a schema of a PostgreSQL server.
+"""The database behind a ledger: one SQLite file, or a schema on a PostgreSQL server.
 
-The SQL is written for both: `?` stands for a value and ON CONFLICT DO NOTHING leaves a row that is
-there as it is.
+The SQL is written for both: `?` stands for a value and ON CONFLICT DO NOTHING leaves an existing
+row as it is.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ class Database(Protocol):
     """Rows of a ledger; a write is one transaction."""
 
     def rows(self, query: str, asked: Row = ()) -> list[tuple]:
-        """What a query finds."""
+        """The rows that a query finds."""
         ...
 
     def insert(self, tables: Iterable[tuple[str, Iterable[Row]]]) -> None:
-        """Add rows to tables, all or none; a row whose key is there already is left out."""
+        """Add rows to tables, all or none; a row whose key exists already is skipped."""
         ...
 
     def close(self) -> None:
-        """Let go of it; what was committed stays."""
+        """Close it; what was committed stays."""
         ...
 
 
 def insertion(table: str, columns: int) -> str:
-    """The statement that adds a row unless its key is there."""
+    """The statement that adds a row unless its key exists."""
     places = ", ".join("?" * columns)
     return f"INSERT INTO {table} VALUES ({places}) ON CONFLICT DO NOTHING"
 
 
 class SqliteDatabase(Database):
-    """One file in WAL mode, which processes of one machine may share, or `:memory:`."""
+    """One file in WAL mode, which processes on one machine may share, or `:memory:`."""
 
     def __init__(self, path: Path, schema: str, version: int, *, check: bool = True) -> None:
         try:
             self._db = sqlite3.connect(path, timeout=30.0, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
-            # A damaged page would otherwise be found when it is read, or never.
+            # A damaged page would otherwise be found only when it is read, or never.
             state = self._db.execute("PRAGMA quick_check(1)").fetchone()[0] if check else "ok"
             if state != "ok":
-                raise DataError(f"ledger {str(path)!r} is damaged: {state!r}; put its copy back")
+                raise DataError(f"ledger {str(path)!r} is damaged: {state!r}; restore a copy")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             if found not in (0, version):
                 raise DataError(
@@ -60,12 +60,12 @@ class SqliteDatabase(Database):
                 self._db.executescript(f"{schema}PRAGMA user_version={version};")
         except sqlite3.Error as error:
             raise DataError(
-                f"cannot open ledger {str(path)!r}: {error}; make room or give access, or use a "
+                f"cannot open ledger {str(path)!r}: {error}; make room or allow access, or use a "
                 "new run directory"
             ) from error
 
     def rows(self, query: str, asked: Row = ()) -> list[tuple]:
-        """What a query finds."""
+        """The rows that a query finds."""
         return self._db.execute(query, asked).fetchall()
 
     def insert(self, tables: Iterable[tuple[str, Iterable[Row]]]) -> None:

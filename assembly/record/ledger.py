@@ -1,8 +1,9 @@
-"""The record of an assembly, the source of truth: calls, votes and statements, by default one file.
+"""The ledger: the assembly's record and source of truth, with calls, votes and statements.
 
-Every table has a primary key and a row that is there stays, so a step that runs twice after a crash
-records once. WAL with synchronous=NORMAL survives any death of the process; after a power cut the
-last transactions may be missing, never torn, and are asked again.
+By default one SQLite file. Every table has a primary key and existing rows stay, so a step that
+runs twice after a crash is recorded once. WAL with synchronous=NORMAL survives any death of the
+process; after a power cut the last transactions may be missing, but never half-written, and are
+asked again.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Declaration(NamedTuple):
 
     @property
     def side(self) -> int | None:
-        """Declared outcome of the pair (0 or 1; the shown first on a tie), None unless valid."""
+        """Declared outcome of the pair (0 or 1; if tied, the first shown), None unless valid."""
         if self.state != VALID or self.share_first is None:
             return None
         return (0 if self.share_first >= 0.5 else 1) ^ self.order
@@ -92,10 +93,10 @@ class Spoken(NamedTuple):
 
 
 class Gist(NamedTuple):
-    """What the moderator made of the older statements for one side of a pair.
+    """The moderator's summary of the older statements for one side of a pair.
 
-    sources: the statements it rests on, as "round.table.seat" joined by blanks. mode: extract or
-    model.
+    sources: the statements it is based on, as "round.table.seat" separated by blanks. mode: extract
+    or model.
     """
 
     pair: int
@@ -107,7 +108,7 @@ class Gist(NamedTuple):
 
 
 class Argument(NamedTuple):
-    """A generated argument of the briefing; state is valid when both sides' reviewers took it."""
+    """A generated argument of the briefing; state is valid if both sides' reviewers accepted it."""
 
     pair: int
     side: int
@@ -127,35 +128,35 @@ class GroupText(NamedTuple):
     text: str
 
 
-# What was asked and answered; facts and sessions are of one ledger alone.
+# What was asked and answered; facts and sessions belong to one ledger only.
 RECORDS = ("calls", "votes", "declarations", "statements", "gists", "arguments", "plenary")
 
 _KEYS_A_QUERY = 500
 
-# In recorded choices; quotes within a text are escaped, so no text can hold either.
+# In recorded choices; quotes within a text are escaped, so no text can contain either.
 _CUT, _WHOLE = '%"cut": %', '%"cut": 0%'
 
 Content = dict[str, list[tuple]]
 
 
 class BallotCalls(NamedTuple):
-    """Keys of the calls behind a pair's ballots, sorted; `Ledger.get_many` has their answers."""
+    """Keys of the calls behind a pair's ballots, sorted; `Ledger.get_many` gives their answers."""
 
     keys: tuple[str, ...]
 
     @property
     def digest(self) -> str:
-        """blake2b-128 of the keys, one a line: what a row of the dataset carries."""
+        """blake2b-128 of the keys, one per line, as in a row of the dataset."""
         return hashlib.blake2b("\n".join(self.keys).encode(), digest_size=16).hexdigest()
 
 
 class Ledger(CallStore):
-    """An open ledger at `place`; a context manager. `clock` books the time it takes."""
+    """An open ledger at `place`; a context manager. `clock` measures the time it takes."""
 
     def __init__(self, place: Path | str, *, check: bool = True) -> None:
-        """Open or create a file, or a schema of PostgreSQL by its address.
+        """Open or create a file, or a PostgreSQL schema given by its address.
 
-        check: read a file through for damage, once a run. DataError when it is damaged or no
+        check: read the whole file for damage, once per run. DataError if it is damaged or not a
         ledger of this version.
         """
         self.clock, self.place = Clock(), place
@@ -172,11 +173,11 @@ class Ledger(CallStore):
         self.close()
 
     def close(self) -> None:
-        """Let go of it; what was recorded stays."""
+        """Close it; what was recorded stays."""
         self._db.close()
 
     def claim(self, fingerprint: str) -> None:
-        """Bind the ledger to a configuration, or refuse to go on under another one."""
+        """Bind the ledger to a configuration, or refuse to continue under another one."""
         self._insert("facts", [("fingerprint", fingerprint)])
         held = self._rows("SELECT value FROM facts WHERE name = 'fingerprint'")[0][0]
         if held != fingerprint:
@@ -199,7 +200,7 @@ class Ledger(CallStore):
         self._insert("calls", answers.items())
 
     def add_votes(self, rows: Iterable[VoteRow], calls: Iterable[str]) -> None:
-        """Record votes with the key of each one's call; a vote already there stays."""
+        """Record votes, each with the key of its call; a vote already there stays."""
         keyed = ((*row, bytes.fromhex(call)) for row, call in zip(rows, calls, strict=True))
         self._insert("votes", keyed)
 
@@ -224,7 +225,7 @@ class Ledger(CallStore):
         self._insert("plenary", rows)
 
     def add_session(self, started: str, timing: Timing) -> None:
-        """Record where the time of one session went."""
+        """Record how the time of one session was spent."""
         self._insert("sessions", [(started, *timing)])
 
     def votes(self, pairs: range | None = None) -> Votes:
@@ -235,14 +236,14 @@ class Ledger(CallStore):
         return Votes.of(VoteRow(*row) for row in self._rows(query, *asked))
 
     def vote_count(self) -> int:
-        """Number of all votes recorded; none is loaded."""
+        """Number of all recorded votes, without loading them."""
         return self._rows("SELECT count(*) FROM votes")[0][0]
 
     def ballot_calls(self, pairs: int) -> list[BallotCalls]:
         """The calls behind the ballots of each pair 0..pairs-1, over citizens, phases and orders.
 
-        Statements need no keys of their own: what was heard is part of the ballot's prompt, and so
-        of its key.
+        Statements need no keys of their own: what was heard is part of the ballot's prompt, and
+        therefore of its key.
         """
         found: list[list[str]] = [[] for _ in range(pairs)]
         for pair, call in self._rows("SELECT pair, call FROM votes ORDER BY pair, call"):
@@ -252,7 +253,8 @@ class Ledger(CallStore):
     def cut_share(self) -> float:
         """Share of the answers to all ballots that were cut short, each ballot counting as one.
 
-        Told by the calls on record, so of every session; 0 for ballots whose calls are elsewhere.
+        Computed from the recorded calls, so over all sessions; ballots with calls elsewhere count
+        0.
         """
         some = "SELECT key, reply FROM calls WHERE reply LIKE ? AND reply NOT LIKE ?"
         calls = ((key, json.loads(text)) for key, text in self._rows(some, _CUT, _WHOLE))
@@ -261,7 +263,7 @@ class Ledger(CallStore):
         return sum(cut.get(bytes(call), 0.0) for (call,) in votes) / max(len(votes), 1)
 
     def votes_held(self, pairs: Sequence[int], citizens: Sequence[int]) -> int:
-        """Number of votes recorded of these citizens on these pairs, over phases and orders."""
+        """Number of votes recorded for these citizens and pairs, over phases and orders."""
         among = f"pair IN ({_places(pairs)}) AND citizen IN ({_places(citizens)})"
         return self._rows(f"SELECT count(*) FROM votes WHERE {among}", *pairs, *citizens)[0][0]
 
@@ -277,7 +279,7 @@ class Ledger(CallStore):
         return [VoteRow(*row) for row in self._rows(query, *pairs, *citizens, phase)]
 
     def declarations(self, tables: range, turn: int, pairs: range) -> list[Declaration]:
-        """Declared sides of some tables in one round on a block of pairs."""
+        """Sides declared at some tables in one round on a block of pairs."""
         query = (
             "SELECT * FROM declarations WHERE pair >= ? AND pair < ? "
             'AND "table" >= ? AND "table" < ? AND round = ?'
@@ -317,17 +319,17 @@ class Ledger(CallStore):
         return [GroupText(*row) for row in rows]
 
     def timing(self) -> Timing:
-        """Where the time of all ended sessions went."""
+        """How the time of all finished sessions was spent."""
         rows = self._rows("SELECT turns, model, framework, ledger FROM sessions")
         turns, *seconds = map(sum, zip(*rows, strict=True)) if rows else (0, 0.0, 0.0, 0.0)
         return Timing(int(turns), *seconds)
 
     def content(self) -> Content:
-        """Every row of what was asked and answered, by table, in the order of the keys."""
+        """Every row of what was asked and answered, by table, sorted by key."""
         return {table: sorted(self._rows(f"SELECT * FROM {table}"), key=_key) for table in RECORDS}
 
     def merge(self, content: Content) -> None:
-        """Take over another ledger's content in one transaction; rows that are here stay."""
+        """Add another ledger's content in one transaction; rows already here stay."""
         with self.clock.at("ledger"):
             self._db.insert(content.items())
 
@@ -345,12 +347,12 @@ def _places(values: Sequence[object]) -> str:
 
 
 def _key(row: tuple) -> tuple:
-    """Order of rows in which None comes first."""
+    """Sort key of rows in which None comes first."""
     return tuple((value is not None, value or 0) for value in row)
 
 
 class RecordedBackend(CachedBackend):
-    """Keys are made once a call: making them again would cost as much as the ledger."""
+    """Computes keys once per call: computing them again would cost as much as the ledger does."""
 
     async def choose_recorded(
         self,
@@ -360,5 +362,5 @@ class RecordedBackend(CachedBackend):
         samples: int = 1,
         seed: int = 0,
     ) -> Remembered[Choice]:
-        """As `choose`, with the keys that `choose` records its answers under."""
+        """As `choose`, with the keys under which it records the answers."""
         return await self._remembered(conversations, Choose(labels, samples, seed))

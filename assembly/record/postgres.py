@@ -1,4 +1,4 @@
-"""The door to PostgreSQL: a ledger that several machines share, each ledger a schema of its own."""
+"""PostgreSQL as a shared ledger for several machines (each ledger is a schema of its own)."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ SCHEMES = ("postgresql", "postgres")
 
 
 def check_address(address: str) -> str:
-    """The address, or ConfigError for one that is none or carries a password."""
+    """The address; ConfigError if it is not one or contains a password."""
     parts = urlsplit(address)
     if parts.scheme not in SCHEMES or not parts.path.strip("/"):
-        raise ConfigError(f"{address!r} is no ledger; write postgresql://USER@HOST/DATABASE")
+        raise ConfigError(f"{address!r} is not an address; write postgresql://USER@HOST/DATABASE")
     if parts.password or "password" in dict(parse_qsl(parts.query)):
         raise ConfigError(
-            f"the address of {parts.hostname!r} carries a password; set PGPASSWORD instead"
+            f"the address of {parts.hostname!r} contains a password; set PGPASSWORD instead"
         )
     return address
 
 
 def within(address: str, schema: str) -> str:
-    """The address of one schema of a database: what is made there lies in it."""
+    """The address of one schema of a database; tables are created in that schema."""
     parts = urlsplit(check_address(address))
     asked = [*parse_qsl(parts.query), ("options", f"-csearch_path={schema}")]
     return urlunsplit(parts._replace(query=urlencode(asked, quote_via=quote)))
 
 
 class PostgresDatabase(Database):
-    """The schema that an address of `within` names, made when it is not there."""
+    """The schema that an address from `within` names, created if it does not exist."""
 
     def __init__(self, place: str, schema: str, version: int) -> None:
-        # Only who asks for such a ledger pays for the library.
+        # The library is only needed for such a ledger.
         try:
             self._psycopg = importlib.import_module("psycopg")
         except ImportError as error:
@@ -56,7 +56,7 @@ class PostgresDatabase(Database):
             self._prepare(schema, version)
 
     def _prepare(self, schema: str, version: int) -> None:
-        """Make schema and tables, one process at a time; refuse another version."""
+        """Create schema and tables, one process at a time; refuse another version."""
         columns = schema
         for ours, theirs in TYPES.items():
             columns = columns.replace(ours, theirs)
@@ -73,7 +73,7 @@ class PostgresDatabase(Database):
             )
 
     def rows(self, query: str, asked: Row = ()) -> list[tuple]:
-        """What a query finds."""
+        """The rows that a query finds."""
         with self._reported():
             return self._db.execute(_ours(query), asked).fetchall()
 
@@ -81,15 +81,15 @@ class PostgresDatabase(Database):
         """Add rows in one transaction."""
         with self._reported(), self._db.transaction(), self._db.cursor() as cursor:
             for table, rows in tables:
-                # NaN becomes NULL, as SQLite has it. All writers take keys in one order, so that
-                # none waits for a row that waits for its own.
+                # NaN becomes NULL, as in SQLite. All writers take keys in the same order, so that
+                # they cannot deadlock.
                 filled = [[None if v != v else v for v in row] for row in rows]
                 if filled:
                     filled.sort(key=lambda row: [*map(str, row)])
                     cursor.executemany(_ours(insertion(table, len(filled[0]))), filled)
 
     def close(self) -> None:
-        """Leave the server."""
+        """Close the connection."""
         self._db.close()
 
     @contextmanager

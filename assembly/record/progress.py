@@ -1,4 +1,4 @@
-"""What an assembly tells while it goes on, and where its time went."""
+"""Progress events while an assembly runs, and how its time was spent (model, ledger, framework)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ EventKind = Literal["resumed", "votes", "declarations", "statements", "group", "
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something just recorded: `count` votes, declarations or statements, `invalid` of them bad.
+    """What was just recorded: `count` votes, declarations or statements, `invalid` unusable ones.
 
     kind "resumed" counts votes found in the ledger at the start; kind "group" texts of a plenary,
     kind "shard" is one shard completed.
-    done, shards: shards finished so far, and in all. turns: model calls settled in this session,
-    remembered ones included. tokens: prompt and completion tokens of fresh calls. cost: what was
-    spent, None where no price is known. left: seconds to go at this pace, None before there is one.
+    done, shards: shards finished so far, and in all. turns: model calls answered in this session,
+    cached ones included. tokens: prompt and completion tokens of new calls. cost: what was spent,
+    None where no price is known. left: estimated seconds left, None before there is an estimate.
     """
 
     kind: EventKind
@@ -38,7 +38,7 @@ class Event:
 
 
 class Timing(NamedTuple):
-    """Seconds of wall time, split so that the parts add up, and the turns they were spent on.
+    """Seconds of wall time, split into parts that add up, and the turns they were spent on.
 
     model: a model call was under way. ledger: none was, and the ledger read or wrote. framework:
     the rest (LangGraph, checkpoints, prompts). The seconds of several workers are added.
@@ -51,13 +51,13 @@ class Timing(NamedTuple):
 
     @property
     def per_turn(self) -> float:
-        """Milliseconds a turn; NaN before the first."""
+        """Milliseconds per turn; NaN before the first."""
         total = self.model + self.framework + self.ledger
         return 1000.0 * total / self.turns if self.turns else float("nan")
 
 
 class Clock:
-    """Books wall time to whoever has it: the model before the ledger before the framework."""
+    """Assigns wall time to what is busy: first the model, then the ledger, then the framework."""
 
     def __init__(self) -> None:
         self._busy = {"model": 0, "ledger": 0}
@@ -72,7 +72,7 @@ class Clock:
 
     @contextmanager
     def at(self, holder: Literal["model", "ledger"]) -> Iterator[None]:
-        """Time of the block, which others may share."""
+        """Count the time of the block for `holder`; blocks may overlap."""
         self._book()
         self._busy[holder] += 1
         try:
@@ -82,24 +82,24 @@ class Clock:
             self._busy[holder] -= 1
 
     def start(self) -> None:
-        """Forget what was booked."""
+        """Reset the clock."""
         self._since = time.perf_counter()
         self._spent = dict.fromkeys(self._spent, 0.0)
 
     def take(self, spent: Timing) -> None:
-        """Add what a worker's clock booked; the time since the last booking went by waiting."""
+        """Add a worker's times; our own time since the last entry was waiting, not counted."""
         self._since = time.perf_counter()
         for holder in self._spent:
             self._spent[holder] += getattr(spent, holder)
 
     def timing(self, turns: int) -> Timing:
-        """What was booked since `start`."""
+        """The times since `start`."""
         self._book()
         return Timing(turns, **self._spent)
 
 
 class ClockedBackend(BackendWrapper):
-    """Passes everything on and books the time to the model."""
+    """Passes everything on and counts the time as the model's."""
 
     def __init__(self, backend: ChatBackend, clock: Clock) -> None:
         super().__init__(backend)
@@ -127,12 +127,12 @@ class Progress:
         self._begun, self._started = 0, time.monotonic()
 
     def resume(self, done: int, votes: int) -> None:
-        """Begin with what the ledger holds already."""
+        """Start from what the ledger already holds."""
         self.done = self._begun = done
         self("resumed", votes, 0)
 
     def __call__(self, kind: EventKind, count: int, invalid: int) -> None:
-        """Note what was recorded."""
+        """Report what was just recorded."""
         if kind == "shard":
             self.done += 1
         elif kind != "resumed":

@@ -1,4 +1,4 @@
-"""Settings of the assembly stage."""
+"""Settings of the assembly stage: rounds, tables, condition, ballots, briefing, plenary."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class AssemblySettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rounds: int = Field(
-        default=1, ge=0, description="discussion rounds; 0 re-asks without discussion"
+        default=1, ge=0, description="discussion rounds; 0 asks again without discussion"
     )
-    table_size: int = Field(default=6, ge=2, description="citizens a table, as equal as they come")
+    table_size: int = Field(default=6, ge=2, description="citizens per table, as equal as possible")
     tables_per_group: int = Field(
         default=1,
         ge=1,
@@ -41,9 +41,11 @@ class AssemblySettings(BaseModel):
         "a plenary; groups hear nothing of one another and are the independent clusters",
     )
     speakers: int = Field(
-        default=2, ge=1, description="seats a table that speak in a round, the least asked first"
+        default=2, ge=1, description="speakers per table and round, those asked least often first"
     )
-    block: int = Field(default=20, ge=1, description="pairs a group takes up in one graph run")
+    block: int = Field(
+        default=20, ge=1, description="pairs that a group discusses in one graph run"
+    )
     statement_tokens: int = Field(
         default=24, ge=1, description="longest statement, in tokens of the model"
     )
@@ -51,14 +53,14 @@ class AssemblySettings(BaseModel):
     samples: int = Field(
         default=1,
         ge=1,
-        description="answers a ballot where the model cannot give exact probabilities",
+        description="answers per ballot if the model cannot give exact probabilities",
     )
     min_mass: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="label probability below which a ballot is invalid, where known; in a run the "
-        "same as elicitation.min_mass, of which it is another name",
+        description="label probability below which a ballot is invalid, where known; in a run this "
+        "is another name for elicitation.min_mass",
     )
     max_unusable: float = Field(
         default=0.5,
@@ -70,8 +72,8 @@ class AssemblySettings(BaseModel):
     abstain: bool = Field(default=False, description="offer 'No opinion' as a third answer")
     summary: Literal["extract", "model"] = Field(
         default="extract",
-        description="how statements beyond the latest 6 are summed up: their first clauses, or a "
-        "sentence a side by the model",
+        description="how statements beyond the latest 6 are summarised: by their first clauses, or "
+        "by one sentence per side from the model",
     )
     briefing: Literal["generated"] | Path | None = Field(
         default=None,
@@ -79,18 +81,23 @@ class AssemblySettings(BaseModel):
         "or 'generated' by the model and reviewed by both sides",
     )
     plenary: bool = Field(
-        default=False, description="a group's tables write a statement, criticise and revise it"
+        default=False,
+        description="a group's tables write a common statement, criticise and revise it",
     )
     follow_up: bool = Field(
-        default=False, description="a third ballot, with only the gist of what was heard"
+        default=False, description="hold a third ballot, with only the gist of what was heard"
     )
     condition: ConditionName = Field(
         default="deliberation",
         description="hear others, think alone for as many tokens, or only be asked again",
     )
-    probe: ProbeName = Field(default="none", description="a planted disturbance")
+    probe: ProbeName = Field(
+        default="none", description="a planted disturbance (placebo or manipulation check)"
+    )
     max_prompt: int = Field(
-        default=12_000, ge=1, description="characters that no prompt may exceed; checked before"
+        default=12_000,
+        ge=1,
+        description="characters that no prompt may exceed; checked before the start",
     )
     concurrency: int = Field(
         default=2, ge=1, description="groups x blocks in flight at once; changes no result"
@@ -109,5 +116,5 @@ class AssemblySettings(BaseModel):
         return self
 
 
-# What a ledger may be resumed under: none of these decides what is asked or recorded.
+# May change when a ledger is resumed: none of these decides what is asked or recorded.
 FREE = frozenset({"concurrency", "durability", "max_prompt", "max_unusable"})

@@ -135,5 +135,5 @@ def test_a_fit_like_any_other(tmp_path) -> None:
 def test_outcomes_that_votes_do_not_join_are_an_error() -> None:
     pairs = np.array([[0, 1], [2, 3]])
     held = Electorate.unstratified(np.full((5, 2), 0.7), pairs, np.ones(5), 4)
-    with pytest.raises(DataError, match="votes join 2 of 4 outcomes"):
+    with pytest.raises(DataError, match="2 of 4 outcomes"):
         population_utilities(held)

@@ -104,7 +104,7 @@ def test_tables_never_met_are_those_of_other_groups() -> None:
 def test_refused_ballots_are_left_out() -> None:
     shares = np.full((2, 4, 2), 0.7)
     state = np.full((2, 2, 4, 2), REFUSED)
-    with pytest.raises(DataError, match="look at the invalid ballots"):
+    with pytest.raises(DataError, match="invalid ballots"):
         conformity(votes_from(shares, state=state), 2, np.ones(4), np.zeros(4, dtype=int))
 
 

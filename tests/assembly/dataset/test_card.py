@@ -34,7 +34,7 @@ def test_thirteen_statements_are_filled_from_the_run() -> None:
     said = statements(build_dataset(HELD), FACTS)
     assert len(said) == 13
     wanted = (
-        "seed 3", "not opinions", "planted:0", "no poll", "persuading", "region = East (6)",
+        "seed 3", "not opinions", "planted:0", "not a poll", "persuading", "region = East (6)",
         "without weights", "persona wording", "Languages: en", "human data: nothing",
         "depend on wording", "CC-BY-4.0", "hiring",
     )  # fmt: skip

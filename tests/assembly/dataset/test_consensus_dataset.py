@@ -91,7 +91,7 @@ def test_a_foreign_a_torn_and_a_missing_file_are_refused(made, tmp_path) -> None
     made.write(path)
     table = pq.read_table(path)
     pq.write_table(table.drop_columns(["p_hard"]), path)
-    with pytest.raises(DataError, match="not the columns of"):
+    with pytest.raises(DataError, match="the columns of"):
         ConsensusDataset.read(path)
 
 
@@ -133,7 +133,7 @@ def test_targets_follow_the_catalogue_given(made) -> None:
     assert len(targets.p) == 5
     np.testing.assert_array_equal(targets.pairs[0], [11, 10])
     np.testing.assert_array_equal(targets.weight, made.effective_n[made.effective_n > 0])
-    with pytest.raises(DataError, match="outcome 'o0' is not in the catalogue"):
+    with pytest.raises(DataError, match="outcome 'o0'"):
         made.targets(ids[:-1])
 
 

@@ -98,10 +98,10 @@ def test_a_lost_server_is_an_error_of_ours(monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("mysql://host/db", "is no ledger; write postgresql://"),
-        ("postgresql://host", "is no ledger"),
-        ("postgresql://me:secret@host/db", "'host' carries a password; set PGPASSWORD"),
-        ("postgresql://host/db?password=secret", "carries a password"),
+        ("mysql://host/db", "write postgresql://"),
+        ("postgresql://host", "postgresql://host"),
+        ("postgresql://me:secret@host/db", "'host' .* set PGPASSWORD"),
+        ("postgresql://host/db?password=secret", "PGPASSWORD"),
     ],
 )
 def test_an_address_that_cannot_be_is_refused(address: str, message: str) -> None:
