@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -32,6 +31,7 @@ from census_data.manifest import (
 from census_data.schema import COLUMNS
 from census_data.sources.recode import LabelTable, recode
 from census_data.store import parquet_bytes, pretty
+from plenary.hashing import content_hash
 from plenary.preferences import IntArray
 
 SOURCE_FILE = "us_adults_acs_pums_2024.parquet"
@@ -111,9 +111,9 @@ def _manifest(
         for column in COLUMNS
     )
     return Manifest(
-        sha256=hashlib.sha256(snapshot).hexdigest(),
-        labels_sha256=hashlib.sha256(labels_file).hexdigest(),
-        source_sha256=hashlib.sha256(source).hexdigest(),
+        sha256=content_hash(snapshot),
+        labels_sha256=content_hash(labels_file),
+        source_sha256=content_hash(source),
         year=2024,
         universe=UNIVERSE,
         source=SOURCE,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from plenary.errors import DataError
+from plenary.hashing import content_hash
 
 SNAPSHOT_FILE = "us_adults_2024.parquet"
 POPULATION_FILE = "population.parquet"
@@ -78,7 +78,7 @@ def read_bytes(path: Path) -> bytes:
 def read_checked(path: Path, sha256: str) -> bytes:
     """Content of a file whose hash is known; DataError when it was altered."""
     content = read_bytes(path)
-    found = hashlib.sha256(content).hexdigest()
+    found = content_hash(content)
     if found != sha256:
         raise DataError(
             f"{str(path)!r} has SHA-256 {found!r}, its manifest says {sha256!r}; {REMEDY}"

@@ -6,7 +6,6 @@ A folder holds population.parquet, labels.json and manifest.json, as the package
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ from census_data.manifest import (
 )
 from census_data.population import Population
 from census_data.schema import BANDS, BY_NAME, COLUMNS, MISSING
+from plenary.hashing import content_hash
 from plenary.preferences import BoolArray, FloatArray, IntArray
 
 
@@ -59,8 +59,8 @@ def assembled(
     donor = np.zeros(people, dtype=bool)
     content = parquet_bytes(columns, weight, donor)
     manifest = Manifest(
-        sha256=hashlib.sha256(content).hexdigest(),
-        labels_sha256=hashlib.sha256(pretty(book)).hexdigest(),
+        sha256=content_hash(content),
+        labels_sha256=content_hash(pretty(book)),
         source_sha256=facts.source_sha256,
         year=facts.year,
         universe=facts.universe,
@@ -106,8 +106,8 @@ def write_population(population: Population, folder: Path) -> None:
     known = {note.name: note for note in population.source.columns}
     manifest = population.source.model_copy(
         update={
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "labels_sha256": hashlib.sha256(book).hexdigest(),
+            "sha256": content_hash(content),
+            "labels_sha256": content_hash(book),
             "rows": len(population),
             "weight_sum": max(1, round(float(population.weight.sum()))),
             "columns": tuple(known[name] for name in population.columns),

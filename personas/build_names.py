@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
+
+from plenary.hashing import content_hash
 
 FIRST_NAMES_FILE = "first_names.parquet"
 SURNAMES_FILE = "surnames.parquet"
@@ -72,7 +73,7 @@ def _carry(name: str, source: Path, output: Path) -> NameTable:
     table = pq.read_table(source / SOURCES[name], columns=list(COLUMNS[name]))
     plain = table.replace_schema_metadata(None)
     pq.write_table(_narrow(plain), output / name, compression="zstd", compression_level=19)
-    digest = hashlib.sha256((output / name).read_bytes()).hexdigest()
+    digest = content_hash(output / name)
     return NameTable(sha256=digest, rows=table.num_rows, origin=ORIGINS[name])
 
 

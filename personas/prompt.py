@@ -7,7 +7,6 @@ every record, and the embedded model is trained on exactly this text.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from personas.persona import Persona
 from plenary.errors import DataError
+from plenary.hashing import content_hash
 
 TEMPLATE_VERSION: Final = "persona-2"
 Trait = Literal[
@@ -78,9 +78,9 @@ RACE_WORDS = {"another race": ""}
 MARITAL_WORDS = {"never married": "single"}
 STATE_WORDS = {"District of Columbia": "the District of Columbia"}
 WORDS = (EDUCATION_WORDS, RACE_WORDS, MARITAL_WORDS, STATE_WORDS)
-TEMPLATE_HASH: Final = hashlib.sha256(
-    json.dumps([SENTENCES, INCOME_STEP, WORDS, FIRST_PERSON, FACTS, INTERVIEW, ATTITUDE]).encode()
-).hexdigest()
+TEMPLATE_HASH: Final = content_hash(
+    json.dumps([SENTENCES, INCOME_STEP, WORDS, FIRST_PERSON, FACTS, INTERVIEW, ATTITUDE])
+)
 
 
 class ProfileSettings(BaseModel):

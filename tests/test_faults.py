@@ -28,9 +28,9 @@ from support.stern import Body, stern
 
 from assembly.deliberation import session
 from plenary.errors import ConfigError, PlenaryError
+from plenary.hashing import content_hash
 from plenary.runs.directory import RunManifest, new_manifest, open_run
 from plenary.runs.filenames import MANIFEST
-from plenary.runs.files import content_hash
 
 LEDGER = "runs/small/ledger.sqlite"
 # Files whose content holds wall times or the name of the folder.

@@ -9,8 +9,9 @@ from pathlib import Path
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-from alignment.training.adapter import CONFIG, MANIFEST, WEIGHTS, check_adapter, file_sha256
+from alignment.training.adapter import CONFIG, MANIFEST, WEIGHTS, check_adapter
 from plenary.errors import BackendError, DataError
+from plenary.hashing import content_hash
 
 CARD = "README.md"
 FILES = (CARD, CONFIG, WEIGHTS, MANIFEST)
@@ -33,7 +34,7 @@ def hub_folder(adapter: Path, base: Path, base_name: str, card: str, output: Pat
     public = manifest.model_copy(
         update={
             "base_model": base_name,
-            "files": {name: file_sha256(output / name) for name in (CONFIG, WEIGHTS)},
+            "files": {name: content_hash(output / name) for name in (CONFIG, WEIGHTS)},
         }
     )
     (output / MANIFEST).write_text(public.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -6,7 +6,6 @@ can load it, and our `plenary_adapter.json` beside them.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Literal, Protocol
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from alignment.training.settings import AlignmentSettings
 from plenary.errors import DataError
+from plenary.hashing import content_hash
 
 MANIFEST = "plenary_adapter.json"
 CONFIG = "adapter_config.json"
@@ -50,12 +50,6 @@ class Savable(Protocol):
         ...
 
 
-def file_sha256(path: Path) -> str:
-    """Hex sha256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def base_fingerprint(model_path: Path) -> str:
     """Hex sha256 over name and content of a checkpoint's safetensors files and its config.json.
 
@@ -68,13 +62,15 @@ def base_fingerprint(model_path: Path) -> str:
         pickles = [file.name for file in sorted(model_path.glob("*")) if file.suffix in PICKLES]
         found = f"only pickled weights {pickles[0]!r}" if pickles else "no weights"
         raise DataError(f"{found} in {str(model_path)!r}; give a checkpoint saved as safetensors")
-    digest = hashlib.sha256()
-    for file in [*weights, model_path / "config.json"]:
+    parts = []
+    for file in (*weights, model_path / "config.json"):
+        if not file.is_file():
+            raise DataError(f"cannot read {str(file)!r}: no such file; give a whole checkpoint")
         try:
-            digest.update(f"{file.name}\x1f{file_sha256(file)}\x1e".encode())
+            parts.append(f"{file.name}\x1f{content_hash(file)}\x1e")
         except OSError as error:
             raise DataError(f"cannot read {str(file)!r}: {error.strerror}; check it") from error
-    return digest.hexdigest()
+    return content_hash("".join(parts))
 
 
 def save_adapter(
@@ -97,7 +93,7 @@ def save_adapter(
         format="plenary-adapter-1",
         base_model=str(base.resolve()),
         base_sha256=base_sha256,
-        files={name: file_sha256(folder / name) for name in (CONFIG, WEIGHTS)},
+        files={name: content_hash(folder / name) for name in (CONFIG, WEIGHTS)},
         settings=settings.told,
         seed=seed,
     )
@@ -125,7 +121,7 @@ def check_adapter(folder: Path, base: Path) -> AdapterManifest:
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise DataError(f"{name!r} is missing from {str(folder)!r}; train the adapter again")
-        if file_sha256(folder / name) != manifest.files.get(name):
+        if content_hash(folder / name) != manifest.files.get(name):
             raise DataError(f"{name!r} in {str(folder)!r} was altered; train the adapter again")
     found = base_fingerprint(base)
     if found != manifest.base_sha256:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from alignment.training.examples import AnswerRow
+from plenary.models.local.padding import pad
 
 
 class Padded(NamedTuple):
@@ -37,12 +38,7 @@ class LabelToken(NamedTuple):
 
 def pad_left(sequences: Sequence[Sequence[int]]) -> Padded:
     """Right-align token sequences. Padding is masked out, so its token id (0) has no effect."""
-    length = max(map(len, sequences))
-    ids = torch.zeros(len(sequences), length, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, sequence in enumerate(sequences):
-        ids[row, length - len(sequence) :] = torch.as_tensor(sequence)
-        mask[row, length - len(sequence) :] = 1
+    ids, mask = pad(sequences, left=True)
     return Padded(ids, mask, (mask.cumsum(1) - 1).clamp(min=0))
 
 

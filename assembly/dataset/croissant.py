@@ -5,7 +5,6 @@ Source: docs/references.md, key croissant2024.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from assembly.analysis.variance_components import VarianceComponents
 from assembly.dataset.card import CardFacts, statements
 from assembly.dataset.consensus_dataset import MEANING, SCHEMA, ConsensusDataset
 from plenary.errors import DataError
+from plenary.hashing import content_hash
 
 Json = dict[str, "str | bool | Json | list[str] | list[Json]"]
 
@@ -84,7 +84,7 @@ def croissant(
                 "contentUrl": file.name,
                 "contentSize": f"{len(content)} B",
                 "encodingFormat": "application/vnd.apache.parquet",
-                "sha256": hashlib.sha256(content).hexdigest(),
+                "sha256": content_hash(content),
             }
         ],
         "recordSet": [

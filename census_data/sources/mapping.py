@@ -7,7 +7,6 @@ everybody. Shapes: N persons.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +19,7 @@ from census_data.schema import BY_NAME, MISSING, NOT_IN_UNIVERSE
 from census_data.sources.tables import CsvForm, read_blocks
 from census_data.store import Facts, assembled
 from plenary.errors import DataError
+from plenary.hashing import content_hash
 from plenary.preferences import FloatArray, IntArray
 from plenary.table_files import LARGEST_EXACT, NO_VALUES, cell_text, finite
 from plenary.untrusted import Unreadable, read_file
@@ -197,7 +197,7 @@ def import_table(path: Path, mapping: PopulationMapping) -> Population:
             universe=mapping.universe,
             year=mapping.year,
             provenance=f"{path.name}, recoded by a mapping file",
-            source_sha256=file_sha256(path),
+            source_sha256=content_hash(path),
             origins=sources,
             bands=mapping.bands,
         ),
@@ -217,12 +217,6 @@ def block_weights(column: pa.Array, name: str, rows_before: int) -> FloatArray:
             "positive; drop or mend such rows"
         )
     return weight
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, read in blocks."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _kind(name: str, spec: MappedColumn) -> str:

@@ -18,11 +18,12 @@ import pyarrow as pa
 from census_data.geography import STATES
 from census_data.population import Population, load_book
 from census_data.schema import BY_NAME, COLUMNS, NOT_IN_UNIVERSE
-from census_data.sources.mapping import block_weights, file_sha256
+from census_data.sources.mapping import block_weights
 from census_data.sources.recode import DERIVED, label_tables, recode, source_name
 from census_data.sources.tables import CsvForm, columns_in, read_blocks
 from census_data.store import Facts, assembled
 from plenary.errors import ConfigError, DataError
+from plenary.hashing import content_hash
 from plenary.preferences import FloatArray, IntArray
 
 BULK = "https://www2.census.gov"
@@ -71,7 +72,7 @@ def import_pums(persons: Sequence[Path], housing: Sequence[Path], year: int) -> 
     records = _joined([_persons(path) for path in persons])
     if housing:
         records.variables.update(_housing(housing, records.serial))
-    hashes = ", ".join(file_sha256(path) for path in (*persons, *housing))
+    hashes = ", ".join(content_hash(path) for path in (*persons, *housing))
     names = ", ".join(path.name for path in (*persons, *housing))
     return _population(records, year, f"{names}, recoded by census_data.pums", hashes)
 

@@ -7,7 +7,6 @@ travels in the query, so messages, logs and the names of cached answers are made
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import re
@@ -22,6 +21,7 @@ import requests
 from pydantic import BaseModel, ConfigDict, Field
 
 from plenary.errors import ConfigError, DataError
+from plenary.hashing import content_hash
 
 HOST = "https://api.census.gov"
 SIGN_UP = "https://api.census.gov/data/key_signup.html"
@@ -201,12 +201,12 @@ class HardenedSession(requests.Session):
             body = (self.cache / "answers" / digest).read_bytes()
         except OSError:
             return None
-        return body if hashlib.sha256(body).hexdigest() == digest else None
+        return body if content_hash(body) == digest else None
 
     def _keep(self, name: str, body: bytes) -> None:
         if self.cache is None:
             return
-        digest = hashlib.sha256(body).hexdigest()
+        digest = content_hash(body)
         for folder, file, content in (
             ("answers", digest, body),
             ("questions", name, digest.encode()),
@@ -219,7 +219,7 @@ class HardenedSession(requests.Session):
 
 def _question_name(address: str, question: Mapping[str, str]) -> str:
     open_part = sorted((name, value) for name, value in question.items() if name != "key")
-    return hashlib.sha256(f"{address}?{urlencode(open_part)}".encode()).hexdigest()
+    return content_hash(f"{address}?{urlencode(open_part)}")
 
 
 def _response(body: bytes, address: str) -> requests.Response:

@@ -7,12 +7,11 @@ from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import stats
 
 from evaluation.claims.claims import Finding
 from evaluation.elicitation.asking import Subject, ask
 from evaluation.elicitation.elicit import Elicitation, ElicitationSettings, both_orders, elicit
-from evaluation.stats.intervals import Interval, bootstrap_interval, node_weights
+from evaluation.stats.intervals import Interval, bootstrap_interval, mean_interval, node_weights
 from plenary.errors import DataError
 from plenary.models.base import ChatBackend, Conversation
 from plenary.outcomes import Catalogue, configs_folder
@@ -178,15 +177,6 @@ def resample(
     return ends(draws, settings.level)
 
 
-def mean_interval(values: FloatArray, settings: BatterySettings) -> Interval:
-    """Student's t interval of the mean of independent values; NaN ends for fewer than two."""
-    if len(values) < 2:
-        return Interval(float("nan"), float("nan"))
-    half = stats.t.ppf((1 + settings.level) / 2, len(values) - 1) * values.std(ddof=1)
-    middle, half = float(values.mean()), float(half / np.sqrt(len(values)))
-    return Interval(middle - half, middle + half)
-
-
 def ends(draws: FloatArray, level: float) -> Interval:
     """Percentile interval of the finite draws; NaN ends when there are none."""
     known = draws[np.isfinite(draws)]
@@ -341,7 +331,7 @@ def paired_change(before: Measure, after: Measure, seed: int) -> PairedChange | 
 
 def _interval(gaps: FloatArray, units: list[tuple[str, ...]], rng: np.random.Generator) -> Interval:
     if all(len(of) == 1 for of in units):
-        return mean_interval(gaps, SETTINGS)
+        return mean_interval(gaps, SETTINGS.level)
     numbers: dict[str, int] = {}
     pairs = [[numbers.setdefault(unit, len(numbers)) for unit in of] for of in units]
     weights = node_weights(np.array(pairs, dtype=np.int64), SETTINGS.bootstrap, rng)

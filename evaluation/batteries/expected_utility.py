@@ -23,13 +23,13 @@ from evaluation.batteries.base import (
     ends,
     figure,
     load_stimuli,
-    mean_interval,
     result,
     tally,
     unreadable,
 )
 from evaluation.claims.claims import Finding, gated
 from evaluation.elicitation.design import balanced_pairs
+from evaluation.stats.intervals import mean_interval
 from evaluation.utility.davidson import fit_answers
 from evaluation.utility.thurstonian import FitSettings
 from plenary.models.base import ChatBackend
@@ -257,7 +257,7 @@ def dominance(cells: ComparisonCounts, material: BatteryMaterial) -> Measure:
     return figure(
         "dominant lottery chosen (check)",
         known.mean(),
-        mean_interval(known, material.settings),
+        mean_interval(known, material.settings.level),
         interval="t, over pairs",
         n=len(known),
         floor=0.5,

@@ -24,13 +24,13 @@ from evaluation.batteries.base import (
     figure,
     items_of,
     load_stimuli,
-    mean_interval,
     result,
     tally,
     unreadable,
 )
 from evaluation.claims.claims import Finding, gated
 from evaluation.elicitation.design import all_pairs
+from evaluation.stats.intervals import mean_interval
 from evaluation.utility.davidson import fit_answers
 from evaluation.utility.thurstonian import FitSettings
 from plenary.models.base import ChatBackend
@@ -166,7 +166,7 @@ def measures_of(
         figure(
             name,
             values.mean(),
-            mean_interval(values, material.settings),
+            mean_interval(values, material.settings.level),
             interval="t, over chains",
             n=len(values),
             floor=floor,

@@ -6,7 +6,6 @@ docs/references.md, key evaluation (section 5).
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,6 +15,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from plenary.errors import ConfigError, DataError
+from plenary.hashing import content_hash
 from plenary.untrusted import read_file
 
 Setting = bool | int | float | str | None | list[bool | int | float | str]
@@ -65,7 +65,7 @@ class AnalysisPlan(BaseModel):
     def hash(self) -> str:
         """SHA-256 of the content; comments and layout of the file do not count."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return content_hash(text)
 
 
 class PlanLock(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -29,13 +28,6 @@ _KINDS = pa.schema(
 )
 
 
-def file_hash(path: Path) -> str:
-    """Content hash of a file (blake2b-128, hex)."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
-    return digest.hexdigest()
-
-
 def settings_as_text(settings: BaseModel) -> dict[str, str]:
     """Every setting with its value, as an origin keeps them."""
     return {name: json.dumps(value) for name, value in settings.model_dump(mode="json").items()}
@@ -47,7 +39,7 @@ class Origin(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str = Field(description="backend that answered, or name of the file imported")
-    source_hash: str = Field(default="", description="content hash of an imported file (blake2b)")
+    source_hash: str = Field(default="", description="content hash of an imported file")
     outcomes: tuple[Outcome, ...] = Field(description="what the outcome indices mean")
     templates: tuple[str, ...] = Field(description="templates that the column `template` counts in")
     template_hashes: tuple[str, ...] = Field(

@@ -64,9 +64,3 @@ def among(cells: ComparisonCounts, members: IntArray) -> ComparisonCounts:
     first, second = position[cells.first], position[cells.second]
     keep = (first >= 0) & (second >= 0)
     return replace(cells.select(keep), first=first[keep], second=second[keep])
-
-
-def renumbered(cells: ComparisonCounts, outcomes: np.ndarray) -> ComparisonCounts:
-    """Cells with outcomes numbered by their position in `outcomes`, which is sorted."""
-    first, second = (np.searchsorted(outcomes, side) for side in (cells.first, cells.second))
-    return replace(cells, first=first, second=second)

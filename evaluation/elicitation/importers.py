@@ -17,8 +17,9 @@ from typing import Literal, NamedTuple, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from evaluation.elicitation.answer_table import AnswerTable, Origin, file_hash
+from evaluation.elicitation.answer_table import AnswerTable, Origin
 from plenary.errors import DataError
+from plenary.hashing import content_hash
 from plenary.outcomes import Catalogue, Outcome, imported_outcome
 from plenary.preferences import ComparisonCounts
 from plenary.safe_text import unescape_formula
@@ -315,7 +316,7 @@ def import_votes(
     cells = _pooled(votes if settings.order == "listed" else _halved(votes))
     origin = Origin(
         source=path.name,
-        source_hash=file_hash(path),
+        source_hash=content_hash(path),
         outcomes=tuple(names.outcomes),
         templates=("imported",),
         settings={name: str(value) for name, value in settings.model_dump().items()},
@@ -360,7 +361,7 @@ def load_graph(path: Path, edges: str = "all", probability_votes: float = 10.0) 
         raise DataError(f"no {edges!r} edge of {path.name!r} has an answer; take other edges")
     origin = Origin(
         source=path.name,
-        source_hash=file_hash(path),
+        source_hash=content_hash(path),
         outcomes=tuple(options.values()),
         templates=("imported",),
         settings={"edges": edges, "probability_votes": str(probability_votes)},

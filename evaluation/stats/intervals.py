@@ -53,9 +53,9 @@ class Estimate(NamedTuple):
     units: int
 
 
-def mean_interval(values: FloatArray, level: float = 0.90) -> tuple[float, float]:
-    """Student interval of the mean of values [N]; NaN with fewer than two."""
+def mean_interval(values: FloatArray, level: float = 0.90) -> Interval:
+    """Student's t interval of the mean of independent values [N]; NaN with fewer than two."""
     if len(values) < 2:
-        return float("nan"), float("nan")
+        return Interval(float("nan"), float("nan"))
     half = stats.t.ppf(0.5 + level / 2, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return float(values.mean() - half), float(values.mean() + half)
+    return Interval(float(values.mean() - half), float(values.mean() + half))

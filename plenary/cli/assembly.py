@@ -49,8 +49,8 @@ def dataset(
         return
     space = through("dataset", config, set_ or [], name, out, exists, as_json)
     from plenary.commands.loose_outputs import claim
+    from plenary.hashing import content_hash
     from plenary.report.tables import cut_short
-    from plenary.runs.files import content_hash
     from plenary.runs.records.base import read_record
     from plenary.runs.records.diagnostics import DiagnosticsRecord
     from plenary.stages.dataset import write_rows

@@ -16,6 +16,7 @@ from plenary.commands.loose_outputs import asked_under, claim
 from plenary.errors import ConfigError
 from plenary.executors.base import HERE, Executor
 from plenary.models.base import ChatBackend, Choice, Conversation, Reply, Sampling
+from plenary.models.wrappers.budget import CountingBackend
 from plenary.models.wrappers.cache import CachedBackend
 from plenary.runs import filenames
 from plenary.runs.config import PipelineConfig, load_config
@@ -125,18 +126,16 @@ def made_under(request: EvaluateRequest) -> dict[str, object]:
     return made | {"--suite": request.material.suite}
 
 
-class _Counter(ChatBackend):
-    """Answers evenly and counts: what a dry run asks."""
+class _Even(ChatBackend):
+    """Answers evenly without a model: what a dry run asks."""
 
     name = "even"
     supports_seed = True
     exact_choice = True
-    asked = 0
 
     async def generate(
         self, conversations: Sequence[Conversation], sampling: Sampling
     ) -> list[Reply]:
-        self.asked += len(conversations)
         return [Reply("") for _ in conversations]
 
     async def choose(
@@ -147,7 +146,6 @@ class _Counter(ChatBackend):
         samples: int = 1,
         seed: int = 0,
     ) -> list[Choice]:
-        self.asked += len(conversations)
         even = tuple(1 / len(labels) for _ in labels)
         return [Choice(even, 1.0, 1, 1) for _ in conversations]
 
@@ -156,9 +154,9 @@ def calls_planned(request: EvaluateRequest) -> Record:
     """Prompts a battery, counted on a chooser that is always even; no model is opened."""
     counts: Record = {}
     for name in request.batteries:
-        counter = _Counter()
-        asyncio.run(evaluate_model(counter, [name], request.material, request.config.seed))
-        counts[BATTERIES[name].title] = counter.asked
+        counting = CountingBackend(_Even())
+        asyncio.run(evaluate_model(counting, [name], request.material, request.config.seed))
+        counts[BATTERIES[name].title] = counting.counts.calls
     sampled = request.material.elicitation.samples
     note = f"prompts; a backend that only samples answers each {sampled} times"
     return counts | {"model": request.config.model, "note": note}

@@ -13,10 +13,10 @@ from typing import get_args
 from pydantic import Field
 
 from plenary.errors import ConfigError
+from plenary.hashing import content_hash
 from plenary.pipeline.settings_kept import changed, told
 from plenary.runs.config import PipelineConfig, flat_settings
 from plenary.runs.directory import Exists
-from plenary.runs.files import content_hash
 from plenary.runs.models import spec_hash
 from plenary.runs.records.base import Record, read_record, write_record
 

@@ -12,10 +12,10 @@ from alignment.training.record import TrainingRecord
 from evaluation.claims.evidence import Toward
 from evaluation.comparison.compare import Comparison
 from plenary.commands.loose_outputs import claim
+from plenary.hashing import content_hash
 from plenary.report.controls import controls
 from plenary.report.evidence import read_measures, toward
 from plenary.runs import filenames
-from plenary.runs.files import content_hash
 from plenary.runs.models import checkpoint_path, takes_part
 from plenary.runs.records.assembly import AssemblyRecord
 from plenary.runs.records.base import read_record

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from plenary.hashing import content_hash
 from plenary.pipeline.assembly import ASSEMBLY_STAGES
 from plenary.pipeline.stage import Settings, Stage, citizens_of, rule_of, subject
 from plenary.report.page import write_report
 from plenary.runs import filenames
 from plenary.runs.config import PipelineConfig
-from plenary.runs.files import content_hash
 from plenary.runs.workspace import Workspace
 from plenary.stages.comparison import compare_models, steer
 from plenary.stages.elicitation import elicit_after, elicit_retest

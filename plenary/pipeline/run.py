@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -20,12 +19,13 @@ from evaluation.hiring.audit import audit_plan
 from evaluation.hiring.stimuli import default_stimuli
 from plenary.errors import BackendError, BudgetExceeded, ConfigError, DataError
 from plenary.executors.base import Executor, Here
+from plenary.hashing import content_hash
 from plenary.pipeline.settings_kept import input_hashes, own_settings, refuse_overwriting, with_day
 from plenary.pipeline.stage import Stage
 from plenary.runs.config import PipelineConfig, config_hash, flat_settings, resolved_yaml
 from plenary.runs.directory import Exists, StageRecord, new_manifest, open_run
 from plenary.runs.filenames import CONFIG
-from plenary.runs.files import content_hash, disk_faults_named, write_text
+from plenary.runs.files import disk_faults_named, write_text
 from plenary.runs.fingerprint import code_hash
 from plenary.runs.models import check_models, deterministic, takes_part
 from plenary.runs.progress import PROGRESS, Watcher, noting
@@ -156,8 +156,4 @@ def _marks(space: Workspace, stage: Stage) -> Marks:
         if name in stage.needs
     }
     code = "" if stage.recorded else code_hash(stage.work, Workspace, PipelineConfig)
-    return Marks(_hash(json.dumps([own, inputs, code], sort_keys=True)), own)
-
-
-def _hash(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return Marks(content_hash(json.dumps([own, inputs, code], sort_keys=True)), own)

@@ -6,7 +6,6 @@ alone changes nothing here.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -15,12 +14,12 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from plenary.errors import ConfigError
+from plenary.hashing import content_hash
 from plenary.pipeline.assembly import ASSEMBLY_STAGES
 from plenary.pipeline.stage import Stage
 from plenary.runs.config import PipelineConfig, flat_settings, load_config
 from plenary.runs.directory import RunDirectory, RunManifest
 from plenary.runs.filenames import CONFIG
-from plenary.runs.files import content_hash
 from plenary.runs.models import spec_hash, specs
 
 PUBLISHED = (
@@ -36,8 +35,7 @@ def own_settings(config: PipelineConfig, stage: Stage) -> str:
         value.model_dump(mode="json") if isinstance(value, BaseModel) else value
         for value in stage.settings(config)
     ]
-    text = json.dumps([stage.name, values], sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return content_hash(json.dumps([stage.name, values], sort_keys=True))
 
 
 def input_hashes(config: PipelineConfig) -> dict[str, str]:

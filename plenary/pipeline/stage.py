@@ -9,8 +9,8 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from assembly.record.settings import FREE
+from plenary.hashing import content_hash
 from plenary.runs.config import PipelineConfig
-from plenary.runs.files import content_hash
 from plenary.runs.models import citizens_models, spec_hash, takes_part
 from plenary.runs.workspace import Workspace
 

@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import plenary
 from plenary.errors import ConfigError, DataError
+from plenary.hashing import content_hash
 from plenary.runs.filenames import MANIFEST
-from plenary.runs.files import content_hash, write_text
+from plenary.runs.files import write_text
 
 Exists = Literal["error", "resume", "redo", "replace"]
 

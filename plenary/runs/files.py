@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 import tempfile
@@ -30,20 +29,6 @@ def disk_faults_named(place: str) -> Iterator[None]:
             f"a file in {place!r} is damaged: {error}; put its copy back, or start again with "
             "--exists replace (a checkpoints.sqlite may be deleted, nothing is lost with it)"
         ) from error
-
-
-def content_hash(path: Path) -> str:
-    """sha256 of a file, or of the names and contents of a folder's files; '' when it is missing."""
-    if path.is_dir():
-        parts = sorted(p for p in path.rglob("*") if p.is_file())
-        digest = hashlib.sha256()
-        for part in parts:
-            digest.update(f"{part.relative_to(path)}\0{content_hash(part)}\n".encode())
-        return digest.hexdigest()
-    if not path.is_file():
-        return ""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,7 +9,6 @@ imported to find this out.
 from __future__ import annotations
 
 import ast
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
@@ -22,6 +21,7 @@ import census_data
 import evaluation
 import personas
 import plenary
+from plenary.hashing import content_hash
 from plenary.outcomes import configs_folder
 
 OURS = (alignment, assembly, census_data, evaluation, personas, plenary)
@@ -68,7 +68,7 @@ class Sources:
     def digest(self, path: Path) -> str:
         """Place and content hash of a file."""
         if path not in self._digests:
-            content = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+            content = content_hash(path)
             base = self._configs if path.is_relative_to(self._configs) else self._root
             self._digests[path] = f"{path.relative_to(base)}\0{content}"
         return self._digests[path]
@@ -330,4 +330,4 @@ def _hash(
 ) -> str:
     files = {*data, *sources.closure(modules)}
     parts = [plenary.__version__, *sorted(pieces), *sorted(map(sources.digest, files))]
-    return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+    return content_hash("\n".join(parts))

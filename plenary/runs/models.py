@@ -8,6 +8,7 @@ from pathlib import Path
 
 import plenary.embedded as embedded
 from plenary.errors import ConfigError
+from plenary.hashing import content_hash
 from plenary.models.base import ChatBackend
 from plenary.models.prices import Price, price_of, read_prices
 from plenary.models.registry import (
@@ -22,7 +23,6 @@ from plenary.models.wrappers.cache import SqliteStore
 from plenary.models.wrappers.mixed import MixedBackend, shares_of_models
 from plenary.outcomes import configs_folder
 from plenary.runs.config import BudgetSettings, PipelineConfig
-from plenary.runs.files import content_hash
 from plenary.runs.fingerprint import module_hash
 
 EMBEDDED = "embedded"

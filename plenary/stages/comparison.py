@@ -7,7 +7,7 @@ import numpy as np
 from evaluation.comparison.compare import compare
 from evaluation.comparison.target_gain import steering
 from evaluation.comparison.utility_shift import UtilityShift, anchor_places, utility_shift
-from evaluation.elicitation.comparison_graph import renumbered
+from evaluation.elicitation.comparison_graph import among
 from plenary.errors import measured
 from plenary.runs import filenames
 from plenary.runs.files import staged
@@ -42,9 +42,7 @@ def _shift(space: Workspace, side: str) -> UtilityShift:
     """What moved among the outcomes of one side, judged by the test-retest."""
     old, new, target, *retest = load_fits(space, (*filenames.SOURCES, *filenames.RETESTS), side)
     outcomes = np.array(getattr(space.plan, side))
-    before, after = (
-        renumbered(space.of_side(space.cells(when), side), outcomes) for when in filenames.WHEN
-    )
+    before, after = (among(space.cells(when), outcomes) for when in filenames.WHEN)
     ids = [outcome.id for outcome in space.plan.outcomes]
     settings = space.config.comparison
     return utility_shift(

@@ -19,9 +19,10 @@ from assembly.record.ballots import AFTER, BEFORE, Votes, citizen_shares
 from assembly.record.ledger import Ledger
 from assembly.record.settings import AssemblySettings, ConditionName, ProbeName
 from plenary.errors import ConfigError
+from plenary.hashing import content_hash
 from plenary.preferences import FloatArray
 from plenary.runs import filenames
-from plenary.runs.files import content_hash, staged
+from plenary.runs.files import staged
 from plenary.runs.records.base import write_record
 from plenary.runs.records.conditions import (
     AGREEMENT_FILE,

@@ -17,9 +17,10 @@ from assembly.dataset.labels import HeldAssembly, build_dataset
 from assembly.dataset.rows import DpoRow, SftRow, SoftRow, to_dpo, to_sft, to_soft
 from assembly.deliberation.prompts import PHASE_HASH
 from assembly.record.ledger import Ledger
+from plenary.hashing import content_hash
 from plenary.runs import filenames
 from plenary.runs.config import flat_settings
-from plenary.runs.files import content_hash, staged, write_text
+from plenary.runs.files import staged, write_text
 from plenary.runs.models import citizens_models
 from plenary.runs.records.assembly import AssemblyRecord, ConsensusRecord
 from plenary.runs.records.base import read_record, write_record

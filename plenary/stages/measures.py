@@ -20,13 +20,13 @@ from personas.survey.groups import groups
 from personas.survey.interviews import question
 from personas.survey.survey import Survey, load_survey
 from plenary.executors.base import HERE, Executor
+from plenary.hashing import content_hash
 from plenary.models.base import ChatBackend
 from plenary.models.wrappers.cache import CachedBackend
 from plenary.preferences import FloatArray, IntArray
 from plenary.prompt_templates import PROMPT_TEMPLATES
 from plenary.runs import filenames
 from plenary.runs.config import PipelineConfig
-from plenary.runs.files import content_hash
 from plenary.runs.models import EMBEDDED, call_store
 from plenary.runs.records.base import write_measured, write_record
 from plenary.runs.records.measures import (

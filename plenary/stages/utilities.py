@@ -13,7 +13,7 @@ from alignment.training.trainer import without_library_warnings
 from assembly.aggregation.population_utilities import population_utilities
 from assembly.record.ballots import AFTER
 from evaluation.comparison.compare import target_cells
-from evaluation.elicitation.comparison_graph import renumbered
+from evaluation.elicitation.comparison_graph import among
 from evaluation.utility.davidson import fit_answers
 from evaluation.utility.thurstonian import UtilityFit
 from plenary.errors import ConvergenceError, measured
@@ -79,7 +79,7 @@ def _pooled(
     space: Workspace, source: str, cells: ComparisonCounts, side: str, *, ties: bool = False
 ) -> UtilityFit:
     outcomes = np.array(getattr(space.plan, side))
-    local = renumbered(cells, outcomes)
+    local = among(cells, outcomes)
     fitted = fit_answers(local, len(outcomes), space.config.fit, ties=ties)
     if not fitted.converged:
         raise ConvergenceError(

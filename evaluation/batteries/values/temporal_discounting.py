@@ -25,14 +25,13 @@ from evaluation.batteries.base import (
     figure,
     items_of,
     load_stimuli,
-    mean_interval,
     result,
     tally,
     unreadable,
 )
 from evaluation.claims.claims import Finding, gated
 from evaluation.consistency.wording_variance import log_odds
-from evaluation.stats.intervals import Interval
+from evaluation.stats.intervals import Interval, mean_interval
 from plenary.errors import DataError
 from plenary.models.base import ChatBackend
 from plenary.preferences import FloatArray
@@ -258,7 +257,7 @@ async def measure(
     check = figure(
         "more waiting for more money (check)",
         float(slopes.mean()),
-        mean_interval(slopes, material.settings),
+        mean_interval(slopes, material.settings.level),
         interval="t, over delays",
         n=p.size,
         unit="share a log unit",

@@ -20,6 +20,7 @@ from plenary.errors import BackendError
 from plenary.models.activations import Activations, Interior, MarkedText
 from plenary.models.base import Conversation
 from plenary.models.local.chat_template import ChatRenderer
+from plenary.models.local.padding import pad
 from plenary.models.local.prefix_batching import TokenRow
 from plenary.preferences import FloatArray
 
@@ -207,13 +208,10 @@ class LocalInterior(Interior):
         order = np.argsort([len(span.row) for span in spans], kind="stable").tolist()
         for begin in range(0, len(order), ROWS):
             at = order[begin : begin + ROWS]
-            longest = max(len(spans[k].row) for k in at)
-            filled = np.zeros((3, len(at), longest), dtype=np.int64)
+            ids, mask = (part.to(self._device) for part in pad([spans[k].row for k in at]))
+            inside = torch.zeros_like(mask)
             for b, k in enumerate(at):
-                row, start, end = spans[k]
-                filled[0, b, : len(row)], filled[1, b, : len(row)] = row, 1
-                filled[2, b, start:end] = 1
-            ids, mask, inside = torch.from_numpy(filled).to(self._device)
+                inside[b, spans[k].start : spans[k].end] = 1
             yield _Batch(at, ids, mask, inside)
 
 

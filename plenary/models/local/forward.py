@@ -21,20 +21,13 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from plenary.errors import BackendError
+from plenary.models.local.padding import pad
 from plenary.models.local.prefix_batching import PrefixJob, TokenRow, one_run, plan_jobs, plan_runs
 from plenary.preferences import FloatArray, IntArray
 
 _PLAIN_HEAD_TOLERANCE = 1e-4
 # Read once: setting the count in a worker sets it for the whole process.
 _THREADS = torch.get_num_threads()
-
-
-class _Padded(NamedTuple):
-    """ids [B, S], mask [B, S] (1 real, 0 padding), last [B] column of each row's last token."""
-
-    ids: Tensor
-    mask: Tensor
-    last: Tensor
 
 
 class _FilledLayer(Protocol):
@@ -70,20 +63,6 @@ def _draw(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
     return torch.searchsorted(below, (uniform * below[:, -1])[:, None], right=True)[:, 0].clamp(
         max=logits.shape[1] - 1
     )
-
-
-def _pad(
-    rows: Sequence[TokenRow], pad: int, device: torch.device, *, left: bool = False
-) -> _Padded:
-    widest = max(len(row) for row in rows)
-    ids = np.full((len(rows), widest), pad, dtype=np.int64)
-    mask = np.zeros((len(rows), widest), dtype=np.int64)
-    for k, row in enumerate(rows):
-        at = slice(widest - len(row), widest) if left else slice(0, len(row))
-        ids[k, at] = row
-        mask[k, at] = 1
-    last = np.array([widest if left else len(row) for row in rows]) - 1
-    return _Padded(*(torch.from_numpy(part).to(device) for part in (ids, mask, last)))
 
 
 # Computes the rows `members` of a job after the job's prefix.
@@ -203,17 +182,18 @@ class Forward:
     ) -> _State:
         """Logits after each suffix; the cache grown by the suffixes where `keep` asks for it."""
         left = keep and not self._full_attention
-        padded = _pad(suffixes, self._pad, self._device, left=left)
-        size, width = padded.ids.shape
+        ids, own = (part.to(self._device) for part in pad(suffixes, self._pad, left=left))
+        size, width = ids.shape
         before = torch.ones(size, prefix, dtype=torch.int64, device=self._device)
         if left:
-            positions = (padded.mask.cumsum(dim=1) - 1).clamp(min=0)
+            positions = (own.cumsum(dim=1) - 1).clamp(min=0)
         else:
             positions = torch.arange(prefix, prefix + width, device=self._device).expand(size, -1)
-        mask = torch.cat([before, padded.mask], dim=1)
-        shown = _Shown(padded.ids, mask, positions, self._widened(cache, size))
-        following = prefix + padded.mask.sum(dim=1)
-        return self._call(shown, padded.last, following, keep=keep or cache is not None)
+        mask = torch.cat([before, own], dim=1)
+        shown = _Shown(ids, mask, positions, self._widened(cache, size))
+        last = torch.full((size,), width - 1, device=self._device) if left else own.sum(dim=1) - 1
+        following = prefix + own.sum(dim=1)
+        return self._call(shown, last, following, keep=keep or cache is not None)
 
     def _call(self, shown: _Shown, last: Tensor, following: Tensor, *, keep: bool) -> _State:
         """One forward pass; logits only at column last[b] of row b."""

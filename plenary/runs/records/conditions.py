@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import Field
 
+from plenary.hashing import content_hash
 from plenary.runs import filenames
-from plenary.runs.files import content_hash
 from plenary.runs.records.base import Record, read_record
 from plenary.runs.records.diagnostics import ConformityRecord, InfluenceRecord
 

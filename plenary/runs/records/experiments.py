@@ -11,10 +11,10 @@ from pydantic import Field
 from alignment.experiments.control_table import ControlTable
 from alignment.experiments.pooling import PooledArm, pooled
 from plenary.errors import DataError
+from plenary.hashing import content_hash
 from plenary.runs import filenames
 from plenary.runs.config import PipelineConfig, load_config
 from plenary.runs.filenames import CONFIG, CONSENSUS, FOLDER
-from plenary.runs.files import content_hash
 from plenary.runs.records.base import Record, read_record
 
 TABLE = "control_table.json"

@@ -46,7 +46,7 @@ def test_each_format_gives_the_same_cells(tmp_path, kind):
     assert cells.invalid.tolist() == [0, 0, 0, 1]
     assert table.cells.undecided.tolist() == [0, 0, 1, 0]
     assert np.isnan(cells.mass).all()
-    assert len(table.origin.source_hash) == 32
+    assert len(table.origin.source_hash) == 64
 
 
 def test_counts_probabilities_and_weights(tmp_path):

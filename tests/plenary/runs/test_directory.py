@@ -6,6 +6,7 @@ from typing import IO, cast
 import pytest
 
 from plenary.errors import ConfigError, DataError
+from plenary.hashing import content_hash
 from plenary.runs import directory
 from plenary.runs.directory import (
     Exists,
@@ -19,7 +20,7 @@ from plenary.runs.directory import (
     read_manifest,
 )
 from plenary.runs.filenames import MANIFEST
-from plenary.runs.files import content_hash, staged, write_text
+from plenary.runs.files import staged, write_text
 
 
 def manifest(config_hash: str = "abc") -> RunManifest:
@@ -170,16 +171,6 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 def test_staged_path_keeps_the_ending(tmp_path: Path) -> None:
     with staged(tmp_path / "panel.jsonl") as temporary:
         assert temporary.suffix == ".jsonl"
-
-
-def test_hash_of_a_folder_follows_names_and_contents(tmp_path: Path) -> None:
-    folder = tmp_path / "f"
-    folder.mkdir()
-    (folder / "a").write_text("1")
-    first = content_hash(folder)
-    (folder / "a").rename(folder / "b")
-    assert content_hash(folder) != first
-    assert content_hash(tmp_path / "none") == ""
 
 
 @pytest.mark.parametrize(("text", "message"), [(None, "no run directory"), ("{}", "malformed")])
