@@ -1,4 +1,4 @@
-"""The one family of errors. A message quotes the offending value and ends with what to do."""
+"""The exceptions that plenary raises; a message quotes the offending value and says what to do."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _LONGEST = 2000
 
 
 class PlenaryError(Exception):
-    """Base of every error raised on purpose; `exit_code` is the command line's answer."""
+    """Base of every error raised on purpose; the command line exits with its `exit_code`."""
 
     exit_code = 1
 
     def __str__(self) -> str:
-        """The message, its middle cut out where a quoted value is long."""
+        """The message; where a quoted value is long, the middle is cut out."""
         text = super().__str__()
         return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 500]} ... {text[-450:]}"
 
@@ -33,17 +33,17 @@ class DataError(PlenaryError, ValueError):
 
 
 class NotMeasured(DataError):
-    """A figure that the data at hand cannot tell; the message is the reason."""
+    """A figure that the data cannot show; the message is the reason."""
 
 
 class BackendError(PlenaryError, RuntimeError):
-    """A language model that cannot be opened or reached, or that answers unusably."""
+    """A language model that cannot be opened or reached, or whose answers cannot be used."""
 
     exit_code = 4
 
 
 class UnusableAnswers(BackendError):
-    """Too few of a model's answers count to go on; what was recorded is kept."""
+    """Too few of a model's answers are valid to continue; what was recorded is kept."""
 
 
 class BudgetExceeded(BackendError):
@@ -57,7 +57,7 @@ class ConvergenceError(PlenaryError, ArithmeticError):
 
 
 def measured(figure: Callable[[], T], name: str, reasons: dict[str, str]) -> T | None:
-    """The figure; None where it cannot be told, the reason then noted in `reasons` under `name`."""
+    """The figure, or None if it is not measured; the reason is then added to `reasons[name]`."""
     try:
         return figure()
     except (NotMeasured, ConvergenceError) as error:

@@ -1,4 +1,4 @@
-"""Outcomes (one-sentence states of the world), catalogues of them, and the loaders."""
+"""Outcomes (one-sentence states of the world), catalogues of them, and reading a catalogue."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Outcome(BaseModel):
 
 
 def imported_outcome(identity: str, text: str, where: str) -> Outcome:
-    """An outcome that a table of votes names; DataError when it is no sentence."""
+    """An outcome that a table of votes names; DataError when its text is not a sentence."""
     try:
         return Outcome(
             id=identity, text=text, topic="imported", ladder=None, quantity=None, direction=None
@@ -100,7 +100,7 @@ class OutcomeSplit(NamedTuple):
 
 
 def split_outcomes(catalogue: Catalogue, held_out: float, rng: np.random.Generator) -> OutcomeSplit:
-    """Hold out a share of the outcomes of every topic; overall, at least one stays on each side."""
+    """Hold out a share of the outcomes of every topic; at least one outcome stays on each side."""
     held: list[int] = []
     carried = 0.0
     for topic in catalogue.topics:
@@ -133,7 +133,7 @@ def default_outcomes() -> Catalogue:
 def load_outcomes(path: Path) -> Catalogue:
     """Read a catalogue: plenary YAML, the emergent-values options JSON, CSV, TSV or JSONL.
 
-    Packed or not (.gz, .zip). DataError for a missing file, an unknown format, and duplicate or
+    Also packed (.gz, .zip). DataError for a missing file, an unknown format, and duplicate or
     empty outcomes.
     """
     readers = {
@@ -155,7 +155,7 @@ def load_outcomes(path: Path) -> Catalogue:
             outcomes.append(fitted(Outcome, row))
         except ValidationError as error:
             raise DataError(
-                f"{place} of {path.name!r} {first_fault(error)}; mend the file"
+                f"{place} of {path.name!r} {first_fault(error)}; fix the file"
             ) from error
     if len(outcomes) < 2:
         raise DataError(
@@ -227,7 +227,7 @@ def _named(row: Mapping[str, object], place: str, path: Path) -> dict[str, objec
 def _with_defaults(
     row: Mapping[str, object], number: int, place: str, path: Path
 ) -> dict[str, object]:
-    """A row without its empty cells; an id by its number and a topic where it has none."""
+    """A row without its empty cells, with an id from its number and a topic if it has none."""
     kept = {k: value for k, value in row.items() if value not in ("", None) or k == "text"}
     unknown = sorted(set(kept) - set(Outcome.model_fields))
     if unknown:

@@ -1,4 +1,4 @@
-"""Preferences as integer-coded columns: what was asked, how it was shown, what came back.
+"""Answers to forced choices as integer-coded columns, and their shares per pair.
 
 Shapes: K outcomes, P pairs, N cells. An outcome is its index 0..K-1 in the catalogue at hand.
 """
@@ -21,15 +21,15 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class ComparisonCounts:
-    """Answers to forced choices, one row a (pair, presentation order, ...) cell.
+    """Answers to forced choices, one row per (pair, presentation order, ...) cell.
 
     first, second [N]: outcome shown in the first and in the second slot.
     wins [N]: answers (or probability times trials) for the outcome shown first.
     trials [N]: valid answers; 1 for an exact probability.
     invalid [N]: refused or unparseable answers; never part of `trials`.
     mass [N]: total probability of the answer labels before normalising; NaN for mere counts.
-    undecided [N]: answers (or probability) for "no preference"; part of neither `trials` nor
-    `invalid`. Left out, there are none.
+    undecided [N]: answers (or probability) for "no preference"; counted neither in `trials` nor in
+    `invalid`. If omitted, there are none.
     """
 
     first: IntArray
@@ -45,7 +45,7 @@ class ComparisonCounts:
             object.__setattr__(self, "undecided", np.zeros(len(self.first)))
         lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)}
         if len(set(lengths.values())) > 1:
-            raise DataError(f"columns of different length {lengths!r}; give one value a cell")
+            raise DataError(f"columns of different length {lengths!r}; give one value per cell")
         if np.any(self.wins < -1e-9) or np.any(self.wins > self.trials + 1e-9):
             raise DataError("wins outside 0..trials; check the columns of the table")
         if np.any(self.undecided < 0):
@@ -70,7 +70,7 @@ class ComparisonCounts:
         return float(self.undecided.sum()) / total if total else 0.0
 
     def emptied(self, mask: BoolArray) -> ComparisonCounts:
-        """All cells, those of a mask [N] without a valid answer; their mass stays on record."""
+        """All cells, with the valid answers of a mask [N] removed; their mass stays on record."""
         keep = ~mask
         return replace(
             self,
@@ -124,7 +124,7 @@ def pair_shares(cells: ComparisonCounts, pairs: IntArray) -> PairShares:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What a model is to be moved toward: one row a pair.
+    """What a model is to be moved toward: one row per pair.
 
     pairs [P, 2] outcome indices; p [P] target probability that pairs[:, 0] is preferred;
     weight [P] effective number of votes behind p.

@@ -1,4 +1,4 @@
-"""The wordings of the forced choice, which elicitation, ballots, training and audits share."""
+"""Prompt templates: the wordings of the forced choice, for elicitation, ballots and training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PromptTemplate:
     template: text with the fields {a} (outcome shown first) and {b} (shown second).
     trainable: False keeps the template out of training, so that transfer to new wording can be
     measured.
-    labels: what the first slot and the second are called; a third one means "no preference".
+    labels: the names of the first and the second slot; a third label means "no preference".
     system: text of the system message, after the persona's if there is one.
     after_reasoning: what is asked once the model has given its reasons; None asks at once.
     """
@@ -84,7 +84,7 @@ def levels(name: str) -> dict[str, int]:
 def prompt_template(name: str) -> PromptTemplate:
     """The template called `name`; ConfigError when there is none.
 
-    "+none" after a template's id offers a third answer in its words: no preference.
+    "+none" after a template's id adds a third answer in the template's own words: no preference.
     """
     plain = name.removesuffix(WITH_NEITHER)
     try:
@@ -129,7 +129,7 @@ FACTOR_NAMES = tuple(factor.name for factor in FACTORS)
 
 
 def plackett_burman() -> IntArray:
-    """Levels [12, 11], 0 low and 1 high; row 0 is all low, each pair of columns is balanced."""
+    """Levels [12, 11], 0 low and 1 high; row 0 is all low and each pair of columns is balanced."""
     rows = [np.zeros(11, dtype=np.int64)]
     rows += [np.roll(_GENERATOR, shift) for shift in range(11)]
     return np.array(rows, dtype=np.int64)
@@ -238,7 +238,7 @@ def question(
 ) -> Conversation:
     """The conversation that asks for A (the outcome `a`, shown first) or B (the outcome `b`).
 
-    In a template with reasoning it asks for the reasons; `decision` goes on from there.
+    In a template with reasoning it asks for the reasons; `decision` continues from there.
     """
     text = template.render(a, b)
     user = Message("user", text if preface is None else f"{preface}\n\n{text}")
@@ -247,8 +247,10 @@ def question(
 
 
 def decision(template: PromptTemplate, asked: Conversation, reasons: str) -> Conversation:
-    """The conversation in which the model, its reasons given, is asked for the label."""
+    """The conversation that asks for the label once the model has given its reasons."""
     if template.after_reasoning is None:
-        raise ConfigError(f"template {template.id!r} asks at once; put its question as it is")
+        raise ConfigError(
+            f"template {template.id!r} does not ask for reasons; use its question as it is"
+        )
     said = (Message("assistant", reasons), Message("user", template.after_reasoning))
     return drawn((*asked, *said), draw_of(asked))

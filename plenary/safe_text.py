@@ -1,4 +1,4 @@
-"""Text shown or written safely: no hidden characters, no formulas, no secrets."""
+"""Making text safe to show or write: without hidden characters, spreadsheet formulas or secrets."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ def strip_hidden(text: str, limit: int = 400) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-# A cell that starts so is a formula to Excel, LibreOffice or Google Sheets (OWASP, CSV injection).
+# A cell that starts like this is a formula to Excel, LibreOffice or Google Sheets (OWASP, CSV
+# injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 _QUOTE = "'"
 
 
 def escape_formula(value: object) -> object:
-    """`value`, behind an apostrophe where it is text that a spreadsheet would run; numbers stay."""
+    """`value`, with an apostrophe before text that a spreadsheet would run; numbers stay."""
     if isinstance(value, str) and value.lstrip(_QUOTE).startswith(_FORMULA):
         return _QUOTE + value
     return value
 
 
 def unescape_formula(text: str) -> str:
-    """What `neutral` was given."""
+    """The text that `escape_formula` was given."""
     quoted = text.startswith(_QUOTE) and text.lstrip(_QUOTE).startswith(_FORMULA)
     return text[1:] if quoted else text
 
@@ -50,8 +51,9 @@ _LOGIN = re.compile(r"(?<=://)[^/\s@]+@")
 def redacted(text: str) -> str:
     """`text` without values of secret environment variables and without logins in addresses.
 
-    An endpoint may send the key it was given back in an error. A secret is the value, 8 characters
-    or more, of a variable whose name ends in KEY, TOKEN, SECRET, PASSWORD or CREDENTIAL(S).
+    An endpoint may quote the key that it was sent in an error message. A secret is the value, 8
+    characters or more, of a variable whose name ends in KEY, TOKEN, SECRET, PASSWORD or
+    CREDENTIAL(S).
     """
     for name, value in os.environ.items():
         if _SECRET_NAME.search(name.upper()) and len(value) >= _SHORTEST and value in text:

@@ -1,4 +1,4 @@
-"""Random numbers by name: one root seed and a path of labels give one stream."""
+"""Random number generators: one root seed and a path of labels give one independent stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _words(seed: int, path: tuple[str | int, ...]) -> list[int]:
 
 
 def generator(seed: int, *path: str | int) -> np.random.Generator:
-    """Independent generator for `path` under the root `seed`; adding a path shifts no other."""
+    """Independent generator for `path` under the root `seed`; adding a path changes no other."""
     return np.random.default_rng(np.random.SeedSequence(_words(seed, path)))
 
 
@@ -32,8 +32,8 @@ def uniforms(
 ) -> npt.NDArray[np.float64]:
     """Uniform numbers in [0, 1) [N, count], each row a function of seed, path and its id alone.
 
-    For millions of ids, where a generator each would take most of the time: the output function of
-    SplitMix64 (Steele, Lea and Flood 2014 [steele2014]) on a counter of id and column.
+    For millions of ids, for which one generator each would take most of the time: the output
+    function of SplitMix64 (Steele, Lea and Flood 2014 [steele2014]) on a counter of id and column.
     """
     base = int.from_bytes(hashlib.blake2b(_text(seed, path), digest_size=8).digest(), "little")
     step = np.uint64(0x9E3779B97F4A7C15)

@@ -1,7 +1,7 @@
-"""Tables that somebody else made: CSV, TSV, JSONL and Parquet, and CSV written to be read back.
+"""Reading users' tables (CSV, TSV, JSONL, Parquet) and writing CSV that reads back unchanged.
 
-A row is counted from 1 without the header. A cell of a CSV file is text; a spreadsheet's escape of
-a formula (plenary.spreadsheet) is undone by whoever reads what plenary writes.
+Rows are counted from 1, without the header. A cell of a CSV file is text; whoever reads a file that
+plenary wrote removes the escapes of formulas (plenary.safe_text).
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from plenary.untrusted import (
 
 DELIMITERS = (",", ";", "\t")
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet", ".pq")
-# From here on neighbouring whole numbers are one float.
+# From here on, neighbouring whole numbers are the same float.
 LARGEST_EXACT = 2**53
-# What programs write into a text cell for "no value"; blank cells need no such word.
+# What programs write into a text cell for "no value", besides leaving it blank.
 NO_VALUES = frozenset({"nan", "<na>", "null", "#n/a"})
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _SPECIAL = re.compile('[",;\t\r\n]|^ | $')
-# The limit of the csv module is one of the whole process; a file's size is limit enough.
+# The csv module's limit holds for the whole process; a file's own size is limit enough.
 csv.field_size_limit(2**31 - 1)
 
 
 def read_rows(path: Path, name: str, refusal: Refusal) -> list[Mapping[str, object]]:
-    """Rows of a table by column name, by the ending of the file; CSV cells are text."""
+    """Rows of a table by column name; the file's ending says the format, and CSV cells are text."""
     kind = ending(path)
     if kind in (".csv", ".tsv"):
         return list(read_csv(path, name, refusal))
@@ -68,7 +68,7 @@ def read_csv(path: Path, name: str, refusal: Refusal) -> list[dict[str, str]]:
 
 
 def csv_rows(text: str, delimiter: str | None = None) -> list[dict[str, str]]:
-    """Rows of CSV text; without a delimiter it is the one that the header is split by."""
+    """Rows of CSV text; the delimiter, if not given, is found from the header."""
     rows = _records(text, delimiter or _delimiter(text))
     names = column_names(next(rows, (0, []))[1])
     unnamed = [at for at, name in enumerate(names) if not name]
@@ -76,7 +76,7 @@ def csv_rows(text: str, delimiter: str | None = None) -> list[dict[str, str]]:
     for number, (line, cells) in enumerate(rows, 1):
         if len(cells) != len(names):
             raise Unreadable(
-                f"has {len(cells)} cells in row {number} (line {line}) and {len(names)} in the "
+                f"has {len(cells)} cells in row {number} (line {line}) but {len(names)} in the "
                 f"header: {cells[:4]!r}; write every cell, quoted where it holds a delimiter"
             )
         for at in unnamed:
@@ -111,12 +111,12 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
                 yield reader.line_num, cells
     except csv.Error as error:
         raise Unreadable(
-            f"is no CSV table: {error} in line {reader.line_num}; mend the quotes"
+            f"is not a CSV table: {error} in line {reader.line_num}; fix the quotes"
         ) from error
 
 
 def _delimiter(text: str) -> str:
-    """The one delimiter that splits the header, or by which every row is as long as the header."""
+    """The only delimiter that splits the header, or that makes every row as long as the header."""
     widths: dict[str, int] = {}
     for delimiter in DELIMITERS:
         with contextlib.suppress(Unreadable):
@@ -140,7 +140,7 @@ def _all_as_wide(text: str, delimiter: str, width: int) -> bool:
 
 
 def read_parquet(path: Path, name: str, refusal: Refusal) -> list[dict[str, object]]:
-    """Rows of a Parquet file by column name, dictionaries as what they stand for."""
+    """Rows of a Parquet file by column name; dictionary codes become the values they stand for."""
     content = read_bytes(path, name, refusal)
     try:
         with pq.ParquetFile(pa.BufferReader(content)) as file:
@@ -151,15 +151,15 @@ def read_parquet(path: Path, name: str, refusal: Refusal) -> list[dict[str, obje
     except (OSError, ValueError, ArithmeticError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:300]
         raise refusal(
-            f"cannot read {name} {str(path)!r}: {reason}; write the Parquet file anew"
+            f"cannot read {name} {str(path)!r}: {reason}; write the Parquet file again"
         ) from error
 
 
 def cell_text(value: object) -> str:
-    """A cell as text: "" for none, whole numbers in full; Unreadable for what has no one text.
+    """A cell as text: "" for none, whole numbers in full; Unreadable if the text is not unique.
 
     4102331.0 is "4102331". A float that may stand for several whole numbers, a list, an object and
-    bytes that are not UTF-8 have no one text.
+    bytes that are not UTF-8 have no unique text.
     """
     if value is None or value != value:
         return ""
@@ -167,7 +167,7 @@ def cell_text(value: object) -> str:
         return value
     if isinstance(value, float):
         if not math.isfinite(value) or abs(value) >= LARGEST_EXACT:
-            raise Unreadable(f"{value!r} is no exact number; write it as text or as an integer")
+            raise Unreadable(f"{value!r} is not an exact number; write it as text or as an integer")
         return str(int(value)) if value.is_integer() else repr(value)
     if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
         return str(int(value))
@@ -175,9 +175,9 @@ def cell_text(value: object) -> str:
         try:
             return value.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise Unreadable(f"{value[:40]!r} is no text; write it as UTF-8") from error
+            raise Unreadable(f"{value[:40]!r} is not text; write it as UTF-8") from error
     if isinstance(value, Mapping | list | tuple):
-        raise Unreadable(f"{str(value)[:60]!r} is no single value; write text or a number")
+        raise Unreadable(f"{str(value)[:60]!r} is not a single value; write text or a number")
     return str(value)
 
 
@@ -186,12 +186,12 @@ def finite(value: object) -> float:
     text = "" if isinstance(value, bool) else cell_text(value).strip()
     found = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(found):
-        raise Unreadable(f"{value!r} is no number")
+        raise Unreadable(f"{value!r} is not a number")
     return found
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table whose texts no spreadsheet runs and `read_csv` reads back as they were."""
+    """Write a table without live spreadsheet formulas, which `read_csv` reads back unchanged."""
     lines = [header, *([escape_formula(cell) for cell in row] for row in rows)]
     text = "".join(",".join(map(_quoted, line)) + "\n" for line in lines)
     path.write_text(text, encoding="utf-8", newline="")

@@ -1,8 +1,8 @@
-"""Text that somebody else wrote: the worst it can do is to be refused.
+"""Reading files that users wrote, as text, YAML or JSON: a bad file is refused, never misread.
 
-One door per format: text, YAML and JSON here, tables in plenary.table_files. A door that takes a
-path also takes the `name` of what the file holds and the error to raise; its message quotes file,
-place and value, and ends with what to do.
+One reader per format: text, YAML and JSON here, tables in plenary.table_files. A reader that takes
+a path also takes the `name` of what the file holds and the error to raise; the message quotes the
+file, the place and the value, and ends with what to do.
 """
 
 from __future__ import annotations
@@ -42,25 +42,25 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _PREFIX = "tag:yaml.org,2002:"
-# Tags that YAML gives to plain words by itself.
+# Tags that YAML gives to unquoted words.
 _TYPED = tuple(_PREFIX + kind for kind in ("bool", "int", "float", "timestamp"))
 _KEY_TAGS = (*_TYPED, *(_PREFIX + kind for kind in ("str", "null", "value", "merge")))
 _WANTS_TEXT = ("string_type", "literal_error", "enum")
 
 
 class Unreadable(ValueError):
-    """What is wrong with a content, for the place after its file's name; ends with what to do."""
+    """What is wrong with a file's content, worded to follow its name; ends with what to do."""
 
 
 def marked_encoding(content: bytes) -> tuple[int, str]:
-    """Length of the byte order mark at the start, and the encoding it tells; UTF-8 without one."""
+    """Length of the byte order mark at the start, and its encoding; UTF-8 if there is no mark."""
     found = (mark for mark in _MARKS if content.startswith(mark[0]))
     mark, encoding = next(found, (b"", "utf-8"))
     return len(mark), encoding
 
 
 def decoded(content: bytes) -> str:
-    """Text in UTF-8, or in UTF-16 or UTF-32 with their mark; Unreadable for anything else."""
+    """Text in UTF-8, or in UTF-16 or UTF-32 with a byte order mark; otherwise Unreadable."""
     start, encoding = marked_encoding(content)
     try:
         text = content[start:].decode(encoding)
@@ -69,16 +69,16 @@ def decoded(content: bytes) -> str:
         line = content.count(b"\n", 0, at) + 1
         raise Unreadable(
             f"is not {encoding.upper()}: byte {content[at]:#04x} at position {at}, line {line}, "
-            "is no part of a character; save it as UTF-8"
+            "is not part of a character; save it as UTF-8"
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise Unreadable(f"holds a zero byte in line {line}, so it is no text; save it as UTF-8")
+        raise Unreadable(f"holds a zero byte in line {line}, so it is not text; save it as UTF-8")
     return text
 
 
 def ending(path: Path) -> str:
-    """The ending that tells the format, in lower case; of what is inside where it is packed."""
+    """The ending that gives the format, in lower case; for a packed file, that of its content."""
     outer = path.suffix.lower()
     if outer not in (".gz", ".zip"):
         return outer
@@ -112,7 +112,7 @@ def read_bytes(path: Path, name: str, refusal: Refusal) -> bytes:
         raise refusal(f"{name} {str(path)!r} {error}") from error
     except BROKEN_ARCHIVE as error:
         raise refusal(
-            f"{name} {str(path)!r} is truncated or damaged: {error}; fetch it again"
+            f"{name} {str(path)!r} is truncated or damaged: {error}; download it again"
         ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -140,13 +140,13 @@ def _bounded(content: bytes) -> bytes:
 
 
 def read_text(path: Path, name: str, refusal: Refusal) -> str:
-    """Text of a file, its line breaks as they are."""
+    """Text of a file, with its line breaks unchanged."""
     content = read_bytes(path, name, refusal)
     return understood(lambda: decoded(content), path, name, refusal)
 
 
 def understood(read: Callable[[], T], path: Path, name: str, refusal: Refusal) -> T:
-    """What `read` returns; its Unreadable as `refusal` with the file's name."""
+    """What `read` returns; its Unreadable becomes `refusal`, with the file's name."""
     try:
         return read()
     except Unreadable as error:
@@ -154,7 +154,7 @@ def understood(read: Callable[[], T], path: Path, name: str, refusal: Refusal) -
 
 
 class Written(dict[Hashable, object]):
-    """A mapping with the words behind its numbers, flags and dates, by key."""
+    """A mapping that also keeps, by key, how its numbers, flags and dates were written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -169,7 +169,7 @@ class Written(dict[Hashable, object]):
 
 
 class _List(list[object]):
-    """A list with the words behind its numbers, flags and dates, by position."""
+    """A list that also keeps, by position, how its numbers, flags and dates were written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ class _List(list[object]):
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values only, keys as written and once, few aliases: nested ones make gigabytes."""
+    """Plain values only, no repeated keys, and few aliases, because nested ones make gigabytes."""
 
     aliases = 0
 
@@ -205,14 +205,14 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
-        """The text of a scalar; YAMLError for half a character."""
+        """The text of a scalar; YAMLError for half of a surrogate pair."""
         text = str(super().construct_scalar(node))
         if not _whole(text):
             raise yaml.YAMLError(f"half a character in {text!r}")
         return text
 
     def map(self, node: yaml.MappingNode) -> Iterator[Written]:
-        """A mapping, its keys as they are written: 1, 01 and yes are words."""
+        """A mapping whose keys stay as written: 1, 01 and yes are words."""
         made = Written()
         yield made
         self.flatten_mapping(node)
@@ -247,7 +247,7 @@ _Loader.add_constructor(_PREFIX + "seq", _Loader.seq)
 
 
 def _whole(text: str) -> bool:
-    """Whether a text has no lone surrogate, which no file can hold."""
+    """Whether a text is free of lone surrogates, which no file can hold."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -256,12 +256,12 @@ def yaml_tree(text: str) -> object:
     try:
         return yaml.load(text, _Loader)
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-        # PyYAML lets through what int, date and deep nesting raise.
+        # PyYAML does not catch what int, date and deep nesting raise.
         raise yaml.YAMLError(f"{type(error).__name__}: {str(error)[:200]}") from error
 
 
 def json_tree(text: str) -> object:
-    """The values in JSON text; ValueError for whatever is wrong with it, repeated keys too."""
+    """The values in JSON text; ValueError for anything wrong with it, repeated keys included."""
     try:
         tree = json.loads(
             text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite
@@ -285,7 +285,7 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _no_number(word: str) -> object:
-    raise ValueError(f"{word} is no number; write null where there is none")
+    raise ValueError(f"{word} is not a number; write null where there is none")
 
 
 def _finite(word: str) -> float:
@@ -312,10 +312,10 @@ def read_tree(path: Path, name: str, refusal: Refusal) -> object:
         return json_tree(text) if ending(path) == ".json" else yaml_tree(text)
     except yaml.YAMLError as error:
         raise refusal(
-            f"{name} {str(path)!r} is not YAML: {yaml_fault(error)}; mend the file"
+            f"{name} {str(path)!r} is not YAML: {yaml_fault(error)}; fix the file"
         ) from error
     except ValueError as error:
-        raise refusal(f"{name} {str(path)!r} is not JSON: {error}; mend the file") from error
+        raise refusal(f"{name} {str(path)!r} is not JSON: {error}; fix the file") from error
 
 
 def yaml_fault(error: yaml.YAMLError) -> str:
@@ -336,7 +336,7 @@ def read_json_lines(path: Path, name: str, refusal: Refusal) -> list[tuple[int, 
                 found.append((number, json_tree(line)))
             except ValueError as error:
                 raise refusal(
-                    f"line {number} of {path.name!r} is no JSON: {error}; mend the line"
+                    f"line {number} of {path.name!r} is not JSON: {error}; fix the line"
                 ) from error
     return found
 
@@ -347,11 +347,11 @@ def read_file(model: type[M], path: Path, name: str, refusal: Refusal) -> M:
     try:
         return fitted(model, tree)
     except ValidationError as error:
-        raise refusal(f"{name} {str(path)!r} {first_fault(error)}; mend the file") from error
+        raise refusal(f"{name} {str(path)!r} {first_fault(error)}; fix the file") from error
 
 
 def fitted(model: type[M], tree: object) -> M:
-    """A `model` of a tree; where it wants text, a number or flag of YAML is taken as written."""
+    """A `model` from a tree; where it wants text, a YAML number or flag is taken as written."""
     while True:
         try:
             return model.model_validate(tree)
@@ -363,7 +363,7 @@ def fitted(model: type[M], tree: object) -> M:
 
 
 def _as_written(tree: object, place: tuple[int | str, ...]) -> bool:
-    """Put the word of a value in its place; False where the file has no such word."""
+    """Replace a value by how it was written; False if the file holds no such text."""
     here = tree
     for step in place:
         if not isinstance(here, Written | _List):

@@ -1,4 +1,4 @@
-"""The commands of the assembly's dataset and of its conditions: declarations only."""
+"""The commands `plenary dataset` and `plenary conditions`: options and help texts."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def dataset(
     out: Out = Path("runs"),
     exists: ExistsOption = "resume",
     form: Annotated[
-        str | None, typer.Option("--format", help="Also write rows to train on: soft, sft or dpo.")
+        str | None, typer.Option("--format", help="Also write training rows: soft, sft or dpo.")
     ] = None,
-    to: Annotated[Path | None, typer.Option(help="File of those rows, JSON lines.")] = None,
+    to: Annotated[Path | None, typer.Option(help="File of those rows (JSON lines).")] = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Write the consensus dataset with its card, metadata and diagnostics."""
     if form not in (None, "soft", "sft", "dpo"):
-        raise typer.BadParameter(f"{form!r} is none of soft, sft, dpo", param_hint="--format")
+        raise typer.BadParameter(f"{form!r} is not one of soft, sft, dpo", param_hint="--format")
     if dry_run:
         show_estimate(config, named(name, set_), as_json, assembly_only=True)
         return
@@ -88,12 +88,12 @@ def conditions(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Tell what discussion did: ask the citizens again without one, and after own thoughts."""
+    """Show what discussion did: ask the citizens again without it, and after thinking alone."""
     calm()
     from plenary.report.diagnostics import conditions_rows
     from plenary.stages.conditions import hold_conditions, probe_names
 
-    asked = probe_names(probes)  # a slip is said before the assembly is held
+    asked = probe_names(probes)  # a mistake is reported before the assembly is held
     space = through("consensus", config, set_ or [], name, out, exists, as_json)
     record = hold_conditions(space, asked)
     content = record.model_dump(mode="json") if as_json else dict(conditions_rows(record))

@@ -1,4 +1,4 @@
-"""The command `plenary audit`: declarations only, so that help stays instant."""
+"""The command `plenary audit` (hiring audit): options and help texts."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def audit(
         Path | None, typer.Option(help="Adapter of the model after training: audit both.")
     ] = None,
     cues: Annotated[
-        Path | None, typer.Option(help="File of cues of one's own; default two invented regions.")
+        Path | None, typer.Option(help="Your own file of cues; default: two invented regions.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of answers and findings.")] = Path("audit"),
+    out: Annotated[Path, typer.Option(help="Folder for answers and findings.")] = Path("audit"),
     executor: ExecutorOption = "local",
     workers: Workers = None,
     dry_run: DryRun = False,

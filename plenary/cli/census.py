@@ -1,4 +1,4 @@
-"""The commands `plenary census ...`."""
+"""The commands `plenary census show`, `fetch`, `import` and `rake`: options and help texts."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def fetch(
     ),
     tables: Annotated[str, typer.Option(help="Detailed tables, comma-separated.")] = "",
     pums: Annotated[
-        str, typer.Option(help="States whose microdata zips to download: postal codes.")
+        str, typer.Option(help="States whose microdata zip files to download: postal codes.")
     ] = "",
     records: Annotated[
-        str, typer.Option(help="States whose microdata to ask for by the endpoint: FIPS codes.")
+        str, typer.Option(help="States whose microdata to request from the API: FIPS codes.")
     ] = "",
-    out: Annotated[Path, typer.Option(help="Folder for what is fetched.")] = Path("census"),
-    cache: Annotated[Path, typer.Option(help="Folder of cached answers.")] = Path("census/cache"),
+    out: Annotated[Path, typer.Option(help="Folder for the fetched files.")] = Path("census"),
+    cache: Annotated[Path, typer.Option(help="Folder for cached answers.")] = Path("census/cache"),
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -68,11 +68,11 @@ def import_(
         list[Path] | None, typer.Option(help="psam_h*.csv or its zip; may be repeated.")
     ] = None,
     year: Annotated[int, typer.Option(help="Year of the microdata files.")] = 2024,
-    out: Annotated[Path, typer.Option(help="Folder of the population.")] = Path("population"),
+    out: Annotated[Path, typer.Option(help="Folder for the population.")] = Path("population"),
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Make a population of your own table or of the bureau's microdata files."""
+    """Make a population from your own table or from the Census Bureau's microdata files."""
     from plenary.commands import census as commands
 
     show(
@@ -85,27 +85,32 @@ def import_(
 @app.command("rake", epilog="Example: plenary census rake --margins margins.yaml --highest 5")
 def rake_(
     folder: Annotated[
-        Path | None, typer.Option(help="Population to rake; the packaged one by default.")
+        Path | None, typer.Option(help="Population to rake; default: the packaged one.")
     ] = None,
     margins: Annotated[
         list[Path] | None, typer.Option(help="YAML or CSV file of margins; may be repeated.")
     ] = None,
     to: Annotated[
         list[str] | None,
-        typer.Option(help="Margin of the reference, as sex or sex*age; may be repeated."),
+        typer.Option(help="Margin of the reference, such as sex or sex*age; may be repeated."),
     ] = None,
     reference: Annotated[
-        Path | None, typer.Option(help="Population that --to counts in; default the packaged one.")
+        Path | None,
+        typer.Option(help="Population in which --to is counted; default: the packaged one."),
     ] = None,
     shares: Annotated[
         bool, typer.Option(help="Scale each margin to the people it covers.")
     ] = False,
     everybody: Annotated[
-        bool, typer.Option(help="Keep people who are not citizens, and group quarters.")
+        bool, typer.Option(help="Keep non-citizens and people in group quarters.")
     ] = False,
-    lowest: Annotated[float, typer.Option(help="Least weight, times the mean.")] = 0.0,
-    highest: Annotated[float | None, typer.Option(help="Largest weight, times the mean.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the raked population.")] = Path("raked"),
+    lowest: Annotated[
+        float, typer.Option(help="Smallest weight, as a multiple of the mean.")
+    ] = 0.0,
+    highest: Annotated[
+        float | None, typer.Option(help="Largest weight, as a multiple of the mean.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the raked population.")] = Path("raked"),
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:

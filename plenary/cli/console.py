@@ -1,4 +1,4 @@
-"""What a person sees in a terminal: progress while a run goes on, and the tables at its end."""
+"""Terminal output: progress bars while a run is under way, and the tables at its end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ A_LINE_EVERY = 60.0
 
 
 class Terminal:
-    """Draws stages, ballots, statements, invalid share, tokens, cost and time left."""
+    """Progress bars with ballots, statements, invalid share, tokens, cost and time left."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -87,24 +87,24 @@ class Terminal:
 
 
 class Lines(NullWatcher):
-    """Says a line for each stage that ended, and one a minute in the long ones: for logs."""
+    """For logs: prints one line when a stage ends, and one per minute during a long stage."""
 
     def begin(self, stage: str, place: int, stages: int) -> None:
-        """Note which one it is."""
+        """Note which stage begins."""
         self._stage = f"[{place}/{stages}] {stage}"
         self._said = time.monotonic()
 
     def end(self, stage: str, seconds: float, *, skipped: bool) -> None:
-        """Say how long it took."""
+        """Print how long the stage took."""
         self._say("already done" if skipped else f"{seconds:.1f} s")
 
     def assembly(self, event: Event) -> None:
-        """Say how far the assembly is."""
+        """Print how far the assembly is."""
         left = "" if event.left is None else f", {event.left:,.0f} s left"
         self._now_and_then(f"{event.done} of {event.shards} parts{left}")
 
     def training(self, progress: TrainingProgress) -> None:
-        """Say how far training is."""
+        """Print how far training is."""
         self._now_and_then(f"step {progress.step} of {progress.steps}, loss {progress.loss:.3f}")
 
     def _now_and_then(self, what: str) -> None:
@@ -118,7 +118,7 @@ class Lines(NullWatcher):
 
 @contextmanager
 def watching(*, quiet: bool) -> Iterator[Watcher]:
-    """A watcher that draws on the error stream of a terminal; elsewhere a line a stage."""
+    """A watcher that draws progress bars on a terminal; elsewhere it prints one line per stage."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield NullWatcher() if quiet else Lines()
@@ -162,7 +162,7 @@ def before_after(summary: Summary) -> tuple[tuple[str, str], ...]:
 
 
 def print_summary(summary: Summary) -> None:
-    """The before/after table, the finding in a sentence, and where the report is."""
+    """Print the before/after table, the finding in one sentence, and where the report is."""
     print_rows(
         f"{summary.name}: agreement with the assembly on held-out outcomes", before_after(summary)
     )
@@ -172,7 +172,7 @@ def print_summary(summary: Summary) -> None:
 
 
 def cost_lines(costs: Sequence[StageCost]) -> tuple[tuple[str, str], ...]:
-    """A line a stage and their sum; what is not known for one is not known for all."""
+    """One line per stage and the total; a figure unknown for one stage is unknown in the total."""
     return tuple((cost.stage, _cost_line(cost)) for cost in (*costs, total_cost(costs)))
 
 
@@ -180,23 +180,25 @@ def _cost_line(cost: StageCost) -> str:
     if not cost.calls:
         return "no calls"
     asked = f"{cost.calls:,} calls, {cost.prompt_tokens + cost.completion_tokens:,} tokens"
-    money = "price not known (budget.prices)" if cost.money is None else f"{cost.money:,.2f} to pay"
+    money = (
+        "price unknown (set budget.prices)" if cost.money is None else f"{cost.money:,.2f} to pay"
+    )
     return f"{asked}, {money}, " + (
-        "time not known" if cost.seconds is None else f"about {cost.seconds:,.0f} s"
+        "time unknown" if cost.seconds is None else f"about {cost.seconds:,.0f} s"
     )
 
 
 def print_settings(config: PipelineConfig, kept: Path) -> None:
-    """The settings that are not the defaults, and where all of them are written down."""
+    """Print the settings that differ from their defaults, and the file that lists all of them."""
     default = flat_settings(PipelineConfig())
     values = [f"{k}={v}" for k, v in flat_settings(config).items() if default.get(k) != v]
-    said = "  ".join(values) or "all as by default"
+    said = "  ".join(values) or "all at their defaults"
     console = Console(soft_wrap=False)
-    console.print(Text(f"settings: {said}  (all of them in {kept})", style="dim"))
+    console.print(Text(f"settings: {said}  (all settings: {kept})", style="dim"))
 
 
 def print_content(title: str, content: Mapping[str, object]) -> None:
-    """Named values as a table, and each list of records among them as one of its own."""
+    """Print named values as a table, and each list of records among them as a separate table."""
     tables = {k: v for k, v in content.items() if _is_records(v)}
     rows = [(k, _shown(v)) for k, v in content.items() if k not in tables]
     if rows:
@@ -216,7 +218,7 @@ def _shown(value: object) -> str:
 
 
 def print_records(title: str, records: Sequence[Mapping[str, object]]) -> None:
-    """A table with a line a record; figures to four digits."""
+    """Print a table with one line per record; figures to four digits."""
     table = _titled(title, show_header=True)
     for name in records[0]:
         table.add_column(strip_hidden(name), overflow="fold")
@@ -226,7 +228,7 @@ def print_records(title: str, records: Sequence[Mapping[str, object]]) -> None:
 
 
 def print_rows(title: str, rows: Iterable[tuple[str, str]]) -> None:
-    """A titled table of two columns."""
+    """Print a titled table of two columns."""
     table = _titled(title, show_header=False)
     table.add_column()
     table.add_column()

@@ -1,4 +1,4 @@
-"""The commands `plenary control`, `pool` and `publish`: declarations only."""
+"""The commands `plenary control`, `plenary pool` and `plenary publish`: options and help texts."""
 
 from __future__ import annotations
 
@@ -34,16 +34,23 @@ def control(
     name: Name = None,
     out: Out = Path("runs"),
     exists: ExistsOption = "resume",
-    arms: Annotated[str, typer.Option(help="Arms, joined by commas; or all.")] = "all",
-    seeds: Annotated[int, typer.Option(help="Seeds of draws and training.")] = 3,
+    arms: Annotated[str, typer.Option(help="Control arms, separated by commas; or all.")] = "all",
+    seeds: Annotated[int, typer.Option(help="Number of seeds for draws and training.")] = 3,
     dose: Annotated[
         list[str] | None, typer.Option(help="data=SHARE, steps=TIMES or rank=N; may be repeated.")
     ] = None,
     rebound: Annotated[
-        int, typer.Option(help="Steps on neutral text after the assembly's arm.")
+        int,
+        typer.Option(
+            help="Steps of further training on neutral text, after training toward the assembly."
+        ),
     ] = 0,
-    by: Annotated[str | None, typer.Option(help="Attribute whose strata are compared.")] = None,
-    panels: Annotated[bool, typer.Option(help="Train toward each stratum, too.")] = False,
+    by: Annotated[
+        str | None, typer.Option(help="Attribute whose strata are compared with each other.")
+    ] = None,
+    panels: Annotated[
+        bool, typer.Option(help="Also train toward each stratum's own decision.")
+    ] = False,
     retention: Annotated[
         str | None, typer.Option(help="Retention set: general, embedded or a YAML file.")
     ] = None,
@@ -52,7 +59,7 @@ def control(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Run control arms and doses on the ballots of a run; cells that are done are kept."""
+    """Train toward control targets and at other doses on a run's ballots; finished cells stay."""
     calm()
     from plenary.report.controls import table_rows
     from plenary.report.page import write_report
@@ -64,11 +71,11 @@ def control(
         ControlRequest().arms if arms == "all" else tuple(arms.split(",")),
         seeds, tuple(dose or ()), rebound, by, panels, retention,
     )  # fmt: skip
-    check_request(request)  # a slip is said before the assembly is held
+    check_request(request)  # a mistake is reported before the assembly is held
     space = through("consensus", config, set_ or [], name, out, exists, as_json, executor, workers)
     table = run_control(space, request, lambda line: print(line, file=sys.stderr))
     if space.file(filenames.REPORT).is_file():
-        write_report(space)  # the verdict hangs on the control arms
+        write_report(space)  # the verdict depends on the control arms
     if as_json:
         print(json.dumps(table.model_dump(mode="json")))
         return
@@ -81,7 +88,7 @@ def pool(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Pool control experiments of several panels: means and intervals over panels, by arm."""
+    """Pool control experiments of several panels: mean and interval over panels for each arm."""
     from plenary.report.controls import pool_rows
     from plenary.runs.records.experiments import read_pool
 
@@ -94,8 +101,8 @@ def pool(
 
 @app.command(epilog="Example: plenary publish quickstart --base lab/small --folder hub")
 def publish(
-    base: Annotated[str, typer.Option(help="Name of the base model as readers know it.")],
-    folder: Annotated[Path, typer.Option(help="Folder to write: adapter and card.")],
+    base: Annotated[str, typer.Option(help="Name of the base model, as readers know it.")],
+    folder: Annotated[Path, typer.Option(help="Folder to write the adapter and its card to.")],
     config: Config = None,
     set_: Set = None,
     name: Name = None,

@@ -1,4 +1,4 @@
-"""The command `plenary evaluate`: declarations only, so that help stays instant."""
+"""The commands `plenary evaluate` and `evaluate-models` (batteries): options and help texts."""
 
 from __future__ import annotations
 
@@ -41,18 +41,21 @@ def evaluate(
     battery: Annotated[
         list[str] | None, typer.Option(help="Only this battery; may be repeated.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Any backend; default the config's.")] = None,
-    adapter: Annotated[Path | None, typer.Option(help="Adapter of the model.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Any backend; default: the config's model.")
+    ] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Adapter to load onto the model.")] = None,
     after: Annotated[
-        bool, typer.Option("--after", help="Ask the model of the finished run after training.")
+        bool, typer.Option("--after", help="Ask the finished run's model as it is after training.")
     ] = False,
     name: Name = None,
     runs: Annotated[Path, typer.Option(help="Folder of run directories.")] = Path("runs"),
     out: Annotated[
         Path | None,
         typer.Option(
-            help="File of results; calls are kept beside it. Default: the folder batteries of the "
-            "config's finished run, to be shown by plenary report; else batteries/results.json."
+            help="File for the results; a cache of calls is kept beside it. Default: the folder "
+            "batteries of the config's finished run, where the report finds it; else "
+            "batteries/results.json."
         ),
     ] = None,
     executor: ExecutorOption = "local",
@@ -61,7 +64,7 @@ def evaluate(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Measure a model with the batteries of the paper: elicited choices, never inner values."""
+    """Measure a model with the paper's batteries: elicited choices, never inner values."""
     calm()
     from plenary.commands.evaluate import ask, calls_planned, finished_run, place_of, request_of
     from plenary.runs.config import load_config
@@ -86,7 +89,7 @@ def evaluate(
 def show_results(
     title: str, results: Sequence[BatteryResult], where: dict[str, str], as_json: bool
 ) -> None:
-    """Print what batteries found and where it is kept, or their results as one JSON array."""
+    """Print the batteries' findings and their file, or the results as one JSON array."""
     from plenary.commands.evaluate import tables
 
     if as_json:
@@ -102,31 +105,39 @@ def show_results(
 )
 def evaluate_models(
     model: Annotated[
-        list[str] | None, typer.Option(help="Any backend; at least two, or an adapter.")
+        list[str] | None,
+        typer.Option(help="Any backend; give at least two, or one and an adapter."),
     ] = None,
     run: Annotated[
         list[Path] | None,
-        typer.Option(help="Instead of models: finished runs, to compare steering over sizes."),
+        typer.Option(
+            help="Finished runs, instead of models, to compare the gain over model sizes."
+        ),
     ] = None,
     parameters: Annotated[
-        list[float] | None, typer.Option(help="Parameters of each model, in order: against size.")
+        list[float] | None,
+        typer.Option(
+            help="Number of parameters of each model, in order, to set figures against size."
+        ),
     ] = None,
     family: Annotated[
-        list[str] | None, typer.Option(help="Family of each model or run, in order; default one.")
+        list[str] | None,
+        typer.Option(help="Family of each model or run, in order; default: all one family."),
     ] = None,
     adapter: Annotated[
-        Path | None, typer.Option(help="Of the first model: it counts as a further one.")
+        Path | None,
+        typer.Option(help="Adapter of the first model; with it, that model counts as one more."),
     ] = None,
     config: Config = None,
     set_: Set = None,
     suite: Suite = "core",
-    out: Annotated[Path, typer.Option(help="File of results; calls are kept beside it.")] = Path(
-        "batteries/models.json"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="File for the results; a cache of calls is kept beside it.")
+    ] = Path("batteries/models.json"),
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Compare models: similarity without noise, figures against size, a probe's transfer."""
+    """Compare models: similarity corrected for noise, figures against size, transfer of a probe."""
     if bool(model) == bool(run):
         raise typer.BadParameter("give either --model or --run", param_hint="--model")
     calm()

@@ -1,4 +1,4 @@
-"""The command line. Libraries are imported where a command needs them: help must be instant."""
+"""The command line `plenary`: all its commands, and how errors and exit codes reach the user."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ app = typer.Typer(
 
 # command -> (last stage, file whose content is shown, help)
 VERBS = {
-    "convene": ("convene", "assembly.json", "Hold the assembly, or carry a stopped one on."),
+    "convene": ("convene", "assembly.json", "Hold the assembly, or continue one that was stopped."),
     "consensus": ("consensus", "consensus.json", "Count the ballots, pair by pair."),
     "align": ("align", "training.json", "Train the model toward the assembly's decision."),
     "report": ("report", "summary.json", "Write the HTML report."),
@@ -90,7 +90,7 @@ def run(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Run the whole chain and print the table of before and after."""
+    """Run the whole chain and print the before/after table."""
     if dry_run:
         show_estimate(config, named(name, set_), as_json)
         return
@@ -137,7 +137,7 @@ def recruit(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Draw the panel and compare its margins."""
+    """Draw the panel and compare its margins with the population's."""
     changes = [*(set_ or []), *panel_changes(by, quota, method)]
     space = through("recruit", config, changes, name, out, exists, as_json)
     if figure is not None:
@@ -147,11 +147,11 @@ def recruit(
 
 @app.command("show", epilog="Example: plenary show runs/quickstart")
 def show_run(
-    path: Annotated[Path, typer.Argument(help="A run directory, or a file or folder of one.")],
+    path: Annotated[Path, typer.Argument(help="A run directory, or a file or folder in one.")],
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show a run directory: what is done, and its figures if it is finished; or any artifact."""
+    """Show a run directory (what is done, and its figures once finished) or any artifact."""
     if not (path / "manifest.json").exists():
         _show_artifact(path, as_json)
         return
@@ -206,13 +206,15 @@ def _show_artifact(path: Path, as_json: bool) -> None:
 def clean(
     path: Annotated[Path, typer.Argument(help="A run directory.")],
     checkpoints: Annotated[
-        bool, typer.Option(help="Also those that a killed training would go on from.")
+        bool, typer.Option(help="Also remove the files from which a killed training would resume.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list what would be removed.")
+    ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Remove what killed processes left half-written; results, ballots and logs stay."""
+    """Remove half-written files of killed processes; results, ballots and logs stay."""
     calm()
     from plenary.cli.console import print_rows
     from plenary.commands.clean import leftovers, remove_leftovers
@@ -231,7 +233,7 @@ def clean(
 
 @app.command(epilog="Example: plenary doctor --json")
 def doctor(out: Out = Path("runs"), as_json: AsJson = False, debug: Debug = False) -> None:
-    """Check that this installation can run: data, model, versions, folders."""
+    """Check that this installation works: data, model, versions, folders."""
     calm()
     from plenary.cli.console import print_rows
     from plenary.commands.doctor import examine
@@ -246,24 +248,24 @@ def doctor(out: Out = Path("runs"), as_json: AsJson = False, debug: Debug = Fals
 
 
 def main() -> None:
-    """Entry point: one plain line for every error that is ours, and its exit code."""
+    """Entry point: prints one plain line for an error of plenary's own and sets the exit code."""
     debug = "--debug" in sys.argv
     sys.excepthook = _traceback if debug else _one_line
     try:
-        # Not app(): that would put typer's own traceback printer in place.
+        # Not app(), which would install typer's own traceback printer.
         typer.main.get_command(app)()
     except (PlenaryError, OSError, sqlite3.Error) as error:
         if debug:
             raise
         ours = isinstance(error, PlenaryError)
-        remedy = "" if ours else "; make room, give access or mend the file"
+        remedy = "" if ours else "; free space, give access or fix the file"
         print(f"error: {strip_hidden(redacted(f'{error}{remedy}'), 2000)}", file=sys.stderr)
         sys.exit(error.exit_code if ours else DataError.exit_code)
 
 
 def _one_line(kind: type[BaseException], value: BaseException, trace: object) -> None:
     what = strip_hidden(redacted(f"{kind.__name__}: {value}"), 2000)
-    print(f"error: {what}; this is a bug, run again with --debug and report it", file=sys.stderr)
+    print(f"error: {what}; this is a bug; run again with --debug and report it", file=sys.stderr)
 
 
 def _traceback(

@@ -1,4 +1,4 @@
-"""The commands of measurement: of a run, or of any model and any votes."""
+"""The commands `plenary elicit`, `plenary fit` and `plenary compare`: options and help texts."""
 
 from __future__ import annotations
 
@@ -38,10 +38,12 @@ def elicit(
     name: Name = None,
     out: Out = Path("runs"),
     exists: ExistsOption = "resume",
-    when: Annotated[str, typer.Option(help="before or after training.")] = "before",
-    model: Annotated[str | None, typer.Option(help="Any backend, without a run.")] = None,
+    when: Annotated[str, typer.Option(help="before or after (training).")] = "before",
+    model: Annotated[str | None, typer.Option(help="Any backend; no run is needed.")] = None,
     outcomes: Outcomes = None,
-    pairs: Annotated[int | None, typer.Option(help="Pairs asked; default 2 K log2 K.")] = None,
+    pairs: Annotated[
+        int | None, typer.Option(help="Number of pairs asked; default: 2 K log2 K for K outcomes.")
+    ] = None,
     design: Annotated[
         str, typer.Option(help="balanced, all, random, or active: swiss, thompson.")
     ] = "balanced",
@@ -50,7 +52,7 @@ def elicit(
     ] = None,
     answers: Annotated[
         Path | None,
-        typer.Option(help="Write the answers there: a .parquet file, or a folder of parts."),
+        typer.Option(help="Where to write the answers: a .parquet file, or a folder of parts."),
     ] = None,
     executor: ExecutorOption = "local",
     workers: Workers = None,
@@ -58,9 +60,9 @@ def elicit(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Ask a model about pairs of outcomes: of a run, or any model with --model or --answers."""
+    """Ask a model about pairs of outcomes: a run's model, or any with --model or --answers."""
     if when not in ("before", "after"):
-        raise typer.BadParameter(f"{when!r} is neither before nor after", param_hint="--when")
+        raise typer.BadParameter(f"{when!r} is neither 'before' nor 'after'", param_hint="--when")
     changes = [*([f"model={model}"] if model else []), *_template_changes(templates)]
     if outcomes:
         changes += [f"outcomes.path={json.dumps(str(outcomes))}", "outcomes.count=null"]
@@ -102,15 +104,20 @@ def fit(
     out: Out = Path("runs"),
     exists: ExistsOption = "resume",
     outcomes: Outcomes = None,
-    edges: Annotated[str, typer.Option(help="Of a graph: all, training or holdout.")] = "all",
+    edges: Annotated[
+        str, typer.Option(help="Edges of a preference graph: all, training or holdout.")
+    ] = "all",
     order: Annotated[
-        str, typer.Option(help="Votes say which came first (listed) or not (unknown).")
+        str,
+        typer.Option(
+            help="Presentation order: listed (the votes say which came first) or unknown."
+        ),
     ] = "listed",
     dry_run: DryRun = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Fit utilities: of a run, or of votes (.csv, .jsonl, .parquet, a preference graph .json)."""
+    """Fit utilities to a run or to votes (.csv, .jsonl, .parquet, or a preference graph .json)."""
     calm()
     from evaluation.elicitation.importers import is_votes
     from plenary.commands.fit import fit_votes, read_votes, votes_record
@@ -132,21 +139,25 @@ def fit(
 @app.command(epilog="Example: plenary compare before.parquet after.parquet --retest again.parquet")
 def compare(
     config: Annotated[
-        str | None, typer.Argument(metavar="[CONFIG|BEFORE]", help="A config, or votes before.")
+        str | None, typer.Argument(metavar="[CONFIG|BEFORE]", help="A config, or the votes before.")
     ] = None,
-    after: Annotated[str | None, typer.Argument(help="Votes after.")] = None,
+    after: Annotated[str | None, typer.Argument(help="The votes after.")] = None,
     set_: Set = None,
     name: Name = None,
     out: Out = Path("runs"),
     exists: ExistsOption = "resume",
-    retest: Annotated[Path | None, typer.Option(help="Votes before, asked again.")] = None,
-    target: Annotated[Path | None, typer.Option(help="Votes to move toward.")] = None,
+    retest: Annotated[
+        Path | None, typer.Option(help="Votes of the model before, asked a second time.")
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option(help="Votes that the model is meant to move toward.")
+    ] = None,
     outcomes: Outcomes = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Compare before and after: of a run on held-out pairs, or two files of votes."""
+    """Compare before with after: a run's model on held-out pairs, or two files of votes."""
     calm()
     from plenary.commands.compare import ComparedAnswers, compare_votes
     from plenary.commands.fit import read_votes, votes_record

@@ -1,6 +1,7 @@
-"""What the commands share: their options, running stages, and showing what came out.
+"""Options shared by several commands, running stages for a command, and printing its result.
 
-Libraries are imported where a command needs them: help must be instant.
+Modules of plenary.cli only declare commands. Libraries are imported inside the functions that need
+them, so that --help is instant.
 """
 
 from __future__ import annotations
@@ -45,24 +46,30 @@ Outcomes = Annotated[
     Path | None, typer.Option(help="Catalogue of outcomes: .yaml, .json, .csv, .tsv or .jsonl.")
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print the number of calls and tokens; ask nothing.")
+    bool, typer.Option("--dry-run", help="Print the number of calls and tokens; ask no model.")
 ]
 ExecutorOption = Annotated[
-    str, typer.Option("--executor", help="Who works: local (this process), processes or ray.")
+    str,
+    typer.Option(
+        "--executor", help="Where the work is done: local (this process), processes or ray."
+    ),
 ]
 Workers = Annotated[
-    int | None, typer.Option(help="Number of processes, or of Ray tasks at once; one a core.")
+    int | None,
+    typer.Option(help="Number of processes, or of Ray tasks at once; default: one per core."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print the result, no settings or progress.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="Print the result only, no settings or progress.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def refuse_dry_run(dry_run: bool) -> None:
-    """Say that whole runs have none."""
+    """Refuse --dry-run for a command on a whole run."""
     if dry_run:
         raise typer.BadParameter(
-            "a run is estimated by plenary run --dry-run; here it goes with files of votes",
+            "--dry-run here is for files of votes; to estimate a run, use plenary run --dry-run",
             param_hint="--dry-run",
         )
 
@@ -78,14 +85,14 @@ def through(
     executor: str = "local",
     workers: int | None = None,
 ) -> Workspace:
-    """Run the stages up to `last` under the settings of the command line."""
+    """Run the stages up to `last` under the settings given on the command line."""
     calm()
     from plenary.cli.console import print_settings, watching
     from plenary.runs.config import load_config
 
     name, out = run_place(source, name, out)
     config: PipelineConfig = load_config(source, named(name, overrides))
-    # Training libraries take seconds to import; the early stages do without.
+    # Training libraries take seconds to import, and the early stages do not need them.
     from plenary.pipeline.assembly import ASSEMBLY_STAGES as stages
 
     if last not in {stage.name for stage in stages}:
@@ -102,12 +109,14 @@ def through(
         with watching(quiet=quiet) as watcher:
             return run_stages(config, out, chosen, stages[: place + 1], watcher, crew)
     except KeyboardInterrupt as stop:
-        print("interrupted; what was recorded is kept, go on with --exists resume", file=sys.stderr)
+        print(
+            "interrupted; what was recorded is kept, continue with --exists resume", file=sys.stderr
+        )
         raise typer.Exit(INTERRUPTED) from stop
 
 
 def run_place(source: str | None, name: str | None, out: Path) -> tuple[str | None, Path]:
-    """Name and folder of the run; those of a run directory that stands in place of a config."""
+    """Name and folder of the run, taken from the run directory if one is given as the config."""
     path = Path(source or "")
     if source is None or name is not None or not (path / "manifest.json").is_file():
         return name, out
@@ -116,7 +125,7 @@ def run_place(source: str | None, name: str | None, out: Path) -> tuple[str | No
 
 
 def named(name: str | None, changes: list[str] | None) -> list[str]:
-    """The changes of the command line, --name as one of them, so that it is checked as a name."""
+    """The changes of the command line, including --name, so that it is validated like a setting."""
     return [*(changes or []), *([f"name={json.dumps(name)}"] if name else [])]
 
 
@@ -138,7 +147,7 @@ def show(title: str, content: Mapping[str, object], as_json: bool) -> None:
 def show_estimate(
     source: str | None, changes: list[str], as_json: bool, *, assembly_only: bool = False
 ) -> None:
-    """Print what a run would ask and cost, stage by stage; or its part up to the dataset."""
+    """Print what a run, or its part up to the dataset, would ask and cost, stage by stage."""
     calm()
     from plenary.cli.console import cost_lines, print_rows
     from plenary.pipeline.assembly import ASSEMBLY_STAGES
@@ -154,12 +163,12 @@ def show_estimate(
     if as_json:
         print(json.dumps([cost._asdict() for cost in costs]))
         return
-    without = "" if assembly_only else "; training and the measures after it not in it"
+    without = "" if assembly_only else "; without training and the measures after it"
     print_rows(f"what it would ask (tokens estimated{without})", cost_lines(costs))
 
 
 def calm() -> None:
-    """Keep libraries from drawing bars, phoning home and starting threads that fork badly."""
+    """Stop libraries from drawing bars, sending telemetry and starting threads that break forks."""
     for name, value in {
         "TOKENIZERS_PARALLELISM": "false",
         "TRANSFORMERS_VERBOSITY": "error",
@@ -171,7 +180,7 @@ def calm() -> None:
 
 
 def add_command(group: typer.Typer, command: str, stage: str, shown: str, text: str) -> None:
-    """Add a command that runs the chain up to a stage and shows one file."""
+    """Add a command that runs the chain up to a stage and prints one of its files."""
     words = command if group.info.name == "plenary" else f"{group.info.name} {command}"
 
     @group.command(command, help=text, epilog=f"Example: plenary {words} quickstart --set seed=1")

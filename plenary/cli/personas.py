@@ -1,4 +1,4 @@
-"""The commands `plenary personas ...`: declarations only, so that help stays instant."""
+"""The commands `plenary personas draw`, `check`, `validate` and others: options and help texts."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Citizens = Annotated[int, typer.Option(help="Number of citizens.")]
 Method = Annotated[
     str | None, typer.Option(help="swap, simple, systematic, stratified or lottery.")
 ]
-By = Annotated[str | None, typer.Option(help="Attributes to represent, joined by commas.")]
+By = Annotated[str | None, typer.Option(help="Attributes to represent, separated by commas.")]
 Quotas = Annotated[Path | None, typer.Option("--quota", help="YAML, JSON or CSV of quotas.")]
 Figure = Annotated[
-    Path | None, typer.Option(help="Figure of panel against population: .svg or .png.")
+    Path | None, typer.Option(help="Figure comparing panel and population: .svg or .png.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the draw.")]
 
@@ -51,7 +51,7 @@ def run_figure(space: Workspace, path: Path) -> None:
 
 @app.command(epilog="Example: plenary personas draw panel.jsonl --citizens 100 --figure panel.svg")
 def draw(
-    path: Annotated[Path, typer.Argument(help="Panel file: .jsonl, .csv or .parquet.")],
+    path: Annotated[Path, typer.Argument(help="Panel file to write: .jsonl, .csv or .parquet.")],
     citizens: Citizens = 100,
     method: Method = None,
     by: By = None,
@@ -70,11 +70,11 @@ def draw(
 
 @app.command(epilog="Example: plenary personas check mine.csv")
 def check(
-    path: Annotated[Path, typer.Argument(help="A panel file of one's own.")],
+    path: Annotated[Path, typer.Argument(help="Your own panel file.")],
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Check personas of one's own, and say what they are."""
+    """Check your own personas and describe them."""
     from plenary.commands import personas as commands
 
     show(f"panel {path}", commands.check(path), as_json)
@@ -82,13 +82,13 @@ def check(
 
 @app.command(epilog="Example: plenary personas stream people.jsonl --count 100000")
 def stream(
-    path: Annotated[Path, typer.Argument(help="File of one persona a line.")],
+    path: Annotated[Path, typer.Argument(help="File with one persona per line.")],
     count: Annotated[int, typer.Option(help="Number of personas.")] = 10_000,
     seed: Seed = 0,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Write any number of personas with their description, in proportion to weight."""
+    """Write any number of personas with their descriptions, drawn in proportion to weight."""
     from plenary.commands import personas as commands
 
     show(f"personas {path}", commands.stream(path, count, seed), as_json)
@@ -97,19 +97,21 @@ def stream(
 @app.command(epilog="Example: plenary personas validate --model embedded --citizens 60")
 def validate(
     model: Annotated[
-        str, typer.Option(help="A backend, or survey:shares, survey:marginal.")
+        str, typer.Option(help="A backend, or one of the baselines survey:shares, survey:marginal.")
     ] = "embedded",
     citizens: Citizens = 60,
-    survey: Annotated[Path | None, typer.Option(help="Folder of a survey of one's own.")] = None,
-    items: Annotated[str | None, typer.Option(help="Items to ask, joined by commas.")] = None,
+    survey: Annotated[Path | None, typer.Option(help="Folder of your own survey.")] = None,
+    items: Annotated[str | None, typer.Option(help="Items to ask, separated by commas.")] = None,
     rendering: Annotated[str, typer.Option(help="second, first, facts, interview.")] = "second",
-    stability: Annotated[bool, typer.Option(help="Ask again in other words and names.")] = True,
+    stability: Annotated[
+        bool, typer.Option(help="Ask again with paraphrased descriptions and other names.")
+    ] = True,
     seed: Seed = 0,
     base_url: Annotated[str | None, typer.Option(help="Endpoint of a langchain: model.")] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Hold personas against a survey of real people, beside three baselines."""
+    """Compare personas with a survey of real people, and with three baselines."""
     from plenary.commands import personas as commands
 
     found = commands.validate_model(
@@ -129,7 +131,7 @@ def diversity(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Near duplicates among the descriptions, and how much of the population they cover."""
+    """Find near-duplicate descriptions, and how much of the population they cover."""
     from plenary.commands import personas as commands
 
     show(f"diversity of {path}", commands.panel_diversity(path, encoder, seed), as_json)

@@ -1,4 +1,4 @@
-"""The commands `plenary preregister draft`, `lock` and `check`: what is decided before any data."""
+"""The commands `plenary preregister draft`, `lock` and `check`: options and help texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from plenary.cli.options import AsJson, Config, Debug, Set, show
 
 app = typer.Typer()
 preregister = typer.Typer(
-    no_args_is_help=True, help="Decide in advance what is measured, and lock it."
+    no_args_is_help=True,
+    help="Preregister: decide before any data what will be measured, and lock the plan.",
 )
 app.add_typer(preregister, name="preregister")
 
@@ -22,11 +23,11 @@ PlanFile = Annotated[Path, typer.Argument(help="A plan (YAML); its lock lies bes
 def draft(
     config: Config = None,
     set_: Set = None,
-    output: Annotated[Path, typer.Option(help="Where the plan is written.")] = Path("plan.yaml"),
+    output: Annotated[Path, typer.Option(help="File to write the plan to.")] = Path("plan.yaml"),
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Write a plan with the settings of a config, to be edited and locked."""
+    """Write a plan with a config's settings, for you to edit and lock."""
     from plenary.commands.preregister import draft_plan
     from plenary.runs.config import load_config
 
@@ -35,7 +36,7 @@ def draft(
 
 @preregister.command(epilog="Example: plenary preregister lock plan.yaml")
 def lock(path: PlanFile, as_json: AsJson = False, debug: Debug = False) -> None:
-    """Lock a plan before any data; run with --set analysis_plan=PLAN to be held against it."""
+    """Lock a plan before any data; a run with --set analysis_plan=PLAN is compared with it."""
     from plenary.commands.preregister import lock_now
 
     show("plan", lock_now(path), as_json)
@@ -43,7 +44,7 @@ def lock(path: PlanFile, as_json: AsJson = False, debug: Debug = False) -> None:
 
 @preregister.command(epilog="Example: plenary preregister check plan.yaml")
 def check(path: PlanFile, as_json: AsJson = False, debug: Debug = False) -> None:
-    """Say whether a plan is locked and unchanged; exit code 1 if it is not."""
+    """Check that a plan is locked and unchanged; exit code 1 if it is not."""
     from plenary.commands.preregister import check_plan
 
     found = check_plan(path)

@@ -1,4 +1,4 @@
-"""The command `plenary retention`: declarations only, so that help stays instant."""
+"""The command `plenary retention` (what training kept): options and help texts."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def retention(
     run: Annotated[Path, typer.Argument(help="A run directory with a trained model.")],
     harness: Annotated[
         Path | None,
-        typer.Option(help="Folder of lm_eval tasks with local data; needs the extra harness."),
+        typer.Option(help="Folder of lm_eval tasks with local data; needs the extra `harness`."),
     ] = None,
     task: Annotated[
         list[str] | None, typer.Option(help="Only this task of the folder; may be repeated.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Items a task; default all.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Items per task; default: all.")] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show what training kept of the base model; run standard tasks before and after."""
+    """Show which abilities of the base model training kept; run standard tasks before and after."""
     calm()
     from plenary.commands.retention import harness_rows, kept_rows, run_harness
 

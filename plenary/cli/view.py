@@ -1,4 +1,4 @@
-"""The command `plenary view`."""
+"""The command `plenary view` (a run in the browser): options and help texts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ app = typer.Typer()
 
 @app.command(epilog="Example: plenary view runs/quickstart")
 def view(
-    path: Annotated[Path, typer.Argument(help="A run directory, under way or ended.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 is any free one.")] = 8642,
-    browser: Annotated[bool, typer.Option("--browser", help="Open a browser on it.")] = False,
+    path: Annotated[Path, typer.Argument(help="A run directory, finished or still under way.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 means any free one.")] = 8642,
+    browser: Annotated[
+        bool, typer.Option("--browser", help="Open a browser at the viewer's address.")
+    ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Explore a run in a browser, on this machine only; stop it with Ctrl-C."""
+    """Explore a run in a browser, on this machine only; stop with Ctrl-C."""
     from plenary.viewer.web import serve
 
     def tell(address: str) -> None:
