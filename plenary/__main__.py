@@ -1,4 +1,4 @@
-"""`python -m plenary` is the command line."""
+"""Run the command line with `python -m plenary`."""
 
 from plenary.cli.main import main
 

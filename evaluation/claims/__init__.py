@@ -1,1 +1,1 @@
-"""Which sentences may be printed, on what evidence, and plans locked before data."""
+"""Claims: which sentences a report may print and on what evidence; preregistered analysis plans."""

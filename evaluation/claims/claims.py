@@ -1,4 +1,4 @@
-"""The claim gate: every sentence that a report may print, and the evidence it must show first.
+"""The claims: every sentence about findings that a report may print, and the evidence it requires.
 
 A claim is a ladder of sentences, strongest first. The first whose predicate holds over the
 evidence is said; the last holds always and may be empty, which says nothing. A claim that is never

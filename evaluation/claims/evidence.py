@@ -1,4 +1,4 @@
-"""What each claim rests on: typed records of figures, None where something was not measured.
+"""Evidence for each claim: typed records of figures, None where something was not measured.
 
 Source of the predicates over them: docs/references.md, key evaluation (section 9).
 """

@@ -1,4 +1,4 @@
-"""A plan of analysis that is locked before any data: what was decided in advance, and what was not.
+"""Preregistration: an analysis plan that is locked before any data, and deviations from it.
 
 The lock is a hash of the plan's content with the time at which it was taken. Source:
 docs/references.md, key evaluation (section 5).

@@ -1,1 +1,1 @@
-"""The front door: config, run directory, pipeline, report, command line."""
+"""The command line: options, help texts and terminal output of every `plenary ...` command."""

@@ -1,1 +1,1 @@
-"""What commands do outside the pipeline."""
+"""What commands outside the pipeline do; plenary.cli declares their options."""

@@ -1,4 +1,4 @@
-"""The hiring audit of a model, or of a model before and after training."""
+"""`plenary audit`: the hiring audit of any model, or of a model before and after training."""
 
 from __future__ import annotations
 

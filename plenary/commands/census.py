@@ -1,4 +1,4 @@
-"""What `plenary census fetch`, `import` and `rake` do; the command line prints what they return."""
+"""`plenary census fetch`, `import` and `rake`: making and raking populations."""
 
 from __future__ import annotations
 

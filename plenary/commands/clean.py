@@ -1,4 +1,4 @@
-"""What a process that was killed leaves in a run directory, and taking it away.
+"""`plenary clean`: finding and removing half-written files of killed processes in a run directory.
 
 Half-written files and folders are of no use to anyone. Checkpoints are: a killed training goes on
 from them when it is started again, so they stay until they are asked to go.

@@ -1,4 +1,4 @@
-"""`plenary compare`: two files of votes, before and after."""
+"""`plenary compare`: comparing two files of votes, before and after, outside a run."""
 
 from __future__ import annotations
 

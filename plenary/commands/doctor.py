@@ -1,4 +1,4 @@
-"""Is this installation able to run? One answer a question, none of which writes anything."""
+"""`plenary doctor`: checking data, model, versions and folders of this installation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`plenary elicit`: asking a model about pairs, outside a run."""
+"""`plenary elicit`: asking a model about pairs of outcomes outside a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More pairs than are asked in one go: parts asked apart, kept as files, and merged once.
+"""Large elicitations outside a run: asked in parts, kept as files, resumed, and merged at the end.
 
 A part that is there is not asked again; one that was under way when all was killed is asked anew.
 Workers hold one part each, whoever gathers them holds one, and the merged table is written part by

@@ -1,4 +1,4 @@
-"""Asking a model the batteries, keeping the results, and showing them."""
+"""`plenary evaluate`: running batteries on a model, storing the results, and showing them."""
 
 from __future__ import annotations
 

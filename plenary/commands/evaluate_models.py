@@ -1,4 +1,4 @@
-"""Batteries that take several models: similarity, size, a probe before and after."""
+"""`plenary evaluate-models`: similarity of several models, figures against size, probe transfer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`plenary fit`: utilities from a file of votes."""
+"""`plenary fit`: fitting utilities to a file of votes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written outside of runs: finished work there is not overwritten by a slip either.
+"""Protecting output files outside run directories from being overwritten under other settings.
 
 Beside an output lies a small JSON file, NAME.made.json, that says what it was made under.
 """

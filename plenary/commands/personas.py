@@ -1,4 +1,4 @@
-"""What the commands `plenary personas ...` do."""
+"""`plenary personas`: drawing, checking, streaming, validating and comparing personas."""
 
 from __future__ import annotations
 

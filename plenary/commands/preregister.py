@@ -1,4 +1,4 @@
-"""Drafting, locking and checking a plan of analysis."""
+"""`plenary preregister`: drafting, locking and checking an analysis plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The adapter of a finished run as a folder with its card, and on a hub when asked for."""
+"""`plenary publish`: a run's adapter as a folder with its model card, and uploading it to a hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training kept, of a finished run; and lm_eval's tasks on its model before and after."""
+"""`plenary retention`: which abilities training kept, and lm_eval tasks before and after."""
 
 from __future__ import annotations
 

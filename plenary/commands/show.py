@@ -1,4 +1,4 @@
-"""What any artifact of a run is, in a few lines: told by its content, not by its name."""
+"""`plenary show`: describing any artifact of a run, recognised by its content, not its name."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where work is done: here, in processes, on Ray."""
+"""Executors: where parallel tasks run (this process, worker processes, Ray)."""

@@ -1,4 +1,4 @@
-"""The port to whatever works off tasks: the same plain functions, here or elsewhere."""
+"""The executor interface, and the executor that runs every task in this process."""
 
 from __future__ import annotations
 

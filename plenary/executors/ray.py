@@ -1,4 +1,4 @@
-"""The door to Ray: tasks on every machine of a cluster.
+"""The Ray executor: tasks on every machine of a cluster.
 
 The cluster is that of RAY_ADDRESS, else one on this machine. Ray works at a task again when its
 worker or its machine is lost.

@@ -1,1 +1,1 @@
-"""SVG figures for report, viewer and terminal, and parts of pages that the first two share."""
+"""Figures as SVG, and page elements that the report and the viewer share."""

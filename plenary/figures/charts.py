@@ -1,4 +1,4 @@
-"""Figures of the viewer as SVG: narrow enough for a telephone, coloured by its style sheet.
+"""Figures of the viewer as SVG: narrow enough for a phone, coloured by its style sheet.
 
 Each has a title, the finding as description, and a tooltip on every mark. Shape and colour say the
 same: a ring is before, a diamond after, an upright line the population.

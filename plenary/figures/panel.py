@@ -1,4 +1,4 @@
-"""The panel against the population as SVG for the report, and as a file of its own, SVG or PNG.
+"""The figure of panel against population, as SVG in the report or as an SVG or PNG file.
 
 In the report its page gives the classes their colours; a file brings its own style.
 """

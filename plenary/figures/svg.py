@@ -1,4 +1,4 @@
-"""A few chart primitives: inline SVG whose colours come from the page's style sheet.
+"""Chart primitives (scatter, ranges, stacked bars, histogram) as inline SVG, coloured by the page.
 
 Every figure carries a title and a description for those who do not see it, every mark a tooltip.
 Model text is cleaned and escaped here, because the result is marked as safe.

@@ -1,1 +1,1 @@
-"""The one port to language models."""
+"""Language models behind one interface: local checkpoints, endpoints, wrappers around them."""

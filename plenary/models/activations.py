@@ -1,4 +1,4 @@
-"""The inside of a model that runs here: activations out, pushes in, as arrays.
+"""Interface for reading a local model's activations and adding steering vectors to them.
 
 Shapes: N texts, L layers read (0 the embeddings, l the output of block l), D width.
 """

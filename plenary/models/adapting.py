@@ -1,4 +1,4 @@
-"""How an endpoint takes requests, learnt from what it refuses: parameters left out or lowered.
+"""Adapting requests to an endpoint: dropping or lowering parameters that the server refuses.
 
 A refusal is read from the server's own message and the parameter it names, never from a copy of
 the request that some servers send back. What is not recognised here is nobody's to guess: it is

@@ -1,4 +1,4 @@
-"""The port to language models: two methods, `generate` and `choose`, batched and async."""
+"""The interface to language models: `generate` and `choose`, both batched and asynchronous."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a message of LangChain's ended, in the words of each provider, and what it said aloud."""
+"""How a LangChain reply ended (finished, cut short, refused), and its text without reasoning."""
 
 from __future__ import annotations
 

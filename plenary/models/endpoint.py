@@ -1,4 +1,4 @@
-"""Sending requests to one endpoint: within the budget, patiently, and as the endpoint takes them.
+"""Sending requests to an endpoint: concurrency, retries, waiting, budget and when to give up.
 
 A refusal that is known changes the manner of all further requests once, whoever met it first. What
 cannot be mended stops the asking at once, with the server's own reason; answers that came before

@@ -1,4 +1,4 @@
-"""The statements that settle on a label, and what takes them back.
+"""The grammar of statements that commit to a label in free text, and of what takes them back.
 
 Labels stand in the text as marks (one character each, see `LABEL`), so that no pattern can tell one
 label from another: exchanging them in a reply exchanges the reading. Text is in lower case.

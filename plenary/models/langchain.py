@@ -1,4 +1,4 @@
-"""Any LangChain chat model as a backend: log-probabilities where given, else counts."""
+"""Backend for any LangChain chat model: log-probabilities where available, else counted samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any backend as a LangChain chat model, for a user's own chains and graphs."""
+"""Any plenary backend as a LangChain chat model, for a user's own chains and graphs."""
 
 from __future__ import annotations
 

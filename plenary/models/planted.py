@@ -1,4 +1,4 @@
-"""Citizens and models with known utilities: the truth that tests and benchmarks recover.
+"""Simulated citizens and models with known (planted) utilities, as ground truth for tests.
 
 P(first) = lapse / 2 + (1 - lapse) * Phi((u_first - u_second + order_bias + swing * heard) / (sigma
 * sqrt 2)), `heard` being the digest's lines for the first option minus those for the second.

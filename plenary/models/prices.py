@@ -1,4 +1,4 @@
-"""What a model's tokens cost, where that is known; an unknown price is never taken for zero."""
+"""Token prices of models; a price that is unknown is never taken for zero."""
 
 from __future__ import annotations
 

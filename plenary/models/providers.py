@@ -1,4 +1,4 @@
-"""What LangChain's integrations differ in: words for parameters, retries, kinds of error."""
+"""Differences between LangChain's providers: parameter names, retries, kinds of errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a backend spec such as local:PATH to an open backend."""
+"""Opening a backend from a spec such as local:PATH or langchain:PROVIDER:MODEL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model's reply says aloud: without its reasoning, its mark-up and its quotations."""
+"""Cleaning a model's reply: removing its reasoning, mark-up and quotations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How backends are opened: precision and place of a local model, patience with an endpoint."""
+"""Settings of backends: device and precision of local models, timeouts and limits of endpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the answers so far are of use: one account for ballots and elicitations."""
+"""The gate on invalid answers: stopping a run when too few ballots or answers can be used."""
 
 from __future__ import annotations
 

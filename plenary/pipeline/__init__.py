@@ -1,1 +1,1 @@
-"""The list of stages; running, resuming and estimating them."""
+"""The pipeline: the list of stages; running, resuming and estimating them."""

@@ -1,4 +1,4 @@
-"""The stages up to the assembly's decision, in order; they open no training library."""
+"""The list of stages up to the assembly's decision and dataset; they need no training library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole chain in order: the assembly, training, measuring again, and the report."""
+"""The list of stages of the whole chain: assembly, training, measuring again, report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stage costs, as a line of a table."""
+"""What a stage costs: calls, tokens, money and seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run will ask and cost, before anything is asked of a model that costs something.
+"""Estimating calls, tokens, cost and time of a run before any paid model is asked (--dry-run).
 
 Calls are counted by holding the assembly itself, on a few pairs, with a stand-in for the model;
 every pair is asked alike, so the rest is a multiple (citizens asked again in other words are few

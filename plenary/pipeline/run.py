@@ -1,4 +1,4 @@
-"""Running stages in order: what is done and unchanged is skipped, what begun can go on goes on."""
+"""Running stages in order and resuming a run: finished unchanged stages are skipped."""
 
 from __future__ import annotations
 

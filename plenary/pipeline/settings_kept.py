@@ -1,4 +1,4 @@
-"""What a run was made under and what is asked of it now: finished work is not redone by a slip.
+"""Settings of an existing run against those asked for now: what would be redone, and the date used.
 
 Settings are compared by value under the present code, and files by content, so that newer code
 alone changes nothing here.

@@ -1,4 +1,4 @@
-"""One stage of a run: its work, its files, and what it depends on."""
+"""What a stage is: its function, its files, and the settings and inputs that it depends on."""
 
 from __future__ import annotations
 

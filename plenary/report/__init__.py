@@ -1,1 +1,1 @@
-"""The page of a run, made from its files alone."""
+"""The HTML report of a run, made from the run's files alone."""

@@ -1,4 +1,4 @@
-"""Batteries in the report: those of a run's two models side by side, any other by itself."""
+"""Report section on batteries and the human anchor: before and after, or one model alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a control experiment."""
+"""Report section on the control experiment, and its table in the terminal."""
 
 from __future__ import annotations
 

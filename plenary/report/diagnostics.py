@@ -1,4 +1,4 @@
-"""Diagnostics of an assembly as rows of a table."""
+"""Tables of an assembly's diagnostics and conditions, for the report and the terminal."""
 
 from __future__ import annotations
 

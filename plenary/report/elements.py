@@ -1,4 +1,4 @@
-"""The pieces a page is made of: tiles, drawings, tables, sentences, numbers in words."""
+"""Building blocks of report pages: tiles, figures, tables, sentences, numbers in words."""
 
 from __future__ import annotations
 

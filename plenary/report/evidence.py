@@ -1,4 +1,4 @@
-"""From the files of a run to the evidence that claims ask for."""
+"""From the files of a run to the evidence that the claims require."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hiring audit in the report: before and after, with placebo band, reasons and examples."""
+"""Report section on the hiring audit: before and after, placebo band, reasons and examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report: one static HTML file without script that asks nothing of any network."""
+"""Assembling and writing report.html and summary.json: one static file, no script, no network."""
 
 from __future__ import annotations
 

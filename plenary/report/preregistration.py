@@ -1,4 +1,4 @@
-"""What was decided in advance: the plan's lock, deviations from it, and how many tests were run."""
+"""Report section on the preregistered plan: its lock, deviations, and the number of tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the report reads from a run's files."""
+"""Reading everything that the report shows from a run's files."""
 
 from __future__ import annotations
 

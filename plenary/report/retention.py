@@ -1,4 +1,4 @@
-"""What training kept, as a section of the report."""
+"""Report section on what training kept of the base model, and on side effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which outcomes moved, and what re-asking alone moves, as sections of the report."""
+"""Report sections on which outcomes moved, and on the shifts of the test-retest."""
 
 from __future__ import annotations
 

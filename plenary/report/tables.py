@@ -1,4 +1,4 @@
-"""The tables and figures of the report, from the files of a run."""
+"""Tables and figures of the report's main sections: utilities, measures, panel, ballots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict box: what the claims of evaluation/claims say of a run, and what it cannot show."""
+"""The verdict box at the top of the report: what a run shows and what it cannot show."""
 
 from __future__ import annotations
 

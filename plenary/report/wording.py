@@ -1,4 +1,4 @@
-"""Sections of the report about what was measured beside utilities: sentences, figures, tables."""
+"""Report section on the wording study: how much of an answer is due to the wording."""
 
 from __future__ import annotations
 

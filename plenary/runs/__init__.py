@@ -1,1 +1,1 @@
-"""A run: settings, directory, records, models, workspace."""
+"""A run: its settings, directory, records, models, progress and workers."""

@@ -1,4 +1,4 @@
-"""The settings of a run: one model that composes the stages' own, YAML presets, `a.b=c` changes."""
+"""The configuration of a run: all stages' settings, YAML presets, and `--set a.b=c` changes."""
 
 from __future__ import annotations
 

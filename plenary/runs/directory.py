@@ -1,4 +1,4 @@
-"""A run directory: what a run was made from and what it made, never half-written."""
+"""The run directory: manifest, lock against a second process, creating and reopening it."""
 
 from __future__ import annotations
 

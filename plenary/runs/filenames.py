@@ -1,4 +1,4 @@
-"""Names of the files of a run."""
+"""Names of the files in a run directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of the disk as errors of our family: full, read-only, damaged."""
+"""Writing files whole or not at all, hashing them, and naming disk faults (full, read-only)."""
 
 from __future__ import annotations
 

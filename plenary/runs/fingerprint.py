@@ -1,4 +1,4 @@
-"""What a result owes to code: a hash of all that a function may run, found from imports.
+"""Code fingerprints: a hash of all code that a function may run, found by following imports.
 
 Modules beside the workspace hold several stages each, so there a function is followed name by name;
 what it reaches elsewhere counts as whole modules, with everything they import and the data files

@@ -1,4 +1,4 @@
-"""The fits of a run: read where they could be made, else the reason why not."""
+"""Reading a run's utility fits; NotMeasured with the reason if one could not be made."""
 
 from __future__ import annotations
 

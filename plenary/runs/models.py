@@ -1,4 +1,4 @@
-"""From the word in a config to an open model, with its budget and its counts."""
+"""Opening a run's models by name with cache, budget and price; which model plays which citizen."""
 
 from __future__ import annotations
 

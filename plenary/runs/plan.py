@@ -1,4 +1,4 @@
-"""What is asked in a run: outcomes, their split, and the pairs."""
+"""The plan of a run: its outcomes, their train/held-out split, and the pairs asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a run is: what watchers are told, and the file that keeps it."""
+"""Progress of a run: events that watchers receive, and the file that keeps the latest state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is worked off in parallel: shards of an assembly and blocks of questions.
+"""Sharing work among executors: shards of an assembly and blocks of questions.
 
 Each worker opens its own models, once. Limits a second and budgets are shared out equally, so that
 all workers together keep to them.

@@ -1,4 +1,4 @@
-"""What the stages work with: settings, the run directory, and values loaded once."""
+"""The workspace of stages: settings, run directory, and results of earlier stages, loaded once."""
 
 from __future__ import annotations
 

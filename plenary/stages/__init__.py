@@ -1,1 +1,1 @@
-"""The work of each stage of a run."""
+"""The stages of a run: each reads the workspace and writes its files."""

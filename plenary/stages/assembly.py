@@ -1,4 +1,4 @@
-"""Holding the assembly and exporting its ledger."""
+"""Stage `convene`: holding or resuming the assembly, and exporting its ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model before against after: agreement, shift of utilities, steering."""
+"""Stages `compare` and `steering`: agreement, shift of utilities and gain, before against after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditions and probes held beside an assembly, and their agreement with it."""
+"""`plenary conditions`: control conditions and probes of an assembly, compared with it."""
 
 from __future__ import annotations
 

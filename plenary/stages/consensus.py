@@ -1,4 +1,4 @@
-"""From the ballots of a run to its labels, by a rule of the settings or one of the user's own."""
+"""Stage `consensus`: from ballots to labels, by a built-in aggregation rule or the user's own."""
 
 from __future__ import annotations
 

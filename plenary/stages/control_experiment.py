@@ -1,4 +1,4 @@
-"""A control experiment: training toward each control target, several seeds."""
+"""`plenary control`: training toward each control target with several seeds, doses and strata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage that turns a held assembly into its diagnostics and its dataset, laid out for a hub."""
+"""Stage `dataset`: diagnostics and the consensus dataset with its card, ready for a hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Diagnostics of the assembly: what moved whom, and how far the labels can be trusted."""
+"""Diagnostics of an assembly: influence, conformity, diversity, and how reliable the labels are."""
 
 from __future__ import annotations
 

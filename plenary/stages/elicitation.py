@@ -1,4 +1,4 @@
-"""Asking the run's model about every pair: before, after, and again."""
+"""Stages that ask the run's model about every pair: before and after training, and the retest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a control experiment works with."""
+"""What a control experiment needs from a run: evidence, held-out pairs, retention set, wordings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures of the models beside the gain: wordings, hiring, retention, a survey of people."""
+"""Stages that measure models besides the gain: wordings, hiring, retention, survey answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which text a run's model is kept on while it is trained."""
+"""Choosing the replay text that keeps a run's model unchanged elsewhere while it is trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loading the population and drawing the panel."""
+"""Stages `census` and `recruit`: loading the population and drawing the panel."""
 
 from __future__ import annotations
 

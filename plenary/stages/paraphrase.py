@@ -1,4 +1,4 @@
-"""The stage that asks some citizens again with their profile in every rendering."""
+"""Stage `paraphrase`: some citizens vote again with their profile paraphrased."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing outcomes, splitting them and drawing the pairs."""
+"""Stage `plan`: choosing outcomes, splitting them into train and held-out, and drawing pairs."""
 
 from __future__ import annotations
 

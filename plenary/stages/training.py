@@ -1,4 +1,4 @@
-"""Training the model toward the assembly's shares."""
+"""Stage `align`: training the model toward the assembly's shares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fitting utilities before and after, of the test-retest and of the assembly."""
+"""Stage `fit`: fitting utilities before, after, of the test-retest and of the assembly."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The local web page that explores a run: `plenary view RUN`."""
+"""The viewer: a local web site to explore a run (`plenary view RUN`)."""

@@ -1,4 +1,4 @@
-"""What a page is made of. One template shows all of it, so every page reads alike.
+"""Building blocks of viewer pages (tables, figures, tiles, forms), shown by one template.
 
 Text is cleaned and escaped where it is shown; only drawings are markup, made in figures.py.
 """

@@ -1,4 +1,4 @@
-"""The parts of a page around a list: the form that narrows it, the way through it, its cells."""
+"""Lists in the viewer: the search and filter form, paging, and how cells are written."""
 
 from __future__ import annotations
 

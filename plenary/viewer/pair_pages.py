@@ -1,4 +1,4 @@
-"""Pages on what was decided: the list of pairs, one pair's ballots, one table's discussion."""
+"""Viewer pages on pairs: the list of pairs, one pair's ballots, one table's discussion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages on who sits in the room: the panel, the list of citizens, and one citizen's journey."""
+"""Viewer pages on the panel: the map, the list of citizens, and one citizen's history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages ask of a run: lists that are searched, filtered, sorted and paged, and ballots.
+"""SQL queries behind the viewer's pages: searched, filtered and sorted lists, and ballots.
 
 All that a reader types reaches a query as a bound value; names of columns come from the tables
 below alone.

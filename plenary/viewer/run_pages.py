@@ -1,4 +1,4 @@
-"""Pages on the run as a whole: how far it is and what came out, and what it took."""
+"""Viewer pages on the whole run: progress, results, and cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run as the viewer sees it: its files, read anew when they have changed."""
+"""A run as the viewer sees it: its files, read again when they change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's tables under SQL: copied from its ledger while it is under way, then its exports.
+"""The viewer's SQL tables: copied from the ledger while the run is under way, later from exports.
 
 Nothing here can change a file: SQLite is opened for reading, DuckDB without access to any file but
 the two it was handed.

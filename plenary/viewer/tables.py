@@ -1,4 +1,4 @@
-"""The small tables of a run as columns: citizens, pairs and outcomes, cleaned of hidden characters.
+"""Small tables of a run as columns for the viewer: citizens, pairs and outcomes.
 
 Shapes: K outcomes, P pairs, C citizens.
 """

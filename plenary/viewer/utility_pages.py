@@ -1,4 +1,4 @@
-"""The page of utilities before and after training, and the assembly's."""
+"""Viewer page on utilities before and after training, and the assembly's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The viewer as a web application: nine pages that can be read and nothing that can be done.
+"""The viewer's web application: nine read-only pages, and what is refused for safety.
 
 Every answer forbids the browser all but our own style sheet and script, and names other than this
 machine's are refused, so that no web page can read a run through a name that it controls.

@@ -1,4 +1,4 @@
-"""What citizens were given beside statements: a briefing, summaries, texts of their plenary."""
+"""Briefings, summaries and group texts that citizens saw, as the viewer shows them."""
 
 from __future__ import annotations
 

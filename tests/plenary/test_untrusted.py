@@ -42,10 +42,10 @@ class Ladder(BaseModel):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"rungs: [1, two]", "ladder '.*' has 'two' at 'rungs.1': .*; mend the file"),
-        (b"- 1", r"ladder '.*' has \[1\]: .*; mend the file"),
+        (b"rungs: [1, two]", "ladder '.*' has 'two' at 'rungs.1': .*; fix the file"),
+        (b"- 1", r"ladder '.*' has \[1\]: .*; fix the file"),
         (b"rungs: [" + b"x" * 500 + b"]", r"has 'x{119}\.\.\. at"),
-        (b"rungs: [", "ladder '.*' is not YAML: .*; mend the file"),
+        (b"rungs: [", "ladder '.*' is not YAML: .*; fix the file"),
         (b"\xff\xfe\xfa", "ladder .* is not UTF-16-LE: byte 0xfa at position 2, line 1"),
     ],
 )

@@ -1,1 +1,1 @@
-"""Checkpoints on this machine: templates, prefix batches, label probabilities."""
+"""Checkpoints run on this machine: chat templates, prefix batching, label probabilities."""

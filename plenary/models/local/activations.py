@@ -1,4 +1,4 @@
-"""Reading and pushing the residual stream of a transformers model, through hooks on its blocks.
+"""Reading and steering the residual stream of a transformers model through hooks.
 
 Shapes: B rows of a batch, S padded length, D width. Rows are padded on the right, so with causal
 attention no real token sees padding.

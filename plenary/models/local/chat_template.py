@@ -1,4 +1,4 @@
-"""From conversations to token ids: chat template, system-role fallback, the position of the answer.
+"""From conversations to token ids: chat template, system role, today's date, answer position.
 
 The one rule for the answer position: render the conversation with each label as the assistant's
 message, tokenise, and cut at the first token that differs. What stands before the cut is the prompt

@@ -1,4 +1,4 @@
-"""What backends that read a checkpoint in this process share: prompts in, answers out."""
+"""Base of the backends that run a checkpoint here: prompts in, choices and replies out."""
 
 from __future__ import annotations
 

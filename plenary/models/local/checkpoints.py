@@ -1,4 +1,4 @@
-"""Checkpoints on disk: where they lie, what they are, and their tokenizers."""
+"""Checkpoints on disk: finding a folder, hashing it, loading its tokenizer."""
 
 from __future__ import annotations
 

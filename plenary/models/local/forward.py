@@ -1,4 +1,4 @@
-"""Forward passes over token rows: label log-probabilities and replies, common prefixes once.
+"""Forward passes over batches of prompts: label log-probabilities, replies, shared prefixes.
 
 B rows of a batch, S padded length beyond the prefix, V vocabulary, D width. Rows with a common
 prefix are padded on the RIGHT and read at their own last token: padding between prefix and suffix

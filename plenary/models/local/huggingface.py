@@ -1,4 +1,4 @@
-"""The transformers door: a causal language model from a folder, read exactly and in batches."""
+"""The transformers backend: loading a causal language model; exact label probabilities."""
 
 from __future__ import annotations
 

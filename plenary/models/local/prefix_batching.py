@@ -1,4 +1,4 @@
-"""Which prompts share which prefix, and which run together: token rows in, batches out.
+"""Prefix batching: which prompts share a prefix and which are computed in the same batch.
 
 A row is an int32 array of token ids. Everything here is numpy; the forward passes are in `forward`.
 """

@@ -1,4 +1,4 @@
-"""The vLLM door: a checkpoint read by vLLM's own engine in this process, without a server.
+"""The vLLM backend: a checkpoint run by vLLM's engine in this process, without a server.
 
 The engine is asked for the log-probabilities of the label tokens themselves
 (`SamplingParams.logprob_token_ids`), taken over the whole vocabulary before anything is masked or

@@ -1,1 +1,1 @@
-"""Models around another model: budget, cache, micro-batches, mixtures."""
+"""Wrappers around a model: budget, cache, micro-batching, several models for one panel."""

@@ -1,4 +1,4 @@
-"""Backends around others: what they do to a batch, they do to both methods of the port alike."""
+"""Base of the wrappers around a backend: both methods of the interface handled alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counting what a model is asked, and stopping before more than the budget is spent."""
+"""The budget: counting calls, tokens, money and seconds, and stopping before a limit is passed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Content-addressed memory of model calls: the same question is put to a model once.
+"""Content-addressed cache of model calls: the same question is put to a model once.
 
 Where a model samples, the same question asked twice is two draws: a conversation names its draw
 (`base.drawn`), and those of one batch that name none are numbered.

@@ -1,4 +1,4 @@
-"""Callers that ask at the same time share one batch of the model behind them."""
+"""Micro-batching: concurrent callers share one batch of the model behind them."""
 
 from __future__ import annotations
 

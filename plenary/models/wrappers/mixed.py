@@ -1,4 +1,4 @@
-"""A panel whose citizens are played by several models: each persona keeps its model."""
+"""Panels played by several models: each persona keeps the model that plays it."""
 
 from __future__ import annotations
 

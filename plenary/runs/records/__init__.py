@@ -1,1 +1,1 @@
-"""Records of a run, one file each."""
+"""Records: the JSON files that stages write into a run directory."""

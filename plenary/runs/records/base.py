@@ -1,4 +1,4 @@
-"""Small JSON files that a run keeps beside its tables."""
+"""Reading and writing records, including the reason why something was not measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records of the conditions and probes that were held beside an assembly."""
+"""Records of the assembly's conditions and probes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the discussion did and how far the labels can be trusted, as recorded and as shown.
+"""Records of an assembly's diagnostics: influence, conformity, diversity, reliability.
 
 None is "not measured".
 """

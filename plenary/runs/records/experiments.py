@@ -1,4 +1,4 @@
-"""Records of control experiments and pools of panels."""
+"""Records of control experiments, and pooling those of several panels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the measuring stages leave; a measure that was left out is null."""
+"""Records of the measures before and after: gain, wording, hiring, retention, human anchor."""
 
 from __future__ import annotations
 

@@ -47,5 +47,5 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
             f"{{name: x, note: y, items: [{{question: q, options: {options}, answer: {answer}}}], "
             "documents: []}"
         )
-        with pytest.raises(DataError, match=r"retention set .*; mend the file"):
+        with pytest.raises(DataError, match=r"retention set .*; fix the file"):
             load_retention_set(path)

@@ -45,5 +45,5 @@ def test_the_table_that_ships_is_read() -> None:
 def test_anything_else_is_an_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "prices.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match=r"prices .*; mend the file"):
+    with pytest.raises(ConfigError, match=r"prices .*; fix the file"):
         read_prices(path)

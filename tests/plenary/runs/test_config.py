@@ -69,7 +69,7 @@ def test_a_change_below_a_value_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("seed: [", "mend the file"),
+        ("seed: [", "fix the file"),
         ("- a", "write settings as"),
         ("sead: 1", "nearest known one is 'seed'"),
     ],
