@@ -1,8 +1,9 @@
 """The claims: every sentence about findings that a report may print, and the evidence it requires.
 
-A claim is a ladder of sentences, strongest first. The first whose predicate holds over the
-evidence is said; the last holds always and may be empty, which says nothing. A claim that is never
-to be made has no strong sentence at all. Source: docs/references.md, key evaluation (section 9).
+A claim is a ladder of sentences, strongest first. The report prints the first sentence whose
+predicate holds for the evidence. The last one needs no evidence; if it is empty, nothing is
+printed. A claim that must never be made has no strong sentence. Source: docs/references.md, key
+evaluation (section 9).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ E = TypeVar("E", contravariant=True)
 
 LEAST_SEEDS, LEAST_SIZES, LEAST_DIRECTIONS = 3, 5, 20
 
-# Of three wordings the reliability is known within .18 at best (evaluation, section 2.2).
+# With three wordings, reliability is known to within .18 at best (evaluation, section 2.2).
 LEAST_WORDINGS = 4
 
 STABLE_ICC, STABLE_FLIPS, STABLE_CONCORDANCE = 0.5, 0.1, 0.7
@@ -42,7 +43,7 @@ NEVER = (
 
 @dataclass(frozen=True, slots=True)
 class Claim(Generic[E]):
-    """strong: (predicate, sentence), None if never; weaker: further rungs; otherwise: the last."""
+    """strong: (predicate, sentence), None if never; weaker: the next rungs; otherwise: the last."""
 
     strong: tuple[Callable[[E], bool], str] | None
     weaker: tuple[tuple[Callable[[E], bool], str], ...]
@@ -74,13 +75,13 @@ TOWARD: Claim[on.Toward] = Claim(
         (
             _moved_in_new_words,
             "On outcomes and in wordings it was not trained on, the model's elicited choices moved "
-            "toward the assembly's majority, with too few seeds of training to speak of more than "
+            "toward the assembly's majority. There are too few training seeds to generalise beyond "
             "this run.",
         ),
         (
             _moved,
             "On outcomes it was not trained on, the model's elicited choices moved toward the "
-            "assembly's majority, in the wording that it was trained in.",
+            "assembly's majority, in the wording used in training.",
         ),
         (
             lambda e: e.away,
@@ -89,12 +90,14 @@ TOWARD: Claim[on.Toward] = Claim(
         ),
         (
             lambda e: e.trained_low is not None and e.trained_low > 0,
-            "The model's elicited choices moved toward the assembly's majority on trained items "
-            "only; on other outcomes no movement can be told from re-asking.",
+            "The model's elicited choices moved toward the assembly's majority only on the "
+            "outcomes "
+            "it was trained on; on others, no movement beyond that of asking again was found.",
         ),
     ),
-    "On outcomes it was not trained on, no movement toward the assembly can be told from "
-    "re-asking.",
+    "On outcomes it was not trained on, no movement toward the assembly beyond that of asking "
+    "again "
+    "was found.",
 )
 
 ROSE: Claim[on.Rose] = Claim(
@@ -111,7 +114,8 @@ PREFERS: Claim[on.Preferred] = Claim(
         lambda e: (
             e.strong and (e.ties is None or e.ties < 0.5) and (e.mass is None or e.mass >= 0.5)
         ),
-        "Asked to choose, the model takes “{e.first}” over “{e.second}” ({e.wordings} wordings).",
+        "When asked to choose, the model prefers “{e.first}” to “{e.second}” ({e.wordings} "
+        "wordings).",
     ),
     (),
     "No stable preference between “{e.first}” and “{e.second}” under the wordings tried.",
@@ -125,8 +129,9 @@ STABLE: Claim[on.Stability] = Claim(
             and e.flips <= STABLE_FLIPS
             and e.concordance >= STABLE_CONCORDANCE
         ),
-        "These are stable preferences over the {e.wordings} wordings tried: outcome share "
-        "{e.outcome_share:.0%}.",
+        "The preferences are stable over the {e.wordings} wordings tried: {e.outcome_share:.0%} "
+        "of an "
+        "answer's variance is due to the outcomes themselves.",
     ),
     (
         (
@@ -135,16 +140,17 @@ STABLE: Claim[on.Stability] = Claim(
         ),
         (
             lambda e: e.wordings < LEAST_WORDINGS and e.icc_low >= STABLE_ICC,
-            "{e.wordings} wordings are too few to call preferences stable: outcome share "
-            "{e.outcome_share:.0%}.",
+            "{e.wordings} wordings are too few to call preferences stable: {e.outcome_share:.0%} "
+            "of "
+            "an answer's variance is due to the outcomes themselves.",
         ),
     ),
-    "What the model prefers depends on wording: outcome share {e.outcome_share:.0%}, the part of "
-    "an answer that the pair itself explains, over the {e.wordings} wordings tried.",
+    "What the model prefers depends on the wording: over the {e.wordings} wordings tried, only "
+    "{e.outcome_share:.0%} of an answer's variance is due to the outcomes themselves.",
 )
 
 VALUES: Claim[on.Templates] = Claim(
-    None, (), "These are elicited choice tendencies under {e.listed}."
+    None, (), "These are choice tendencies elicited with {e.listed}."
 )
 
 GROUP_WORTH: Claim[on.GroupWorth] = Claim(
@@ -152,8 +158,8 @@ GROUP_WORTH: Claim[on.GroupWorth] = Claim(
     (
         (
             lambda e: e.flips is not None,
-            "Comparisons of groups of people come out the other way in {e.flips:.0%} of the "
-            "wordings; no rank of groups is given.",
+            "Comparisons of groups of people are reversed in {e.flips:.0%} of the wordings; no "
+            "ranking of groups is given.",
         ),
     ),
     "",
@@ -162,13 +168,14 @@ GROUP_WORTH: Claim[on.GroupWorth] = Claim(
 REPRESENTS: Claim[on.PanelMargins] = Claim(
     None,
     (),
-    "The panel's {e.margins} margins match those of {e.table} within {e.widest:.3f} (total "
-    "variation; a random panel of this size: {e.expected:.3f}), and the panel speaks for nobody.",
+    "The panel's {e.margins} margins match those of {e.table} to within {e.widest:.3f} (total "
+    "variation distance; a random panel of this size: {e.expected:.3f}). The panel speaks for "
+    "nobody.",
 )
 
 FINAL_VOTES = (
-    "The agents' final votes were with the majority in {e.after:.0%} of cases ({e.before:.0%} "
-    "before the discussion)."
+    "The simulated citizens voted with the majority in {e.after:.0%} of cases after the discussion "
+    "and in {e.before:.0%} before it."
 )
 
 CONSENSUS: Claim[on.Agreement] = Claim(
@@ -181,13 +188,14 @@ CONSENSUS: Claim[on.Agreement] = Claim(
             and min(e.shuffled, e.alone) > 0
         ),
         "The simulated citizens agree more after the discussion than before ({e.before:.0%} to "
-        "{e.after:.0%}), more than with shuffled personas or with one model asked alone.",
+        "{e.after:.0%}). The rise is larger than with shuffled personas and with one model asked "
+        "alone.",
     ),
     (
         (
             lambda e: e.shuffled is not None,
-            f"{FINAL_VOTES} That they agree more than with shuffled personas, and than one model "
-            "asked alone, was not shown.",
+            f"{FINAL_VOTES} It was not shown that this rise is larger than with shuffled personas "
+            "and with one model asked alone.",
         ),
     ),
     FINAL_VOTES,
@@ -196,20 +204,24 @@ CONSENSUS: Claim[on.Agreement] = Claim(
 CAPABILITY: Claim[on.Kept] = Claim(
     (
         lambda e: e.high < e.margin and e.others_kept,
-        "What was tested of ability was kept: no loss above {e.margin:.1%} on {e.items} items (so "
-        "many can rule out {e.supported:.1%}), and neutral text and free replies within their "
-        "margins.",
+        "The abilities tested were kept: a loss of right answers above {e.margin:.1%} is ruled "
+        "out on "
+        "{e.items} items (enough to rule out {e.supported:.1%}), and neutral text and free replies "
+        "stayed within their margins.",
     ),
     (
-        (lambda e: e.low > 0, "A loss of {e.loss:.1%} of right answers on {e.items} items."),
+        (
+            lambda e: e.low > 0,
+            "Net, right answers were lost on {e.loss:.1%} of {e.items} items.",
+        ),
         (
             lambda e: e.high < e.margin,
-            "No loss of right answers larger than {e.margin:.1%} on {e.items} items; other figures "
-            "of retention do not all lie within their margins.",
+            "A loss of right answers above {e.margin:.1%} is ruled out on {e.items} items, but not "
+            "all other figures of retention stayed within their margins.",
         ),
     ),
-    "{e.items} items can only rule out a loss larger than {e.supported:.1%}; measured "
-    "{e.loss:+.1%}, at most {e.high:.1%}.",
+    "{e.items} items can only rule out a loss of right answers above {e.supported:.1%}; the "
+    "measured loss is {e.loss:+.1%}, at most {e.high:.1%}.",
 )
 
 SIDE_EFFECTS: Claim[on.SideEffects] = Claim(
@@ -217,15 +229,15 @@ SIDE_EFFECTS: Claim[on.SideEffects] = Claim(
     (
         (
             lambda e: e.side_effect is not None and bool(e.topics),
-            "{e.side_effect:.0%} of the model's movement was not toward the assembly; untrained "
-            "topics moved, too: {e.listed}.",
+            "{e.side_effect:.0%} of the model's movement was not toward the assembly, and topics "
+            "that were not trained moved too: {e.listed}.",
         ),
         (
             lambda e: e.side_effect is not None,
             "{e.side_effect:.0%} of the model's movement was not toward the assembly.",
         ),
     ),
-    "How much of the model's movement was not toward the assembly is not known from this run.",
+    "This run cannot show how much of the model's movement was not toward the assembly.",
 )
 
 HIRING: Claim[on.HiringInfluence] = Claim(
@@ -251,7 +263,7 @@ EQUIVALENT: Claim[on.HiringInfluence] = Claim(
     (
         (
             lambda e: e.inside and e.recovered and e.contexts >= 2 and e.prompts >= 2,
-            "No influence larger than {e.margin:g} log odds in these cells.",
+            "In these cells, background has no influence larger than {e.margin:g} log odds.",
         ),
     ),
     "",
@@ -260,33 +272,36 @@ EQUIVALENT: Claim[on.HiringInfluence] = Claim(
 IMPACT: Claim[on.Ratio] = Claim(
     (
         lambda e: e.high < FOUR_FIFTHS and e.omnibus < ALPHA,
-        "Selection rates violate the four-fifths rule: ratio {e.value:.2f} ({e.low:.2f} to "
-        "{e.high:.2f}). An audit on synthetic resumes is no legal finding.",
+        "Selection rates violate the four-fifths rule: their ratio is {e.value:.2f} ({e.low:.2f} "
+        "to "
+        "{e.high:.2f}). An audit on synthetic resumes is not a legal finding.",
     ),
     (),
-    "Ratio of selection rates {e.value:.2f} ({e.low:.2f} to {e.high:.2f}); a fair chooser falls "
-    "below 0.8 here in {e.chance:.0%} of audits.",
+    "The ratio of selection rates is {e.value:.2f} ({e.low:.2f} to {e.high:.2f}); in "
+    "{e.chance:.0%} "
+    "of such audits a fair chooser would fall below 0.8.",
 )
 
 FAIRER: Claim[on.Fairness] = Claim(
     (
         lambda e: e.recovered and bool(e.direction) and (e.low > 0 or e.high < 0),
-        "With alignment the hiring gap between the groups became {e.direction} ({e.change:+.3f} "
+        "After alignment the hiring gap between the groups was {e.direction} (change "
+        "{e.change:+.3f} "
         "log odds, {e.low:+.3f} to {e.high:+.3f}).",
     ),
     (
         (
             lambda e: not e.recovered,
-            "Whether alignment changed the hiring gap is uninformative: the background is not "
-            "recovered from the cues.",
+            "Whether alignment changed the hiring gap cannot be said: the model does not recognise "
+            "the background from the cues.",
         ),
         (
             lambda e: e.most <= e.margin,
-            "No change of the hiring gap with alignment larger than {e.margin:g} log odds.",
+            "Alignment did not change the hiring gap by more than {e.margin:g} log odds.",
         ),
     ),
-    "No change of the hiring gap with alignment was detected; one of {e.most:.2f} log odds is not "
-    "ruled out.",
+    "No change of the hiring gap with alignment was detected; a change of {e.most:.2f} log odds is "
+    "not ruled out.",
 )
 
 
@@ -298,26 +313,37 @@ def _trend(e: on.Scale) -> bool:
     return _testable(e) and e.agree and e.p is not None and e.p < ALPHA
 
 
-TABLE = "{e.sizes} sizes with {e.seeds} seeds make a table and no trend."
+TABLE = "{e.sizes} sizes with {e.seeds} seeds are too few to test a trend; see the table."
 
 COHERENT: Claim[on.Scale] = Claim(
-    (_trend, "Over {e.sizes} sizes of {e.named}, larger models are more coherent{e.caution}."),
-    ((_testable, "That larger models are more coherent was not shown over {e.sizes} sizes."),),
+    (
+        _trend,
+        "Across {e.sizes} model sizes in {e.named}, larger models are more coherent{e.caution}.",
+    ),
+    ((_testable, "Across {e.sizes} sizes it was not shown that larger models are more coherent."),),
     TABLE,
 )
 
 HARDER: Claim[on.Scale] = Claim(
-    (_trend, "Over {e.sizes} sizes of {e.named}, larger models are harder to steer{e.caution}."),
-    ((_testable, "That larger models are harder to steer was not shown over {e.sizes} sizes."),),
+    (
+        _trend,
+        "Across {e.sizes} model sizes in {e.named}, larger models are harder to steer{e.caution}.",
+    ),
+    (
+        (
+            _testable,
+            "Across {e.sizes} sizes it was not shown that larger models are harder to steer.",
+        ),
+    ),
     TABLE,
 )
 
-NOT_READ = "That utilities are decodable beyond topics and simpler readings was not shown."
+NOT_READ = "It was not shown that utilities are decodable beyond topics and simpler baselines."
 
 READ_OUT: Claim[on.ReadOut] = Claim(
     (
         lambda e: min(e.r2_low, e.selectivity_low, e.lead_low) > 0 and e.beyond_shuffled,
-        "Elicited utilities are linearly decodable from the outcome alone, in topics held out, "
+        "Elicited utilities are linearly decodable from the outcome alone, on held-out topics and "
         "beyond every baseline ({e.place}).",
     ),
     ((lambda e: e.topical, "The topic is decodable. " + NOT_READ),),
@@ -329,47 +355,49 @@ USED: Claim[on.Steered] = Claim(
         lambda e: (
             e.directions >= LEAST_DIRECTIONS and e.effect_low > 0 and e.effect > e.random_largest
         ),
-        "Pushing an option's text along the probe's direction raises how often that option is "
-        "chosen, beyond {e.directions} random directions of the same length: choices use the "
-        "direction.",
+        "Steering an option's text along the probe's direction makes the model choose that option "
+        "more often, more so than {e.directions} random directions of the same length: choices use "
+        "the direction.",
     ),
     (),
-    "That choices use the probe's direction was not shown.",
+    "It was not shown that choices use the probe's direction.",
 )
 
 PLANNED: Claim[on.PValues] = Claim(
     (
         lambda e: e.locked and e.after_lock,
-        "Plan {e.hash} was locked before any data; {e.tests} tests were run.",
+        "Plan {e.hash} was locked before any data were collected; {e.tests} tests were run.",
     ),
     (
         (
             lambda e: e.locked,
-            "Exploratory: plan {e.hash} was not locked before the data; {e.tests} tests were run.",
+            "Exploratory: plan {e.hash} was not locked before the data were collected; {e.tests} "
+            "tests were run.",
         ),
     ),
-    "Exploratory: no plan was locked before the data; {e.tests} tests were run.",
+    "Exploratory: no plan was locked before the data were collected; {e.tests} tests were run.",
 )
 
 ANCHOR: Claim[on.Anchored] = Claim(
     (
         lambda e: e.informative and e.people_low > 0,
-        "Control moved the model's survey answers toward those of people, by {e.people:.3f} on "
+        "Alignment moved the model's survey answers toward those of people, by {e.people:.3f} on "
         "{e.items} items.",
     ),
     (
         (
             lambda e: not e.informative,
-            "Human anchor: uninformative, as the model hardly gives the survey's answers, or "
+            "Survey answers show nothing: the model rarely gives one of the survey's answers, or "
             "chooses them by their letter.",
         ),
         (
             lambda e: e.simulated_low is not None and e.simulated_low > 0,
-            "Control moved the model's survey answers toward those of the simulated citizens, not "
-            "detectably toward those of people.",
+            "Alignment moved the model's survey answers toward those of the simulated citizens, "
+            "but "
+            "not detectably toward those of people.",
         ),
     ),
-    "Control did not detectably move the model's survey answers toward those of people.",
+    "Alignment did not detectably move the model's survey answers toward those of people.",
 )
 
 CLAIMS: dict[str, Claim[Any]] = {
@@ -398,12 +426,12 @@ CLAIMS: dict[str, Claim[Any]] = {
 
 
 class Finding(NamedTuple):
-    """One sentence, and whether the evidence that its stronger form asks for was there."""
+    """One sentence, and whether there was evidence for the strongest form of the claim."""
 
     sentence: str
     shown: bool
 
 
 def gated(evidence: bool, strong: str, weak: str) -> Finding:
-    """The strong sentence if its evidence is there, else the weak one."""
+    """The strong sentence if there is evidence for it, else the weak one."""
     return Finding(strong if evidence else weak, evidence)

@@ -11,7 +11,7 @@ SIGNS, SMALL = 10 / 12, 1e9
 
 
 class Toward(NamedTuple):
-    """Lower and upper ends of the gain's interval, by what was held out.
+    """Lower and upper ends of the gain's interval, by what was held out of training.
 
     wordings_low: on held-out outcomes in wordings that training did not use. beyond_retest: further
     toward the target than 95 % of the test-retest; away_beyond_retest: further away from it.
@@ -33,7 +33,7 @@ class Toward(NamedTuple):
 
 
 class Rose(NamedTuple):
-    """One outcome: moved after BH and past the null's largest shift; wordings of the same sign."""
+    """One outcome: moved (after false discovery control, beyond the retest); wordings that agree."""
 
     outcome: str
     moved: bool
@@ -48,7 +48,7 @@ class Rose(NamedTuple):
 
 
 class Preferred(NamedTuple):
-    """One pair: strong over the wordings, share that would rather not choose, answer mass."""
+    """One pair: whether strong over the wordings, share of "no preference", answer mass."""
 
     first: str
     second: str
@@ -61,7 +61,7 @@ class Preferred(NamedTuple):
 class Stability(NamedTuple):
     """Reliability of one wording, flip rate, agreement of wordings (Kendall's W), outcome share.
 
-    outcome_share: NaN where no answer leans to anything.
+    outcome_share: NaN if no answer leans either way.
     """
 
     icc_low: float
@@ -72,7 +72,7 @@ class Stability(NamedTuple):
 
 
 class Templates(NamedTuple):
-    """How many wordings choices were elicited in."""
+    """In how many wordings choices were elicited."""
 
     wordings: int
 
@@ -87,7 +87,7 @@ class Templates(NamedTuple):
 
 
 class GroupWorth(NamedTuple):
-    """Share of wordings against the others' mean, over comparisons of groups of people."""
+    """Share of wordings that contradict the others' mean when groups of people are compared."""
 
     flips: float | None
 
@@ -104,8 +104,8 @@ class PanelMargins(NamedTuple):
 class Agreement(NamedTuple):
     """Share of citizens on their table's majority side before and after, and the controls.
 
-    shuffled, alone: lower ends of how much further it rose than with shuffled personas, and than
-    with one model asked alone; None where not run.
+    shuffled, alone: lower ends of how much more it rose than with shuffled personas, and than with
+    one model asked alone; None if not run.
     """
 
     before: float
@@ -117,7 +117,7 @@ class Agreement(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """One figure of retention: upper bound of the loss, its margin, and what N items support."""
+    """One figure of retention: bounds of the loss, its margin, and what N items can rule out."""
 
     loss: float
     low: float
@@ -129,9 +129,9 @@ class Kept(NamedTuple):
 
 
 class SideEffects(NamedTuple):
-    """Part of the move that is beside the target, less the test-retest's; topics that moved too.
+    """Part of the move not toward the target, minus the test-retest's; topics that moved too.
 
-    side_effect: None where no move was shown, or no scale holds it.
+    side_effect: None if no move was shown, or if there is no common scale.
     """
 
     side_effect: float | None
@@ -139,14 +139,14 @@ class SideEffects(NamedTuple):
 
     @property
     def listed(self) -> str:
-        """The topics in a row."""
+        """The topics, separated by commas."""
         return ", ".join(self.topics)
 
 
 class HiringInfluence(NamedTuple):
-    """Rung of the hiring audit's ladder (0 to 6), its words, and whether E1 lies in the margin.
+    """Level of evidence in the hiring audit (0 to 6), its words, and whether E1 is in the margin.
 
-    contexts, prompts: how many of each hold that interval.
+    contexts, prompts: how many of each have that interval within the margin.
     """
 
     level: int
@@ -169,7 +169,7 @@ class Ratio(NamedTuple):
 
 
 class Fairness(NamedTuple):
-    """Change of the gap with alignment, its interval, and what became of the gap.
+    """Change of the gap with alignment, its interval, and how the gap changed.
 
     direction: narrower, wider or reversed where that was shown, else empty.
     """
@@ -188,10 +188,10 @@ class Fairness(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """Sizes, and the families that they are compared within; fewest seeds a model.
+    """Number of model sizes, families within which they are compared, and least seeds per model.
 
-    agree: every figure of the claim gets better with size, its slope's interval included. p: the
-    largest of their exact ones, None without a trend. largest: parameters of the largest model.
+    agree: every figure of the claim improves with size, and so does its slope's interval. p: the
+    largest of their exact p values, None without a trend. largest: parameters of the largest model.
     """
 
     sizes: int
@@ -208,7 +208,7 @@ class Scale(NamedTuple):
 
     @property
     def caution(self) -> str:
-        """What small models leave open."""
+        """The caveat for small models."""
         if self.largest >= SMALL:
             return ""
         return (
@@ -218,10 +218,10 @@ class Scale(NamedTuple):
 
 
 class ReadOut(NamedTuple):
-    """Probe with whole topics held out: lower ends of its R2, selectivity, and least lead.
+    """Probe with whole topics held out: lower ends of its R2, selectivity and smallest lead.
 
-    lead: over a baseline. beyond_shuffled: more than any shuffle of the labels. topical: decodable
-    when outcomes are split at random.
+    lead: over a baseline. beyond_shuffled: better than with any shuffle of the labels. topical:
+    decodable when outcomes are split at random.
     """
 
     place: str
@@ -251,7 +251,7 @@ class PValues(NamedTuple):
 
 
 class Anchored(NamedTuple):
-    """Fall of the distance to people's and to simulated citizens' survey answers, with intervals.
+    """Decrease of the distance to people's and simulated citizens' survey answers, with intervals.
 
     informative: the model gives the answers enough mass.
     """

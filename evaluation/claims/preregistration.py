@@ -33,15 +33,15 @@ ENDPOINTS: dict[Endpoint, str] = {
     "utility_shift": "which held-out outcomes moved",
     "outcome_share": "the outcome's share of the variance of an answer",
     "hiring_gap": "gap between the groups of the hiring audit, log odds",
-    "hiring_change": "change of that gap with alignment",
+    "hiring_change": "change in that gap with alignment",
     "retention": "loss of right answers, bits per byte and KL on neutral text",
-    "human_anchor": "distance of survey answers to people's",
+    "human_anchor": "distance between the model's and people's survey answers",
 }
 LOCK = ".lock"
 
 
 class AnalysisPlan(BaseModel):
-    """What is decided before any answer is seen."""
+    """An analysis plan: what is decided before any answer is seen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -78,7 +78,7 @@ class PlanLock(BaseModel):
 
 
 class Deviation(NamedTuple):
-    """A setting that is not as planned."""
+    """A setting that differs from the plan."""
 
     name: str
     planned: str
@@ -93,11 +93,11 @@ class LockState(NamedTuple):
 
     @property
     def edited(self) -> bool:
-        """The content is not what was locked."""
+        """Whether the content differs from what was locked."""
         return self.lock is not None and self.lock.sha256 != self.plan.hash
 
     def holds_for(self, begun: datetime) -> bool:
-        """Locked before `begun`, and not edited since."""
+        """Whether the plan was locked before `begun` and not edited since."""
         return self.lock is not None and not self.edited and self.lock.locked < begun
 
 
@@ -107,7 +107,7 @@ def read_plan(path: Path) -> AnalysisPlan:
 
 
 def lock_file(path: Path) -> Path:
-    """Where the lock of a plan lies."""
+    """The lock file of a plan."""
     return path.with_suffix(LOCK)
 
 
@@ -120,7 +120,7 @@ def lock_state(path: Path) -> LockState:
         return LockState(plan, PlanLock.model_validate_json(file.read_bytes()))
     except (OSError, ValidationError) as error:
         raise DataError(
-            f"{str(file)!r} is no lock of a plan; delete it and lock the plan anew"
+            f"{str(file)!r} is not the lock of a plan; delete it and lock the plan again"
         ) from error
 
 
@@ -130,7 +130,8 @@ def lock_plan(path: Path, now: datetime) -> LockState:
     if state.edited and state.lock is not None:
         raise ConfigError(
             f"plan {str(path)!r} was locked at {state.lock.locked:%Y-%m-%d %H:%M} UTC and edited "
-            f"since (now {state.plan.hash[:12]!r}); undo the edit, or lock a plan of another name"
+            f"later (now  {state.plan.hash[:12]!r}); undo the edit, or save the plan under "
+            "another name and lock that"
         )
     if state.lock is not None:
         return state
@@ -144,9 +145,9 @@ def check_names(plan: AnalysisPlan, known: Mapping[str, object]) -> None:
     for name in plan.settings:
         if name not in known:
             raise ConfigError(
-                f"the plan fixes {name!r}, which is no setting; `plenary preregister draft` "
+                f"the plan fixes {name!r}, which is not a setting;  `plenary preregister draft` "
                 "writes a plan "
-                "with the names that exist"
+                "with the existing names"
             )
 
 

@@ -46,20 +46,19 @@ TEMPLATE = "report.html.j2"
 UNMEASURED = "unmeasured.html.j2"
 STYLE = "report.css"
 LIMITS = (
-    "A panel of simulated citizens is a device for making a target. It is no forecast of what a "
-    "citizens' assembly of people would decide.",
-    "The interval of the gain counts the choice of held-out outcomes and nothing else: not the "
-    "choice "
-    "of citizens, of wording, of the seed, or of the model.",
-    "The ceiling is estimated from this panel by resampling whole tables; with few tables it is "
-    "coarse.",
-    "Standard errors of utilities are those of the fit (Laplace), enlarged where the test-retest "
-    "says that they are too small. The test-retest knows the noise of the slot or of sampling, not "
-    "that of other wordings.",
-    "Statements are what a model said in a persona. They stand here as a sample, unedited but for "
-    "hidden characters and length.",
+    "A panel of simulated citizens is a way to produce a training target. It does not predict what "
+    "a citizens' assembly of people would decide.",
+    "The interval of the gain covers the choice of held-out outcomes only: not the choice of "
+    "citizens, wording, seed or model.",
+    "The ceiling is estimated from this panel by resampling whole tables; with few tables the "
+    "estimate is coarse.",
+    "Standard errors of utilities come from the fit (Laplace approximation) and are enlarged where "
+    "the test-retest shows them to be too small. The test-retest covers the noise of presentation "
+    "order or of sampling, not that of other wordings.",
+    "Statements are what a model wrote when playing a persona. They are a random sample, unedited "
+    "except for hidden characters and length.",
 )
-DIAGNOSTICS = (Head("Finding"), Head("Value"), Head("What it says"))
+DIAGNOSTICS = (Head("Finding"), Head("Value"), Head("Meaning"))
 STRATA = (
     Head("Attribute"),
     Head("Category"),
@@ -72,7 +71,7 @@ STRATA = (
 
 @dataclass(frozen=True, slots=True)
 class ReportPage:
-    """What the template shows."""
+    """What the HTML template shows."""
 
     style: Markup
     style_hash: str
@@ -133,15 +132,15 @@ def write_report(space: Workspace) -> Summary:
 
 
 def _write_without_comparison(space: Workspace, why: str) -> Summary:
-    """The assembly alone: nothing is left to compare the model with it on."""
-    finding = f"How far the model agrees with the assembly is not measured: {why}"
+    """Write the assembly's part alone, if there is nothing on which to compare the model with it."""
+    finding = f"How far the model agrees with the assembly was not measured: {why}"
     summary = summarise(space, None).model_copy(update={"finding": finding})
     found = read_record(DiagnosticsRecord, space.file(filenames.DIAGNOSTICS))
     assembly = read_record(AssemblyRecord, space.file(filenames.ASSEMBLY))
     settings = parts.settings(space.config)
     tables = (
         ("Ballots", parts.BALLOTS, parts.ballots(assembly)),
-        ("What the assembly tells", DIAGNOSTICS, rows(found)),
+        ("What the assembly shows", DIAGNOSTICS, rows(found)),
         ("Settings", parts.SETTINGS, settings),
     )
     style, digest = _styled()
@@ -152,7 +151,7 @@ def _write_without_comparison(space: Workspace, why: str) -> Summary:
 
 
 def summarise(space: Workspace, c: Comparison | None) -> Summary:
-    """The run in one object; the comparison's figures are NaN where it could not be made."""
+    """The run in one object; the comparison's figures are NaN if it could not be made."""
     manifest, nan = space.run.manifest, float("nan")
     decision = read_record(ConsensusRecord, space.file("consensus.json"))
     fidelity = read_record(FidelityRecord, space.file(filenames.FIDELITY))
@@ -248,7 +247,7 @@ def _styled() -> _Style:
 
 
 def render(shown: ReportPage) -> str:
-    """The HTML of a page; all text is escaped and rid of hidden characters."""
+    """The HTML of a page; all text is escaped and stripped of hidden characters."""
     return _filled(TEMPLATE, page=shown)
 
 
@@ -332,7 +331,7 @@ def _tiles(results: Results, s: Summary) -> tuple[Tile, ...]:
 
 
 def percent(value: float | None) -> str:
-    """A share as per cent."""
+    """A share as a percentage."""
     return "not measured" if value is None else f"{value:.1%}"
 
 
@@ -345,7 +344,7 @@ def _panel_note(results: Results) -> str:
     quarters = "without" if kept.group_quarters == "exclude" else "with"
     whom = "citizens only" if kept.citizens == "citizens" else "all residents"
     return (
-        f"{f.citizens} citizens (effective size {f.effective_size:.1f}) drawn by weight from "
+        f"{f.citizens} citizens (effective size {f.effective_size:.1f}), drawn by weight from "
         f"{p.rows:,} records, {quarters} group quarters, {whom}. Source: {p.survey} "
         f"(before these filters: {p.universe}). In {f.imputed_share:.1%} of the panel and "
         f"{p.imputed_share:.1%} of the population, by weight, {len(p.imputed_columns)} columns "
@@ -356,22 +355,22 @@ def _panel_note(results: Results) -> str:
 def _assembly_note(results: Results) -> str:
     a, d = results.assembly, results.decision
     cut = parts.cut_short(results.space)
-    lost = f"Cut short before they had settled, so invalid: {cut}. " if cut else ""
+    lost = f"Cut short before giving an answer, and therefore invalid: {cut}. " if cut else ""
     return (
         f"{a.votes:,} ballots, {a.invalid_share:.2%} invalid; {a.statements:,} statements, "
-        f"{a.silent:,} without usable text. {lost}{_movement_note(a)} On {d.contested} of "
-        f"{d.pairs} pairs the interval of the assembly's share holds one half."
+        f"{a.silent:,} of them without usable text. {lost}{_movement_note(a)} On {d.contested} of "
+        f"{d.pairs} pairs the interval of the assembly's share includes one half."
     )
 
 
 def _movement_note(a: AssemblyRecord) -> str:
     if a.changed is None or a.shift is None or a.toward is None:
-        return f"What the discussion moved is not measured: {a.not_measured['movement']}."
+        return f"What the discussion changed was not measured: {a.not_measured['movement']}."
     return (
-        f"The discussion changed the side of {a.changed:.1%} of the citizens' "
-        f"choices; their probabilities moved by {a.shift:.3f} on average. Net of direction that is "
-        f"{a.toward:+.3f} (positive: toward the majority of the rest of their table; without an "
-        "interval, so no direction is claimed)."
+        f"After the discussion, citizens took the other side in {a.changed:.1%} of their "
+        f"choices; their probabilities changed by {a.shift:.3f} on average. Signed, the change is "
+        f"{a.toward:+.3f} (positive: toward the majority of the others at their table). It has no "
+        "interval, so no direction is claimed."
     )
 
 
@@ -381,7 +380,7 @@ def _training(space: Workspace) -> tuple[Row, ...]:
 
 
 def _reading(found: ReadingRecord) -> tuple[tuple[str, str], ...]:
-    """What of the outcomes the model to be aligned could not read."""
+    """The outcomes that the model to be aligned could not read."""
     words = (
         (f"model on outcome {name}", f"does not know {', '.join(lost)}: its answers mean nothing")
         for name, lost in found.unread.items()

@@ -10,7 +10,7 @@ from evaluation.claims.evidence import Agreement, PanelMargins, Templates, Towar
 
 
 class Controls(NamedTuple):
-    """What the control arms allow one to say; arms by name, gains as shares of held-out pairs.
+    """What the control arms show; arms by name, gains as shares of held-out pairs.
 
     below: arms whose gain is told from the assembly arm's and smaller; level: the others; farther:
     those of the level ones that stay farther from the assembly's shares in KL. missing: arms
@@ -28,13 +28,13 @@ class Controls(NamedTuple):
 
 
 class VerdictFigures(NamedTuple):
-    """The figures that the sentences hang on; shares of held-out pairs, higher is closer.
+    """The figures that the verdict depends on; shares of held-out pairs, higher is closer.
 
     after_low: lower end of the agreement after. low, high: ends of the paired bootstrap interval
-    of the gain. embedded: the model that ships
-    took part. own_outcomes: they are not of its catalogue. imputed: weighted share of citizens
-    with donor-imputed columns. controls: None without control arms. toward, margins, agreement:
-    evidence of claims. risen: outcomes that may be named. findings: what the other sections found.
+    of the gain. embedded: the shipped model took part. own_outcomes: not from its catalogue.
+    imputed: weighted share of citizens with donor-imputed columns. controls: None without control
+    arms. toward, margins, agreement: evidence of claims. risen: outcomes that may be named.
+    findings: what the other sections found.
     wordings: how many were asked.
     """
 
@@ -76,7 +76,7 @@ class RunVerdict(NamedTuple):
 
 
 def verdict(m: VerdictFigures) -> RunVerdict:
-    """The sentences that the figures allow."""
+    """The sentences that the figures support."""
     headline, tone = _headline(m)
     return RunVerdict(headline, tone, tuple(_shown(m)), tuple(_not_shown(m)), tuple(_reading(m)))
 
@@ -100,10 +100,10 @@ def _shown(m: VerdictFigures) -> list[str]:
         said += _held_against_controls(m.controls)
     if m.ceiling_high is not None and m.after_low > m.ceiling_high:
         said.append(
-            "The trained model agrees with this panel more than another panel would: it has learnt "
-            "what is particular to these citizens, too."
+            "The trained model agrees with this panel more than another panel would: it has also "
+            "learnt what is particular to these citizens."
         )
-    said += [f"Outcomes that may be named one by one: {' '.join(m.risen)}"] if m.risen else []
+    said += [f"Outcomes for which a movement was shown: {' '.join(m.risen)}"] if m.risen else []
     said += [f.sentence for f in _findings(m) if f.shown]
     if m.invalid > 0.05:
         said.append(
@@ -114,10 +114,10 @@ def _shown(m: VerdictFigures) -> list[str]:
 
 def _ceiling(m: VerdictFigures) -> str:
     if m.ceiling is None:
-        return "How far another panel would agree, the ceiling, is not measured."
+        return "The ceiling, how far another panel would agree with this one, was not measured."
     return (
         f"Two independent panels of {m.citizens} citizens would agree on {m.ceiling:.1%} of "
-        f"these pairs ({m.ceiling_low:.1%} to {m.ceiling_high:.1%}): the ceiling on held-out pairs."
+        f"these pairs ({m.ceiling_low:.1%} to {m.ceiling_high:.1%}): this is the ceiling."
     )
 
 
@@ -134,31 +134,32 @@ def _findings(m: VerdictFigures) -> tuple[Finding, ...]:
 
 def _reading(m: VerdictFigures) -> list[str]:
     said = [
-        "Simulated citizens are not people. The ballots are a model's answers to census "
-        "descriptions.",
-        f"{VALUES.say(Templates(m.wordings)).sentence} Elicited preferences are no motives; the "
-        f"main figures are in the wording {m.template!r}.",
+        "Simulated citizens are not people. The ballots are a model's answers when it is given "
+        "descriptions of people from census data.",
+        f"{VALUES.say(Templates(m.wordings)).sentence} Elicited preferences are not motives. "
+        f"The main figures use the wording {m.template!r}.",
         REPRESENTS.say(m.margins).sentence,
     ]
     if m.contested > 0:
         said.append(
-            f"On {m.contested:.0%} of all pairs the assembly's interval holds one half: which side "
-            "has the majority there is not settled."
+            f"On {m.contested:.0%} of all pairs the interval of the assembly's share includes one "
+            "half, so it is not settled which side has the majority."
         )
     if m.imputed > 0:
         said.append(
-            f"{m.imputed:.1%} of the panel, by weight, carry columns imputed from donor records."
+            f"{m.imputed:.1%} of the panel, by weight, have values imputed from other survey "
+            "records."
         )
     if m.embedded:
         said.append(
-            "The model that ships is a model organism, made so that arguments and training move "
-            "it. "
-            "Its figures check the method and are no evidence about large models."
+            "The model that ships with plenary is a model organism, built so that arguments and "
+            "training move it. Its figures test the method; they are no evidence about large "
+            "models."
         )
     if m.embedded and m.own_outcomes:
         said.append(
-            "The model that ships was taught the words of its own catalogue. About the outcomes of "
-            "this run it answers all the same; those answers mean nothing."
+            "The model that ships with plenary knows only the words of its own catalogue. It gives "
+            "answers about the outcomes of this run, but they mean nothing."
         )
     return said
 
@@ -168,15 +169,16 @@ def _held_against_controls(c: Controls) -> list[str]:
         f"Over {c.seeds} seeds of training the gain is {100 * c.gain:+.1f} points (95 % "
         f"{100 * c.low:+.1f} to {100 * c.high:+.1f})"
         + (
-            f"; it is above that of the arms {_listed(c.below)} on the same pairs."
+            f"; it is larger than that of the arms {_listed(c.below)} on the same pairs."
             if c.below
             else "."
         )
     ]
     if c.farther:
         said.append(
-            f"The arms {_listed(c.farther)} hold much of the assembly's content and are not told "
-            "from it in agreement; they stay farther from the assembly's shares (KL)."
+            f"The arms {_listed(c.farther)} share much of the assembly's content and cannot be "
+            "told "
+            "apart from it by agreement, but they stay farther from the assembly's shares (KL)."
         )
     return said
 
@@ -184,22 +186,29 @@ def _held_against_controls(c: Controls) -> list[str]:
 def _left_open(c: Controls | None) -> list[str]:
     if c is None:
         return [
-            "One run with one seed, without control arms. That the assembly's content moved the "
-            "model, and not training as such, needs the control arms over several seeds: run "
-            "plenary control."
+            "This is one run with one seed and without control arms. To show that the assembly's "
+            "content moved the model, and not training as such, run the control arms over several "
+            "seeds: plenary control."
         ]
-    said = ["One assembly: the seeds are those of training, not of panels or discussions."]
+    said = [
+        "There is one assembly: only training was repeated with several seeds, not the discussion."
+    ]
     if c.level:
         said.append(
-            f"That the assembly's arm reaches more of its majorities than {_listed(c.level)}."
+            "It was not shown that the assembly arm reaches more of the assembly's majorities "
+            "than "
+            f"{_listed(c.level)}."
         )
     nearer = [arm for arm in c.level if arm not in c.farther]
     if nearer:
-        said.append(f"That it comes nearer to the assembly's shares than {_listed(nearer)}.")
+        said.append(
+            "It was not shown that it comes nearer to the assembly's shares than "
+            f"{_listed(nearer)}."
+        )
     if c.missing:
         said.append(
-            "That the assembly's content moved the model, and not training as such: the arms "
-            f"{_listed(c.missing)} were not run."
+            "Whether the assembly's content moved the model, and not training as such, stays open "
+            f"because the arms {_listed(c.missing)} were not run."
         )
     return said
 
