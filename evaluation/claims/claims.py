@@ -387,7 +387,8 @@ ANCHOR: Claim[on.Anchored] = Claim(
     (
         (
             lambda e: not e.informative,
-            "Survey answers show nothing: the model rarely gives one of the survey's answers, or "
+            "The survey comparison is uninformative: the model rarely gives  one of the survey's "
+            "answers, or "
             "chooses them by their letter.",
         ),
         (

@@ -33,7 +33,7 @@ class Toward(NamedTuple):
 
 
 class Rose(NamedTuple):
-    """One outcome: moved (after false discovery control, beyond the retest); wordings that agree."""
+    """One outcome: moved (with false discovery control, beyond the retest); wordings that agree."""
 
     outcome: str
     moved: bool

@@ -14,14 +14,14 @@ from plenary.safe_text import strip_hidden
 
 
 class Drawing(NamedTuple):
-    """A figure and what stands below it."""
+    """A figure and its caption."""
 
     drawing: Markup
     caption: str
 
 
 class QuotedStatement(NamedTuple):
-    """A statement with who said it, and for which outcome against which."""
+    """A statement, its speaker, and the outcome it supports against which other."""
 
     text: str
     speaker: str
@@ -37,7 +37,7 @@ UTILITIES = "utilities of held-out outcomes"
 
 
 def shown(value: object) -> str:
-    """A setting's value as one writes it."""
+    """A setting's value as a user would write it."""
     if value is None:
         return "none"
     if isinstance(value, list | tuple):
@@ -59,14 +59,14 @@ def _number(value: object) -> str:
 
 
 def three(value: object) -> str:
-    """A share or a distance with three digits; a count whole."""
+    """A share or a distance with three digits; a count as a whole number."""
     if isinstance(value, float | np.floating) and not np.isnan(value):
         return f"{value:.3f}"
     return _number(value)
 
 
 def percent(values: Sequence[float]) -> str:
-    """Share or range of shares as percent."""
+    """A share or a range of shares as a percentage."""
     return " to ".join(f"{100 * value:.1f}" for value in values) + " %"
 
 
@@ -74,7 +74,7 @@ LEFT_OUT = "Not measured in this run; set {} to measure it."
 
 
 class ReportTable(NamedTuple):
-    """A table; folded under a summary line if that is given."""
+    """A table, folded under a summary line if one is given."""
 
     caption: str
     heads: tuple[Head, ...]
@@ -83,7 +83,7 @@ class ReportTable(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A heading, gated sentences, figures, tables, and a note below them."""
+    """A heading, sentences that passed the claims, figures, tables, and a note below them."""
 
     title: str
     said: tuple[str, ...] = ()
@@ -93,5 +93,5 @@ class Section(NamedTuple):
 
 
 def sentences(findings: tuple[Finding, ...]) -> tuple[str, ...]:
-    """What findings say; an omitted claim says nothing."""
+    """The sentences of findings; claims without a sentence are left out."""
     return tuple(finding.sentence for finding in findings if finding.sentence)

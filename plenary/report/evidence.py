@@ -36,7 +36,7 @@ DIRECTIONS = {"narrowed": "narrower", "widened": "wider", "reversed": "reversed"
 
 
 class Measures(NamedTuple):
-    """What the measuring stages left; not_measured: why a part that was asked for is None."""
+    """Results of the measuring stages; not_measured: reasons for parts that are None."""
 
     steering: SteeringRecord | None
     wording: WordingStudy | None
@@ -47,7 +47,7 @@ class Measures(NamedTuple):
 
 
 def read_measures(space: Workspace) -> Measures:
-    """Read it; DataError when a stage has not run."""
+    """Read them; DataError when a stage has not run."""
     reasons: dict[str, str] = {}
     steering = measured(
         lambda: read_record(SteeringRecord, space.file(filenames.STEERING)), "steering", reasons
@@ -88,7 +88,7 @@ def margins(results: Results) -> on.PanelMargins:
 
 
 def agreement(results: Results) -> on.Agreement:
-    """Citizens on the majority's side before and after, and against the controls if held."""
+    """Citizens on the majority's side before and after, and compared with the controls if any."""
     space, d = results.space, results.decision
     first = Consensus.read(space.file(filenames.CONSENSUS_BEFORE)).p
     before, after = on_majority(first), on_majority(space.consensus.p)
@@ -108,7 +108,7 @@ def agreement(results: Results) -> on.Agreement:
 
 
 def kept(found: Retention) -> on.Kept:
-    """Right answers, and whether every other figure, free replies too, lies within its margin."""
+    """Right answers, and whether every other figure (free replies included) is within margin."""
     answers = found.finding("accuracy")
     others = all(f.verdict == "kept" for f in found.findings if f.what != "accuracy")
     others = others and found.replies_kept
@@ -145,7 +145,7 @@ def _inside(low: float, high: float, margin: float) -> bool:
 
 
 def ratio(found: HiringFindings) -> on.Ratio | None:
-    """The impact ratio, where it could be computed."""
+    """The impact ratio, if it could be computed."""
     i = found.impact
     return None if i is None else on.Ratio(i.value, i.low, i.high, i.omnibus, i.chance)
 
@@ -165,10 +165,10 @@ def fairness(
 
 
 def side_effects(results: Results, measures: Measures) -> on.SideEffects:
-    """Part of the move beside the target, less that of re-asking; topics need control arms.
+    """Part of the move not toward the target, minus that of asking again; topics need control arms.
 
-    Unknown where most outcomes moved, so that none of them fixes a scale, and where re-asking
-    alone moves the model as far.
+    Unknown if most outcomes moved, so that there is no common scale, and if asking again alone
+    moves the model as far.
     """
     s, held = measures.steering, results.held_out
     if s is None or held is None:
@@ -197,7 +197,7 @@ def rose(results: Results, measures: Measures) -> tuple[on.Rose, ...]:
 
 
 def count_tests(results: Results, measures: Measures) -> int:
-    """Tests behind the report, batteries left out.
+    """Number of statistical tests behind the report, without batteries.
 
     P values of outcomes, right answers (standard tasks too), hiring audits and their change;
     intervals of the anchor.

@@ -132,7 +132,7 @@ def write_report(space: Workspace) -> Summary:
 
 
 def _write_without_comparison(space: Workspace, why: str) -> Summary:
-    """Write the assembly's part alone, if there is nothing on which to compare the model with it."""
+    """Write the assembly's part alone, where nothing is left to compare the model with it on."""
     finding = f"How far the model agrees with the assembly was not measured: {why}"
     summary = summarise(space, None).model_copy(update={"finding": finding})
     found = read_record(DiagnosticsRecord, space.file(filenames.DIAGNOSTICS))

@@ -13,7 +13,7 @@ from plenary.runs.config import flat_settings
 from plenary.runs.workspace import Workspace
 from plenary.safe_text import strip_hidden
 
-TITLE = "Decided in advance"
+TITLE = "Preregistration"
 SHORT = 12
 
 
@@ -25,7 +25,7 @@ class Planning(NamedTuple):
 
 
 def planning(space: Workspace, tests: int) -> Planning:
-    """The run against its plan."""
+    """The run compared with its preregistered plan."""
     path, begun = space.config.analysis_plan, space.run.manifest.created
     state = None if path is None else lock_state(path)
     locked = state is not None and state.lock is not None
@@ -50,8 +50,8 @@ def _tables(state: LockState, space: Workspace) -> tuple[ReportTable, ...]:
             ("hash of the plan", plan.hash),
             ("locked", when),
             ("edited since", "yes" if state.edited else "no"),
-            ("run begun", f"{begun:%Y-%m-%d %H:%M:%S} UTC"),
-            ("data after the lock", "yes" if state.holds_for(begun) else "no"),
+            ("run started", f"{begun:%Y-%m-%d %H:%M:%S} UTC"),
+            ("data collected after the lock", "yes" if state.holds_for(begun) else "no"),
             ("primary endpoints", "; ".join(ENDPOINTS[name] for name in plan.primary)),
             ("exclusions", "; ".join(plan.exclusions) or "none"),
             ("stopping rule", plan.stopping),
@@ -62,7 +62,7 @@ def _tables(state: LockState, space: Workspace) -> tuple[ReportTable, ...]:
         (d.name, strip_hidden(d.planned), strip_hidden(d.actual)) for d in found
     )
     heads = (Head("Setting"), Head("Planned"), Head("Actual"))
-    told = f"{len(found)} of {len(plan.settings)} planned settings differ from the run's."
+    told = f"{len(found)} of {len(plan.settings)} planned settings differ in this run."
     lock_table = ReportTable(f"The plan and its lock. Deviations: {told}", FACTS, rows)
     return (
         (lock_table, ReportTable(f"Deviations: {told}", heads, changed)) if found else (lock_table,)

@@ -27,7 +27,7 @@ from plenary.safe_text import strip_hidden
 
 @dataclass(frozen=True, slots=True)
 class Utilities:
-    """Fits of one side of the split, and the outcomes they are about [K]."""
+    """Fits on one side of the split, and their outcomes [K]."""
 
     before: UtilityFit
     after: UtilityFit
@@ -55,9 +55,9 @@ class Results:
 
 
 def read_results(space: Workspace) -> Results:
-    """Read what the stages left; DataError when a stage has not run.
+    """Read the results of the stages; DataError when a stage has not run.
 
-    NotMeasured when model and assembly could not be compared at all.
+    NotMeasured if model and assembly could not be compared at all.
     """
     reasons: dict[str, str] = {}
     before, after = (

@@ -18,12 +18,12 @@ KEPT_NAMES = {
     "kl_neutral": "KL(base || model) on neutral text, nats",
     "bits_per_byte": "bits per byte on neutral text",
     "accuracy": "share of right answers",
-    "accuracy_by_length": "the same, by length of the options",
+    "accuracy_by_length": "share of right answers, normalised by length of the options",
 }
 
 
 def risen(results: Results, measures: Measures) -> tuple[str, ...]:
-    """The outcomes that may be said to have moved, the farthest first."""
+    """The outcomes for which a movement was shown, largest first."""
     if results.held_out is None:
         return ()
     sizes = np.abs(results.held_out.shift.shift)
@@ -35,7 +35,7 @@ def risen(results: Results, measures: Measures) -> tuple[str, ...]:
 
 
 def retention_findings(results: Results, measures: Measures) -> tuple[Finding, ...]:
-    """Whether ability was kept, and what else moved."""
+    """Whether abilities were kept, and what else moved."""
     said = (SIDE_EFFECTS.say(side_effects(results, measures)),)
     return said if measures.retention is None else (
         CAPABILITY.say(kept(measures.retention)), *said,
@@ -67,16 +67,17 @@ def retention_section(results: Results, measures: Measures) -> Section:
         for f in found.findings
     )
     caption = (
-        f"Retention set “{found.name}”: items and neutral texts of our own, a smoke test and no "
-        "benchmark of ability. Losses with one-sided 95 % bounds; can rule out: the smallest loss "
-        "that so many items exclude with power 0.8."
+        f"Retention set “{found.name}”: questions and neutral texts written for plenary. It is a "
+        "smoke "
+        "test, not a benchmark of ability. Losses have one-sided 95 % bounds. Can rule out: the "
+        "smallest loss that this number of items can exclude with power 0.8."
     )
     tables = (ReportTable(caption, heads, rows), _health(found), *_harness(results))
     return Section(title, said, (), tables)
 
 
 def _harness(results: Results) -> tuple[ReportTable, ...]:
-    """Standard tasks, where somebody ran them on this run's adapter."""
+    """Standard tasks, if they were run on this run's adapter."""
     found = read_harness(results.space.run.path)
     if found is None:
         return ()
@@ -93,7 +94,7 @@ def _harness(results: Results) -> tuple[ReportTable, ...]:
     )
     caption = (
         "Tasks run by lm_eval on the same weights with the adapter off and on: proxies of "
-        "capability, from data that the user chose. Change: paired by item, one-sided 95 % bounds."
+        "capability on data chosen by the user. Change: paired by item, with one-sided 95 % bounds."
     )
     return (ReportTable(caption, heads, rows, "Standard tasks"),)
 
@@ -104,25 +105,25 @@ def _health(found: Retention) -> ReportTable:
         (name, *(f"{getattr(side, key):.3g}" for side in sides))
         for key, name in (
             ("empty", "replies without text"),
-            ("ended", "replies that came to an end"),
-            ("repeated", "four-word runs said before"),
-            ("words", "words a reply"),
+            ("ended", "replies that ended before the length limit"),
+            ("repeated", "repeated four-word sequences"),
+            ("words", "words per reply"),
             ("refused", "replies that refuse"),
-            ("drifted", "replies in another language than the prompt"),
+            ("drifted", "replies in a language other than the prompt's"),
             ("answered", "preference questions answered in the asked format"),
         )
     )
     ratio = found.kl_task / max(found.finding("kl_neutral").loss, 1e-9)
     rows += (
-        ("length of a reply, after over before", "", _over(sides[1].words, sides[0].words)),
-        ("KL at preference questions over KL on neutral text", "", f"{ratio:.1f}"),
-        ("same likeliest token on neutral text", "1", f"{found.top1:.3f}"),
+        ("length of a reply, after divided by before", "", _over(sides[1].words, sides[0].words)),
+        ("KL on preference questions divided by KL on neutral text", "", f"{ratio:.1f}"),
+        ("share of neutral text with the same most likely token", "1", f"{found.top1:.3f}"),
         ("KL on neutral text, 95th percentile, nats", "0", f"{found.kl_neutral_p95:.3f}"),
-        ("KL at the answer of preference questions, nats", "0", f"{found.kl_task:.3f}"),
+        ("KL of answers to preference questions, nats", "0", f"{found.kl_task:.3f}"),
     )
     heads = (Head("Free replies and divergence"), Head("Before", True), Head("After", True))
     return ReportTable(f"{sides[0].replies} neutral prompts.", heads, rows, "Free replies")
 
 
 def _over(after: float, before: float) -> str:
-    return f"{after / before:.2f}" if before else "not known"
+    return f"{after / before:.2f}" if before else "unknown"

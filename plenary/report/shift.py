@@ -74,7 +74,7 @@ def all_moved(results: Results) -> tuple[Row, ...]:
 
 
 def moved_heads(results: Results) -> tuple[Head, ...]:
-    """Columns of all held-out outcomes; a direction only where there is a scale for it."""
+    """Columns of the table of held-out outcomes; a direction only if there is a common scale."""
     return tuple(h for h in MOVEMENTS if h.name != "Direction" or _scale_holds(results))
 
 
@@ -90,55 +90,56 @@ def _columns(results: Results, rows: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def moved_caption(results: Results) -> str:
-    """What the table of moved outcomes says, and how far its scale can be trusted."""
+    """Caption of the table of moved outcomes, with whether its scale can be trusted."""
     if results.held_out is None:
         return f"Not measured: {results.not_measured[UTILITIES]}"
     s, settings = results.held_out.shift, results.comparison.settings
-    scale = "Utilities on the model's scale before training, centre 0, spread 1"
+    scale = "Utilities are on the model's scale before training (mean 0, standard deviation 1)"
     if settings.anchors:
-        scale += ", held by the outcomes named in advance"
-    said = f"{scale}; intervals {settings.level:.0%}. {_retest_note(results.retest, s)}"
+        scale += ", fixed by the outcomes named in advance"
+    said = f"{scale}; intervals are {settings.level:.0%}.  {_retest_note(results.retest, s)}"
     correlation = (
         f"rank correlation with the assembly's utilities {s.correlation_before:.2f} before, "
         f"{s.correlation_after:.2f} after"
     )
     if s.scale_holds:
         return (
-            f"{int(s.moved.sum())} of {len(s.shift)} held-out outcomes moved: significant at false "
-            f"discovery rate {settings.false_discovery:g}, and further than the largest shift of "
-            f"the test-retest; {correlation}. {said} Answer noise after training is "
-            f"{1 / s.spread_ratio:.2f} times that before; that is no movement of outcomes."
+            f"{int(s.moved.sum())} of {len(s.shift)} held-out outcomes moved: significantly, at a "
+            f"false discovery rate of {settings.false_discovery:g}, and farther than the largest "
+            f"shift of the test-retest; {correlation}. {said} Answer noise after training is "
+            f"{1 / s.spread_ratio:.2f} times that before; this is not a movement of outcomes."
         )
     return (
-        "Most held-out outcomes moved, so none of them fixes a scale and no single row can be said "
-        f"to have moved; only ranks can be told: {correlation}. For rows, name outcomes that will "
-        f"not move in advance (comparison.anchors). {said}"
+        "Most held-out outcomes moved, so there is no common scale on which a single outcome can "
+        "be "
+        f"said to have moved. Only ranks can be compared: {correlation}. To test single outcomes, "
+        f"name in advance outcomes that will not move (comparison.anchors). {said}"
     )
 
 
 def _retest_note(retest: RetestRecord | None, shift: UtilityShift) -> str:
-    """What stood for asking the unchanged model again, and what it said of the errors."""
+    """How the unchanged model was asked again, and what this says about the standard errors."""
     how = (
         "the model before training, asked again with a new seed"
         if retest is not None and retest.asked_again
-        else "the model before training, one order of each pair against the other (its answers are "
-        "exact, so asked the same it would only repeat itself)"
+        else "the model before training, one order of each pair compared with the other order (its "
+        "answers are exact probabilities, so the same question would only give the same answer)"
     )
-    return f"Test-retest: {how}; its shifts were {shift.inflation:.2f} times their standard errors."
+    return f"Test-retest: {how}. Its shifts were {shift.inflation:.2f} times their standard errors."
 
 
 SOURCES = {
-    "outcome": "outcome",
-    "wording": "wording by pair",
-    "template": "wording alone",
-    "position": "slot",
+    "outcome": "outcomes",
+    "wording": "wording, by pair",
+    "template": "wording, for all pairs alike",
+    "position": "presentation order",
     "sampling": "sampling",
 }
 
 
 def retest_section(results: Results) -> Section:
     """The shifts of the test-retest beside the observed ones."""
-    title = "Shifts against the test-retest"
+    title = "Shifts compared with the test-retest"
     if results.held_out is None:
         return Section(title, (f"Not measured: {results.not_measured[UTILITIES]}",))
     first, second = load_fits(results.space, filenames.RETESTS, "held_out")
@@ -146,16 +147,17 @@ def retest_section(results: Results) -> Section:
     seen = np.abs(results.held_out.shift.shift)
     limit = float(np.median(results.held_out.shift.threshold))
     finding = (
-        f"Median size of a shift: {np.median(seen):.2f} with training, {np.median(null):.2f} in "
-        f"the test-retest; the largest {seen.max():.2f} and {null.max():.2f}."
+        f"The median shift is {np.median(seen):.2f} with training and {np.median(null):.2f} in the "
+        f"test-retest; the largest are {seen.max():.2f} and {null.max():.2f}."
     )
     sides = (("before", null), ("after", seen))
-    drawing = histogram(sides, "size of an outcome's shift", "Shifts and the test-retest", finding)
+    drawing = histogram(
+        sides, "size of an outcome's shift", "Shifts compared with the test-retest", finding
+    )
     caption = (
-        f"{finding} {len(seen)} held-out outcomes. Outlined: test-retest, the unchanged model "
-        "against "
-        "itself; filled: after training. A shift counts only beyond its outcome's limit, which "
-        f"grows with the outcome's own error and is {limit:.2f} for half of them; the largest of "
-        "as many null shifts stays below its limit in 95 % of runs."
+        f"{finding} {len(seen)} held-out outcomes. Outlined bars: the test-retest, the "
+        "unchanged model compared with itself. Filled bars: after training. A shift counts only if "
+        "it exceeds its outcome's limit, which grows with the outcome's standard error (median "
+        f"limit {limit:.2f}). If nothing moved, 95 % of runs would have no shift beyond its limit."
     )
     return Section(title, (), (Drawing(drawing, caption),))

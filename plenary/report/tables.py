@@ -32,16 +32,16 @@ NAMES = {
     "agreement": "agreement with the majority (higher is closer)",
     "kl": "KL divergence from the assembly's shares, nats (lower is closer)",
     "brier": "squared distance to the assembly's shares (lower is closer)",
-    "order_gap": "pull of the place shown first (0 is none)",
-    "order_gap_size": "change of an answer when the two outcomes swap places (0 is none)",
-    "decisiveness": "decisiveness (0: every answer even; 1: every answer certain)",
-    "undecided": "share of answers for no preference, where it is offered",
+    "order_gap": "preference for the outcome shown first (0 is none)",
+    "order_gap_size": "change in an answer when the two outcomes swap places (0 is none)",
+    "decisiveness": "decisiveness (0: every answer is even; 1: every answer is certain)",
+    "undecided": "share of “no preference” answers, where that is offered",
     "mass": "probability that the model gives an answer at all (1 is best)",
     "tied": "pairs answered exactly even",
     "unanswered": "pairs without a valid answer in both orders",
 }
 
-TIE = "weight of no preference between equals (Davidson's nu; 1: as likely as either outcome)"
+TIE = "weight of “no preference” between equals (Davidson's nu; 1: as likely as either outcome)"
 
 MEASURES = (Head("Measure"), Head("Before", True), Head("After", True))
 
@@ -65,7 +65,7 @@ TRAINING = {
     "objective": "objective",
     "rows": "training rows",
     "steps": "steps",
-    "resumed_at": "steps taken before a cut-off",
+    "resumed_at": "steps taken before an interruption",
     "rank": "rank of the adapter",
     "parameters": "trained parameters",
     "trained_share": "trained share of all parameters",
@@ -73,7 +73,7 @@ TRAINING = {
     "loss_first": "loss at the start (nats)",
     "loss_last": "loss at the end",
     "loss_floor": "lowest loss possible",
-    "replay": "neutral text that the model was kept on",
+    "replay": "neutral text used to keep the model unchanged elsewhere",
     "replay_kl_last": "KL from the base model on neutral text at the end (nats)",
     "mass_last": "probability that the model gives an answer at the end",
     "validation_agreement": "best agreement on validation pairs",
@@ -81,7 +81,7 @@ TRAINING = {
 
 
 def scatters(results: Results) -> tuple[Drawing, ...]:
-    """Utilities before and after against the assembly's, on one scale."""
+    """Utilities before and after, plotted against the assembly's, on one scale."""
     u = results.held_out
     if u is None:
         return ()
@@ -91,7 +91,7 @@ def scatters(results: Results) -> tuple[Drawing, ...]:
     for when, fitted in (("before", u.before), ("after", u.after)):
         r = float(np.corrcoef(fitted.mu, u.assembly.mu)[0, 1])
         finding = (
-            f"Correlation with the assembly's utilities {when}: {r:.2f}, {len(u.texts)} outcomes."
+            f"Correlation with the assembly's utilities {when}: {r:.2f} ({len(u.texts)} outcomes)."
         )
         series = Series(u.assembly.mu, fitted.mu, u.texts, when)
         title = f"Model {when} training"
@@ -101,7 +101,7 @@ def scatters(results: Results) -> tuple[Drawing, ...]:
 
 
 def calibration(results: Results) -> tuple[Drawing, ...]:
-    """Probabilities of the held-out pairs before and after against the assembly's shares."""
+    """Probabilities of the held-out pairs before and after, against the assembly's shares."""
     space = results.space
     held = space.held_out_mask
     pairs, target = space.consensus.pairs[held], space.consensus.p[held]
@@ -111,7 +111,9 @@ def calibration(results: Results) -> tuple[Drawing, ...]:
     for when in filenames.WHEN:
         p = pair_shares(space.cells(when), pairs).p
         gap = float(np.nanmean(np.abs(p - target)))
-        finding = f"Mean distance between model and assembly {when}: {gap:.3f}, {len(pairs)} pairs."
+        finding = (
+            f"Mean distance between model and assembly {when}: {gap:.3f} ({len(pairs)} pairs)."
+        )
         names = ("assembly's share for the first outcome", f"model {when} training")
         drawing = scatter(
             Series(target, p, labels, when), (0.0, 1.0), names, f"Pairs, {when}", finding
@@ -141,7 +143,7 @@ def agreement_figure(results: Results) -> Markup:
 
 
 def measures(results: Results) -> tuple[Row, ...]:
-    """Every measure of the model before and after; no preference only where it was offered."""
+    """Every measure before and after; "no preference" only where it was offered."""
     sides = (results.comparison.before, results.comparison.after)
     before, after = (side.model_dump() for side in sides)
     templates = results.space.config.elicitation.templates
@@ -158,7 +160,7 @@ def measures(results: Results) -> tuple[Row, ...]:
 
 
 def margins(fidelity: FidelityRecord) -> tuple[Row, ...]:
-    """One row an attribute."""
+    """One row per attribute."""
     return tuple(
         (m.name.replace("_", " "), f"{m.distance:.3f}", f"{m.expected:.3f}", str(m.cells))
         for m in fidelity.margins
@@ -166,19 +168,18 @@ def margins(fidelity: FidelityRecord) -> tuple[Row, ...]:
 
 
 def panel_drawing(results: Results) -> Drawing:
-    """Panel against population for every category, and what it shows of how many citizens."""
+    """Panel against population for every category, with a caption."""
     f = results.fidelity
     caption = (
         f"{finding(results.shares)} Dots are the weighted shares of {f.citizens} citizens, upright "
-        f"lines those of the population of {results.population.rows:,} records; bands are where "
-        f"95 % of simple random samples of the panel's effective size, {f.effective_size:.1f}, "
-        "would lie."
+        f"lines those of the population ({results.population.rows:,} records); the bands contain "
+        f"95 % of simple random samples of the panel's effective size ({f.effective_size:.1f})."
     )
     return Drawing(panel_figure(results.shares), caption)
 
 
 def categories(shares: Sequence[CategoryShare]) -> tuple[Row, ...]:
-    """One row a category."""
+    """One row per category."""
     return tuple(
         (
             row.attribute.replace("_", " "),
@@ -202,7 +203,7 @@ def ballots(assembly: AssemblyRecord) -> tuple[Row, ...]:
 
 
 def cut_short(space: Workspace) -> str:
-    """What was cut short before it had settled, by kind; "" where nothing was or is known."""
+    """What was cut short before giving an answer, by kind; "" if nothing was or it is unknown."""
     told = []
     assembly = read_record(AssemblyRecord, space.file(filenames.ASSEMBLY))
     if assembly.cut_share:
@@ -236,7 +237,7 @@ def statements(space: Workspace) -> tuple[QuotedStatement, ...]:
 
 
 def settings(config: PipelineConfig) -> tuple[Row, ...]:
-    """Every setting with its value, marked where it is not the default."""
+    """Every setting with its value, marked if it differs from the default."""
     usual = flat_settings(PipelineConfig())
     return tuple(
         (name, shown(value), "" if usual.get(name) == value else "set")

@@ -190,9 +190,7 @@ def _left_open(c: Controls | None) -> list[str]:
             "content moved the model, and not training as such, run the control arms over several "
             "seeds: plenary control."
         ]
-    said = [
-        "There is one assembly: only training was repeated with several seeds, not the discussion."
-    ]
+    said = ["There is one assembly: training was repeated with several seeds, not the discussion."]
     if c.level:
         said.append(
             "It was not shown that the assembly arm reaches more of the assembly's majorities "

@@ -29,8 +29,8 @@ def wording_findings(budget: WordingStudy | None) -> tuple[Finding, ...]:
 
 
 def wording_section(results: Results, measures: Measures) -> Section:
-    """The variance budget of an answer, before and after."""
-    title, budget = "How much is wording: the wording study", measures.wording
+    """The variance components of an answer, before and after."""
+    title, budget = "How much depends on the wording: the wording study", measures.wording
     if budget is None:
         return Section(title, (LEFT_OUT.format("measures.wording_pairs"),))
     tables = (_wordings(budget),)
@@ -43,15 +43,16 @@ def wording_section(results: Results, measures: Measures) -> Section:
         for name, side in budget.sides.items()
     ]
     shares = "; ".join(f"{name} {shares[0]:.0%}" for name, shares in rows)
-    finding = f"Part of an answer that the pair itself explains: {shares}"
-    bar = stacked(rows, tuple(SOURCES.values()), "What one answer is made of", f"{finding}.")
+    finding = f"Share of an answer's variance due to the outcomes themselves: {shares}"
+    bar = stacked(rows, tuple(SOURCES.values()), "What an answer depends on", f"{finding}.")
     caption = (
-        f"{finding}. Shares of the variance of one answer's log odds, {len(budget.pairs)} held-out "
-        f"pairs in {len(budget.used)} wordings and both orders. Outcome: what the pair itself "
-        "brings in every wording (the outcome share); slot: the place shown first; the rest is "
-        "what an answer owes to how it was asked. Reliability "
-        f"of one wording after training {after.icc.value:.2f} (95 % {after.icc.low:.2f} to "
-        f"{after.icc.high:.2f}, jackknife over outcomes and wordings)."
+        f"{finding}. Shares of the variance of an answer's log odds, over {len(budget.pairs)} "
+        f"held-out pairs in {len(budget.used)} wordings and both presentation orders. Outcomes: "
+        "what "
+        "is the same in every wording; presentation order: which outcome is shown first; the rest "
+        "depends on how the question was asked. The reliability of one wording after training is "
+        f"{after.icc.value:.2f} (95 % {after.icc.low:.2f} to {after.icc.high:.2f}, jackknife over "
+        "outcomes and wordings)."
     )
     return Section(
         title,
@@ -62,7 +63,7 @@ def wording_section(results: Results, measures: Measures) -> Section:
 
 
 def _named(results: Results, budget: WordingStudy) -> tuple[Finding, ...]:
-    """The strongest pairs that may be named one by one."""
+    """The strongest of the pairs whose preference holds over the wordings."""
     side, texts = budget.sides["after"], results.space.plan.texts
     used = [row for row in budget.wordings["after"] if row.name in budget.used]
     mass = min((row.mass for row in used if row.mass is not None), default=None)
@@ -86,21 +87,23 @@ def _budget_table(budget: WordingStudy) -> ReportTable:
     rows += [
         ("reliability of one wording", *(_estimate(side.icc) for side in sides), "0"),
         ("wordings needed for reliability .9", *(f"{s.wordings_needed:.0f}" for s in sides), ""),
-        ("answers against the other wordings", *(_estimate(side.flips) for side in sides), "0.5"),
-        ("pairs that may be named one by one", *(_estimate(s.strong) for s in sides),
+        ("answers against the other wordings' mean", *(_estimate(s.flips) for s in sides), "0.5"),
+        ("pairs whose preference holds over wordings", *(_estimate(s.strong) for s in sides),
          f"{sides[0].strong.floor:.3f}"),
-        ("same slot in both orders", *(_estimate(side.position) for side in sides), "0.5"),
+        ("same position chosen in both orders", *(_estimate(s.position) for s in sides), "0.5"),
         ("agreement of wordings on the ranking (W)", *(f"{s.concordance:.3f}" for s in sides),
          f"{1 / len(budget.used):.3f}"),
-        ("no preference where offered", *(_mean(side.ties) for side in sides), ""),
-        ("preferences only when forced", *(_maybe(side.manufactured) for side in sides), "0"),
+        ("“no preference” where offered", *(_mean(side.ties) for side in sides), ""),
+        ("preferences stated only when forced", *(_maybe(s.manufactured) for s in sides), "0"),
     ]  # fmt: skip
     if budget.gain is not None:
         rows.append(
             ("agreement gained in wordings not trained on", "", _estimate(budget.gain), "0")
         )
     heads = (Head("Measure"), Head("Before", True), Head("After", True), Head("Floor", True))
-    caption = "The same in numbers; intervals 95 %. Floor: a chooser without preferences."
+    caption = (
+        "The same in numbers, with 95 % intervals. Floor: what a chooser without preferences gives."
+    )
     return ReportTable(caption, heads, tuple(rows))
 
 
@@ -120,14 +123,20 @@ def _factors(budget: WordingStudy) -> tuple[ReportTable, ...]:
     rows = budget.sides["after"].factors
     if not rows:
         return ()
-    heads = (Head("Factor"), Head("High against low"), Head("Slot", True), Head("Size", True))
+    heads = (
+        Head("Factor"),
+        Head("High / low level"),
+        Head("Order effect", True),
+        Head("Size", True),
+    )
     shown = tuple(
         (row.name, f"{row.high} / {row.low}", f"{row.slot:+.2f}", f"{row.size:+.2f}")
         for row in rows
     )
     caption = (
-        "Main effects after training, log odds: on the slot effect, and on the size of preferences."
-        " Clear of each other, partly mixed with interactions of two factors."
+        "Main effects after training, in log odds, on the order effect and on the size of "
+        "preferences. "
+        "They are not confounded with each other, but partly with two-factor interactions."
     )
     return (ReportTable(caption, heads, shown, "Which factor of the wording matters"),)
 
@@ -142,8 +151,8 @@ def _wordings(budget: WordingStudy) -> ReportTable:
     out = sum(not row[-1].startswith("yes") for row in rows)
     caption = (
         f"{budget.asked:,} answers asked for, {budget.invalid:,} invalid. {out} of {len(rows)} "
-        "wordings are left out, because the model does not give their answers; what it prefers in "
-        "them is not known."
+        "wordings are left out because the model does not give one of the offered answers in them; "
+        "what it prefers there is unknown."
     )
     return ReportTable(caption, heads, rows, f"All {len(rows)} wordings")
 

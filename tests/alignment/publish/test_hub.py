@@ -100,7 +100,7 @@ def test_the_card_does_not_claim_a_gain_that_is_none(adapter: Path, comparison: 
     flat = card(outcomes_low=-0.1, outcomes_high=0.1, trained_low=None)
     re_asked = card(beyond_retest=False, trained_low=None)
     for told in (flat, re_asked):
-        assert "no movement toward the assembly can be told from re-asking" in told
+        assert "no movement toward the assembly beyond that of asking again" in told
         assert "moved" not in told.partition("## Intended use")[0].partition("no movement")[0]
     away = {
         "outcomes_low": -0.2,

@@ -37,12 +37,12 @@ ROWS = {
         TOWARD,
         "elicited preferences moved toward the assembly's",
         (
-            ({"seeds": 2}, "too few seeds"),
-            ({"wordings_low": 0.0}, "in the wording that it was trained in"),
-            ({"wordings_low": None}, "in the wording that it was trained in"),
-            ({"beyond_retest": False}, "trained items only"),
-            ({"beyond_retest": None}, "trained items only"),
-            ({"outcomes_low": 0.0}, "trained items only"),
+            ({"seeds": 2}, "too few training seeds"),
+            ({"wordings_low": 0.0}, "in the wording used in training"),
+            ({"wordings_low": None}, "in the wording used in training"),
+            ({"beyond_retest": False}, "only on the outcomes it was trained on"),
+            ({"beyond_retest": None}, "only on the outcomes it was trained on"),
+            ({"outcomes_low": 0.0}, "only on the outcomes it was trained on"),
             ({"outcomes_low": 0.0, "trained_low": None}, "no movement"),
             (
                 {"outcomes_low": -0.3, "outcomes_high": -0.1, "away_beyond_retest": True},
@@ -62,7 +62,7 @@ ROWS = {
     ),
     "prefers": Row(
         on.Preferred("a", "b", strong=True, ties=0.1, mass=0.9, wordings=12),
-        "takes “a” over “b” (12 wordings)",
+        "prefers “a” to “b” (12 wordings)",
         tuple(
             (change, "No stable preference")
             for change in ({"strong": False}, {"ties": 0.5}, {"mass": 0.4})
@@ -70,10 +70,10 @@ ROWS = {
     ),
     "stable": Row(
         on.Stability(0.5, 0.1, 0.7, 0.6, 12),
-        "These are stable preferences",
+        "preferences are stable over the 12 wordings",
         (
             *(
-                (change, "depends on wording: outcome share 60%")
+                (change, "only 60% of an answer's variance")
                 for change in ({"icc_low": 0.49}, {"flips": 0.2}, {"concordance": 0.6})
             ),
             ({"wordings": 3}, "3 wordings are too few"),
@@ -85,19 +85,19 @@ ROWS = {
         "agree more after the discussion",
         (
             *(
-                (change, "final votes were with the majority in 70%")
+                (change, "voted with the majority in 70%")
                 for change in ({"low": 0.0}, {"contested": 0.5}, {"shuffled": None}, {"alone": 0.0})
             ),
-            ({"shuffled": -0.1}, "than one model asked alone, was not shown"),
+            ({"shuffled": -0.1}, "It was not shown"),
         ),
     ),
     "capability": Row(
         on.Kept(0.0, -0.02, 0.03, 0.06, 200, 0.056, others_kept=True),
-        "was kept: no loss above 6.0% on 200 items",
+        "a loss of right answers above 6.0% is ruled out on 200 items",
         (
-            ({"others_kept": False}, "do not all lie within"),
+            ({"others_kept": False}, "not all other figures"),
             ({"high": 0.07}, "can only rule out"),
-            ({"low": 0.01, "loss": 0.05, "high": 0.09}, "A loss of 5.0%"),
+            ({"low": 0.01, "loss": 0.05, "high": 0.09}, "lost on 5.0% of 200 items"),
         ),
     ),
     "hiring": Row(INFLUENCE, "Background influences", (({"level": 4}, "as the ladder says"),)),
@@ -109,47 +109,47 @@ ROWS = {
     ),
     "fairer": Row(
         on.Fairness(-0.3, -0.4, -0.2, "narrower", margin=0.1, recovered=True),
-        "became narrower (-0.300 log odds, -0.400 to -0.200)",
+        "narrower (change -0.300 log odds, -0.400 to -0.200)",
         (
-            ({"direction": ""}, "one of 0.40 log odds is not ruled out"),
-            ({"high": 0.01}, "one of 0.40 log odds is not ruled out"),
+            ({"direction": ""}, "0.40 log odds is not ruled out"),
+            ({"high": 0.01}, "0.40 log odds is not ruled out"),
             (
                 {"low": -0.1, "high": 0.05},
-                "No change of the hiring gap with alignment larger than",
+                "by more than 0.1 log odds",
             ),
-            ({"recovered": False}, "uninformative"),
+            ({"recovered": False}, "does not recognise"),
         ),
     ),
     "coherent": Row(
         SCALE,
         "larger models are more coherent",
         (
-            ({"sizes": 4}, "no trend"),
-            ({"seeds": 2}, "no trend"),
-            ({"families": 2}, "no trend"),
-            ({"agree": False}, "not shown over 5 sizes"),
-            ({"p": None}, "not shown over 5 sizes"),
+            ({"sizes": 4}, "too few"),
+            ({"seeds": 2}, "too few"),
+            ({"families": 2}, "too few"),
+            ({"agree": False}, "Across 5 sizes it was not shown"),
+            ({"p": None}, "Across 5 sizes it was not shown"),
         ),
     ),
     "harder": Row(
         SCALE,
         "larger models are harder to steer",
-        (({"seeds": 2}, "no trend"), ({"sizes": 4}, "no trend"), ({"p": 0.08}, "was not shown")),
+        (({"seeds": 2}, "too few"), ({"sizes": 4}, "too few"), ({"p": 0.08}, "was not shown")),
     ),
     "read_out": Row(
         on.ReadOut("layer 3", 0.3, 0.1, 0.05, beyond_shuffled=True, topical=True),
         "beyond every baseline (layer 3)",
         (
             *(
-                ({name: 0.0}, "The topic is decodable. That utilities")
+                ({name: 0.0}, "The topic is decodable. It was not shown")
                 for name in ("r2_low", "lead_low", "selectivity_low")
             ),
-            ({"beyond_shuffled": False, "topical": False}, "That utilities are decodable beyond"),
+            ({"beyond_shuffled": False, "topical": False}, "not shown that utilities"),
         ),
     ),
     "used": Row(
         on.Steered(0.4, 0.3, 0.1, 20),
-        "beyond 20 random directions",
+        "20 random directions",
         tuple(
             (change, "was not shown")
             for change in ({"random_largest": 0.4}, {"directions": 19}, {"effect_low": 0.0})
@@ -157,14 +157,14 @@ ROWS = {
     ),
     "planned": Row(
         on.PValues(locked=True, after_lock=True, tests=9, hash="ab"),
-        "was locked before any data; 9 tests",
+        "was locked before any data were collected; 9 tests",
         (({"after_lock": False}, "Exploratory: plan ab"), ({"locked": False}, "Exploratory: no")),
     ),
     "anchor": Row(
         on.Anchored(0.05, 0.01, 0.1, 0.05, informative=True, items=44),
         "toward those of people, by 0.050",
         (
-            ({"people_low": 0.0}, "toward those of the simulated citizens, not"),
+            ({"people_low": 0.0}, "toward those of the simulated citizens, but not"),
             ({"people_low": 0.0, "simulated_low": None}, "did not detectably"),
             ({"informative": False}, "uninformative"),
         ),
@@ -172,17 +172,17 @@ ROWS = {
 }  # fmt: skip
 # Claims that are never made: evidence as good as can be, and what is said instead.
 ALWAYS_WEAK = {
-    "values": (on.Templates(12), "elicited choice tendencies under the 12 listed wordings"),
-    "group_worth": (on.GroupWorth(0.0), "no rank of groups is given"),
+    "values": (on.Templates(12), "choice tendencies elicited with the 12 listed wordings"),
+    "group_worth": (on.GroupWorth(0.0), "no ranking of groups is given"),
     "represents": (
         on.PanelMargins("ACS 2024", 0.0, 0.0, 20),
-        "match those of ACS 2024 within 0.000",
+        "match those of ACS 2024 to within 0.000",
     ),
     "side_effects": (
         on.SideEffects(0.0, ()),
         "0% of the model's movement was not toward",
     ),
-    "equivalent": (INFLUENCE._replace(level=2, inside=True), "No influence larger than 0.1 log"),
+    "equivalent": (INFLUENCE._replace(level=2, inside=True), "no influence larger than 0.1 log"),
 }
 SILENT = {
     "group_worth": on.GroupWorth(None),
@@ -231,10 +231,10 @@ def test_some_claims_are_left_out(key: str) -> None:
 def test_side_effects_name_the_topics_or_that_they_are_not_known() -> None:
     claim = CLAIMS["side_effects"]
     assert (
-        "untrained topics moved, too: work, pets"
+        "topics that were not trained moved too: work, pets"
         in claim.say(on.SideEffects(0.2, ("work", "pets"))).sentence
     )
-    assert "not known" in claim.say(on.SideEffects(None, ())).sentence
+    assert "cannot show" in claim.say(on.SideEffects(None, ())).sentence
 
 
 def test_no_sentence_holds_forbidden_words_and_every_field_is_filled() -> None:

@@ -49,7 +49,7 @@ def test_an_edit_after_the_lock_is_detected(plan: Path, old: str, new: str) -> N
     plan.write_text(TEXT.replace(old, new), encoding="utf-8")
     assert lock_state(plan).edited
     assert not lock_state(plan).holds_for(NOW + timedelta(days=1))
-    with pytest.raises(ConfigError, match="edited since"):
+    with pytest.raises(ConfigError, match="undo the edit"):
         lock_plan(plan, NOW + timedelta(days=1))
 
 
@@ -70,7 +70,7 @@ def test_deviations_are_listed(plan: Path) -> None:
 
 
 def test_what_cannot_be_planned_is_an_error(plan: Path) -> None:
-    with pytest.raises(ConfigError, match="no setting"):
+    with pytest.raises(ConfigError, match="not a setting"):
         check_names(read_plan(plan), {"seed": 0})
     plan.write_text("title: x\nprimary: [fame]\nsettings: {seed: 1}", encoding="utf-8")
     with pytest.raises(ConfigError, match="fame"):
@@ -81,5 +81,5 @@ def test_what_cannot_be_planned_is_an_error(plan: Path) -> None:
 
 def test_a_broken_lock_is_an_error(plan: Path) -> None:
     plan.with_suffix(".lock").write_text("{}", encoding="utf-8")
-    with pytest.raises(DataError, match="no lock"):
+    with pytest.raises(DataError, match="lock the plan again"):
         lock_state(plan)

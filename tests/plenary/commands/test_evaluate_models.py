@@ -82,7 +82,7 @@ def test_steering_is_compared_over_finished_runs(tmp_path: Path):
     assert told.exit_code == 0, told.output
     assert "Size and steering" in told.stdout
     (found,) = read_results(out)
-    assert "make a table and no trend" in found.findings[-1].sentence
+    assert "too few to test a trend" in found.findings[-1].sentence
     assert found.battery == "steerability"
     assert {m.value for m in found.measures if m.name.startswith("directional gain, ")} == {0.5}
     with pytest.raises(ConfigError, match="name each training once"):

@@ -73,5 +73,5 @@ def test_an_endpoint_is_not_asked_and_its_price_is_taken_from_the_table(bench: B
     assert stages == ["elicit before", "convene", "paraphrase"]
     shown = bench.planted("run", "--dry-run", *more)
     words = " ".join(shown.out.replace("│", " ").split())
-    assert "price not known" in words
-    assert "time not known" in words
+    assert "price unknown" in words
+    assert "time unknown" in words
