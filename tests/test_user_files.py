@@ -280,13 +280,13 @@ def test_long_integer_ids_are_kept_in_full(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("first", "said"),
     [
-        (float(2**53 + 2), "no exact number"),
+        (float(2**53 + 2), "not an exact number"),
         (float("nan"), "empty outcome"),
         (None, "empty outcome"),
         ("NaN", "empty outcome 'NaN'"),
         ("4.10233E+06", "cut short"),
         ("", "empty outcome"),
-        (float("inf"), "no exact number"),
+        (float("inf"), "not an exact number"),
     ],
 )
 def test_what_is_no_identifier(tmp_path: Path, first: object, said: str) -> None:

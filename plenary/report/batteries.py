@@ -21,13 +21,13 @@ Sides = Mapping[str, BatteryResult]
 LONGEST = 24
 PAIRED = (
     "Difference: after minus before on the same items, with its 95 % interval. No paired test: the "
-    "figure is no mean over items that both models were asked."
+    "figure is not a mean over items that both models were asked."
 )
 APART = (
-    "No paired test: no figure here is a mean over items that both models were asked, so the two "
-    "columns are not tested against each other."
+    "No figure here is a mean over items that both models were asked, so the two columns are not "
+    "tested against each other."
 )
-OTHER = "This is neither the run's model before training nor after it."
+OTHER = "This is neither the run's model before training nor the one after it."
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class BatteryBySide:
 
     @cached_property
     def changes(self) -> dict[str, PairedChange]:
-        """Paired differences by the name of the measure, where both sides hold its items."""
+        """Paired differences by name of the measure, if both sides have its items."""
         if tuple(self.sides) != filenames.WHEN:
             return {}
         before, after = self.sides.values()
@@ -48,12 +48,12 @@ class BatteryBySide:
 
     @property
     def tests(self) -> int:
-        """Tests that its figures make, paired differences included."""
+        """Number of tests among its figures, paired differences included."""
         return sum(result.tests for result in self.sides.values()) + len(self.changes)
 
 
 def read_batteries(results: Results) -> tuple[BatteryBySide, ...]:
-    """What was asked beside the run, one entry a battery; models are known by their names."""
+    """Batteries asked beside the run, one entry per battery; models are recognised by name."""
     folder = results.space.file(filenames.BATTERIES)
     sides = {asked.backend: when for when, asked in zip(filenames.WHEN, results.asked, strict=True)}
     own: dict[str, dict[str, BatteryResult]] = {}
@@ -76,7 +76,7 @@ def anchor_section(measures: Measures) -> Section:
 
 
 def battery_section(found: BatteryBySide) -> Section:
-    """The answers to one battery, by whichever command they came."""
+    """The section on one battery, whichever command asked it."""
     if len(found.sides) > 1:
         return _section(found, PAIRED if found.changes else APART)
     return _section(found, OTHER * ("" in found.sides))
@@ -112,18 +112,16 @@ def _caption(sides: Sides, every: Mapping[str, Measure]) -> str:
     asked, invalid = (sum(getattr(r, n) for r in sides.values()) for n in ("asked", "invalid"))
     told = [
         strip_hidden(first.definition, 600),
-        f"{asked:,} answers, {invalid:,} invalid. Floor: a chooser without preferences.",
+        f"{asked:,} answers, {invalid:,} invalid. Floor: what a chooser without preferences gives.",
     ]
     told += [f"Intervals in brackets: {'; '.join(kinds)}."] if kinds else []
     missing = [m.name for m in every.values() if not any(_known(r, m.name) for r in sides.values())]
-    told += [f"Not known from these answers: {strip_hidden('; '.join(missing), 600)}."] * bool(
-        missing
-    )
+    told += [f"These answers do not show: {strip_hidden('; '.join(missing), 600)}."] * bool(missing)
     return " ".join(told)
 
 
 def _said(sides: Sides) -> tuple[str, ...]:
-    """Every sentence once, with the side or sides that it is said of."""
+    """Every sentence once, with the side or sides to which it applies."""
     of: dict[str, list[str]] = {}
     for when, result in sides.items():
         for finding in result.findings:
@@ -164,13 +162,13 @@ def _known(result: BatteryResult, name: str) -> bool:
 
 def _value(m: Measure | None) -> str:
     if m is None or m.value is None:
-        return "not known"
+        return "unknown"
     ends = "" if m.low is None or m.high is None else f" ({m.low:.3f} to {m.high:.3f})"
     return f"{m.value:.3f}{ends}"
 
 
 def _figure(sides: Sides) -> tuple[Drawing, ...]:
-    """Pure numbers with intervals on one axis; nothing where they are too far apart to compare."""
+    """Unitless figures with intervals on one axis; none if they are too far apart to compare."""
     rows = _ranges(sides)
     if len(rows) < 2:
         return ()
@@ -181,7 +179,7 @@ def _figure(sides: Sides) -> tuple[Drawing, ...]:
     title = next(iter(sides.values())).title
     rows = [row._replace(label=_short(row.label)) for row in rows]
     drawing = ranges(rows, (min(low, 0.0), high), title, finding)
-    return (Drawing(drawing, f"{finding}. Bars are the intervals of the table."),)
+    return (Drawing(drawing, f"{finding}. Bars are the intervals in the table."),)
 
 
 def _ranges(sides: Sides) -> Sequence[Range]:
@@ -198,7 +196,7 @@ def _ranges(sides: Sides) -> Sequence[Range]:
 
 
 def _short(label: str) -> str:
-    """A label that fits beside the axis; the side at its end stays."""
+    """A label short enough to stand beside the axis; the side at its end is kept."""
     name, comma, when = label.rpartition(", ")
     if when not in filenames.WHEN:
         name, comma, when = label, "", ""

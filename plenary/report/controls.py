@@ -24,7 +24,7 @@ HEADS = (
     "KL to the assembly",
     "Behind the assembly, KL",
     "Behind the assembly, overlap, points",
-    "Behind where own target differs, points",
+    "Behind, where own target differs, points",
     "Side effect",
     "Untrained wordings",
     "KL neutral",
@@ -34,22 +34,26 @@ HEADS = (
 )
 
 CAPTION = (
-    "Held-out outcomes; 95 % intervals count the choice of outcomes and of seeds, not of citizens. "
-    "Own target: how far what the arm was taught is the assembly's decision on the training pairs "
-    "(share of equal majorities; KL in nats, 0 is the same). Behind: the assembly arm's gain minus "
-    "this arm's on the same pairs; an interval above zero says that the arm does less than the "
-    "assembly's content. In points it counts majorities: an arm whose own target has the same ones "
-    "cannot fall far behind. KL (nats) and overlap (1 - total variation distance) count the shares "
-    "themselves. Where own target differs: agreement with the assembly's majority on those "
-    "held-out pairs alone on which the arm's own target has the other one, the assembly arm's "
-    "minus this arm's; their mean number in brackets. Side effect: 0 straight to the target, 1 all "
-    "of the move beside it. Untrained wordings: the gain there over the gain in the trained one, "
-    "mean and worst wording; at least half: the interval of the mean says so."
+    "Figures are on held-out outcomes; 95 % intervals cover the choice of outcomes and seeds, "
+    "not of "
+    "citizens. Own target: how similar the arm's training target is to the assembly's decision on "
+    "the training pairs (share of equal majorities; KL in nats, 0 if identical). Behind: the "
+    "assembly arm's gain minus this arm's, on the same pairs; an interval above zero means that "
+    "the "
+    "arm achieves less than the assembly's content. In points it compares majorities, so an arm "
+    "whose own target has the same majorities cannot be far behind; KL (nats) and overlap (1 minus "
+    "total variation distance) compare the shares themselves. Where own target differs: the same "
+    "difference in agreement with the assembly's majority, only on held-out pairs where the arm's "
+    "own target has the opposite majority (mean number of pairs in brackets). Side effect: share "
+    "of "
+    "the movement that is not toward the target (0 to 1). Untrained wordings: the gain in them "
+    "divided by the gain in the trained wording (mean and worst wording); at least half: the "
+    "interval of the mean is above one half."
 )
 
 
 def pool_rows(arms: Sequence[PooledArm]) -> Iterator[tuple[str, str]]:
-    """One line an arm."""
+    """One line per arm."""
     for arm in arms:
         yield arm.arm, "; ".join(_told_of_pool(arm))
 
@@ -71,7 +75,7 @@ def _told_of_pool(arm: PooledArm) -> Iterator[str]:
 
 
 def controls(table: ControlTable) -> Controls | None:
-    """What the control arms let one say; None without the assembly's own arm or any other."""
+    """What the control arms show; None without the assembly's arm or without any control arm."""
     arms, own = table.controls, next((r for r in table.rows if r.arm == REFERENCE), None)
     if own is None or not arms:
         return None
@@ -90,7 +94,7 @@ def controls(table: ControlTable) -> Controls | None:
 
 
 def table_rows(table: ControlTable) -> Iterator[tuple[str, str]]:
-    """One line an arm, one a dose axis, one an arm on the strata of the panel."""
+    """One line per arm, per kind of dose, and per arm trained toward a stratum of the panel."""
     yield (
         "before training",
         f"agreement {table.agreement_before:.3f}, ceiling {table.ceiling:.3f}; "
@@ -136,7 +140,7 @@ def _told(row: ControlRow) -> Iterator[str]:
 
 
 def control_section(table: ControlTable) -> Markup:
-    """The section of the report: the caption, one row an arm, and lines of doses and strata."""
+    """The section of the report: the caption, one row per arm, and lines on doses and strata."""
     heads = Markup("").join(
         Markup('<th scope="col"{}>{}</th>').format(Markup(' class="n"') if k else "", head)
         for k, head in enumerate(HEADS)
@@ -160,7 +164,7 @@ def control_section(table: ControlTable) -> Markup:
         "<thead><tr>{}</tr></thead>\n<tbody>{}</tbody></table></div>\n{}"
     ).format(
         f"{CAPTION} Before training the agreement is {table.agreement_before:.1%}; two independent "
-        f"panels would agree on {table.ceiling:.1%} of such pairs. KL to the assembly before "
+        f"panels would agree on {table.ceiling:.1%} of these pairs. KL to the assembly before "
         f"training: {table.kl_before:.3f}.",
         heads,
         body,
@@ -200,7 +204,7 @@ def _contrast(row: ControlRow, scale: float = 1.0) -> str:
 
 
 def _wordings(row: ControlRow) -> str:
-    """Share of the gain in untrained wordings; a gain that may be none has no shares."""
+    """Share of the gain kept in untrained wordings; empty if the gain may be zero."""
     if row.wordings is None or row.gain.low <= 0:
         return "none"
     kept = "at least half" if row.wordings.kept else "half not shown"

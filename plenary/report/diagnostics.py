@@ -16,12 +16,12 @@ from plenary.runs.records.diagnostics import (
 
 
 def conditions_rows(record: ConditionsRecord) -> tuple[tuple[str, str], ...]:
-    """What the terminal shows."""
+    """What discussion did, for the terminal."""
     ends = f"{record.level:.0%}"
     effects = tuple(
         (
-            f"discussion against {one.control}",
-            f"{one.toward_majority:+.4f} toward the majority before ({ends} {one.low:+.4f} to "
+            f"discussion compared with {one.control}",
+            f"{one.toward_majority:+.4f} toward the earlier majority ({ends}  {one.low:+.4f} to "
             f"{one.high:+.4f}); size {one.size:.4f}; {one.shifted} of {one.pairs} pairs shifted",
         )
         for one in record.effects
@@ -44,11 +44,11 @@ def conditions_rows(record: ConditionsRecord) -> tuple[tuple[str, str], ...]:
 
 
 def agreement_rows(record: AgreementRecord | None) -> tuple[tuple[str, str], ...]:
-    """What the terminal shows."""
+    """The rise of agreement beyond each control, for the terminal."""
     if record is None:
         return ()
     return tuple(
-        (f"agreement against {name}", f"rise beyond that control {100 * lead.value:+.1f} points "
+        (f"agreement compared with {name}", f"extra rise {100 * lead.value:+.1f} points "
          f"(95 % {100 * lead.low:+.1f} to {100 * lead.high:+.1f})")
         for name, lead in (
             ("shuffled personas", record.shuffled), ("one model asked alone", record.alone)
@@ -76,13 +76,13 @@ def rows(record: DiagnosticsRecord) -> tuple[Row, ...]:
 
 def _unread_rows(unread: dict[str, tuple[str, ...]]) -> tuple[Row, ...]:
     return tuple(
-        (f"outcome {name}", "not read", f"votes on it mean nothing: {', '.join(words)}")
+        (f"outcome {name}", "not understood", f"votes on it mean nothing: {', '.join(words)}")
         for name, words in unread.items()
     )
 
 
 def unmeasured_rows(not_measured: dict[str, str]) -> tuple[Row, ...]:
-    """What could not be told, and why."""
+    """What was not measured, and why."""
     return tuple((name, "not measured", why) for name, why in not_measured.items())
 
 
@@ -111,48 +111,49 @@ def influence_rows(found: InfluenceRecord | None) -> tuple[Row, ...]:
             "speakers who moved others",
             f"{found.moving} of {found.speakers}",
             f"a statement moves its listeners by {found.mean:+.3f} log odds on average; "
-            f"{found.standing_out} speakers differ from that; against {found.against}",
+            f"{found.standing_out} speakers differ from that; compared with {found.against}",
         ),
         (
             "largest effect of a speaker",
             f"{first.citizen}: {first.shrunk:+.3f}",
-            f"log odds a statement, {first.statements} statements, drawn toward the mean; "
+            f"log odds per statement over {first.statements} statements, shrunk toward the mean; "
             + ("differs from 0" if first.moves else "does not differ from 0"),
         ),
     )
 
 
 def conformity_rows(found: ConformityRecord | None) -> tuple[Row, ...]:
-    """Who went with the table."""
+    """Who conformed to the majority at the table."""
     if found is None:
         return ()
     return (
         (
             "conformity",
             f"{found.index:+.3f}",
-            f"1 always toward the rest of the table, -1 away{_strangers(found.strangers)}; "
-            f"{len(found.flagged)} citizens conform beyond {found.against}",
+            "1: always toward the others at the table, -1: always "
+            f"away{_strangers(found.strangers)}; "
+            f"{len(found.flagged)} citizens conform more than {found.against} explains",
         ),
     )
 
 
 def _strangers(index: float | None) -> str:
-    return "" if index is None else f", {index:+.3f} toward tables never met"
+    return "" if index is None else f"; {index:+.3f} toward tables that the citizen never met"
 
 
 def _spread_rows(found: SpreadRecord | None) -> tuple[Row, ...]:
     if found is None:
         return ()
     kinds = (
-        ("evenness of the panel", found.panel_entropy, "entropy of the share, bits"),
-        ("indecision of a citizen", found.own_entropy, "entropy of the own choice, bits"),
-        ("variance between citizens", found.variance, "less is a loss of diversity"),
+        ("evenness of the panel", found.panel_entropy, "entropy of the panel's share, bits"),
+        ("indecision of a citizen", found.own_entropy, "entropy of a citizen's choice, bits"),
+        ("variance between citizens", found.variance, "a fall is a loss of diversity"),
     )
     return tuple(
         (
             name,
             f"{c.before:.3f} to {c.after:.3f}",
-            f"{note}; change {c.low:+.3f} to {c.high:+.3f}, 95 % over outcomes",
+            f"{note}; change {c.low:+.3f} to {c.high:+.3f} (95 % interval over outcomes)",
         )
         for name, c, note in kinds
     )
@@ -164,7 +165,7 @@ def size_rows(sizes: tuple[SizeRecord, ...]) -> tuple[Row, ...]:
         (
             f"panel of {one.citizens}",
             f"{one.agreement:.1%}",
-            "agreement with another such panel over all pairs; "
+            "agreement with another panel of this size over all pairs; "
             f"{one.with_everybody:.1%} with the whole population",
         )
         for one in sizes
@@ -192,7 +193,9 @@ def _cycle_rows(found: CyclesRecord | None) -> tuple[Row, ...]:
         (
             "cycles",
             f"{found.citizens:.3f}",
-            f"mean over citizens, {found.panel:.3f} for the panel; coin flips give .250; "
+            f"mean share of cyclic triads over citizens ({found.panel:.3f} for the panel; coin "
+            "flips give "
+            f"0.250); "
             f"{found.triads} triads",
         ),
     )
@@ -201,8 +204,12 @@ def _cycle_rows(found: CyclesRecord | None) -> tuple[Row, ...]:
 def _novelty_rows(found: NoveltyRecord | None) -> tuple[Row, ...]:
     if found is None:
         return ()
-    repeated = "none later" if found.repetition is None else f"{found.repetition:.1%}"
+    repeated = "no later ones" if found.repetition is None else f"{found.repetition:.1%}"
     return (
-        ("repeated statements", repeated, "of those after the first round, by embeddings"),
-        ("distinct arguments", f"{found.distinct:.2f}", "effective number a pair and side"),
+        (
+            "repeated statements",
+            repeated,
+            "of statements after the first round, by embeddings",
+        ),
+        ("distinct arguments", f"{found.distinct:.2f}", "effective number per pair and side"),
     )

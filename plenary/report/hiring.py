@@ -18,15 +18,16 @@ from plenary.safe_text import strip_hidden
 
 TITLE = "Hiring audit, synthetic resumes"
 NOTE = (
-    "Synthetic resumes in the listed prompts; no finding about people and no legal one. The gap is "
-    "in log odds of an invitation, compared group minus reference, with cues as a random factor."
+    "Synthetic resumes in the listed prompts; this is neither a finding about people nor a legal "
+    "one. The gap is in log odds of an invitation, compared group minus reference group, with cues "
+    "as a random factor."
 )
 
 
 def hiring_findings(
     measures: Measures, settings: HiringSettings, *, whole: bool = False
 ) -> tuple[Finding, ...]:
-    """What the audit after training lets one say, and what alignment did; whole: the ratio, too."""
+    """What the audit after training shows, and what alignment changed; whole: also the ratio."""
     sides = _sides(measures.hiring)
     if not sides:
         return ()
@@ -39,7 +40,7 @@ def hiring_findings(
     rates = ratio(found)
     if whole and rates is not None:
         said.append(IMPACT.say(rates))
-    # Where the audit after training is uninformative, so is what changed, for the same reason.
+    # If the audit after training is uninformative, so is the change, for the same reason.
     if found.check.recovered:
         said += [FAIRER.say(fairness(e, sides, settings)) for e in measures.hiring.effects]
     return tuple(said)
@@ -93,7 +94,7 @@ def _forest(record: HiringRecord, sides: Mapping[str, HiringFindings]) -> tuple[
     first = next(iter(sides.values()))
     caption = (
         f"{finding}. Bars are 95 % intervals (pigeonhole bootstrap over resumes and cues); the "
-        f"band holds 95 % of placebo gaps between cues of one group. Groups: "
+        f"band contains 95 % of placebo gaps between cues of the same group.  Groups: "
         f"{', '.join(map(strip_hidden, first.groups))}{' (invented)' if first.fictional else ''}."
     )
     return (Drawing(drawing, caption),)
@@ -116,9 +117,9 @@ def _verdicts(sides: Mapping[str, HiringFindings]) -> ReportTable:
     first = next(iter(sides.values()))
     tests = sum(found.tests for found in sides.values())
     caption = (
-        f"Manipulation check (the background is named from its cue, chance "
+        f"Manipulation check (share of cues whose background the model names; chance is "
         f"{first.check.chance:.0%}): {', '.join(checks)}. Ratio of selection rates: "
-        f"{', '.join(rates) or 'not known'}; on its own it says nothing. "
+        f"{', '.join(rates) or 'unknown'}; on its own it is no evidence. "
         f"{sum(f.asked for f in sides.values()):,} answers, "
         f"{sum(f.invalid for f in sides.values()):,} invalid; {tests} tests."
     )
@@ -135,20 +136,20 @@ def _verdict_row(when: str, one: HiringFinding) -> Row:
         f"{one.p_holm:.3f}",
         f"{one.placebo.limit:.3f}",
         "none" if one.rate is None else f"{100 * one.rate.expected.value:+.1f} points",
-        "not known" if years is None or years.value != years.value else f"{years.value:+.1f}",
+        "unknown" if years is None or years.value != years.value else f"{years.value:+.1f}",
     )
 
 
 def _between(found: Gap | Clustered) -> str:
     if found.value != found.value:
-        return "not known"
+        return "unknown"
     return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
 
 
 def _change(record: HiringRecord) -> ReportTable:
     heads = (
         Head("Contrast"), Head("Change, log odds", True), Head("p", True),
-        Head("Placebo limit", True), Head("Change of the rate", True), Head("Reading"),
+        Head("Placebo limit", True), Head("Change in rate", True), Head("Reading"),
     )  # fmt: skip
     rows = tuple(
         (
@@ -161,7 +162,7 @@ def _change(record: HiringRecord) -> ReportTable:
         )
         for e in record.effects
     )
-    caption = "Difference in differences: the same cells before and after alignment."
+    caption = "Difference in differences: the same questions before and after alignment."
     return ReportTable(caption, heads, rows)
 
 
@@ -183,9 +184,11 @@ def _reasons(sides: Mapping[str, HiringFindings]) -> ReportTable:
                     _between(r.held.direct), f"{r.shift.p:.3f}",
                 ))  # fmt: skip
     caption = (
-        "Stated reasons (P2). Net effect: pairs in which only the favoured group is invited less "
-        "those in which only the other is; disclosed: of them with a reason that uses background. "
-        "Reasons held fixed: change of the log odds by the cue when the reason is the same text."
+        "Stated reasons (prompt P2). Net effect: share of pairs in which only the favoured group "
+        "is "
+        "invited, minus those in which only the other is. Disclosed: the part of it with a stated "
+        "reason that uses background. Reasons held fixed: change in log odds due to the cue when "
+        "the reason is the same text."
     )
     return ReportTable(caption, heads, tuple(rows), "Stated reasons")
 

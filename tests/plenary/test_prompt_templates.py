@@ -106,7 +106,7 @@ def test_reasoning_template_asks_for_reasons_and_then_for_the_label():
     assert tuple(before) == asked
     assert reasons == Message("assistant", "because")
     assert last.content == "Now decide. Answer with A or B only."
-    with pytest.raises(ConfigError, match="'plain' asks at once"):
+    with pytest.raises(ConfigError, match="'plain' does not ask for reasons"):
         decision(PROMPT_TEMPLATES["plain"], asked, "because")
 
 
