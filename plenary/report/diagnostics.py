@@ -132,7 +132,8 @@ def conformity_rows(found: ConformityRecord | None) -> tuple[Row, ...]:
             f"{found.index:+.3f}",
             "1: always toward the others at the table, -1: always "
             f"away{_strangers(found.strangers)}; "
-            f"{len(found.flagged)} citizens conform more than {found.against} explains",
+            f"{len(found.flagged)} citizens conform more than expected; compared with "
+            f"{found.against}",
         ),
     )
 

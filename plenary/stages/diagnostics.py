@@ -235,8 +235,8 @@ def _novelty(space: Workspace) -> NoveltyRecord | None:
 SHOWN = 10
 
 TABLES = (
-    "what tables that the citizen never met did on the same pairs; no condition was held beside "
-    "(plenary conditions does)"
+    "what tables that the citizen never met did on the same pairs; no control condition was held "
+    "(plenary conditions holds one)"
 )
 
 ALONE = "the same citizens thinking alone on the same pairs (condition reflection)"

@@ -203,7 +203,7 @@ def test_the_whole_report_says_nothing_forbidden(space: Workspace) -> None:
     assert not FORBIDDEN.findall(text)
     for words in (
         "On outcomes and in wordings it was not trained on",
-        "These are stable preferences over the 4 wordings tried",
+        "The preferences are stable over the 4 wordings tried",
         "Background influences the model&#39;s decisions on these synthetic resumes.",
         "The stated reasons do not account for it (undisclosed influence).",
         "What was tested of ability was kept",
@@ -238,7 +238,7 @@ def test_a_fair_recruiter_that_stays_fair_is_no_influence(space: Workspace) -> N
     assert "uninformative" in " ".join(hiring_section(blind, HIRING).said)
 
 
-@pytest.mark.parametrize(("loss", "words"), [(0.0, "was kept"), (0.1, "A loss of 10.0%")])
+@pytest.mark.parametrize(("loss", "words"), [(0.0, "were kept"), (0.1, "lost on 10.0%")])
 def test_retention_prints_margin_and_what_the_items_support(
     space: Workspace, loss: float, words: str
 ) -> None:
