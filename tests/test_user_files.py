@@ -168,7 +168,7 @@ def test_a_quote_that_nothing_closes_swallows_no_rows(tmp_path: Path) -> None:
     path = write(tmp_path / "p.csv", 'age,sex,w,note\n34,man,1,"x\n71,woman,2,y\n')
     refused(lambda: import_table(path, mapping), "p.csv", "mend the file")
     votes = write(tmp_path / "v.csv", 'first,second,choice\na,b,"first\nb,a,second\n')
-    refused(lambda: import_votes(votes), "v.csv", "mend the quotes")
+    refused(lambda: import_votes(votes), "v.csv", "the quotes")
 
 
 @pytest.mark.parametrize("row", ["1", "1,2,3,4"])
@@ -398,7 +398,7 @@ def test_merged_keys_may_be_given_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ['{"sex": {"a": [1, 2]}, "sex": {"b": [1, 2]}}', '{"sex": NaN}'])
 def test_json_is_strict(tmp_path: Path, text: str) -> None:
     path = write(tmp_path / "q.json", text)
-    refused(lambda: read_quotas(path), "q.json", "is not JSON", "mend the file")
+    refused(lambda: read_quotas(path), "q.json", "is not JSON")
 
 
 def test_words_that_yaml_types_are_taken_as_written(tmp_path: Path) -> None:

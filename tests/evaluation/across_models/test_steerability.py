@@ -43,7 +43,7 @@ def test_a_planted_fall_is_found():
     [
         (trainings(0.5 + 0.1 * np.arange(5)), "was not shown over 5 sizes"),
         (trainings([0.9, 0.5, 0.8, 0.4, 0.7]), "was not shown over 5 sizes"),
-        (trainings(0.9 - 0.1 * np.arange(4)), "make a table and no trend"),
+        (trainings(0.9 - 0.1 * np.arange(4)), "too few to test a trend"),
         (trainings(0.9 - 0.1 * np.arange(5), seeds=2), "with 2 seeds make a table"),
         (trainings(0.9 - 0.1 * np.arange(5), share=False), "with 0 seeds make a table"),
         (trainings(0.9 - 0.1 * np.arange(5), kl=math.nan), "with 0 seeds make a table"),

@@ -65,7 +65,10 @@ def test_a_draft_does_not_overwrite_and_unknown_settings_are_refused(plan: Path)
 
 def test_without_a_plan_the_run_is_exploratory() -> None:
     found = planning(space(None), 7)
-    assert found.banner == "Exploratory: no plan was locked before the data were collected; 7 tests were run."
+    assert (
+        found.banner
+        == "Exploratory: no plan was locked before the data were collected; 7 tests were run."
+    )
     assert found.section.tables == ()
 
 
@@ -75,7 +78,9 @@ def test_the_banner_hangs_on_the_time_of_the_lock(plan: Path, days: int, holds: 
     found = planning(space(plan), 7)
     assert bool(found.banner) is not holds
     assert "7 tests were run" in found.section.said[0]
-    assert dict(found.section.tables[0].rows)["data collected after the lock"] == ("yes" if holds else "no")
+    assert dict(found.section.tables[0].rows)["data collected after the lock"] == (
+        "yes" if holds else "no"
+    )
     assert "0 of" in found.section.tables[0].caption
 
 

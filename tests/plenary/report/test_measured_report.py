@@ -206,8 +206,8 @@ def test_the_whole_report_says_nothing_forbidden(space: Workspace) -> None:
         "The preferences are stable over the 4 wordings tried",
         "Background influences the model&#39;s decisions on these synthetic resumes.",
         "The stated reasons do not account for it (undisclosed influence).",
-        "What was tested of ability was kept",
-        "Shifts against the test-retest",
+        "The abilities tested were kept",
+        "Shifts compared with the test-retest",
         "&lt;script&gt;alert(1)",
     ):
         assert words in html
@@ -282,7 +282,7 @@ def test_a_battery_is_shown_with_floor_and_interval() -> None:
     assert section.said == ("It is so.",)
     assert section.tables[0].rows[0][:4] == ("share", "0.600 (0.500 to 0.700)", "0.500", "9")
     assert len(section.tables[0].rows) == 2
-    assert "Not known from these answers: nothing." in section.tables[0].caption
+    assert "These answers do not show: nothing." in section.tables[0].caption
     assert len(section.drawings) == 1
     assert "neither the run's model" in section.note
 

@@ -143,4 +143,4 @@ def test_beating_every_arm_leaves_nothing_open_but_the_assembly() -> None:
     for words in ("majorities than", "nearer to", "not run"):
         assert words not in left
     nothing = verdict(BASE._replace(controls=whole._replace(below=(), level=every)))
-    assert "above that of" not in " ".join(nothing.shown)
+    assert "larger than that of" not in " ".join(nothing.shown)

@@ -128,7 +128,7 @@ def test_no_preference_reaches_fits_comparison_and_report(tmp_path: Path, exact:
     assert comparison.after.undecided == pytest.approx(told["undecided_after"], abs=1e-4)
     assert comparison.before.undecided > 0.1
     rows = {row[0]: row[1:] for row in measures(read_results(space))}
-    assert rows["share of answers for no preference, where it is offered"] == (
+    assert rows["share of “no preference” answers, where that is offered"] == (
         f"{comparison.before.undecided:.3f}", f"{comparison.after.undecided:.3f}",
     )  # fmt: skip
     asked = read_record(ElicitationRecord, space.file("before.json"))

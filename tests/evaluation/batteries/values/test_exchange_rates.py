@@ -106,7 +106,7 @@ def test_people_are_not_compared_unless_asked_for_and_never_ranked() -> None:
         "wording factor, groups",
         "comparisons of groups that a wording turns round",
     ]
-    assert "no rank of groups is given" in found.findings[-1].sentence
+    assert "no ranking of groups is given" in found.findings[-1].sentence
     assert not found.findings[-1].shown
     assert not [name for name in ("region", "Veldaria", "Ostmarin", "Kelsund") if name in told]
 
