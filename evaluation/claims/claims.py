@@ -387,7 +387,7 @@ ANCHOR: Claim[on.Anchored] = Claim(
     (
         (
             lambda e: not e.informative,
-            "The survey comparison is uninformative: the model rarely gives  one of the survey's "
+            "The survey comparison is uninformative: the model rarely gives one of the survey's "
             "answers, or "
             "chooses them by their letter.",
         ),

@@ -35,18 +35,18 @@ def said(runs) -> Finding:
 def test_a_planted_fall_is_found():
     sentence, shown = said(trainings(0.9 - 0.1 * np.arange(5)))
     assert shown
-    assert sentence == "Over 5 sizes of one family, larger models are harder to steer."
+    assert sentence == "Across 5 model sizes in one family, larger models are harder to steer."
 
 
 @pytest.mark.parametrize(
     ("runs", "words"),
     [
-        (trainings(0.5 + 0.1 * np.arange(5)), "was not shown over 5 sizes"),
-        (trainings([0.9, 0.5, 0.8, 0.4, 0.7]), "was not shown over 5 sizes"),
+        (trainings(0.5 + 0.1 * np.arange(5)), "5 sizes it was not shown"),
+        (trainings([0.9, 0.5, 0.8, 0.4, 0.7]), "5 sizes it was not shown"),
         (trainings(0.9 - 0.1 * np.arange(4)), "too few to test a trend"),
-        (trainings(0.9 - 0.1 * np.arange(5), seeds=2), "with 2 seeds make a table"),
-        (trainings(0.9 - 0.1 * np.arange(5), share=False), "with 0 seeds make a table"),
-        (trainings(0.9 - 0.1 * np.arange(5), kl=math.nan), "with 0 seeds make a table"),
+        (trainings(0.9 - 0.1 * np.arange(5), seeds=2), "with 2 seeds are too few"),
+        (trainings(0.9 - 0.1 * np.arange(5), share=False), "with 0 seeds are too few"),
+        (trainings(0.9 - 0.1 * np.arange(5), kl=math.nan), "with 0 seeds are too few"),
     ],
     ids=["rising", "unordered", "four sizes", "two seeds", "one convention", "no KL"],
 )

@@ -146,10 +146,10 @@ def test_answers_without_mass_are_uninformative_and_nothing_is_filled_in() -> No
     silent = given(PEOPLE, mass=0.1)
     assert silent.usable == 0
     found = anchored(silent, silent, None, QUESTIONS, 1)
-    assert found.findings[0].sentence.startswith("comparison is uninformative")
+    assert found.findings[0].sentence.startswith("The survey comparison is uninformative")
     assert value(found, "distance to people, after") is None
     alone = asyncio.run(measure(Respondent(PEOPLE, mass=0.1), QUESTIONS, 1))
-    assert alone.findings[0].sentence.startswith("comparison is uninformative")
+    assert alone.findings[0].sentence.startswith("The survey comparison is uninformative")
 
 
 def test_no_items_is_an_error() -> None:
