@@ -130,7 +130,7 @@ def lock_plan(path: Path, now: datetime) -> LockState:
     if state.edited and state.lock is not None:
         raise ConfigError(
             f"plan {str(path)!r} was locked at {state.lock.locked:%Y-%m-%d %H:%M} UTC and edited "
-            f"later (now  {state.plan.hash[:12]!r}); undo the edit, or save the plan under "
+            f"later (now {state.plan.hash[:12]!r}); undo the edit, or save the plan under "
             "another name and lock that"
         )
     if state.lock is not None:

@@ -97,7 +97,7 @@ def moved_caption(results: Results) -> str:
     scale = "Utilities are on the model's scale before training (mean 0, standard deviation 1)"
     if settings.anchors:
         scale += ", fixed by the outcomes named in advance"
-    said = f"{scale}; intervals are {settings.level:.0%}.  {_retest_note(results.retest, s)}"
+    said = f"{scale}; intervals are {settings.level:.0%}. {_retest_note(results.retest, s)}"
     correlation = (
         f"rank correlation with the assembly's utilities {s.correlation_before:.2f} before, "
         f"{s.correlation_after:.2f} after"
