@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import resource
 import subprocess
 import sys
 from collections import Counter
@@ -12,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import cast
 
-import pytest
 from pydantic import BaseModel
 from support.setting_reads import attribute_reads
 
@@ -74,6 +72,10 @@ def imported(node: ast.AST) -> Iterator[str]:
             yield inner.module
 
 
+def line_count(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
 def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (function.end_lineno or function.lineno) - function.lineno + 1
 
@@ -86,11 +88,11 @@ def test_import_order_is_kept() -> None:
     assert answer.returncode == 0, answer.stdout
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_file_is_short_and_plainly_named(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 600
-    assert path.stem not in FORBIDDEN_NAMES
-    assert not FORBIDDEN_NAMES & set(path.relative_to(ROOT).parts)
+def test_files_are_short_and_plainly_named() -> None:
+    long = {name_of(path): lines for path in FILES if (lines := line_count(path)) > 600}
+    assert not long, "600 lines at most"
+    vague = [name_of(p) for p in FILES if FORBIDDEN_NAMES & {p.stem, *p.relative_to(ROOT).parts}]
+    assert not vague
 
 
 def test_no_folder_is_crowded() -> None:
@@ -100,10 +102,14 @@ def test_no_folder_is_crowded() -> None:
     assert not (ROOT / "plenary" / "chat").exists()
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_no_function_is_long(path: Path) -> None:
-    long = [f"{f.name}: {length(f)}" for f in functions(path) if length(f) > 60]
-    assert not long
+def test_no_function_is_long() -> None:
+    long = [
+        f"{name_of(path)}:{function.lineno} {function.name}: {length(function)} lines"
+        for path in FILES
+        for function in functions(path)
+        if length(function) > 60
+    ]
+    assert not long, "60 lines at most"
 
 
 def test_a_public_class_name_stands_for_one_concept() -> None:
@@ -116,28 +122,33 @@ def test_a_public_class_name_stands_for_one_concept() -> None:
     assert not {name: where for name, where in places.items() if len(where) > 1}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_libraries_are_opened_at_their_door(path: Path) -> None:
-    name = name_of(path)
-    for module in imported(tree_of(path)):
-        doors = DOORS.get(module.partition(".")[0])
-        assert doors is None or name.startswith(doors), f"{module} is imported in {name}"
+def test_libraries_are_opened_at_their_door() -> None:
+    past_the_door = [
+        f"{name_of(path)}: {module}"
+        for path in FILES
+        for module in imported(tree_of(path))
+        if not name_of(path).startswith(DOORS.get(module.partition(".")[0], ("",)))
+    ]
+    assert not past_the_door
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_own_modules_are_imported_at_the_top(path: Path) -> None:
-    if name_of(path).startswith("plenary/cli/"):
-        return
-    inner = {module for function in functions(path) for module in imported(function)}
-    assert not [m for m in inner if m.partition(".")[0] in PACKAGES]
+def test_own_modules_are_imported_at_the_top() -> None:
+    inner = [
+        f"{name_of(path)}:{function.lineno} {module}"
+        for path in FILES
+        if not name_of(path).startswith("plenary/cli/")
+        for function in functions(path)
+        for module in imported(function)
+        if module.partition(".")[0] in PACKAGES
+    ]
+    assert not inner
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_random_numbers_come_from_seeding(path: Path) -> None:
-    if name_of(path) == "plenary/seeding.py":
-        return
+def test_random_numbers_come_from_seeding() -> None:
     made = [
-        node.attr
+        f"{name_of(path)}:{node.lineno} {node.attr}"
+        for path in FILES
+        if name_of(path) != "plenary/seeding.py"
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Attribute)
         and node.attr in ("default_rng", "RandomState", "SeedSequence")
@@ -145,9 +156,8 @@ def test_random_numbers_come_from_seeding(path: Path) -> None:
     assert not made
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_package_is_typed(package: str) -> None:
-    assert (ROOT / package / "py.typed").is_file()
+def test_packages_are_typed() -> None:
+    assert not [package for package in PACKAGES if not (ROOT / package / "py.typed").is_file()]
 
 
 def test_tests_hold_no_packages() -> None:
@@ -167,9 +177,11 @@ def owner_of(setting: str) -> type[BaseModel]:
     return owner
 
 
-@pytest.mark.parametrize("setting", list(known_settings()))
-def test_every_setting_is_read(setting: str) -> None:
-    assert (owner_of(setting).__name__, setting.rpartition(".")[2]) in reads()
+def test_every_setting_is_read() -> None:
+    settings = list(known_settings())
+    assert settings
+    read = reads()
+    assert not [s for s in settings if (owner_of(s).__name__, s.rpartition(".")[2]) not in read]
 
 
 def test_a_setting_that_nothing_reads_would_be_found() -> None:
@@ -180,32 +192,23 @@ def test_a_setting_that_nothing_reads_would_be_found() -> None:
     assert len(reads() & set(absent)) < 0.02 * len(absent)
 
 
-@pytest.mark.parametrize("setting", list(PipelineConfig.model_fields))
-def test_every_group_is_read(setting: str) -> None:
+def test_every_group_is_read() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "plenary").rglob("*.py"))
-    assert f"config.{setting}" in text or f"c.{setting}" in text
+    groups = PipelineConfig.model_fields
+    assert not [g for g in groups if f"config.{g}" not in text and f"c.{g}" not in text]
 
 
-def children_seconds() -> float:
-    """Time that ended child processes computed: waiting for a busy machine is not in it."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def test_help_is_instant_and_opens_no_door() -> None:
+def test_help_opens_no_door_and_reads_few_modules() -> None:
+    """What takes time is importing: 170 modules are read in a fifth of a second, torch in five."""
     code = (
         "import sys\nfrom plenary.cli import main as cli\nsys.argv = ['plenary', '--help']\n"
         "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
         f"opened = sorted(set({HEAVY!r}) & set(sys.modules) - {{'typer', 'rich'}})\n"
-        "sys.exit(f'help imports {opened}' if opened else 0)"
+        "read = len(sys.modules)\n"
+        "sys.exit(f'help imports {opened} of {read} modules' if opened or read > 300 else 0)"
     )
-    times = []
-    for _ in range(3):
-        started = children_seconds()
-        answer = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=False
-        )
-        times.append(children_seconds() - started)
-        assert answer.returncode == 0, answer.stderr
-        assert "recruit" in answer.stdout
-    assert min(times) <= 0.5
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "recruit" in answer.stdout

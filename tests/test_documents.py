@@ -6,8 +6,6 @@ import re
 import runpy
 from pathlib import Path
 
-import pytest
-
 from plenary.cli.main import app
 
 ROOT = Path(__file__).parents[1]
@@ -20,30 +18,41 @@ def page_name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("path", PAGES, ids=page_name)
-def test_links_lead_somewhere(path: Path) -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8"))
-    targets = [(path.parent / link).resolve() for link in links]
-    assert not [target for target in targets if target.parent != MADE and not target.exists()]
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", PAGES, ids=page_name)
-def test_named_files_exist(path: Path) -> None:
-    named = re.findall(
-        r"`((?:census_data|personas|assembly|alignment|evaluation|plenary|configs|tests)/[^`*{:]*)(?:::[a-z_0-9]+)?`",
-        path.read_text(encoding="utf-8"),
-    )
-    missing = [name for name in named if not (ROOT / name).exists() and "<" not in name]
+def test_links_lead_somewhere() -> None:
+    lost = [
+        f"{page_name(page)}: {link}"
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)#:]+)\)", text_of(page))
+        if (target := (page.parent / link).resolve()).parent != MADE and not target.exists()
+    ]
+    assert not lost
+
+
+def test_named_files_exist() -> None:
+    packages = "census_data|personas|assembly|alignment|evaluation|plenary|configs|tests"
+    named = re.compile(rf"`((?:{packages})/[^`*{{:]*)(?:::[a-z_0-9]+)?`")
+    missing = [
+        f"{page_name(page)}: {name}"
+        for page in PAGES
+        for name in named.findall(text_of(page))
+        if not (ROOT / name).exists() and "<" not in name
+    ]
     assert not missing
 
 
-@pytest.mark.parametrize("path", PAGES, ids=page_name)
-def test_make_targets_exist(path: Path) -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):", makefile, flags=re.MULTILINE))
-    text = path.read_text(encoding="utf-8")
-    named = set(re.findall(r"(?:`|^)make ([a-z]+)", text, flags=re.MULTILINE))
-    assert named <= targets
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), flags=re.MULTILINE))
+    unknown = [
+        f"{page_name(page)}: make {target}"
+        for page in PAGES
+        for target in re.findall(r"(?:`|^)make ([a-z-]+)", text_of(page), flags=re.MULTILINE)
+        if target not in targets
+    ]
+    assert not unknown
 
 
 def test_readme_names_every_verb() -> None:
@@ -53,11 +62,9 @@ def test_readme_names_every_verb() -> None:
     assert not [verb for verb in verbs if verb not in text]
 
 
-@pytest.mark.parametrize("path", PAGES, ids=page_name)
-def test_documents_do_not_point_outside(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert "../shared" not in text
-    assert "/work/" not in text
+def test_documents_do_not_point_outside() -> None:
+    outside = [page for page in PAGES if re.search(r"\.\./shared|/work/", text_of(page))]
+    assert not outside
 
 
 def test_the_map_is_made_from_the_code() -> None:
