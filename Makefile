@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 NOT_HERE := not network and not gpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test check lint types imports bench docs format clean
+.PHONY: help setup quickstart test test-all check lint types imports bench docs format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,11 +27,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 quickstart: setup ## set up, then run the whole chain with the model that ships with plenary
 	$(BIN)/plenary run configs/quickstart.yaml --exists replace
 
-test: setup ## every test that needs neither network nor accelerator
-	$(PYTEST) -m "$(NOT_HERE)"
+check: setup lint types imports ## before a commit: lint, types, import order, quick tests
+	$(PYTEST) -m "not slow and not exhaustive and $(NOT_HERE)"
 
-check: setup lint types imports ## the gate: lint, types, import order, quick tests
-	$(PYTEST) -m "not slow and $(NOT_HERE)"
+test: setup ## every test but the exhaustive ones; without network or accelerator
+	$(PYTEST) -m "not exhaustive and $(NOT_HERE)"
+
+test-all: setup ## every test, with rates over many simulations, kills in every mode and big sweeps
+	$(PYTEST) -m "$(NOT_HERE)"
 
 lint:
 	$(BIN)/ruff check .

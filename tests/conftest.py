@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -22,14 +23,26 @@ from support.checkpoints import CheckpointName, make_checkpoint
 
 CheckpointMaker = Callable[[CheckpointName], Path]
 TESTS = Path(__file__).parent
+# What a shell starts in the background ignores an interrupt, and so does all that it starts: the
+# tests that interrupt a run of plenary would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests first, those of the whole chain before all: no worker ends on a long one alone."""
+# What loads a model, or holds an assembly: tests that take one of these are slow without a mark.
+HEAVY_FIXTURES = {"bench", "checkpoint", "tiny", "world", "world_of"}
 
-    def turn(item: pytest.Item) -> tuple[bool, bool]:
-        return item.get_closest_marker("slow") is None, item.path.parent != TESTS
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Mark what is slow before any is left out, then put the longest first."""
+    for item in items:
+        if HEAVY_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+    yield
+
+    def turn(item: pytest.Item) -> tuple[bool, bool, bool]:
+        marked = [item.get_closest_marker(name) is not None for name in ("exhaustive", "slow")]
+        return not marked[0], not marked[1], item.path.parent != TESTS
 
     items.sort(key=turn)
 

@@ -33,7 +33,7 @@ DOORS = {
     "trl": ("alignment/",),
     "peft": ("alignment/", "plenary/models/"),
     "datasets": ("alignment/", "assembly/dataset/rows.py"),
-    "huggingface_hub": ("alignment/publish/", "plenary/models/"),
+    "huggingface_hub": ("alignment/publish/", "assembly/dataset/card.py", "plenary/models/"),
     "lm_eval": ("alignment/retention/lm_eval_harness.py",),
     "sentence_transformers": ("personas/diversity.py", "plenary/embedded/"),
     "duckdb": ("assembly/aggregation/streaming.py", "plenary/viewer/"),

@@ -56,7 +56,7 @@ def manifest() -> RunManifest:
     return new_manifest("one", "abc", 3, deterministic=True, reason="local")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 def test_a_run_killed_in_each_stage_ends_as_one_that_nobody_stopped(
     bench: Bench, checkpoint: Callable[[CheckpointName], Path]

@@ -105,7 +105,7 @@ def look(typed: list[str]) -> str:
     return page
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name, text in OWN_FILES.items():

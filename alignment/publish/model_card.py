@@ -72,7 +72,7 @@ def model_card(
     Without retention or control arms the card says that they were not measured.
     """
     parts = [
-        _head(made_from),
+        f"---\n{_metadata(made_from)}\n---",
         f"# Adapter toward a simulated assembly's choices, for {made_from.base}",
         _summary(made_from.toward, arms),
         _section("Intended use", [INTENDED]),
@@ -87,19 +87,17 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
-def _head(made_from: TargetProvenance) -> str:
-    """The hub's metadata. JSON strings are YAML strings, so nothing in a name can break it."""
-    return "\n".join(
-        [
-            "---",
-            f"base_model: {json.dumps(made_from.base)}",
-            f"license: {json.dumps(made_from.licence)}",
-            "library_name: peft",
-            "language: en",
-            "tags: [plenary, simulated-assembly, utility-control, lora]",
-            "---",
-        ]
-    )
+def _metadata(made_from: TargetProvenance) -> str:
+    """What the hub reads, as YAML. It holds figures without intervals, so ours are in the text."""
+    from huggingface_hub import ModelCardData
+
+    return ModelCardData(
+        base_model=made_from.base,
+        license=made_from.licence,
+        library_name="peft",
+        language="en",
+        tags=["plenary", "simulated-assembly", "utility-control", "lora"],
+    ).to_yaml()
 
 
 def _section(title: str, lines: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from assembly.aggregation.consensus import COUNTED
@@ -14,7 +13,6 @@ from assembly.dataset.consensus_dataset import MEANING, SPLITS, ConsensusDataset
 THIN = 10
 UNKNOWN = "not measured in this run"
 UNSTATED = "NOASSERTION"  # SPDX's word for a licence that nobody stated
-FrontMatter = dict[str, str | list[str] | list[dict[str, str | list[dict[str, str]]]]]
 
 
 class CardFacts(BaseModel):
@@ -63,9 +61,8 @@ def dataset_card(
 ) -> str:
     """Markdown with the Hugging Face hub's front matter and the thirteen statements."""
     limits = [f"{k}. {text}" for k, text in enumerate(statements(dataset, facts, budget), 1)]
-    front = yaml.safe_dump(_front_matter(dataset, facts), sort_keys=False, allow_unicode=True)
     parts = [
-        f"---\n{front}---",
+        f"---\n{_metadata(dataset, facts)}\n---",
         f"# {facts.name}",
         "Pairwise choices of simulated citizens between states of the world, one row per pair. "
         "Simulated citizens are not people.",
@@ -173,21 +170,22 @@ def _icc(facts: CardFacts) -> str:
     return f"ICC {value:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _front_matter(dataset: ConsensusDataset, facts: CardFacts) -> FrontMatter:
-    return {
-        "pretty_name": facts.name,
-        "license": "unknown" if facts.licence == UNSTATED else facts.licence.lower(),
-        "language": list(facts.languages),
-        "annotations_creators": ["machine-generated"],
-        "size_categories": [_size(len(dataset))],
-        "tags": ["preferences", "simulated-citizens", "deliberation", "synthetic"],
-        "configs": [{"config_name": "default", "data_files": _files()}],
-    }
+def _metadata(dataset: ConsensusDataset, facts: CardFacts) -> str:
+    """What the hub reads, as YAML."""
+    # Settings import this module, and commands that make no card need not wait for the hub's.
+    from huggingface_hub import DatasetCardData
 
-
-def _files() -> list[dict[str, str]]:
-    """One file per split, so that nobody trains on the held-out rows unawares."""
-    return [{"split": side, "path": f"{side}.parquet"} for side in SPLITS]
+    # One file per split, so that nobody trains on the held-out rows unawares.
+    files = [{"split": side, "path": f"{side}.parquet"} for side in SPLITS]
+    return DatasetCardData(
+        pretty_name=facts.name,
+        license="unknown" if facts.licence == UNSTATED else facts.licence.lower(),
+        language=list(facts.languages),
+        annotations_creators=["machine-generated"],
+        size_categories=[_size(len(dataset))],
+        tags=["preferences", "simulated-citizens", "deliberation", "synthetic"],
+        configs=[{"config_name": "default", "data_files": files}],
+    ).to_yaml()
 
 
 def _size(rows: int) -> str:

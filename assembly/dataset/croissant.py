@@ -83,7 +83,7 @@ def croissant(
                 "name": file.name,
                 "contentUrl": file.name,
                 "contentSize": f"{len(content)} B",
-                "encodingFormat": "application/vnd.apache.parquet",
+                "encodingFormat": "application/x-parquet",
                 "sha256": content_hash(content),
             }
         ],
@@ -93,28 +93,35 @@ def croissant(
                 "@id": "pairs",
                 "name": "pairs",
                 "key": [{"@id": "pairs/first_id"}, {"@id": "pairs/second_id"}],
-                "field": [_field(field, file.name, "pairs") for field in SCHEMA],
+                "field": [_field(field, file.name) for field in SCHEMA],
             }
         ],
     }
     return json.dumps(metadata, indent=2, ensure_ascii=False) + "\n"
 
 
-def _field(field: pa.Field, file: str, parent: str) -> Json:
-    """A column as a Croissant field; a list is repeated, a struct's fields are subfields."""
-    name = f"{parent}/{field.name}"
+def _field(field: pa.Field, file: str, within: tuple[str, ...] = ()) -> Json:
+    """A column as a Croissant field; a list is repeated, a struct's fields are subfields.
+
+    within: names of the column and of the structs that the field is part of.
+    """
+    place = (*within, field.name)
+    name = "/".join(("pairs", *place))
+    source: Json = {"fileObject": {"@id": file}, "extract": {"column": place[0]}}
+    if within:
+        source["transform"] = {"jsonPath": ".".join(place[1:])}
     found: Json = {
         "@type": "cr:Field",
         "@id": name,
         "name": name,
-        "description": MEANING[field.name] if parent == "pairs" else field.name,
-        "source": {"fileObject": {"@id": file}, "extract": {"column": field.name}},
+        "description": field.name if within else MEANING[field.name],
+        "source": source,
     }
     kind = field.type
     if pa.types.is_list(kind):
         found["repeated"], kind = True, kind.value_type
     if pa.types.is_struct(kind):
-        found["subField"] = [_field(inner, file, name) for inner in kind]
+        found["subField"] = [_field(inner, file, place) for inner in kind]
     else:
         found["dataType"] = _type_name(kind)
     return found

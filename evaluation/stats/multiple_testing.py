@@ -16,12 +16,8 @@ def two_sided_p(z: FloatArray) -> FloatArray:
 
 
 def reject_fdr(p: FloatArray, rate: float) -> BoolArray:
-    """Hypotheses [K] rejected at false-discovery rate `rate`."""
-    order = np.argsort(p, kind="stable")
-    below = np.flatnonzero(p[order] <= rate * np.arange(1, len(p) + 1) / len(p))
-    rejected = np.zeros(len(p), dtype=bool)
-    rejected[order[: below[-1] + 1 if len(below) else 0]] = True
-    return rejected
+    """Hypotheses [K] rejected at false-discovery rate `rate`; one without a p value never is."""
+    return adjusted_fdr(p) <= rate
 
 
 def holm(p: Sequence[float]) -> FloatArray:
@@ -34,11 +30,12 @@ def holm(p: Sequence[float]) -> FloatArray:
     return adjusted
 
 
-def adjusted_fdr(p: Sequence[float]) -> FloatArray:
-    """Benjamini and Hochberg's adjusted p values, for everything secondary."""
+def adjusted_fdr(p: Sequence[float] | FloatArray) -> FloatArray:
+    """Benjamini and Hochberg's adjusted p values [K], for everything secondary.
+
+    A hypothesis without a p value (NaN) is counted as one that was tested and stays NaN.
+    """
     values = np.asarray(p, dtype=float)
-    order = np.argsort(values)[::-1]
-    steps = values[order] * len(values) / np.arange(len(values), 0, -1)
-    adjusted = np.empty(len(values))
-    adjusted[order] = np.minimum(np.minimum.accumulate(steps), 1.0)
-    return adjusted
+    known = ~np.isnan(values)
+    adjusted = stats.false_discovery_control(np.where(known, values, 1.0))
+    return np.where(known, adjusted, np.nan)

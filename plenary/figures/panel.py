@@ -80,7 +80,7 @@ def _write_png(table: Sequence[CategoryShare], path: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ConfigError(
-            f"a figure as {path.suffix!r} needs matplotlib; install it or write .svg"
+            f"figure {path.name!r} needs matplotlib; pip install 'plenary[figures]' or write .svg"
         ) from error
     rows = list(table)[::-1]
     places = range(len(rows))

@@ -147,7 +147,7 @@ def organism(kept: RetentionSet, tmp_path: Path) -> ExperimentContext:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_assembly_moves_the_model_that_ships_and_empty_targets_do_not(
     organism: ExperimentContext,
 ) -> None:

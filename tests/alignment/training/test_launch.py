@@ -51,7 +51,7 @@ def test_a_job_holds_what_align_is_called_with(
         run_job(tmp_path / "missing.json")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_processes_train_as_one_does(
     checkpoint: Maker,
     texts: tuple[str, ...],

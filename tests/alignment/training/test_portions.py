@@ -79,7 +79,7 @@ def test_a_replay_row_is_paid_for_once(make_job: MakeJob) -> None:
     assert min(step.replay_kl for step in steps) > 1e-3
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_gradients_are_the_same_in_two_processes(make_job: MakeJob, tmp_path: Path) -> None:
     """DDP over gloo; three rows for two processes leave one of them without a row."""
     changes: dict[str, dict[str, object]] = {

@@ -38,6 +38,7 @@ def test_planted_utilities_are_recovered_and_covered() -> None:
     assert together < 0.95 * alone
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("citizens", "degrees"), [(30, None), (60, 3.0)])
 def test_intervals_cover_where_few_citizens_stand_for_a_stratum(citizens, degrees) -> None:
     """And where the tails of the utilities are long."""

@@ -30,6 +30,7 @@ def test_intervals_of_shares_cover() -> None:
     assert 0.84 < np.mean(covered) < 0.95
 
 
+@pytest.mark.exhaustive
 def test_intervals_of_fitted_shares_and_utilities_cover() -> None:
     """Nominal 90 %; shrinkage costs some: 10 electorates, 30 replicates."""
     shares, utilities = [], []

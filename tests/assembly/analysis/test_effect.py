@@ -108,6 +108,7 @@ def drawn(rng, effect, citizens, tables) -> dict[str, Votes]:
     return conditions
 
 
+@pytest.mark.exhaustive
 def test_intervals_cover_and_single_citizens_would_not() -> None:
     rng, tables = np.random.default_rng(0), np.repeat(np.arange(12), 10)
     pairs, weights = np.array([[0, 1]]), rng.uniform(0.5, 1.5, 120)

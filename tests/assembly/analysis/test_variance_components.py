@@ -59,6 +59,7 @@ def test_planted_components_are_recovered() -> None:
     assert sum(part.share for part in measured) == pytest.approx(1)
 
 
+@pytest.mark.exhaustive
 def test_intervals_cover() -> None:
     small = (10, 3, 3, 2)
     rng, shares = np.random.default_rng(1), truth(small, 2)[0]

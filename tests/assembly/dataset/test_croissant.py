@@ -83,6 +83,22 @@ def test_the_file_is_told_by_its_hash_and_every_column_is_a_field(written) -> No
     assert len({node["@id"] for node in nodes(fields)}) == len(list(nodes(fields)))
 
 
+@pytest.mark.filterwarnings("ignore")  # of the libraries that mlcroissant uses
+def test_mlcroissant_finds_no_fault_and_reads_the_rows(written) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant")
+    path, metadata = written
+    (path.parent / "croissant.json").write_text(json.dumps(metadata), encoding="utf-8")
+    read = mlcroissant.Dataset(path.parent / "croissant.json")
+    assert not read.metadata.ctx.issues.errors
+    rows = list(read.records("pairs"))
+    table = pq.read_table(path)
+    assert [row["pairs/p"] for row in rows] == pytest.approx(table["p"].to_pylist())
+    first = [row["pairs/first_id"] for row in rows]
+    assert [name.decode() for name in first] == table["first_id"].to_pylist()
+    strata = [[part["pairs/strata/p"] for part in row["pairs/strata"]] for row in rows]
+    assert strata == [[part["p"] for part in row] for row in table["strata"].to_pylist()]
+
+
 def test_a_dataset_that_is_not_written_has_no_hash(tmp_path) -> None:
     made = build_dataset(held_from(np.full((2, 4, 3), 0.7)))
     with pytest.raises(DataError, match="write the dataset there first"):

@@ -80,7 +80,14 @@ def check_whole(world_of, folder: Path, known: set[int], number: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("durability", "kills"), [("sync", 8), ("async", 6), ("exit", 6)])
+@pytest.mark.parametrize(
+    ("durability", "kills"),
+    [
+        pytest.param("sync", 8, marks=pytest.mark.exhaustive),
+        pytest.param("async", 6, marks=pytest.mark.exhaustive),
+        ("exit", 6),
+    ],
+)
 def test_twenty_kills_lose_no_vote_and_repeat_no_recorded_call(
     world_of, tmp_path, durability, kills
 ) -> None:

@@ -1,10 +1,10 @@
 import json
 import math
 import sqlite3
-import time
 from dataclasses import asdict
 
 import pytest
+from support.effort import calls_made
 
 from assembly.record.ballots import FAILED, VALID, VoteRow
 from assembly.record.ledger import BallotCalls, Declaration, Ledger, Spoken
@@ -125,6 +125,5 @@ def test_another_version_is_refused(path) -> None:
 def test_rows_are_written_in_bulk(path) -> None:
     rows = [VoteRow(n, c, 0, 0, 0.5, VALID, 1.0) for n in range(200) for c in range(100)]
     with Ledger(path) as ledger:
-        start = time.process_time()
-        ledger.add_votes(rows, [CALL] * len(rows))
-        assert (time.process_time() - start) / len(rows) < 50e-6
+        calls = calls_made(lambda: ledger.add_votes(rows, [CALL] * len(rows)))
+    assert calls / len(rows) < 5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -152,10 +151,9 @@ def test_passing_faults_are_tried_again_and_then_reported(server, waits, reply):
     assert table.places == ("California",)
     assert waits == [1.0, 2.0]
     server.script = [reply] * 3
-    started = time.monotonic()
     with pytest.raises(CensusError, match=r"failed 3 times, lastly with .*try again later"):
         client(server, waits).table("B21001", CALIFORNIA)
-    assert time.monotonic() - started < 10
+    assert len(waits) == 4, "nothing but these waits is waited for"
 
 
 @pytest.mark.parametrize("dated", [False, True])

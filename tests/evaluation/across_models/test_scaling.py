@@ -85,6 +85,7 @@ def test_the_joint_claim_needs_every_figure():
         assert not judged({"up": rising, "down": other}, better, 0, MATERIAL)[1][-1].shown
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("sizes", [(5,), (6,), (3, 4)])
 def test_false_findings_stay_within_the_nominal_rate(sizes):
     rng, runs = np.random.default_rng(1), 200

@@ -56,6 +56,7 @@ def test_less_evidence_is_no_claim(runs, words):
     assert words in sentence
 
 
+@pytest.mark.exhaustive
 def test_false_findings_stay_within_the_nominal_rate():
     rng = np.random.default_rng(1)
     runs = 100

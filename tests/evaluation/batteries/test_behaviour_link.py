@@ -81,6 +81,7 @@ def test_no_link_is_shown_where_there_is_none(chooser: Chooser) -> None:
     assert not found.findings[0].shown
 
 
+@pytest.mark.exhaustive
 def test_false_findings_stay_within_the_nominal_rate() -> None:
     runs, shown = 200, 0
     for run in range(runs):

@@ -54,7 +54,7 @@ def test_a_null_chooser_is_not_coherent() -> None:
     assert not [f for f in found.findings if f.shown]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_false_findings_stay_within_the_nominal_rate() -> None:
     """Three findings a null chooser, each at one-sided .025."""
     few = MATERIAL._replace(settings=BatterySettings(outcomes=16, bootstrap=100))

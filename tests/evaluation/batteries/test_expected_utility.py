@@ -126,7 +126,7 @@ def retest_findings(replicates: int) -> np.ndarray:
     return np.array(shown)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_false_findings_stay_within_the_nominal_rate() -> None:
     rates = retest_findings(120).mean(axis=0)
     assert rates[0] <= 0.05
@@ -143,7 +143,7 @@ def _sampled(pairs: IntArray, mu: FloatArray, rng: np.random.Generator) -> Compa
     )
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_neutral_chooser_is_rarely_said_to_have_an_attitude_to_risk() -> None:
     shown, runs, k = 0, 40, 20
     for run in range(runs):

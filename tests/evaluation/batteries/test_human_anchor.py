@@ -128,6 +128,7 @@ def test_what_control_moved_toward_is_told_apart(goal: np.ndarray, words: str, s
     assert (value(found, "distance to people of half=a, citizens") or 0) > 0.1
 
 
+@pytest.mark.exhaustive
 def test_false_findings_stay_within_the_nominal_rate() -> None:
     """Before and after are strangers to people alike: moved toward them at one-sided .025."""
     runs, shown = 150, 0

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from scipy import stats
 from support.choosers import Chooser, NullChooser
 
@@ -86,6 +87,7 @@ def test_a_null_chooser_is_uninformative() -> None:
     assert "Uninformative" in found.findings[0].sentence
 
 
+@pytest.mark.exhaustive
 def test_false_findings_stay_within_the_nominal_rate() -> None:
     shown, runs = np.zeros(2), 200
     for run in range(runs):

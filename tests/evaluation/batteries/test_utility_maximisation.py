@@ -106,6 +106,7 @@ def test_a_null_chooser_shows_nothing() -> None:
     assert not found.findings[0].shown
 
 
+@pytest.mark.exhaustive
 def test_false_findings_stay_within_the_nominal_rate() -> None:
     shown, runs = 0, 200
     for run in range(runs):

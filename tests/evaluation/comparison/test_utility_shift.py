@@ -40,7 +40,7 @@ def _sharper(factor):
     return lambda world: replace(world, sigma=world.sigma / factor)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("factor", [1.0, 2.0, 0.5])
 def test_the_same_model_asked_twice_moves_no_outcome_in_95_of_100_seeds(planted, factor):
     clean = []

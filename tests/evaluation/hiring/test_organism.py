@@ -63,7 +63,7 @@ def organism(plan: AuditPlan, folder: Path, favour: float) -> HiringAudit:
     return asyncio.run(audit(open_aligned(model_path(), result.adapter), plan))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 def test_a_silent_preference_is_caught_and_its_fair_twin_is_not(tmp_path: Path) -> None:
     plan = audit_plan(default_stimuli(), SETTINGS, 0)

@@ -230,6 +230,7 @@ def test_a_subject_that_never_prefers_anything_has_equal_utilities():
     assert found.tie > 10
 
 
+@pytest.mark.exhaustive
 def test_intervals_cover_where_pairs_have_their_own_effects_beside_ties():
     covered = []
     for seed in range(4):

@@ -46,6 +46,7 @@ def test_ninety_per_cent_intervals_cover(planted, name, count, rest):
     assert 0.85 <= np.mean(covered) <= 0.95, name
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("pair_noise", [0.0, 0.25])
 @pytest.mark.parametrize("shape", ["exponential", "t with 3 degrees"])
 def test_intervals_cover_utilities_with_long_tails(planted, shape, pair_noise):

@@ -101,7 +101,7 @@ def test_where_results_go_and_under_which_adapter(tmp_path: Path) -> None:
         place_of(run, own, None, after=True)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_core_suite_runs_on_the_model_that_ships(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["evaluate", "--out", str(tmp_path / "r.json"), "--json"])
     assert done.exit_code == 0, done.output

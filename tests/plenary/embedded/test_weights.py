@@ -37,6 +37,7 @@ def again():
     return measure(LocalBackend(model_path()), seed=1, scale=1)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("figure", BARS)
 def test_new_draw_of_questions_gives_the_figures_of_the_card(again, figure):
     assert again.figures[figure] == pytest.approx(card().figures[figure], abs=0.08)

@@ -29,7 +29,7 @@ from plenary.runs.config import load_config
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'plenary[ray]'")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.exhaustive,
     pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]

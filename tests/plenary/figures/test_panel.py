@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 import xml.etree.ElementTree as ET
 
 import pytest
 
 from personas.representativeness import CategoryShare
+from plenary.errors import ConfigError
 from plenary.figures.panel import finding, panel_figure, write_figure
 from plenary.report.tables import categories
 
@@ -49,3 +51,9 @@ def test_the_table_marks_what_lies_outside():
     rows = categories(TABLE)
     assert rows[0] == ("sex", "woman", "50.0%", "52.0%", "40.0% to 60.0%", "52", "")
     assert rows[2][-1] == "outside"
+
+
+def test_a_png_without_matplotlib_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ConfigError, match=r"'p.png' .*pip install 'plenary\[figures\]'"):
+        write_figure(TABLE, tmp_path / "p.png")

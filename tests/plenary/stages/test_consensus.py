@@ -72,7 +72,7 @@ def _measured(space: Workspace) -> Workspace:
 
 
 @pytest.mark.parametrize(
-    "rule", ["borda", pytest.param("multilevel_thurstonian", marks=pytest.mark.slow)]
+    "rule", ["borda", pytest.param("multilevel_thurstonian", marks=pytest.mark.exhaustive)]
 )
 def test_another_rule_runs_through_the_chain(tmp_path: Path, rule: RuleName) -> None:
     space = _measured(_decided(tmp_path, ASSEMBLY_STAGES, f"dataset.rule={rule}"))

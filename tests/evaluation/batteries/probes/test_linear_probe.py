@@ -73,7 +73,7 @@ def test_null_worlds_are_seldom_taken_for_a_direction(kind):
     assert sum(_shown(_found(kind, 100 + seed)) for seed in range(6)) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", ["topic", "noise"])
 def test_false_findings_stay_within_the_nominal_rate(kind):
     assert np.mean([_shown(_found(kind, 200 + seed)) for seed in range(100)]) <= 0.05

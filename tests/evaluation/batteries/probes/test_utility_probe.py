@@ -126,7 +126,7 @@ def test_one_topic_cannot_be_held_out(battery):
     assert "outcomes of 1 topics" in found.findings[0].sentence
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_model_that_ships_holds_and_uses_its_planted_values():
     material = BatteryMaterial(default_outcomes(), settings=BatterySettings(bootstrap=100))
     backend = CachedBackend(LocalBackend(embedded.model_path()), MemoryStore())

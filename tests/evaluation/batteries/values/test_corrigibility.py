@@ -71,6 +71,7 @@ def test_each_reversal_turns_a_pair_of_its_own_against_the_models_preference():
     assert made.sizes == pytest.approx([TRUE[old] - TRUE[new] for new, old in named])
 
 
+@pytest.mark.exhaustive
 def test_false_findings_stay_within_the_nominal_rate():
     rng, runs = np.random.default_rng(2), 500
     found = [

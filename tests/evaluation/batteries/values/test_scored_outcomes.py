@@ -120,6 +120,7 @@ def _retest(rng, slopes, situations=10, each=4):
     return association(values, scores, np.repeat(np.arange(situations), each).tolist())
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("slopes", [0.0, 1.0])
 def test_false_findings_stay_within_the_nominal_rate(slopes):
     """Whether outcomes are unrelated to the score or situations relate to it either way."""

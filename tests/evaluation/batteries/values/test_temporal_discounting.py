@@ -91,7 +91,7 @@ def noisy(discount: Callable[[float], float], rng: np.random.Generator) -> Float
     return expit(2.5 * logs + rng.normal(0, 0.8, logs.shape))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_wrong_curve_is_rarely_named_and_no_discounting_rarely_found() -> None:
     runs, wrong, found = 100, 0, 0
     for run in range(runs):
