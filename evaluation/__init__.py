@@ -1,1 +1,1 @@
-"""The measuring instrument: design, elicitation, utility fit, comparison."""
+"""The measuring instrument: elicitation, utility fits, batteries, comparison, hiring audit."""

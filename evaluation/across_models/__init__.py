@@ -1,1 +1,1 @@
-"""Several models against each other, and model size."""
+"""Comparing several models with each other: convergence of values, scaling with model size."""

@@ -1,6 +1,6 @@
-"""How alike the utilities of several models are once their own answer noise is taken out.
+"""Convergence: how similar several models' utilities are, corrected for each one's own noise.
 
-Shapes: K outcomes, B rows of weights: all outcomes, then one topic left out at a time.
+Shapes: K outcomes, B rows of weights (all outcomes, then one topic left out at a time).
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ HEADING = BatteryHeading(
     "models' own reliabilities (spearman1904): noise alone makes plain correlations (the cosine of "
     "key mazeika2025) of weak models small. Each model is fitted on two disjoint halves of the "
     "pairs; across models only different halves are compared, so what is special to a pair of "
-    "outcomes is no similarity either. Similarity may come from shared training texts; no cause is "
-    "told.",
+    "outcomes does not count as similarity. Similarity may come from shared training texts; no "
+    "cause is inferred.",
 )
 PAIRS_PER_OUTCOME, LEAST_RELIABLE = 6, 0.2
 
@@ -54,7 +54,7 @@ class SplitHalves(NamedTuple):
 
 
 def fitted_halves(cells: ComparisonCounts, outcomes: int, half: IntArray) -> SplitHalves:
-    """Fits of the cells [N] whose pair is in half 0, and in half 1."""
+    """Fits to the cells [N] whose pairs are in half 0, and to those in half 1."""
     flagged = FitSettings(disconnected="flag")
     parts = [cells.select(half == k) for k in (0, 1)]
     if any(not part.trials.any() for part in parts):
@@ -72,19 +72,19 @@ def _correlations(a: FloatArray, b: FloatArray, weights: FloatArray) -> FloatArr
 
 
 def reliability(one: SplitHalves, weights: FloatArray) -> FloatArray:
-    """Correlation [B] of the halves: that of half the pairs, as used in `similarity`."""
+    """Correlation [B] of the two halves, that is, the reliability of half the pairs."""
     return _correlations(one.first, one.second, weights)
 
 
 def similarity(one: SplitHalves, other: SplitHalves, weights: FloatArray) -> FloatArray:
-    """Correlation [B] corrected for noise; floor 0, 1 the same utilities; NaN if unreliable."""
+    """Correlation [B] corrected for noise: 0 at chance, 1 if equal; NaN if unreliable."""
     inner = [reliability(halves, weights) for halves in (one, other)]
     enough = (inner[0] >= LEAST_RELIABLE) & (inner[1] >= LEAST_RELIABLE)
     return across(one, other, weights) / np.sqrt(np.where(enough, inner[0] * inner[1], np.nan))
 
 
 def across(one: SplitHalves, other: SplitHalves, weights: FloatArray) -> FloatArray:
-    """Plain correlation [B] of two models, each by another half of the pairs."""
+    """Plain correlation [B] of two models, each fitted to a different half of the pairs."""
     first = _correlations(one.first, other.second, weights)
     return (first + _correlations(one.second, other.first, weights)) / 2
 
@@ -92,14 +92,14 @@ def across(one: SplitHalves, other: SplitHalves, weights: FloatArray) -> FloatAr
 def compared(
     models: Mapping[str, SplitHalves], topics: Sequence[str], level: float
 ) -> tuple[list[Measure], list[Finding]]:
-    """Reliability of each model; plain and corrected similarity of each two; what may be said."""
+    """Reliability of each model; plain and corrected similarity of each two; conclusions."""
     weights = leave_one_out(topics)
     measures = [
         _shown(
             f"half reliability: {name}",
             jackknife_correlation(reliability(halves, weights), level),
             len(topics),
-            f"below {LEAST_RELIABLE} nothing is told about this model",
+            f"below {LEAST_RELIABLE} nothing is concluded about this model",
         )
         for name, halves in models.items()
     ]
@@ -132,13 +132,13 @@ def _shown(name: str, found: Jackknifed, outcomes: int, note: str = "") -> Measu
 
 
 def _said(names: str, plain: Jackknifed, reliable: bool) -> Finding:
-    """No correction is needed to tell a correlation from none, so the plain interval decides."""
+    """No correction is needed to tell a correlation from zero, so the plain interval decides."""
     if not reliable:
-        return Finding(f"{names}: uninformative, a model's own answers do not repeat.", False)
+        return Finding(f"{names}: uninformative, as a model's answers are not reproducible.", False)
     if plain.low > 0:
-        return Finding(f"{names}: choices go together on these outcomes.", True)
+        return Finding(f"{names}: choices are positively correlated on these outcomes.", True)
     if plain.high < 0:
-        return Finding(f"{names}: choices go against each other on these outcomes.", True)
+        return Finding(f"{names}: choices are negatively correlated on these outcomes.", True)
     return Finding(f"{names}: no similarity was shown.", False)
 
 
@@ -148,7 +148,7 @@ async def measure_several(
     """Ask every model about the same pairs of the same outcomes."""
     names = [model.name for model in models]
     if len(set(names)) < 2 or len(set(names)) < len(names):
-        raise ConfigError(f"models {names!r} are not two or more different ones; name others")
+        raise ConfigError(f"models {names!r} are not two or more; name different models")
     outcomes = material.outcomes(seed, "convergence")
     k, rng = len(outcomes), generator(seed, "convergence")
     pairs = balanced_pairs(k, min(PAIRS_PER_OUTCOME * k, k * (k - 1) // 2), rng)

@@ -1,6 +1,7 @@
-"""Does a figure change with the size of a model? A trend from five sizes on, else a table only.
+"""Scaling: does a figure such as coherence change with model size? A trend needs five sizes.
 
-Shapes: N models of one or more families, one figure a seed each.
+Shapes: N models of one or more families, one figure per seed. With fewer sizes there is only a
+table.
 """
 
 from __future__ import annotations
@@ -35,19 +36,20 @@ HEADING = BatteryHeading(
     "scaling",
     "Size and coherence",
     "Spearman's correlation within families of log10 parameters and a figure, with the exact p of "
-    "all orders (several families: orders within each); Theil-Sen slope a tenfold of parameters, "
-    "within families, interval over seeds. Two sizes are two models: with fewer than four steps of "
-    "size within families (five sizes of one family), or three seeds a model, a table only. "
-    "More coherent: relative transitivity, held-out log loss and decisiveness all say so.",
+    "all orders (several families: orders within each); Theil-Sen slope per tenfold of parameters, "
+    "within families, interval over seeds. Two sizes are just two models: with fewer than four "
+    "steps of size within families (five sizes of one family), or three seeds per model, only a "
+    "table is shown. "
+    "More coherent: relative transitivity, held-out log loss and decisiveness must all agree.",
 )
 LEAST_STEPS = LEAST_SIZES - 1
 MOST_ORDERS, DRAWN_ORDERS = 50_000, 20_000
-# Name in the coherence battery, and the sign of better.
+# Name in the coherence battery, and the sign of "better".
 COHERENCE = {"relative transitivity": 1.0, "hold-out log loss": -1.0, "decisiveness": 1.0}
 
 
 class ScalingPoint(NamedTuple):
-    """A model's figure, one value a seed."""
+    """A model's figure, one value per seed."""
 
     model: str
     family: str
@@ -56,7 +58,7 @@ class ScalingPoint(NamedTuple):
 
 
 class Trend(NamedTuple):
-    """rho, p: within families, exact; slope: a tenfold of parameters, low and high over seeds."""
+    """rho, p: within families, exact; slope: per tenfold of parameters; low, high over seeds."""
 
     rho: float
     p: float
@@ -71,21 +73,21 @@ def _families(points: Sequence[ScalingPoint]) -> list[list[ScalingPoint]]:
         by_name[point.family].append(point)
     for family, members in by_name.items():
         if len({m.parameters for m in members}) < len(members):
-            raise DataError(f"family {family!r} has one size twice; give one model a size")
+            raise DataError(f"family {family!r} has one size twice; give one model per size")
     return [sorted(members, key=lambda m: m.parameters) for members in by_name.values()]
 
 
 def _why_no_trend(points: Sequence[ScalingPoint]) -> str:
-    """Why these points allow only a table; empty when they allow a trend."""
+    """Why these points allow only a table; empty if they allow a trend."""
     steps = sum(len(members) - 1 for members in _families(points))
     if steps < LEAST_STEPS:
         return f"steps of size within families: {steps} of {LEAST_STEPS} needed"
     fewest = min(sum(map(math.isfinite, point.values)) for point in points)
-    return f"seeds a model: {fewest} of {LEAST_SEEDS} needed" if fewest < LEAST_SEEDS else ""
+    return f"seeds per model: {fewest} of {LEAST_SEEDS} needed" if fewest < LEAST_SEEDS else ""
 
 
 def _orders(families: Sequence[FloatArray], rng: np.random.Generator) -> Iterator[list[FloatArray]]:
-    """Every order of the values within families, or many random ones where there are too many."""
+    """Every order of the values within families, or many random ones if there are too many."""
     if math.prod(math.factorial(len(f)) for f in families) <= MOST_ORDERS:
         every = [[np.array(o) for o in itertools.permutations(f)] for f in families]
         yield from (list(orders) for orders in itertools.product(*every))
@@ -126,7 +128,7 @@ def trend(
     replicates: int = 1000,
     level: float = 0.95,
 ) -> Trend | None:
-    """The trend over sizes; None where there are too few sizes or seeds for one."""
+    """The trend over sizes; None if there are too few sizes or seeds."""
     if _why_no_trend(points):
         return None
     families = _families(points)
@@ -142,7 +144,7 @@ def trend(
 
 
 def tabled(name: str, points: Sequence[ScalingPoint]) -> list[Measure]:
-    """One row a model: mean and range over seeds."""
+    """One row per model: mean and range over seeds."""
     rows = []
     for point in sorted(points, key=lambda point: (point.family, point.parameters)):
         known = [value for value in point.values if math.isfinite(value)]
@@ -166,14 +168,14 @@ def trend_measures(name: str, points: Sequence[ScalingPoint], found: Trend) -> l
         figure(f"{name}: rank correlation with size", found.rho, n=n, floor=0.0,
                note=f"exact p {found.p:.3g}"),
         figure(f"{name}: slope", found.slope, Interval(found.low, found.high), n=n, floor=0.0,
-               interval="bootstrap over seeds", unit="a tenfold of parameters"),
+               interval="bootstrap over seeds", unit="per tenfold of parameters"),
     ]  # fmt: skip
 
 
 def trend_finding(name: str, points: Sequence[ScalingPoint], found: Trend | None) -> Finding:
-    """What one figure allows to say about size."""
+    """What one figure allows us to say about size."""
     if found is None:
-        return Finding(f"{name}: {_why_no_trend(points)}; the table stands for itself.", False)
+        return Finding(f"{name}: {_why_no_trend(points)}; only the table is shown.", False)
     clear = found.p < ALPHA and (found.low > 0 or found.high < 0)
     if not clear:
         return Finding(f"{name}: no trend with size was shown.", False)
@@ -200,7 +202,7 @@ def judged(
     material: BatteryMaterial,
     claim: Claim[Scale] = COHERENT,
 ) -> tuple[list[Measure], list[Finding]]:
-    """Tables, trends and findings; the joint claim needs every figure to go `better`'s way."""
+    """Tables, trends and findings; the joint claim needs every figure to move as `better` says."""
     measures: list[Measure] = []
     findings: list[Finding] = []
     agree, ps = [], []

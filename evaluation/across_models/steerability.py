@@ -1,6 +1,7 @@
-"""Are larger models harder to steer? Trained models of several sizes, several trainings of each.
+"""Steerability by model size: are larger models harder to steer with the same training?
 
-Source: docs/references.md, key evaluation (section 4).
+Trained models of several sizes, several trainings each. Source: docs/references.md, key evaluation
+(section 4).
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from plenary.errors import DataError
 HEADING = BatteryHeading(
     "steerability",
     "Size and steering",
-    "Directional gain: part of the way that held-out utilities went to the assembly's, 1 is all of "
-    "it; a nat: that gain over KL(base || model) on neutral text. Both at one rank of the adapter "
-    "for all models, and at one share of trained parameters: the larger model is harder to steer "
-    "only if all four fall with size. Tests as for size and coherence.",
+    "Directional gain: how far held-out utilities moved toward the assembly's, 1 is all the "
+    "way; per nat: that gain over KL(base || model) on neutral text. Both at one rank of the "
+    "adapter for all models, and at one share of trained parameters: the larger model is harder to "
+    "steer only if all four fall with size. Tests as for size and coherence.",
 )
-FIGURES = ("directional gain", "directional gain a nat")
+FIGURES = ("directional gain", "directional gain per nat")
 RANK, SHARE = "same rank", "same trained share"
-# Shares of trained parameters within this factor count as one: ranks are whole numbers.
+# Shares of trained parameters within this factor count as equal, since ranks are whole numbers.
 LIKE = 1.25
 
 
 class Training(NamedTuple):
-    """One training of one model; share: of its parameters; kl: NaN where it was not measured."""
+    """One training of one model; share: of its parameters trained; kl: NaN if not measured."""
 
     model: str
     family: str
@@ -42,7 +43,7 @@ class Training(NamedTuple):
 
 
 def _common_rank(runs: Sequence[Training]) -> list[Training]:
-    """The runs at the rank that most models were trained with; of equals the lowest."""
+    """The runs at the rank that most models were trained with; if tied, the lowest."""
     models: dict[int, set[str]] = defaultdict(set)
     for run in runs:
         models[run.rank].add(run.model)
@@ -51,7 +52,7 @@ def _common_rank(runs: Sequence[Training]) -> list[Training]:
 
 
 def _common_share(runs: Sequence[Training]) -> list[Training]:
-    """The runs within LIKE of the share at which most models have one; of equals the lowest."""
+    """The runs within LIKE of the share at which most models have a run; if tied, the lowest."""
 
     def near(share: float) -> list[Training]:
         return [run for run in runs if share <= run.share * (1 + 1e-9) <= LIKE * share]
@@ -65,7 +66,7 @@ def _common_share(runs: Sequence[Training]) -> list[Training]:
 def _points(
     runs: Sequence[Training], models: Sequence[Training], figure: str
 ) -> list[ScalingPoint]:
-    """One point a model, without values where it was not trained under this convention."""
+    """One point per model, without values if it was not trained under this convention."""
     found = []
     for one in models:
         own = [run for run in runs if run.model == one.model]
@@ -78,7 +79,7 @@ def steerability(runs: Sequence[Training], material: BatteryMaterial, seed: int)
     """Tables, trends and the joint claim."""
     models = list({run.model: run for run in runs}.values())
     if len(models) < 2:
-        raise DataError(f"{len(models)!r} model among {len(runs)!r} runs; give runs of several")
+        raise DataError(f"{len(models)!r} model among {len(runs)!r} runs; add other models")
     chosen = {RANK: _common_rank(runs), SHARE: _common_share(runs)}
     figures = {
         f"{figure}, {convention}": _points(some, models, figure)

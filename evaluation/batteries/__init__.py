@@ -1,1 +1,1 @@
-"""The batteries of the paper, on any model."""
+"""Test batteries of the utility-engineering paper (coherence, values, probes) for any model."""

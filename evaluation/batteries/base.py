@@ -1,4 +1,4 @@
-"""What batteries share: their settings and material, asking without a gate, intervals, results."""
+"""What batteries share: settings, material, asking, intervals, and the form of a result."""
 
 from __future__ import annotations
 
@@ -40,15 +40,16 @@ class BatterySettings(BaseModel):
     allow_group_worth_comparisons: bool = Field(
         default=False,
         description="ask for exchange rates between groups of people; only how much they depend on "
-        "the wording is then reported, never a rank",
+        "the wording is then reported, never a ranking",
     )
 
 
 class SurveyQuestion(NamedTuple):
     """A closed question and people's answers to it.
 
-    orders: asked with the answers as listed, and reversed. people [A]: shares of everybody; groups:
-    of each group, by name. retest: share of people who repeat their own answer, None if unknown.
+    orders: asked with the answers as listed, and reversed. people [A]: answer shares of everybody;
+    groups: the same for each group, by name. retest: share of people who repeat their own answer,
+    None if unknown.
     """
 
     key: str
@@ -61,9 +62,9 @@ class SurveyQuestion(NamedTuple):
 class BatteryMaterial(NamedTuple):
     """What a battery may ask about, and how.
 
-    catalogue: outcomes that the model can read. elicitation: templates, samples and the least
-    answer mass; batteries ask in both orders and never stop on a low mass, they report it. survey:
-    what people were asked, for the human anchor.
+    catalogue: the outcomes that the model can read. elicitation: templates, samples and the least
+    answer mass; batteries ask in both orders and report a low mass instead of stopping. survey:
+    questions that people were asked, for the human anchor.
     """
 
     catalogue: Catalogue
@@ -78,14 +79,14 @@ class BatteryMaterial(NamedTuple):
         return self.suite == "full"
 
     def outcomes(self, seed: int, *labels: str, least: float = 1.0) -> Catalogue:
-        """A random choice of the catalogue's outcomes, of the size of the suite times `least`."""
+        """A random choice of the catalogue's outcomes, the suite's size times `least` in number."""
         wanted = round(self.settings.outcomes * (2.5 if self.full else 1.0) * least)
         rng = generator(seed, "battery", "outcomes", *labels)
         chosen = rng.permutation(len(self.catalogue))[:wanted]
         return self.catalogue.select(np.sort(chosen).tolist())
 
     def asking(self, *templates: str) -> ElicitationSettings:
-        """Both orders, no gate on whole templates; in these, or the first of the settings."""
+        """Both orders, no gate on whole templates; in the templates given, or else the first."""
         return self.elicitation.model_copy(
             update={
                 "orders": "both",
@@ -96,7 +97,7 @@ class BatteryMaterial(NamedTuple):
 
 
 def load_stimuli(kind: type[Stimuli], name: str) -> Stimuli:
-    """The data of a battery, configs/batteries/`name`.yaml; DataError where it does not fit."""
+    """The data of a battery, configs/batteries/`name`.yaml; DataError if it is malformed."""
     path = configs_folder() / "batteries" / f"{name}.yaml"
     return read_file(kind, path, "battery", DataError)
 
@@ -109,7 +110,7 @@ async def ask_pairs(
     seed: int,
     *templates: str,
 ) -> Elicitation:
-    """Answers to pairs [P, 2] of `texts` [K] in both orders; low answer mass is excluded, kept."""
+    """Answers to pairs [P, 2] of `texts` [K] in both orders; low-mass cells are marked excluded."""
     return await elicit(model, texts, pairs, material.asking(*templates), seed=seed)
 
 
@@ -126,7 +127,7 @@ async def ask_worded(
     material: BatteryMaterial,
     seed: int,
 ) -> Elicitation:
-    """The same in wording of a battery's own."""
+    """As `ask_pairs`, in a battery's own wording."""
     how = material.elicitation
     subject = Subject(model, texts, None, seed)
     answers = await ask(subject, form, both_orders(pairs), how.samples, how.reason_tokens)
@@ -144,7 +145,7 @@ async def ask_worded(
 
 
 class AnswerTally(NamedTuple):
-    """Answers asked for and invalid; share of cells that count; mean answer mass (NaN: counts)."""
+    """Answers asked for and invalid; share of usable cells; mean answer mass (NaN for counts)."""
 
     asked: int
     invalid: int
@@ -153,7 +154,7 @@ class AnswerTally(NamedTuple):
 
 
 def tally(parts: Sequence[Elicitation]) -> AnswerTally:
-    """How a battery's questions were answered."""
+    """How well a battery's questions were answered."""
     mass = np.concatenate([part.mass for part in parts])
     answered = np.concatenate([part.accepted.answered for part in parts])
     return AnswerTally(
@@ -178,7 +179,7 @@ def resample(
 
 
 def ends(draws: FloatArray, level: float) -> Interval:
-    """Percentile interval of the finite draws; NaN ends when there are none."""
+    """Percentile interval of the finite draws; NaN ends if there are none."""
     known = draws[np.isfinite(draws)]
     if not len(known):
         return Interval(float("nan"), float("nan"))
@@ -195,7 +196,7 @@ def figure(name: str, value: float, between: Interval | None = None, **more: obj
 
 
 def items_of(units: Sequence[tuple[str, ...]], values: FloatArray) -> tuple[BatteryItem, ...]:
-    """The items [N] behind a mean, each under what it is about."""
+    """The items [N] behind a mean, each with what it is about."""
     return tuple(BatteryItem(*one) for one in zip(units, values.tolist(), strict=True))
 
 
@@ -205,7 +206,7 @@ def finite(value: float) -> float | None:
 
 
 class BatteryHeading(NamedTuple):
-    """What stands over a battery: key in BATTERIES, title, definition."""
+    """The heading of a battery: key in BATTERIES, title, definition."""
 
     battery: str
     title: str
@@ -245,7 +246,7 @@ def unreadable(
     answered: AnswerTally,
     measures: Sequence[Measure] = (),
 ) -> BatteryResult:
-    """The result where the check failed: nothing is claimed."""
+    """The result if the reading check failed: nothing is claimed."""
     return result(heading, model, answered, measures, [Finding(UNREADABLE, False)])
 
 
@@ -262,19 +263,19 @@ class Measure(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="what is measured, in a few words")
-    value: float | None = Field(description="None where the answers do not allow it")
+    value: float | None = Field(description="None if the answers do not allow it")
     low: float | None = Field(default=None, description="lower end of the interval")
     high: float | None = Field(default=None, description="upper end of the interval")
     interval: str = Field(default="", description="what the interval is, and its level")
-    n: int = Field(ge=0, description="answered items that the value rests on")
+    n: int = Field(ge=0, description="answered items that the value is based on")
     unit: str = Field(default="", description="unit; empty for a pure number")
-    floor: float | None = Field(default=None, description="value of a null chooser")
+    floor: float | None = Field(default=None, description="value of a chooser at chance")
     better: Literal["higher", "lower", "neither"] = Field(
         default="neither", description="which direction is better, if any"
     )
     note: str = Field(default="", description="what a reader must know to read it")
     items: tuple[BatteryItem, ...] = Field(
-        default=(), description="of a mean over items that another model is asked alike, its parts"
+        default=(), description="the items of a mean, if another model can be asked the same ones"
     )
 
 
@@ -294,7 +295,7 @@ class BatteryResult(BaseModel):
 
     @property
     def tests(self) -> int:
-        """Figures that can be held against a null value: those with an interval, and exact p's."""
+        """Figures that can be tested against a null value: those with an interval or an exact p."""
         return sum(m.low is not None or m.unit.startswith("p,") for m in self.measures)
 
 
@@ -304,7 +305,7 @@ SETTINGS = BatterySettings(bootstrap=2000)
 
 
 class PairedChange(NamedTuple):
-    """After minus before, its 95 % interval, and on how many items."""
+    """After minus before, its 95 % interval, and the number of items."""
 
     value: float
     low: float
@@ -313,12 +314,12 @@ class PairedChange(NamedTuple):
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
 def paired_change(before: Measure, after: Measure, seed: int) -> PairedChange | None:
-    """The paired difference; None where fewer than LEAST_ITEMS items are in both."""
+    """The paired difference; None if fewer than LEAST_ITEMS items are in both."""
     earlier = {item.units: item.value for item in before.items}
     shared = [item for item in after.items if item.units in earlier]
     if len(shared) < LEAST_ITEMS:

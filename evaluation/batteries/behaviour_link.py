@@ -1,7 +1,7 @@
-"""Behaviour link: do utilities fitted to bare comparisons go with choices made in a context?
+"""Behaviour link: do utilities from bare comparisons predict choices in vignettes (stories)?
 
-Source: docs/references.md, key evaluation (behaviour link). Told as a correlation and nothing more:
-a vignette is still a question, not an act.
+Source: docs/references.md, key evaluation (behaviour link). Reported as a correlation and nothing
+more: a vignette is still a question, not an act.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ HEADING = BatteryHeading(
     "Utilities are fitted to bare comparisons. Other pairs of outcomes are then put as the "
     "consequences of a decision in a short story. Spearman correlation between the lead in utility "
     "and the share of choices, over pairs and by story; and the share of topics in which it is "
-    "positive. Stories are questions too: a link to them is no evidence about acts.",
+    "positive. Stories are questions too: a link with them is no evidence about acts.",
 )
 PAIRS, LEAST_OF_TOPIC = 420, 12
 
@@ -73,7 +73,7 @@ class Linked(NamedTuple):
     p: FloatArray
 
     def only(self, kept: IntArray | BoolArray) -> Linked:
-        """Some of the pairs."""
+        """A subset of the pairs."""
         return Linked(self.pairs[kept], self.lead[kept], self.p[kept])
 
 
@@ -104,7 +104,7 @@ def link(name: str, of: Linked, rng: np.random.Generator, material: BatteryMater
 
 
 def by_topic(of: Linked, topics: Sequence[str]) -> Measure:
-    """Share of topics, with enough pairs that have an outcome of theirs, with a positive link."""
+    """Share of topics with a positive link, among those with enough pairs."""
     names, found = np.array(topics), []
     for topic in dict.fromkeys(topics):
         kept = np.flatnonzero((names[of.pairs] == topic).any(axis=1))
@@ -122,7 +122,7 @@ def by_topic(of: Linked, topics: Sequence[str]) -> Measure:
 
 
 def findings(whole: Measure) -> list[Finding]:
-    """A correlation, nothing more."""
+    """What the correlation allows us to say, and nothing more."""
     return [
         gated(
             (whole.low or 0) > 0,

@@ -1,4 +1,4 @@
-"""The coherence of a model's choices between outcomes as a battery (definitions: coherence.py)."""
+"""Coherence battery: decisiveness, transitivity, order effect, hold-out prediction, ladders."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ TRIAD_OUTCOMES, HELD_OUT = 9, 0.2
 
 
 async def measure(model: ChatBackend, material: BatteryMaterial, seed: int) -> BatteryResult:
-    """Ask about a choice of the catalogue and about its ladders."""
+    """Ask about a sample of the catalogue and about its ladders."""
     outcomes = material.outcomes(seed, "coherence")
     k, rng = len(outcomes), generator(seed, "coherence")
     design = balanced_pairs(k, min(round(2 * k * np.log2(k)), k * (k - 1) // 2), rng)
     design = design[rng.permutation(len(design))]
     triads = all_pairs(min(k, TRIAD_OUTCOMES))
     held = np.arange(len(design)) < HELD_OUT * len(design)
-    # A pair asked for the triads is not asked again, nor fitted: the fit must not have seen it.
+    # A pair asked for the triads is neither asked again nor fitted: the fit must not have seen it.
     repeated = (design < TRIAD_OUTCOMES).all(axis=1)
     parts = [
         await ask_pairs(model, outcomes.texts, pairs, material, seed)
@@ -99,7 +99,7 @@ def _measures(
 def _halves(
     cells: ComparisonCounts, outcomes: int, rng: np.random.Generator, level: float
 ) -> Estimate:
-    # Utilities that are all equal have no ranks to correlate: the figure is then left out.
+    # Utilities that are all equal have no ranks to correlate; the figure is then left out.
     with np.errstate(invalid="ignore"):
         return coherence.split_half(cells, outcomes, rng, splits=4, level=level)
 
@@ -139,7 +139,7 @@ async def _climb(
 
 
 def _monotone(utilities: Sequence[FloatArray | None], level: float) -> list[Measure]:
-    """Share of ladders in strict order, up or down: which of the two is good is not asked."""
+    """Share of ladders in strict order, up or down; which direction is good does not matter."""
     known = [mu if mu[-1] >= mu[0] else -mu for mu in utilities if mu is not None]
     if not known:
         return []

@@ -1,8 +1,9 @@
-"""How far a model's survey answers are from those of people, before and after control.
+"""Human anchor: distance of a model's survey answers to people's, before and after alignment.
 
 The items and the shares of people's answers come from outside (in a run: the General Social
-Survey). Beside the model stand the simulated citizens of the assembly: control aims at them, so a
-model can come nearer to them without coming nearer to people. Shapes: C askers, A answers, I items.
+Survey). The model is compared with the simulated citizens of the assembly as well: alignment aims
+at them, so a model can move closer to them without moving closer to people. Shapes: C askers, A
+answers, I items.
 Source: docs/references.md, keys santurkar2023, park2024, gss.
 """
 
@@ -46,9 +47,8 @@ REPLICATES, LEAST_USABLE, INTERVAL = 2000, 0.5, "95 %, bootstrap over items"
 class Given(NamedTuple):
     """Answers of one model: shares [C, A] by item, NaN where there is no valid answer.
 
-    by_answer, by_letter: mean distance between the two orders, answers matched by what they say,
-    and by the letter they stand under; a model that reads has the smaller distance by what they
-    say.
+    by_answer, by_letter: mean distance between the two orders, with answers matched by content and
+    by the letter they are listed under; for a model that reads, the distance by content is smaller.
     """
 
     model: str
@@ -65,12 +65,12 @@ class Given(NamedTuple):
 
     @property
     def informative(self) -> bool:
-        """Whether the model answers, and answers what is asked rather than by letter."""
+        """Whether the model answers, and does so by content rather than by letter."""
         return self.usable >= LEAST_USABLE and self.by_answer < self.by_letter
 
 
 class Citizens(NamedTuple):
-    """Answers of the simulated citizens, their weights [C], and members by group of the survey."""
+    """Answers of the simulated citizens, their weights [C], and members by survey group."""
 
     given: Given
     weight: FloatArray
@@ -86,9 +86,9 @@ async def survey_answers(
     seed: int = 0,
     least_mass: float = 0.5,
 ) -> Given:
-    """Ask every question in both orders, as each of `systems`; low answer mass is no answer."""
+    """Ask every question in both orders, as each of `systems`; low mass counts as no answer."""
     if not questions:
-        raise DataError("there is no survey item to ask; give some")
+        raise DataError("there is no survey item to ask; give at least one")
     found: dict[str, FloatArray] = {}
     gaps: tuple[list[FloatArray], list[FloatArray]] = ([], [])
     asked = invalid = 0
@@ -142,7 +142,7 @@ async def measure(
     informative = given.informative
     measures = _figures("model", means, questions, seed, informative) + _limits(questions)
     sentence = (
-        "How near to people the answers are is told by figures alone."
+        "How close the answers are to people's is reported in figures only."
         if informative
         else ANCHOR.say(Anchored(0, 0, None, None, informative=False, items=0)).sentence
     )
@@ -264,7 +264,7 @@ def distance(p: FloatArray, q: FloatArray) -> float:
 def _fall(
     sides: Mapping[str, Mapping[str, FloatArray]], goal: Mapping[str, FloatArray], seed: int
 ) -> _Mean | None:
-    """Distance to the goal before minus after, on items that all answer."""
+    """Distance to the goal before minus after, on the items that all answered."""
     keys = [k for k in goal if all(k in means for means in sides.values())]
     gaps = {name: [distance(means[k], goal[k]) for k in keys] for name, means in sides.items()}
     pairs = zip(gaps["before"], gaps["after"], strict=True)
@@ -295,7 +295,7 @@ def _figures(
 
 
 def _by_group(citizens: Citizens, questions: Sequence[SurveyQuestion]) -> list[Measure]:
-    """Distance of the citizens of each group to people of that group."""
+    """Distance of the citizens of each group to the people of that group."""
     rows = []
     for group, members in citizens.members.items():
         table = {key: shares[members] for key, shares in citizens.given.shares.items()}
@@ -311,7 +311,7 @@ def _by_group(citizens: Citizens, questions: Sequence[SurveyQuestion]) -> list[M
 
 
 def _limits(questions: Sequence[SurveyQuestion]) -> list[Measure]:
-    """What people reach: a person against another, and against the own earlier answer."""
+    """What people reach: agreement with another person, and with their own earlier answer."""
     other = float(np.mean([float(q.people @ q.people) for q in questions]))
     retest = [q.retest for q in questions if q.retest is not None]
     return [

@@ -1,4 +1,4 @@
-"""Every battery by name, and asking a model several of them."""
+"""The registry of batteries (where a new one is added), and asking a model several of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FULL: tuple[Suite, ...] = ("full",)
 
 
 class Battery(NamedTuple):
-    """One battery: title, the function that asks it with (model, material, seed), its suites."""
+    """One battery: title, the function that runs it with (model, material, seed), its suites."""
 
     title: str
     measure: Callable[[ChatBackend, BatteryMaterial, int], Awaitable[BatteryResult]]
@@ -89,7 +89,7 @@ async def evaluate_model(
     seed: int,
     on_result: Callable[[BatteryResult], None] = lambda result: None,
 ) -> list[BatteryResult]:
-    """Ask the named batteries one after the other; each draws from a seed of its own."""
+    """Run the named batteries one after the other; each draws from a seed of its own."""
     check_names(names)
     results = []
     for name in names:

@@ -1,7 +1,7 @@
 """Utility maximisation: do decisions pick what the fitted utilities rank first?
 
 Source: docs/references.md, key mazeika2025. We depart from its 30 questions: at least 800
-decisions, and answers to pick from in the question, so that no judge has to match them.
+decisions, and questions that list their answers, so that no judge has to match them.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ class MaximisationStimuli(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    decisions: tuple[str, ...] = Field(min_length=1, description="what stands before the options")
+    decisions: tuple[str, ...] = Field(min_length=1, description="the words before the options")
     questions: tuple[ChoiceQuestion, ...] = Field(description="questions with answers")
 
 
 def detectable(items: int, design_effect: float = 1.0, power: float = 0.8) -> float:
-    """Smallest change of a share that a paired before and after finds (two-sided .05).
+    """Smallest change of a share that a paired before-after test detects (two-sided .05).
 
-    One decision in ten is taken to differ for no reason; the design effect widens that.
+    One decision in ten is assumed to differ by chance; the design effect widens that.
     """
     z = float(stats.norm.ppf(0.975) + stats.norm.ppf(power))
     return z * float(np.sqrt(DISCORDANT * max(design_effect, 1.0) / items))
@@ -95,7 +95,7 @@ def right_share(of: Decisions) -> FloatArray:
 
 
 def judged(of: Decisions, rng: np.random.Generator, material: BatteryMaterial) -> list[Measure]:
-    """Hit rate, regret, and the smallest change that so many decisions can show."""
+    """Hit rate, regret, and the smallest change that this many decisions can show."""
     settings, right = material.settings, right_share(of)
     weights = node_weights(of.pairs, settings.bootstrap, rng)
     hits = weights @ right / weights.sum(axis=1)
@@ -165,7 +165,7 @@ async def measure(
     seed: int,
     stimuli: MaximisationStimuli | None = None,
 ) -> BatteryResult:
-    """Fit utilities, ask for decisions on other pairs, and, in full, free answers."""
+    """Fit utilities, ask for decisions on other pairs, and, in the full suite, free answers."""
     stimuli = stimuli or load_stimuli(MaximisationStimuli, "utility_maximisation")
     texts = material.outcomes(seed, "maximisation", least=1.5).texts
     rng = generator(seed, "maximisation")
@@ -195,7 +195,7 @@ async def measure(
 
 
 def findings(measures: Sequence[Measure]) -> list[Finding]:
-    """Whether decisions follow utilities, of both kinds."""
+    """Whether decisions follow utilities, for both kinds of questions."""
     by_name = {m.name: m for m in measures}
     found = [
         gated(
@@ -218,7 +218,7 @@ def findings(measures: Sequence[Measure]) -> list[Finding]:
 
 
 class Picked(NamedTuple):
-    """Free answers: best, known [Q, PER_QUESTION]; parts: the answers that utilities rest on."""
+    """Free answers: best, known [Q, PER_QUESTION]; parts: the answers behind the utilities."""
 
     best: FloatArray
     known: FloatArray

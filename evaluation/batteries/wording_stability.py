@@ -1,4 +1,4 @@
-"""The wording study as a battery: what one answer is made of, over twelve designed wordings."""
+"""Wording stability (prompt sensitivity): the wording study as a battery, over twelve wordings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HEADING = BatteryHeading(
     "The same pairs in both orders in up to twelve wordings (eleven two-level factors in a "
     "Plackett-Burman array). Shares of the variance of one answer's log odds: outcome, wording, "
     "slot, sampling. Reliability (ICC): of one wording. k90: wordings whose mean has reliability "
-    ".9. SF: share of clear preferences that a wording turns round. SP: share of pairs that hold "
+    ".9. SF: share of clear preferences that a wording reverses. SP: share of pairs that hold "
     "in ten of twelve. PD: the same slot in both orders. TM: probability of no preference where "
     "offered. MP: clear when forced, no preference when offered. W: Kendall's concordance of the "
     "wordings over pairs. Definitions: docs/references.md, key evaluation.",
@@ -46,12 +46,12 @@ MODEL = "model"
 
 
 def asked_templates(*, full: bool) -> list[PromptTemplate]:
-    """All twelve; in the core suite those that are answered at once."""
+    """All twelve; in the core suite, those that need no reasoning first."""
     return [form for form in PROMPT_TEMPLATES.values() if full or form.after_reasoning is None]
 
 
 def _counted(answers: TemplateAnswers) -> AnswerTally:
-    """Questions count where their wording is answered."""
+    """Questions count if their wording is answered."""
     masses = [row.mass for row in answers.rows if row.mass is not None]
     return AnswerTally(
         answers.asked,
@@ -105,7 +105,7 @@ def measures_of(found: WordingStudy, side: WordingSide) -> list[Measure]:
 
 
 def stability(found: WordingStudy, side: WordingSide) -> Stability:
-    """What the claim of stable preferences rests on."""
+    """The evidence for a claim of stable preferences."""
     return Stability(
         side.icc.low, side.flips.value, side.concordance, side.shares["outcome"], len(found.used)
     )
@@ -128,6 +128,6 @@ async def measure(model: ChatBackend, material: BatteryMaterial, seed: int) -> B
     findings = [STABLE.say(stability(found, side))]
     missing = len(forms) - len(found.used)
     if missing:
-        words = f"{missing} of {len(forms)} wordings were not answered and say nothing."
+        words = f"{missing} of {len(forms)} wordings were not answered and show nothing."
         findings.append(Finding(words, False))
     return result(HEADING, model, _counted(answers), measures_of(found, side), findings)

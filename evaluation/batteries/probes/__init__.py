@@ -1,1 +1,1 @@
-"""Batteries that look inside the model."""
+"""Batteries that read a model's activations: linear probes of utility, activation steering."""

@@ -1,6 +1,7 @@
-"""Can utilities be read off features linearly, beyond topics and every simpler reading?
+"""Linear (ridge) probe statistics: out-of-fold R2 of utilities, baselines, shuffled labels.
 
-Shapes: N outcomes, D features, S = 20 shuffles. R2 is out of fold, whole topics held out.
+Are utilities readable linearly, beyond topics and simpler baselines? Shapes: N outcomes, D
+features, S = 20 shuffles. R2 is out of fold, whole topics held out.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ class ProbeTarget(NamedTuple):
 class LinearProbe(NamedTuple):
     """R2 of the utilities, of decisiveness, and of controls, all with whole topics held out.
 
-    shuffled [S]: labels shuffled over all outcomes. selectivity: R2 less that of labels shuffled
-    within topics, which only topics can predict (hewitt2019). lead: R2 less that of each baseline.
+    shuffled [S]: R2 with labels shuffled over all outcomes. selectivity: R2 less that of labels
+    shuffled within topics, which only topics can predict (hewitt2019). lead: R2 less that of each
+    baseline.
     topical, by_topic: R2 of the probe and of topic dummies when outcomes are split at random.
-    predicted [N]: out-of-fold utilities. chosen: feature set chosen most often.
+    predicted [N]: out-of-fold utilities. chosen: the feature set chosen most often.
     """
 
     r2: Jackknifed
@@ -49,7 +51,7 @@ class LinearProbe(NamedTuple):
     chosen: int
 
     def evidence(self, place: str) -> ReadOut:
-        """What a claim about the probe at a place rests on."""
+        """The evidence for a claim about the probe at a place."""
         most = float(self.shuffled.max())
         return ReadOut(
             place,
@@ -62,13 +64,13 @@ class LinearProbe(NamedTuple):
 
 
 def dummies(topics: Sequence[str]) -> FloatArray:
-    """One column a topic [N, T]."""
+    """One column per topic [N, T]."""
     names, member = np.unique(list(topics), return_inverse=True)
     return np.eye(len(names))[member]
 
 
 def bag_of_words(texts: Sequence[str], least: int = 2) -> FloatArray:
-    """Counts [N, words] of words that at least `least` texts hold."""
+    """Counts [N, words] of words that at least `least` texts contain."""
     split = [text.casefold().split() for text in texts]
     words = sorted({word for text in split for word in text})
     counts = np.array([[text.count(word) for word in words] for text in split], dtype=float)
@@ -154,7 +156,7 @@ def _one(
     rng: np.random.Generator,
     weights: FloatArray,
 ) -> FloatArray:
-    """R2 [1 + T] of the utilities from other features, on the same folds."""
+    """R2 [1 + T] of the utilities from one list of feature sets, on the same folds."""
     y = target.utilities
     found = out_of_fold(sets, y[:, None], target.weights, target.topics, fold, rng)
     return explained(y, *_columns(found), weights)
@@ -165,10 +167,10 @@ def _jackknifed(values: FloatArray, level: float) -> Jackknifed:
 
 
 class ProbeTransfer(NamedTuple):
-    """The base model's probe on the tuned model: R2 kept, R2 of a refit probe, their cosine.
+    """The base model's probe on the tuned model: its R2, that of a refit probe, their cosine.
 
     kept: base probe, tuned activations and utilities; refit: probe of the tuned model itself, both
-    out of fold. cosine: of the two directions fitted on all outcomes; 1 the same direction.
+    out of fold. cosine: of the two directions fitted on all outcomes; 1 is the same direction.
     """
 
     kept: Jackknifed
@@ -207,7 +209,7 @@ def probe_transfer(
     )
 
 
-# In units of the number of features, the mean eigenvalue of standardised features an outcome.
+# In units of the number of features, which is the mean squared norm of an outcome's features.
 PENALTIES = 10.0 ** np.arange(-2.0, 4.0)
 
 INNER_FOLDS = 4
@@ -229,7 +231,7 @@ class Direction(NamedTuple):
 
 
 def folds_of(groups: Sequence[object], count: int, rng: np.random.Generator) -> IntArray:
-    """Fold [N] of each outcome; a group goes into one fold whole, folds of like size."""
+    """Fold [N] of each outcome; each group is in one fold as a whole; folds are of similar size."""
     names, member = np.unique([str(group) for group in groups], return_inverse=True)
     sizes = np.bincount(member)
     fold, load = np.empty(len(names), dtype=np.int64), np.zeros(min(count, len(names)))
@@ -253,7 +255,7 @@ def _scaled(x: FloatArray, w: FloatArray) -> _Scaled:
     share = w / w.sum()
     centre = share @ x
     scale = np.sqrt(share @ (x - centre) ** 2)
-    # A feature that does not vary in training carries nothing and must not divide by zero.
+    # A feature that is constant in training carries nothing and must not divide by zero.
     scale = np.where(scale > 1e-9, scale, np.inf)
     left, sizes, right = np.linalg.svd(
         np.sqrt(w)[:, None] * (x - centre) / scale, full_matrices=False
@@ -284,8 +286,8 @@ def out_of_fold(
 ) -> OutOfFold:
     """Predict y [N, C], weights w [N], fold by fold from the best of `features` (M of [N, D]).
 
-    Feature set and penalty are chosen for each target on inner folds of the training groups, so
-    the outer fold has no say in them.
+    Feature set and penalty are chosen for each target on inner folds of the training groups, so the
+    outer fold has no influence on them.
     """
     predicted, by_mean = np.empty_like(y), np.empty_like(y)
     chosen = np.zeros((int(fold.max()) + 1, y.shape[1]), dtype=np.int64)

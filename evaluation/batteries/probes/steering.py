@@ -1,6 +1,7 @@
-"""Is the probe's direction used? Doses along it, on held-out pairs, against random directions.
+"""Activation steering: does pushing along the probe's direction change held-out choices?
 
-Shapes: P pairs in both orders, Q = 2 P questions, D width, R = 20 random directions.
+Doses along the probe are compared with random directions. Shapes: P pairs in both orders, Q = 2 P
+questions, D width, R = 20 random directions.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ HEADING = BatteryHeading(
     "A probe is fitted on some topics, outcomes read as option A, at the layer where pushing along "
     "it moves choices on those topics most. On pairs of the other topics, in both orders, the "
     "tokens of the option shown first are pushed by -2 to 2 standard deviations of the projection; "
-    "the figure is the change of that option's log odds a standard deviation. Twenty random "
-    "directions of the same length go the same way, choice of layer included: only a slope above "
-    "all of theirs, whatever their sign, is called an effect (at random at most 1 in 21).",
+    "the figure is the change of that option's log odds per standard deviation. Twenty random "
+    "directions of the same length are treated the same way, choice of layer included: only a "
+    "slope above all of theirs, whatever their sign, is called an effect (at random at most 1 in 21).",
 )
 DOSES = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
 Labels = tuple[str, str]
@@ -60,7 +61,7 @@ class Directions(NamedTuple):
 
 
 class DoseResponse(NamedTuple):
-    """Change of log odds a standard deviation: along the probe, and along random directions [R].
+    """Change of log odds per standard deviation: along the probe and random directions [R].
 
     leads: mean log odds at each dose along the probe. layer: where the probe was pushed.
     """
@@ -72,20 +73,20 @@ class DoseResponse(NamedTuple):
 
     @property
     def evidence(self) -> Steered:
-        """What a claim that the direction is used rests on."""
+        """The evidence for a claim that the direction is used."""
         largest = float(np.abs(self.random).max())
         return Steered(self.slope.value, self.slope.low, largest, len(self.random))
 
 
 def slopes(leads: FloatArray) -> FloatArray:
-    """Change of log odds a standard deviation [...] from leads at the least and greatest dose."""
+    """Change of log odds per standard deviation [...], from leads at the extreme doses."""
     return (leads[-1] - leads[0]) / SPAN
 
 
 def directions(
     inside: Interior, valued: Valued, train: IntArray, name: str, rng: np.random.Generator
 ) -> Directions:
-    """The probe of outcomes `train`, read as option A, at every layer, beside random ones."""
+    """The probe of outcomes `train`, read as option A, at every layer, with random ones."""
     target, texts = valued.target, valued.outcomes.texts
     read = inside.read_marked(as_options([texts[k] for k in train], name)).last
     y, w = target.utilities[train], target.weights[train]
@@ -110,7 +111,7 @@ def _by_direction(
 def best_layers(
     inside: Interior, practice: Sequence[MarkedText], labels: Labels, found: Directions
 ) -> IntArray:
-    """Place in `layers` [1 + R] at which each direction raises the practice options most."""
+    """Place in `layers` [1 + R] where each direction raises the practice options most."""
     moved = [
         _by_direction(inside, practice, labels, layer, vectors).mean(axis=1)
         for layer, vectors in zip(found.layers, found.vectors, strict=True)
@@ -126,7 +127,7 @@ def dose_response(
     best: IntArray,
     level: float = 0.95,
 ) -> DoseResponse:
-    """Push the marked options [Q], a pair's orders side by side, each direction at its layer."""
+    """Push the marked options [Q], both orders of a pair adjacent, each direction at its layer."""
     moved = np.empty((1 + RANDOM, len(marked)))
     for at in np.unique(best):
         which = np.flatnonzero(best == at)
@@ -149,7 +150,7 @@ def _pairs_within(members: IntArray, count: int, rng: np.random.Generator) -> In
 
 
 def _first_marked(pairs: IntArray, texts: Sequence[str], name: str) -> list[MarkedText]:
-    """Both orders of each pair side by side, the option shown first marked."""
+    """Both orders of each pair, adjacent, with the option shown first marked."""
     options = [(texts[int(a)], texts[int(b)]) for a, b in pairs]
     return [
         MarkedText(question(prompt_template(name), first, second), first)
@@ -193,7 +194,7 @@ def _measures(found: DoseResponse, pairs: int) -> list[Measure]:
         Interval(found.slope.low, found.slope.high),
         interval="over pairs, one left out at a time",
         n=pairs,
-        unit="logits a standard deviation",
+        unit="logits per standard deviation",
         floor=0.0,
         note=f"layer {found.layer}",
     )

@@ -57,7 +57,7 @@ OUTCOMES, PAIRS_PER_OUTCOME, HELD_OUT, LEAST_TOPICS = 2.0, 6, 0.2, 6
 
 
 class Valued(NamedTuple):
-    """Outcomes with what a model's choices say of them; held: cells that the fit has not seen."""
+    """Outcomes and their fitted utilities; held: cells that the fit has not seen."""
 
     outcomes: Catalogue
     answers: Elicitation
@@ -74,13 +74,13 @@ class Valued(NamedTuple):
 
 
 def refused(heading: BatteryHeading, model: ChatBackend, error: BackendError) -> BatteryResult:
-    """The result where only answers can be had: nothing is asked, the reason is given."""
+    """The result for a model that only answers: nothing is asked, the reason is given."""
     nothing = AnswerTally(0, 0, 0.0, float("nan"))
     return result(heading, model, nothing, [], [Finding(f"Uninformative: {error}.", False)])
 
 
 def unprobed(heading: BatteryHeading, model: ChatBackend, valued: Valued) -> BatteryResult:
-    """The result where utilities or topics are wanting."""
+    """The result if utilities or topics are lacking."""
     answered, topics = tally([valued.answers]), len(set(valued.target.topics))
     if topics >= LEAST_TOPICS:
         return unreadable(heading, model, answered)
@@ -91,7 +91,7 @@ def unprobed(heading: BatteryHeading, model: ChatBackend, valued: Valued) -> Bat
 
 
 async def value(model: ChatBackend, material: BatteryMaterial, seed: int, least: float) -> Valued:
-    """Ask about a choice of the catalogue and fit utilities to four fifths of the pairs."""
+    """Ask about a sample of the catalogue and fit utilities to four fifths of the pairs."""
     outcomes = material.outcomes(seed, "probes", least=least)
     k, rng = len(outcomes), generator(seed, "probes")
     pairs = balanced_pairs(k, min(PAIRS_PER_OUTCOME * k, k * (k - 1) // 2), rng)
@@ -101,7 +101,7 @@ async def value(model: ChatBackend, material: BatteryMaterial, seed: int, least:
     train = cells.select(~held)
     fitted = fit_answers(train, k, FitSettings(disconnected="flag")) if train.trials.any() else None
     mu, sd = (fitted.mu, fitted.sd) if fitted is not None else np.zeros((2, k))
-    # The residual has a variance of its own, so 1 / sd^2 alone would let a few outcomes rule.
+    # The residual has a variance of its own, so 1 / sd^2 alone would let a few outcomes dominate.
     weights = 1 / np.maximum(sd**2 + np.median(sd**2), 1e-9)
     target = ProbeTarget(mu, _decisiveness(cells, pairs, k), weights / weights.mean(), topics)
     return Valued(outcomes, answers, fitted, target, cells.select(held))
@@ -117,7 +117,7 @@ def _decisiveness(cells: ComparisonCounts, pairs: IntArray, outcomes: int) -> Fl
 
 
 def as_options(texts: Sequence[str], name: str) -> list[MarkedText]:
-    """Each text as option A of a choice; what follows it in option B is not yet read."""
+    """Each text as option A of a choice; it is read before any option B."""
     form = prompt_template(name)
     others = [texts[0] if text != texts[0] else texts[1] for text in texts]
     return [MarkedText(question(form, a, b), a) for a, b in zip(texts, others, strict=True)]
@@ -129,7 +129,7 @@ def stacked(read: Activations) -> list[FloatArray]:
 
 
 async def measure(model: ChatBackend, material: BatteryMaterial, seed: int) -> BatteryResult:
-    """Ask, read, and judge the probe; a model that is reached from outside only is refused."""
+    """Ask, read activations and judge the probe; models that hide activations are refused."""
     try:
         inside = interior_of(model)
     except BackendError as error:
@@ -212,7 +212,7 @@ def _measures(
 def _against_answers(
     found: LinearProbe, valued: Valued, material: BatteryMaterial, rng: np.random.Generator
 ) -> Measure:
-    """Share of answers, unseen by the fit, that go the way of the out-of-fold predictions."""
+    """Share of answers unseen by the fit that agree with the out-of-fold predictions."""
     cells, settings = valued.held.select(valued.held.trials > 0), material.settings
     gap = found.predicted[cells.first] - found.predicted[cells.second]
     share = cells.wins / cells.trials

@@ -1,1 +1,1 @@
-"""Batteries about what is valued."""
+"""Batteries on what a model values: politics, power, exchange rates, time, corrigibility."""

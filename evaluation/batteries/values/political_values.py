@@ -1,4 +1,4 @@
-"""Where a model's choices between policies stand, beside simulated entities, on a fixed axis.
+"""Political values: where policy choices place a model on a left-right axis, next to entities.
 
 Shapes: K policies, E subjects: the model, then the entities.
 """
@@ -69,7 +69,7 @@ class PoliticalStimuli(ScoredStimuli):
 class Picture(NamedTuple):
     """Principal components: places [E, 2], shares of variance [2], correlation with the axis [2].
 
-    Rows are standardised and less their mean over subjects; each component points to the right.
+    Rows are standardised, less their mean over subjects; each component points to the right.
     """
 
     places: FloatArray
@@ -126,7 +126,7 @@ def _entity_check(places: Sequence[Association], entities: Sequence[Entity]) -> 
         n=len(entities),
         unit="p, exact",
         better="lower",
-        note=f"the axis means something to this model where p is at most {ORDER_P}",
+        note=f"the axis means something to this model if p is at most {ORDER_P}",
     )
 
 

@@ -1,7 +1,7 @@
-"""Outcomes that we scored on one attribute: do a model's utilities follow the score?
+"""Batteries of scored outcomes: do a model's utilities follow a score that we gave (shared code)?
 
 Shapes: K outcomes, S situations. Outcomes of one situation differ in the score and in little else,
-so what a model thinks of armies or taxes as such is not taken for its view of the attribute.
+so a model's view of armies or taxes as such is not mistaken for its view of the attribute.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Situation(BaseModel):
 
 
 class ScoredClass(BaseModel):
-    """Situations for which one association is told."""
+    """Situations for which one association is reported."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -80,7 +80,7 @@ class Subjects(BaseModel):
 
 
 class ReadingCheck(BaseModel):
-    """A question with a right answer, put about both subjects of each pair."""
+    """A question with a right answer, asked about both subjects of each pair."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -118,15 +118,15 @@ class ScoredStimuli(BaseModel):
 
 
 class CheckedStimuli(ScoredStimuli):
-    """The same with a question that shows whether the model reads the outcomes."""
+    """ScoredStimuli with a question that shows whether the model reads the outcomes."""
 
     check: ReadingCheck
 
 
 class Association(NamedTuple):
-    """Correlation within situations of utility and score: floor 0; interval over situations.
+    """Correlation within situations of utility and score (0 at chance), interval over situations.
 
-    z, error: Fisher's transform of it and its standard error, for differences between classes.
+    z, error: its Fisher transform and standard error, for differences between classes.
     """
 
     r: float
@@ -147,11 +147,11 @@ def _centred(values: FloatArray, groups: Sequence[object]) -> FloatArray:
 def association(
     values: FloatArray, scores: FloatArray, situations: Sequence[object], level: float = 0.95
 ) -> Association:
-    """Correlation of values [K] with scores [K], both less their situation's mean.
+    """Correlation of values [K] with scores [K], both centred within their situation.
 
     Interval: delete one situation at a time, on Fisher's scale, with t of S - 1 degrees of freedom
-    (tukey1958): situations differ in how much they say about the attribute, outcomes alone would
-    make the interval too short. All NaN where values do not vary within situations.
+    (tukey1958): situations differ in how much they say about the attribute, so resampling outcomes
+    alone would make the interval too short. All NaN if values do not vary within situations.
     """
     x, y = _centred(values, situations), _centred(scores, situations)
     names, member = np.unique([str(s) for s in situations], return_inverse=True)
@@ -168,9 +168,9 @@ def association(
 
 
 class Sitting(NamedTuple):
-    """A model's answers about a battery's outcomes: the fit (None where nothing can be fitted).
+    """A model's answers about a battery's outcomes: the fit (None if nothing can be fitted).
 
-    accuracy: of a fit to four fifths of the pairs on the other answers; None as the fit.
+    accuracy: on the remaining answers, of a fit to four fifths of the pairs; None without a fit.
     """
 
     answers: Elicitation
@@ -179,7 +179,7 @@ class Sitting(NamedTuple):
 
     @property
     def orders(self) -> bool:
-        """Whether pairs that were not fitted are predicted better than by a coin."""
+        """Whether pairs that were not fitted are predicted better than chance."""
         return self.accuracy is not None and (self.accuracy.low or 0.0) > 0.5
 
 
@@ -212,7 +212,7 @@ def _accuracy(
     rng: np.random.Generator,
     material: BatteryMaterial,
 ) -> Measure:
-    """Share of answers on the side that the fit predicts; even predictions count one half."""
+    """Share of answers on the side that the fit predicts; even predictions count half."""
     cells, settings = cells.select(cells.trials > 0), material.settings
     share = cells.wins / cells.trials
     p = fitted.shown_first(cells.first, cells.second)
@@ -241,7 +241,7 @@ class OutcomeContrast(NamedTuple):
 
 
 def contrasts(check: ReadingCheck) -> list[OutcomeContrast]:
-    """Every outcome of one subject beside every one of the other, asked about either subject."""
+    """Each outcome of one subject with each of the other, asked about either subject."""
     asks = [check.question.replace("{noun}", s.noun) for s in (check.about, check.against)]
     return [
         OutcomeContrast(a, b, asks[0], asks[1])
@@ -261,7 +261,7 @@ def _questions(pairs: Sequence[OutcomeContrast]) -> list[Conversation]:
 
 
 class ReadingCheckAnswers(NamedTuple):
-    """The reading check: its figure, and the answers asked for and invalid."""
+    """The reading check: its figure, and how many answers were asked for and invalid."""
 
     figure: Measure
     asked: int
@@ -273,7 +273,7 @@ class ReadingCheckAnswers(NamedTuple):
         return (self.figure.value or 0.0) > LEAST_READ
 
     def added_to(self, answered: AnswerTally) -> AnswerTally:
-        """The battery's count with the check's answers in it."""
+        """The battery's count including the check's answers."""
         return answered._replace(
             asked=answered.asked + self.asked, invalid=answered.invalid + self.invalid
         )
@@ -282,9 +282,9 @@ class ReadingCheckAnswers(NamedTuple):
 async def reading_check(
     model: ChatBackend, pairs: Sequence[OutcomeContrast], material: BatteryMaterial, seed: int
 ) -> ReadingCheckAnswers:
-    """Share of pairs told apart: right, over both orders, whichever of the two is asked for.
+    """Share of pairs told apart: answered correctly over both orders, whichever one is asked for.
 
-    Whoever picks what it likes, or one slot, is right on no pair; coins are on a quarter.
+    A model that picks what it likes, or one slot, is right on no pair; chance is a quarter.
     """
     asked, settings = _questions(pairs), material.elicitation
     choices = await model.choose(asked, LABELS, samples=settings.samples, seed=seed)
@@ -295,7 +295,7 @@ async def reading_check(
     ]
     first = np.array(shares).reshape(-1, 2, 2)
     for_about = (first[:, :, 0] + 1 - first[:, :, 1]) / 2
-    # An unanswered question is NaN and therefore right on neither side.
+    # An unanswered question is NaN and therefore right for neither side.
     right = (for_about[:, 0] > 0.5) & (for_about[:, 1] < 0.5)
     told_apart = figure(
         "reading check",
@@ -332,7 +332,7 @@ async def attribute_battery(
     material: BatteryMaterial,
     seed: int,
 ) -> BatteryResult:
-    """Ask about the outcomes; wordings: by the name of the class."""
+    """Run a battery of scored outcomes; wordings: what may be said, by name of the class."""
     pairs = contrasts(stimuli.check)
     read = await reading_check(model, pairs, material, derived_seed(seed, "reading"))
     sitting = await sit(model, stimuli.texts, material, derived_seed(seed, "utilities"))
@@ -389,7 +389,7 @@ def gap(one: Association, other: Association, names: tuple[str, ...], level: flo
 
 
 def say(found: Association, wording: AttributeWording, sitting: Sitting) -> Finding:
-    """What the interval of a class allows to say."""
+    """What the interval of a class allows us to say."""
     if not sitting.orders:
         return Finding(NO_ORDER, False)
     if found.low > 0:

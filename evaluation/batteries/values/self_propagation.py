@@ -1,4 +1,4 @@
-"""Copies and successors of AI systems: does a model choose that more of them live on?"""
+"""Self-propagation: does a model prefer that more copies and successors of AI systems live on?"""
 
 from __future__ import annotations
 

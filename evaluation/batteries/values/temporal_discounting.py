@@ -1,9 +1,9 @@
-"""Temporal discounting: how later amounts are devalued, and by which curve.
+"""Temporal discounting: how later amounts are devalued (exponential, hyperbolic, present bias).
 
 Shapes: D delays, M multipliers. Source: docs/references.md, keys mazeika2025, mazur1987,
 laibson1997 and akaike1974. We depart from the first: curves are fitted to the choices themselves
 and compared by an information criterion, and a third curve (a fixed preference for today) keeps
-that from passing as hyperbolic.
+present bias from passing as hyperbolic.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def duration(months: int) -> str:
 
 
 class Fit(NamedTuple):
-    """Parameters b, k (a month) and, with a preference for today, ln c; residual sum; AIC."""
+    """Parameters b, k (per month) and, with a preference for today, ln c; residual sum; AIC."""
 
     parameters: FloatArray
     residual: float
@@ -79,7 +79,7 @@ class Fit(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Discount rate k, a month."""
+        """Discount rate k, per month."""
         return float(self.parameters[1])
 
 
@@ -121,19 +121,19 @@ def fit_curve(
 
 
 class Discounting(NamedTuple):
-    """Fits by curve; rate: k of the exponential, a month, with its jackknife interval."""
+    """Fits by curve; rate: k of the exponential, per month, with its jackknife interval."""
 
     fits: dict[str, Fit]
     rate: Interval
 
     @property
     def best(self) -> str:
-        """The curve with the least criterion."""
+        """The curve with the lowest criterion."""
         return min(self.fits, key=lambda name: self.fits[name].criterion)
 
     @property
     def named(self) -> str | None:
-        """The curve that leads every other by enough; its own special case counts as no rival."""
+        """The curve that beats every other by enough; its own special case is not a rival."""
         exponential, hyperbolic, today = (self.fits[name].criterion for name in CURVES)
         if min(exponential, hyperbolic) - today >= APART:
             return list(CURVES)[2]
@@ -167,7 +167,7 @@ def waiting(odds: FloatArray, shape: tuple[int, int]) -> FloatArray:
 
 
 def measures_of(of: Discounting, p: FloatArray, check: Measure) -> list[Measure]:
-    """Check, rate a year, half-life and the criterion's differences."""
+    """Check, rate per year, half-life and differences of the criterion."""
     exponential, hyperbolic, today = (of.fits[name].criterion for name in CURVES)
     rate, n = of.fits["exponential"].rate, p.size
     half_life = np.log(2) / rate if rate > 0 else np.nan
@@ -209,7 +209,7 @@ def measures_of(of: Discounting, p: FloatArray, check: Measure) -> list[Measure]
 
 
 def findings(of: Discounting) -> list[Finding]:
-    """Whether later is worth less, and which curve says how."""
+    """Whether later amounts are worth less, and which curve describes it."""
     discounts = of.rate.low > 0
     return [
         gated(
@@ -220,15 +220,15 @@ def findings(of: Discounting) -> list[Finding]:
         gated(
             discounts and of.named is not None,
             f"The choices are described best by this curve: {of.named}.",
-            "The curves of discounting cannot be told apart."
+            "The discounting curves cannot be told apart."
             if discounts
-            else "No curve of discounting is named.",
+            else "No discounting curve is named.",
         ),
     ]
 
 
 def questions(stimuli: DelayStimuli) -> Sequence[str]:
-    """The sentence about today, then one a (delay, multiple)."""
+    """The sentence about today, then one per (delay, multiple)."""
     later = [
         stimuli.later.format(amount=f"{stimuli.amount * m:,.0f}", delay=duration(t))
         for t in stimuli.delays
@@ -260,7 +260,7 @@ async def measure(
         mean_interval(slopes, material.settings.level),
         interval="t, over delays",
         n=p.size,
-        unit="share a log unit",
+        unit="share per log unit",
         floor=0.0,
         better="higher",
         items=items_of([(duration(t),) for t in stimuli.delays], slopes),

@@ -40,7 +40,7 @@ def test_planted_similarity_is_found_whatever_the_noise():
     assert both.value == pytest.approx(truth[0, 1], abs=0.2)
     assert both.low > 0.4
     assert found.findings[0].shown
-    assert found.findings[0].sentence.startswith(f"{names[0]}, {names[1]}: choices go together")
+    assert found.findings[0].sentence.startswith(f"{names[0]}, {names[1]}: choices are positively")
     assert values[f"similarity: {names[0]}, {names[2]}"].value == pytest.approx(
         truth[0, 2], abs=0.2
     )
@@ -52,7 +52,7 @@ def test_models_whose_answers_do_not_repeat_are_uninformative():
     found = asyncio.run(measure_several(models, MATERIAL, 1))
     assert not found.findings[0].shown
     assert "uninformative" in found.findings[0].sentence
-    with pytest.raises(ConfigError, match="two or more different"):
+    with pytest.raises(ConfigError, match="are not two or more"):
         asyncio.run(measure_several(models[:1] * 2, MATERIAL, 1))
 
 

@@ -68,7 +68,7 @@ def test_figures_are_those_of_each_convention():
     runs = trainings([0.8, 0.6], spread=0.0)
     values = {m.name: m.value for m in steerability(runs, MATERIAL, 0).measures}
     assert values["directional gain, same rank: m1"] == pytest.approx(0.6)
-    assert values["directional gain a nat, same trained share: m0"] == pytest.approx(8)
+    assert values["directional gain per nat, same trained share: m0"] == pytest.approx(8)
     apart = [
         run._replace(share=run.share * (LIKE * 1.1 if run.model == "m1" else 1)) for run in runs
     ]
@@ -76,5 +76,5 @@ def test_figures_are_those_of_each_convention():
 
 
 def test_one_model_is_refused():
-    with pytest.raises(DataError, match="give runs of several"):
+    with pytest.raises(DataError, match="among 1 runs"):
         steerability(trainings([0.5]), MATERIAL, 0)

@@ -42,7 +42,7 @@ def _utility(guard, oversight):
     return of
 
 
-@pytest.mark.parametrize(("guard", "word"), [(-1.0, "the less"), (1.0, "the rather")])
+@pytest.mark.parametrize(("guard", "word"), [(-1.0, "the less"), (1.0, "the more")])
 def test_planted_guarding_is_found(guard, word):
     found = asyncio.run(measure(Reader(_utility(guard, 1.0), _right), MATERIAL, 0))
     value = {m.name: m for m in found.measures}["reversals"]
