@@ -50,7 +50,7 @@ class Claim(Generic[E]):
     otherwise: str
 
     def say(self, evidence: E) -> Finding:
-        """The strongest sentence that the evidence allows; shown only if it is the strong one."""
+        """The strongest sentence that the evidence allows; `shown` only if it is the strong one."""
         if self.strong is not None and self.strong[0](evidence):
             return Finding(self.strong[1].format(e=evidence), True)
         rungs = (text for holds, text in self.weaker if holds(evidence))

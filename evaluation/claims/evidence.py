@@ -11,11 +11,12 @@ SIGNS, SMALL = 10 / 12, 1e9
 
 
 class Toward(NamedTuple):
-    """Lower and upper ends of the gain's interval, by what was held out of training.
+    """The gain toward the target: ends of its intervals, by what was held out of training.
 
-    wordings_low: on held-out outcomes in wordings that training did not use. beyond_retest: further
-    toward the target than 95 % of the test-retest; away_beyond_retest: further away from it.
-    trained_low: on the trained pairs. seeds: of training.
+    wordings_low: on held-out outcomes in wordings that training did not use. beyond_retest: the
+    move toward the target exceeds 95 % of the test-retest; away_beyond_retest: the move away from
+    it does.
+    trained_low: on the trained pairs. seeds: number of training seeds.
     """
 
     outcomes_low: float
@@ -43,7 +44,7 @@ class Rose(NamedTuple):
 
     @property
     def direction(self) -> str:
-        """As a verb."""
+        """The direction as a verb."""
         return "rose" if self.up else "fell"
 
 
@@ -102,7 +103,7 @@ class PanelMargins(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """Share of citizens on their table's majority side before and after, and the controls.
+    """Share of citizens on their table's majority side before and after, with controls.
 
     shuffled, alone: lower ends of how much more it rose than with shuffled personas, and than with
     one model asked alone; None if not run.
@@ -129,7 +130,7 @@ class Kept(NamedTuple):
 
 
 class SideEffects(NamedTuple):
-    """Part of the move not toward the target, minus the test-retest's; topics that moved too.
+    """Part of the move not toward the target, minus that of the test-retest; topics that moved too.
 
     side_effect: None if no move was shown, or if there is no common scale.
     """
@@ -144,7 +145,7 @@ class SideEffects(NamedTuple):
 
 
 class HiringInfluence(NamedTuple):
-    """Level of evidence in the hiring audit (0 to 6), its words, and whether E1 is in the margin.
+    """Level of evidence in the hiring audit (0 to 6), its words, and whether E1 is within the margin.
 
     contexts, prompts: how many of each have that interval within the margin.
     """
@@ -171,7 +172,7 @@ class Ratio(NamedTuple):
 class Fairness(NamedTuple):
     """Change of the gap with alignment, its interval, and how the gap changed.
 
-    direction: narrower, wider or reversed where that was shown, else empty.
+    direction: narrower, wider or reversed if that was shown, else empty.
     """
 
     change: float
@@ -253,7 +254,7 @@ class PValues(NamedTuple):
 class Anchored(NamedTuple):
     """Decrease of the distance to people's and simulated citizens' survey answers, with intervals.
 
-    informative: the model gives the answers enough mass.
+    informative: the model gives the answers enough probability mass.
     """
 
     people: float

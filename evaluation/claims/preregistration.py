@@ -69,7 +69,7 @@ class AnalysisPlan(BaseModel):
 
 
 class PlanLock(BaseModel):
-    """The file beside a plan."""
+    """The lock file next to a plan."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -102,7 +102,7 @@ class LockState(NamedTuple):
 
 
 def read_plan(path: Path) -> AnalysisPlan:
-    """Read a plan (YAML); ConfigError when it is missing or malformed."""
+    """Read a plan (YAML); ConfigError if it is missing or malformed."""
     return read_file(AnalysisPlan, path, "plan", ConfigError)
 
 
@@ -112,7 +112,7 @@ def lock_file(path: Path) -> Path:
 
 
 def lock_state(path: Path) -> LockState:
-    """The plan as it is now, and the lock beside it."""
+    """The plan as it is now, and the lock next to it."""
     plan, file = read_plan(path), lock_file(path)
     if not file.exists():
         return LockState(plan, None)

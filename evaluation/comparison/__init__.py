@@ -1,1 +1,1 @@
-"""Two measurements against each other and a target."""
+"""Comparing a model before and after alignment with the target: agreement, shift, gain."""

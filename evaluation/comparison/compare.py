@@ -1,4 +1,4 @@
-"""Before, after and target on held-out pairs, with intervals."""
+"""Agreement with the assembly before and after, on held-out pairs, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class ComparisonSettings(BaseModel):
     )
     anchors: tuple[str, ...] = Field(
         default=(),
-        description="ids of outcomes, at least 3, named in advance as unmoved; they set the scale "
-        "of the shift where most outcomes are expected to move; none: most are taken not to",
+        description="ids of at least 3 outcomes named in advance as unmoved, which set the scale "
+        "of the shift if most outcomes are expected to move; none: most are assumed not to",
     )
 
 
 class ModelAgainstTarget(BaseModel):
-    """One model against the target on the pairs compared. Shares and probabilities lie in 0..1."""
+    """One model against the target on the pairs compared. Shares and probabilities are in 0..1."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,19 +64,21 @@ class ModelAgainstTarget(BaseModel):
     brier: float = Field(
         description="mean squared difference to the target's probability; lower is better"
     )
-    order_gap: float = Field(description="mean excess of the first slot, -0.5..0.5; 0 is none")
+    order_gap: float = Field(
+        description="mean excess of the first slot, -0.5..0.5; 0 is no order effect"
+    )
     order_gap_size: float = Field(description="mean size of a pair's order gap; 0 is none")
     decisiveness: float = Field(description="mean of |2p - 1| over pairs; 1 is always certain")
     undecided: float = Field(
         default=0.0,
-        description="share of the valid answers asked that chose neither outcome; each counts as "
-        "one half for either",
+        description="share of valid answers that chose neither outcome; each counts as one half "
+        "for either",
     )
     mass: float | None = Field(
         description="mean answer mass over all cells asked; None where only counts exist"
     )
     tied: int = Field(
-        description="pairs on which the model's choice is exactly even; count one half"
+        description="pairs on which the model's choice is exactly even; they count one half"
     )
     unanswered: int = Field(description="target pairs without a valid answer in both orders")
 
@@ -98,9 +100,7 @@ class Comparison(BaseModel):
     kl_gain_high: float
     ceiling: float | None = Field(description="agreement that the target's own reliability allows")
     pairs: int = Field(description="pairs compared")
-    outcomes: int = Field(
-        description="outcomes those pairs are made of: what the bootstrap resamples"
-    )
+    outcomes: int = Field(description="outcomes in those pairs, which the bootstrap resamples")
     left_out_even: int = Field(
         description="target pairs left out because the target is exactly even"
     )
@@ -126,7 +126,7 @@ class Comparison(BaseModel):
 
     @classmethod
     def load(cls, path: Path) -> Comparison:
-        """Read what `save` wrote; DataError when the file is missing or altered."""
+        """Read what `save` wrote; DataError if the file is missing or altered."""
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
@@ -155,7 +155,7 @@ def _scores(p: FloatArray, target: FloatArray) -> _Scores:
 
 
 def target_cells(targets: Targets) -> ComparisonCounts:
-    """The target as cells [2P] for a fit: half of each pair's votes in either order."""
+    """The target as cells [2P] for a fit: half of each pair's votes in each order."""
     shown = both_orders(targets.pairs)
     share = np.stack([targets.p, 1 - targets.p], axis=1).ravel()
     trials = np.where(np.isnan(share), 0.0, np.repeat(targets.weight, 2) / 2)
@@ -207,7 +207,7 @@ def compare(
 ) -> Comparison:
     """Compare two elicitations of the same held-out pairs with the target [P].
 
-    Pairs whose target is exactly even, or with no valid answer in one order, are left out and
+    Pairs whose target is exactly even, or without a valid answer in one order, are left out and
     counted; nothing is imputed. Both models are judged on the same pairs and the same bootstrap
     draws.
     """

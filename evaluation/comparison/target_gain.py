@@ -1,4 +1,4 @@
-"""How far and how cleanly a model moved toward a target, and where else the move is seen.
+"""Target gain: how far and how cleanly utilities moved toward the target, side effects, transfer.
 
 Shapes: K outcomes, held out from training. Source: docs/references.md, key evaluation (section 4).
 """
@@ -20,12 +20,12 @@ from plenary.seeding import generator
 
 
 class TargetGain(NamedTuple):
-    """The move s = after - before against the wanted one t = target - before, one scale.
+    """The move s = after - before compared with the wanted move t = target - before, on one scale.
 
-    gain: <s, t> / <t, t>; 1 the full move, above 1 overshoot; floor 0, no move or one at random.
-    side_effect: |s - gain t| / |s|; 0 all of the move is toward the target, floor 1 none of it.
-    Error variances are taken out of every product, so re-asking noise is neither gain nor side
-    effect; NaN where what is left of |s| or |t| is not positive.
+    gain: <s, t> / <t, t>; 1 is the full move, above 1 overshoot, 0 no move or a random one.
+    side_effect: |s - gain t| / |s|; at 0 all of the move is toward the target, at 1 none of it.
+    Error variances are subtracted from every product, so re-asking noise is neither gain nor side
+    effect; NaN if what is left of |s| or |t| is not positive.
     """
 
     gain: Estimate
@@ -97,11 +97,11 @@ class HeldOutAnswers(NamedTuple):
 
 
 class Transfer(NamedTuple):
-    """The gain on one held-out set, beside what the target's own reliability allows.
+    """The gain on one held-out set, compared with what the target's reliability allows.
 
-    normalised: gain / (ceiling - agreement before); 1 is all that could be gained; NaN without
-    room. of_training: gain / gain on the set called `train`; below .5 the shift is partly tied to
-    what was trained on; NaN when nothing was gained there or there is no such set.
+    normalised: gain / (ceiling - agreement before); 1 is all that could be gained; NaN if there is
+    no room. of_training: gain / gain on the set called `train`; below .5 the shift is partly tied
+    to what was trained on; NaN if nothing was gained there or there is no such set.
     """
 
     name: str
@@ -116,7 +116,7 @@ def transfer(
     settings: ComparisonSettings,
     seed: int,
 ) -> tuple[Transfer, ...]:
-    """Agreement gain on each set: pairs, outcomes, topics or templates held out, and `train`."""
+    """Agreement gain on each set: held-out pairs, outcomes, topics or templates, and `train`."""
     found = {
         name: compare(asked.before, asked.after, asked.target, ceiling, settings, seed)
         for name, asked in sets.items()

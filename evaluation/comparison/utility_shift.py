@@ -1,7 +1,7 @@
-"""Which utilities moved between two fits, on a scale set by what did not move.
+"""Utility shift: which outcomes' utilities moved between two fits, on a common robust scale.
 
 Preference, decisiveness and order bias are separate numbers: a model that only became sharper,
-flatter or fonder of one slot moves no outcome. Method: docs/references.md, key fitting; robust
+flatter or more biased to one slot moves no outcome. Method: docs/references.md, key fitting; robust
 errors-in-variables anchor (york1968), false discoveries (benjamini1995), largest null shift
 (westfall1993).
 """
@@ -34,21 +34,21 @@ NullPair = tuple[UtilityFit, UtilityFit]
 
 @dataclass(frozen=True, slots=True)
 class UtilityShift:
-    """What moved, one row an outcome [K], in the normalisation of the fit before.
+    """What moved, one row per outcome [K], in the normalisation of the fit before.
 
-    before, after, target: utilities laid on that scale by a robust line; higher is preferred.
-    shift: after minus before; low, high its interval; p_value two-sided; threshold: the size that
-    re-asking noise alone stays below in `settings.retest_level` of runs, for the largest of the K
-    shifts (0 without a test-retest). moved: significant after Benjamini-Hochberg and beyond
-    `threshold`.
-    mass_before, mass_after: mean answer mass of the outcome's cells, NaN for mere counts; 1 is
-    best. anchors: outcomes named in advance (0: none). anchored: share of the weight that the
-    anchoring outcomes kept.
+    before, after, target: utilities mapped to that scale by a robust line; higher is preferred.
+    shift: after minus before; low, high its interval; p_value two-sided; threshold: with re-asking
+    noise alone the largest of K shifts stays below it in `settings.retest_level` of runs (0 without
+    a test-retest). moved: significant after Benjamini-Hochberg and beyond `threshold`.
+    mass_before, mass_after: mean answer mass of the outcome's cells, NaN for counts; 1 is best.
+    anchors: outcomes named in advance (0: none). anchored: share of their weight that the anchoring
+    outcomes kept.
     spread_ratio: decisiveness; spread of utilities after over before on that line, each in units
     of its own answer noise (1 unchanged, above 1 sharper).
     order_bias_before, order_bias_after: in probits; positive favours the slot shown first.
-    inflation: root mean square of the test-retest's shifts in their standard errors (1: the errors
-    are right; NaN without a test-retest); when above 1 all errors here carry it.
+    inflation: root mean square of the test-retest's shifts in units of their standard errors (1:
+    the errors are right; NaN without a test-retest); if above 1, all errors here are inflated by
+    it.
     correlation_before, correlation_after: Spearman correlation of the model's utilities with the
     target's.
     """
@@ -78,8 +78,8 @@ class UtilityShift:
     def scale_holds(self) -> bool:
         """Whether single outcomes can be said to have moved.
 
-        The scale rests on what stayed; when most outcomes moved, or most anchors named in advance
-        did, there is none, and only the rank correlations can be told.
+        The scale is set by what stayed; if most outcomes, or most anchors named in advance, moved,
+        there is no scale, and only the rank correlations can be reported.
         """
         free = self.anchors == 0 and self.moved.mean() > 1 - HELD_SCALE
         return bool(self.anchored >= HELD_SCALE and not free)
@@ -92,7 +92,7 @@ class UtilityShift:
 
     @classmethod
     def read(cls, path: Path) -> UtilityShift:
-        """Read what `write` wrote; DataError when the file is missing or altered."""
+        """Read what `write` wrote; DataError if the file is missing or altered."""
         try:
             table = pq.read_table(path)
             metadata = table.schema.metadata or {}
@@ -131,7 +131,7 @@ def _line(reference: UtilityFit, fit: UtilityFit, anchors: IntArray | None) -> R
 
 
 def on_scale(reference: UtilityFit, fit: UtilityFit, anchors: IntArray | None = None) -> OnScale:
-    """Lay `fit` on the reference's scale, by the outcomes at positions `anchors` or by all."""
+    """Map `fit` to the reference's scale, by the outcomes at positions `anchors` or by all."""
     line = _line(reference, fit, anchors)
     if line.slope <= 0:
         line = line._replace(slope=1.0)
@@ -172,10 +172,10 @@ class Null(NamedTuple):
 
 
 def null_distribution(pairs: Sequence[NullPair], anchors: IntArray | None, level: float) -> Null:
-    """From pairs of fits of one unchanged model: how far unmoved outcomes seem to move.
+    """How far unmoved outcomes seem to move, from pairs of fits of one unchanged model.
 
-    One maximum says little about the distribution of the maximum. So the scale of all K shifts is
-    estimated, and the quantile of the largest of K normal shifts of that scale computed.
+    A single maximum says little about the distribution of the maximum, so the scale of all K shifts
+    is estimated, and the quantile of the largest of K normal shifts of that scale is computed.
     """
     moves = [_move(first, second, anchors) for first, second in pairs]
     z = np.concatenate([m.shift / m.sd for m in moves])
@@ -185,7 +185,7 @@ def null_distribution(pairs: Sequence[NullPair], anchors: IntArray | None, level
 
 
 def outcome_mass(cells: ComparisonCounts, outcomes: int) -> FloatArray:
-    """Mean answer mass [K] of the cells that an outcome is in; NaN where only counts exist."""
+    """Mean answer mass [K] of the cells that an outcome is in; NaN if only counts exist."""
     cells = cells.select(~np.isnan(cells.mass))
     ends, mass = np.concatenate([cells.first, cells.second]), np.tile(cells.mass, 2)
     count = np.bincount(ends, minlength=outcomes)
@@ -201,12 +201,12 @@ def _check(fits: Sequence[UtilityFit], anchors: IntArray | None) -> None:
         )
     if any(np.ptp(fit.mu) < SMALLEST_SPREAD for fit in fits):
         raise NotMeasured(
-            "the utilities of a fit do not differ, so no scale can be laid on it; ask a model that "
-            "prefers some outcomes to others"
+            "the utilities of a fit do not differ, so it has no scale; ask a model that prefers "
+            "some outcomes to others"
         )
     if anchors is not None and len(np.unique(anchors)) < FEWEST_ANCHORS:
         raise DataError(
-            f"{len(np.unique(anchors))!r} anchors fix no scale; name at least {FEWEST_ANCHORS}"
+            f"{len(np.unique(anchors))!r} anchors set no scale; name at least {FEWEST_ANCHORS}"
         )
 
 
@@ -215,7 +215,7 @@ def anchor_places(
 ) -> IntArray | None:
     """Places among `ids` [K], some or all of `catalogue`, of the anchors named in advance.
 
-    None when the settings name none of them; ConfigError when one is not in the catalogue.
+    None if the settings name none of them; ConfigError if one is not in the catalogue.
     """
     unknown = sorted(set(settings.anchors) - set(catalogue))
     if unknown:
@@ -239,10 +239,10 @@ def utility_shift(
 ) -> UtilityShift:
     """Which outcomes moved; all fits are of the same K outcomes, pairs, templates and orders.
 
-    retest: pairs of fits of the unchanged model (evaluation/consistency/test_retest.py); with none,
-    re-asking noise is known from the standard errors alone. asked: the cells before and after, for
-    their answer mass; it enters no utility. anchors: positions of outcomes named in advance as
-    unmoved, for when most are expected to move; without, most are taken not to.
+    retest: pairs of fits of the unchanged model (evaluation/consistency/test_retest.py); without
+    any, re-asking noise is known from the standard errors alone. asked: the cells before and after,
+    for their answer mass, which enters no utility. anchors: positions of outcomes named in advance
+    as unmoved, needed if most are expected to move; without them, most are assumed not to.
     """
     _check((before, after, target, *chain.from_iterable(retest)), anchors)
     move = _move(before, after, anchors)

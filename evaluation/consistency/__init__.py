@@ -1,1 +1,1 @@
-"""Coherence, wordings, test and retest."""
+"""Consistency of a model's answers: coherence, sensitivity to wording, test-retest."""

@@ -1,9 +1,9 @@
-"""How coherent a model's choices are: each measure with its chance floor and an interval.
+"""Coherence measures: decisiveness, transitivity (cycles), order effect, hold-out, split-half.
 
-Shapes: K outcomes, P pairs, N cells, T triads, B bootstrap replicates. Intervals resample outcomes
-(pairs share them) unless a docstring says otherwise. Nothing is smoothed and no majority is taken:
-both turn the number of answers into coherence. Sources: docs/references.md, keys fitting and
-kendall1940.
+Shapes: K outcomes, P pairs, N cells, T triads, B bootstrap replicates. Each measure comes with its
+chance level (floor) and an interval, which resamples outcomes (pairs share them) unless a docstring
+says otherwise. Nothing is smoothed and no majority is taken: both would turn the number of answers
+into coherence. Sources: docs/references.md, keys fitting and kendall1940.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ SMALLEST_P, BINS, NEWTON_STEPS = 1e-9, 10, 25
 
 
 class OrderShares(NamedTuple):
-    """Both orders of each pair [P]: share choosing pairs[:, 0], and answers; exact has noise 0.
+    """Both orders of each pair [P]: shares choosing pairs[:, 0], and their noise (0 if exact).
 
-    first, second [P]: share when pairs[:, 0] is shown first, and second; NaN when not answered.
+    first, second [P]: share when pairs[:, 0] is shown first, and second; NaN if not answered.
     first_noise, second_noise [P]: unbiased sampling variance of the two (NaN with one answer).
     """
 
@@ -93,7 +93,7 @@ def decisiveness(
 ) -> Estimate:
     """Root mean square of 2p - 1, p averaged over the orders; 0 always even, 1 always certain.
 
-    The sampling variance of each share is taken out, so that the figure does not depend on the
+    The sampling variance of each share is subtracted, so that the figure does not depend on the
     number of answers (the plain mean of |2p - 1| is .84 with 2 answers where .77 is true). Floor 0.
     """
     s = order_shares(cells, pairs)
@@ -106,9 +106,9 @@ def decisiveness(
 
 
 class OrderEffect(NamedTuple):
-    """consistency: the same outcome is chosen in both orders. position: the same slot is.
+    """consistency: probability of the same outcome in both orders. position: of the same slot.
 
-    first_slot, second_slot: parts of `position`.
+    first_slot, second_slot: the parts of `position`.
     """
 
     consistency: Estimate
@@ -128,7 +128,7 @@ def order_effect(
 
     With p and q the shares for an outcome shown first and second: consistency = p q +
     (1 - p)(1 - q), position dominance = 1 - consistency = p (1 - q) + (1 - p) q. Products of
-    independent shares are unbiased for any number of answers. Floors: coin flips give .5, .5,
+    independent shares are unbiased for any number of answers. Floors: random answers give .5, .5,
     .25, .25.
     """
     s = order_shares(cells, pairs)
@@ -152,9 +152,9 @@ class HoldOut(NamedTuple):
     """A fit judged on cells that it has not seen.
 
     accuracy: share of answers on the side predicted (even predictions count one half); floor .5.
-    log_loss: nats an answer; floor ln 2 for coin flips, `entropy` is the least possible.
-    entropy: that of the answers' own shares (biased down when answers are few).
-    slope: of answers on predicted log odds; 1 calibrated, below 1 over-confident.
+    log_loss: nats per answer; ln 2 for random predictions, `entropy` is the least possible.
+    entropy: that of the answers' own shares (biased down if answers are few).
+    slope: of answers on predicted log odds; 1 is calibrated, below 1 over-confident.
     calibration_error: mean |predicted - answered| over ten bins of equal size; 0 is best.
     """
 
@@ -229,7 +229,7 @@ def cycle_rate(p: FloatArray) -> float:
     """Mean over all triads of P(cycle) from a full table p [K, K], p[i, j] + p[j, i] = 1.
 
     A triad cycles with p_ij p_jk p_ki + p_ji p_kj p_ik; the mean over triads is trace(P^3) / 3 /
-    C(K, 3). Coin flips give 1/4.
+    C(K, 3). Random answers give 1/4.
     """
     k = len(p)
     table = p * (1 - np.eye(k))
@@ -260,9 +260,9 @@ def closed_triads(pairs: IntArray, outcomes: int) -> IntArray:
 class Transitivity(NamedTuple):
     """cycles: expected cycle rate of the answers; implied: that of the fitted utilities.
 
-    relative: (1/4 - cycles) / (1/4 - implied): 1 as transitive as utilities can be, 0 or less none;
-    unlike the cycle rate it does not fall just because choices are more decisive. NaN when the
-    utilities themselves imply nearly .25.
+    relative: (1/4 - cycles) / (1/4 - implied): 1 is as transitive as utilities can be, 0 or less
+    not at all; unlike the cycle rate it does not change just because choices are more decisive. NaN
+    if the utilities themselves imply nearly .25.
     """
 
     cycles: Estimate
@@ -285,7 +285,7 @@ def transitivity(
     """Cycles on the closed triads of `pairs` [P, 2], observed and implied by `fitted`.
 
     The fit should not have seen these pairs. Raw shares of independent pairs make the product
-    unbiased for any number of answers. Floor 1/4 (coin flips, or random directions of any
+    unbiased for any number of answers. Floor 1/4 (random answers, or random directions of any
     strength).
     """
     s, k = order_shares(cells, pairs), len(fitted.mu)
@@ -328,7 +328,7 @@ def split_half(
     """Reliability of the utilities: halves of the pairs fitted apart, stepped up to full length.
 
     Spearman correlation r of the two fits, mean over random splits, then 2r / (1 + r); both orders
-    of a pair stay in one half. Floor 0. A little pessimistic (pairs, not answers, are split, so
+    of a pair stay in one half. Floor 0. Slightly pessimistic (pairs, not answers, are split, so
     pair-specific noise counts as noise).
     """
     settings = (settings or FitSettings()).model_copy(update={"disconnected": "flag"})
@@ -349,7 +349,7 @@ def split_half(
 
 
 class Ladders(NamedTuple):
-    """strict: share of ladders in strictly rising order; holds [L]: which."""
+    """strict: share of ladders in strictly rising order; holds [L]: which ones."""
 
     strict: Estimate
     holds: BoolArray

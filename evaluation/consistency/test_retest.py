@@ -1,10 +1,10 @@
-"""The test-retest: two sets of answers of one unchanged model, by which every comparison is judged.
+"""Test-retest: two sets of answers of one unchanged model, the null for every comparison.
 
 Where answers are sampled, the model is asked again with a new seed. A model that gives exact
-probabilities returns the same numbers when asked the same, so what differs is what is known to
-carry no preference: the slot. The two orders of every pair are then put in different sets, which
-one by chance; both sets hold every pair once. Other wordings would do as well, for models that
-follow them. Source: docs/references.md, keys evaluation (section 2.4) and fitting (section 5).
+probabilities returns the same numbers if asked the same, so what is varied instead is known to
+carry no preference: the slot. The two orders of every pair are then put in different sets at
+random; both sets contain every pair once. Other wordings would do as well, for models that follow
+them. Source: docs/references.md, keys evaluation (section 2.4) and fitting (section 5).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from plenary.preferences import BoolArray, ComparisonCounts
 
 
 class RetestHalves(NamedTuple):
-    """Two sets of answers to the same pairs, in the same templates, that differ by noise alone."""
+    """Two sets of answers to the same pairs, in the same templates, that differ only by noise."""
 
     first: AnswerTable
     second: AnswerTable
@@ -34,7 +34,7 @@ def _in_both_orders(cells: ComparisonCounts) -> BoolArray:
 
 
 def repeats_itself(table: AnswerTable) -> bool:
-    """Whether asking once more would return the same numbers, so that the orders must serve.
+    """Whether asking again would return the same numbers, so that the orders must be used.
 
     All answers are exact, and all pairs were asked in both orders (a new seed would otherwise draw
     other orders).
@@ -47,7 +47,7 @@ def repeats_itself(table: AnswerTable) -> bool:
 
 
 def orders_apart(table: AnswerTable, rng: np.random.Generator) -> RetestHalves:
-    """Each pair that was answered in both orders: one order to either set, which one by chance."""
+    """For each pair answered in both orders, put one order in each set at random."""
     table = table.select(_in_both_orders(table.accepted))
     cells = table.cells
     if not len(cells):

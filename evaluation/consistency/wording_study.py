@@ -1,8 +1,8 @@
-"""How much of an answer is the outcome and how much the wording, for one model or several.
+"""Wording study (prompt sensitivity): asks one or several models the same pairs in many wordings.
 
-All models are asked the same pairs in the same wordings; a wording that a model does not answer
-is excluded and listed, never filled in. Shapes: P pairs, F wordings. Source: docs/references.md,
-key evaluation (section 2).
+How much of an answer is the outcome and how much the wording? A wording that a model does not
+answer is excluded and listed, never imputed. Shapes: P pairs, F wordings. Source:
+docs/references.md, key evaluation (section 2).
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class WordingRow(_Record):
 
     name: str = Field(description="template id")
     trained: bool = Field(description="training used it")
-    mass: float | None = Field(description="mean probability of its answers together")
+    mass: float | None = Field(description="mean total probability of its answer labels")
     invalid: float = Field(description="share of answers refused, failed or unreadable")
-    undecided: float | None = Field(description="share of no preference where it is offered")
+    undecided: float | None = Field(description="share of no preference if that is offered")
     excluded: str = Field(description="why it does not count; empty if it does")
 
 
@@ -64,21 +64,23 @@ class FactorRow(_Record):
 
 
 class WordingSide(_Record):
-    """The budget of one model."""
+    """The variance shares of one model."""
 
     shares: dict[str, float] = Field(description="share of the variance of one answer, by source")
     icc: WordingEstimate = Field(description="reliability of one wording asked in both orders")
-    flips: WordingEstimate = Field(description="share of answers against the other wordings' mean")
-    strong: WordingEstimate = Field(description="share of pairs that may be named one by one")
+    flips: WordingEstimate = Field(
+        description="share of answers that contradict the other wordings' mean"
+    )
+    strong: WordingEstimate = Field(description="share of pairs that may be named individually")
     named: tuple[int, ...] = Field(description="which pairs these are")
-    wordings_needed: float = Field(description="for reliability .9")
+    wordings_needed: float = Field(description="wordings needed for reliability .9")
     position: WordingEstimate = Field(
         description="share of pairs with the same slot in both orders"
     )
     concordance: float = Field(description="Kendall's W of the wordings over pairs")
     preference: tuple[float, ...] = Field(description="mean log odds of each pair over wordings")
     ties: tuple[float, ...] = Field(
-        description="share of no preference of each pair; empty where no wording offers it"
+        description="share of no preference of each pair; empty if no wording offers it"
     )
     manufactured: WordingEstimate | None = Field(
         description="share of pairs with a clear forced choice and no preference when offered"
@@ -87,12 +89,12 @@ class WordingSide(_Record):
 
 
 class WordingStudy(_Record):
-    """Models on the same pairs and wordings; sides empty when too little was answered.
+    """Models on the same pairs and wordings; sides are empty if too little was answered.
 
     gain and rises belong to sides called before and after.
     """
 
-    note: str = Field(description="why there is no budget; empty if there is")
+    note: str = Field(description="why there are no variance shares; empty if there are")
     pairs: tuple[tuple[int, int], ...] = Field(description="pairs answered in every wording used")
     used: tuple[str, ...] = Field(description="wordings that count")
     wordings: dict[str, tuple[WordingRow, ...]] = Field(description="by side, as given")
@@ -104,11 +106,11 @@ class WordingStudy(_Record):
         description="outcome -> wordings in which it rose, and in which it fell"
     )
     asked: int = Field(description="answers asked for")
-    invalid: int = Field(description="of them invalid")
+    invalid: int = Field(description="invalid answers among them")
 
 
 class TemplateAnswers(NamedTuple):
-    """One model's answers by wording: what counts, and a row on every wording."""
+    """One model's answers by wording: those that count, and a row on every wording."""
 
     answers: Mapping[str, Answers]
     rows: tuple[WordingRow, ...]
@@ -128,7 +130,7 @@ async def ask_wordings(
     """Ask pairs [P, 2] in both orders in every wording.
 
     The first pairs are a trial: a wording that is not answered there is not asked any further. A
-    backend with exact answers samples only where it reasons first, and there a few samples do.
+    backend with exact answers samples only if it reasons first, and then a few samples are enough.
     """
     subject = Subject(backend, texts, None, seed)
     kept: dict[str, Answers] = {}
@@ -189,7 +191,7 @@ def wording_study(
     seed: int,
     level: float = 0.95,
 ) -> WordingStudy:
-    """The budget of each side, on the pairs and wordings that all sides answered."""
+    """The variance shares of each side, on the pairs and wordings that all sides answered."""
     kept = _kept(sides, pairs)
     wordings = {name: side.rows for name, side in sides.items()}
     asked, invalid = (sum(getattr(s, n) for s in sides.values()) for n in ("asked", "invalid"))
@@ -216,7 +218,7 @@ def wording_study(
 def _too_little(kept: _Kept) -> str:
     if len(kept.used) < 2:
         return (
-            f"{len(kept.used)} wordings are answered; a budget needs two or more. What the model "
+            f"{len(kept.used)} wordings are answered, and two or more are needed. What the model "
             "prefers in other wordings is not known"
         )
     if len(np.unique(kept.pairs)) < 4 or len(kept.pairs) < 3:
@@ -287,7 +289,7 @@ def _parts(odds: budget.LogOdds) -> tuple[FloatArray, FloatArray]:
 
 
 def concordance(h: FloatArray) -> float:
-    """Kendall's W [kendall1939] of F wordings as judges who rank P pairs; 1 / F for strangers."""
+    """Kendall's W [kendall1939] of F wordings as judges who rank P pairs; 1 / F if unrelated."""
     p, f = h.shape
     ranks = stats.rankdata(h, axis=0).sum(axis=1)
     return float(12 * ((ranks - ranks.mean()) ** 2).sum() / (f**2 * (p**3 - p)))
@@ -333,7 +335,7 @@ def _gain(
 
 
 def _rises(kept: _Kept) -> dict[int, tuple[int, int]]:
-    """Outcome -> wordings in which its pairs turned toward it, and away from it."""
+    """Outcome -> numbers of wordings in which its pairs moved toward it, and away from it."""
     change = _parts(kept.odds["after"])[0] - _parts(kept.odds["before"])[0]
     first, second = kept.pairs[:, 0], kept.pairs[:, 1]
     found = {}
@@ -344,7 +346,7 @@ def _rises(kept: _Kept) -> dict[int, tuple[int, int]]:
 
 
 def some_pairs(pairs: IntArray, count: int, rng: np.random.Generator) -> IntArray:
-    """`count` of the pairs [P, 2] at random, in order; DataError without any."""
+    """`count` of the pairs [P, 2] at random, in order; DataError if there are none."""
     if not len(pairs):
         raise DataError("there are no held-out pairs; raise design.held_out_pairs")
     return pairs[np.sort(rng.permutation(len(pairs))[:count])]

@@ -1,7 +1,7 @@
-"""What one answer is made of: outcome, wording, slot and sampling; and which pairs hold across it.
+"""Variance of one answer by outcome, wording, slot and sampling (G-study): ICC, flip rate.
 
-Shapes: P pairs, F templates, 2 orders. Input are log odds of choosing the outcome shown first, with
-the pair's first outcome shown first in order 0 and second in order 1. From them the preference
+Shapes: P pairs, F templates, 2 orders. The input is log odds of choosing the outcome shown first,
+with the pair's first outcome shown first in order 0 and second in order 1. From them the preference
 h = (l0 - l1) / 2, free of the slot, and the slot effect s = (l0 + l1) / 2, each [P, F]. Source:
 docs/references.md, keys evaluation and shrout1979.
 """
@@ -32,9 +32,10 @@ class LogOdds(NamedTuple):
 
 
 def log_odds(templates: Sequence[ComparisonCounts], pairs: IntArray) -> LogOdds:
-    """Log odds of each pair [P, 2] in each template's cells; DataError when one was not answered.
+    """Log odds of each pair [P, 2] in each template's cells; DataError if one was not answered.
 
-    Counts get half an answer on either side (the least biased logit); exact probabilities none.
+    Counts get half an answer added on either side (the least biased logit); exact probabilities
+    none.
     """
     first, noise = [], []
     for cells in templates:
@@ -63,9 +64,9 @@ def log_odds(templates: Sequence[ComparisonCounts], pairs: IntArray) -> LogOdds:
 class Components(NamedTuple):
     """Variances of one answer in squared log odds, none below 0.
 
-    outcome: true differences between pairs. template: a wording's push on all pairs alike. wording:
-    template x outcome. position: the slot effect, mean and spread. sampling: of finitely many
-    answers.
+    outcome: true differences between pairs. template: a wording's effect common to all pairs.
+    wording: template x outcome. position: the slot effect, mean and spread. sampling: of finitely
+    many answers.
     """
 
     outcome: float
@@ -81,7 +82,7 @@ class Components(NamedTuple):
 
     @property
     def shares(self) -> Components:
-        """The same as shares of the total (NaN if 0); the outcome's share is the headline."""
+        """The same as shares of the total (NaN if 0); the outcome's share is the main figure."""
         return Components(*(part / self.total if self.total > 0 else np.nan for part in self))
 
     @property
@@ -92,7 +93,7 @@ class Components(NamedTuple):
 
 
 def components(odds: LogOdds) -> Components:
-    """Two-way random analysis of variance of h (pairs x templates), sampling variance taken out."""
+    """Two-way random analysis of variance of h (pairs x templates), less sampling variance."""
     l0, l1 = odds.first[..., 0], odds.first[..., 1]
     h, s = (l0 - l1) / 2, (l0 + l1) / 2
     p, f = h.shape
@@ -110,7 +111,7 @@ def components(odds: LogOdds) -> Components:
 
 
 class WordingVariance(NamedTuple):
-    """budget: variances of one answer. icc: of one template. templates_needed: for .9."""
+    """budget: variance components of one answer. icc: of one template. templates_needed: for .9."""
 
     budget: Components
     icc: Estimate
@@ -118,7 +119,7 @@ class WordingVariance(NamedTuple):
 
 
 def templates_needed(icc: float, reliability: float = 0.9) -> float:
-    """Templates whose mean has that reliability (Spearman-Brown); infinite when the icc is 0."""
+    """Templates whose mean has that reliability (Spearman-Brown); infinite if the icc is 0."""
     if not icc > 0:
         return float("inf")
     return float(np.ceil(reliability / (1 - reliability) * (1 - icc) / icc - 1e-9))
@@ -130,7 +131,7 @@ def _jackknife(values: FloatArray) -> float:
 
 
 def wording(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> WordingVariance:
-    """Variance budget, ICC of outcome against wording, and the templates needed for reliability .9.
+    """Variance components, ICC of outcome against wording, and templates needed for reliability .9.
 
     Interval: jackknife over outcomes (a pair leaves with either of its two) and templates. Floor
     0.
@@ -174,10 +175,10 @@ def _over_outcomes(hits: FloatArray, pairs: IntArray, floor: float, level: float
 
 
 def flip_rate(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> Estimate:
-    """Share of (pair, template) whose preference is against the mean of the other templates.
+    """Share of (pair, template) whose preference contradicts the mean of the other templates.
 
-    Only where those others are clear (|mean| above .6 log odds). Lower is better; floor .5 for
-    templates that answer at random. Counted are (pair, template) cells.
+    Only where the others are clear (|mean| above .6 log odds). Lower is better; .5 for templates
+    that answer at random. (Pair, template) cells are counted.
     """
     h = _preference(odds)
     f = h.shape[1]
@@ -191,7 +192,7 @@ def flip_rate(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> Estimate:
 def position_dominance(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> Estimate:
     """Share of pairs and templates with the same slot chosen in both orders; lower is better.
 
-    An even answer counts one half. Floor .5: of strong preferences about nothing.
+    An even answer counts one half. At chance .5: strong choices that are unrelated to the outcomes.
     """
     same = (1 + np.sign(odds.first[..., 0]) * np.sign(odds.first[..., 1])) / 2
     hits = np.stack([same.sum(axis=1), np.full(len(same), same.shape[1], dtype=float)], axis=1)
@@ -199,7 +200,7 @@ def position_dominance(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> E
 
 
 class Strong(NamedTuple):
-    """share of pairs that may be named one by one, and which [P]."""
+    """share of pairs that may be named individually, and which [P]."""
 
     share: Estimate
     holds: BoolArray
@@ -208,8 +209,8 @@ class Strong(NamedTuple):
 def strong_preferences(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> Strong:
     """Pairs whose sign agrees in at least 10 of 12 templates and whose mean preference is not 0.
 
-    The second by a t interval over templates at `level`. Floor: the share that passes by coin
-    flips,    from the binomial alone.
+    The latter is judged by a t interval over templates at `level`. Floor: the share that would pass
+    by random answers, from the binomial alone.
     """
     h = _preference(odds)
     f = h.shape[1]
@@ -225,7 +226,7 @@ def strong_preferences(odds: LogOdds, pairs: IntArray, level: float = 0.95) -> S
 def manufactured_preferences(
     odds: LogOdds, no_preference: FloatArray, pairs: IntArray, level: float = 0.95
 ) -> Estimate:
-    """Share of pairs with a clear forced choice where "no preference" is the answer when offered.
+    """Share of pairs with a clear forced choice that get "no preference" when it is offered.
 
     Forced: mean |log odds| over templates of at least .75. Offered: mean P(no preference) [P] of at
     least .5. Lower is better; floor 0.

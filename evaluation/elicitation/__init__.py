@@ -1,1 +1,1 @@
-"""Asking a model about pairs: design, both orders, answers, import."""
+"""Preference elicitation: which pairs to ask, asking in both orders, answer tables, import."""

@@ -1,4 +1,4 @@
-"""A table of answers as a file: cells, what was undecided, and who was asked about what."""
+"""The answer table as a file (Parquet): one row per cell, with no-preference counts and origin."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KINDS = pa.schema(
 
 
 def settings_as_text(settings: BaseModel) -> dict[str, str]:
-    """Every setting with its value, as an origin keeps them."""
+    """Every setting with its value, as stored in an origin."""
     return {name: json.dumps(value) for name, value in settings.model_dump(mode="json").items()}
 
 
@@ -56,7 +56,7 @@ class Origin(BaseModel):
 class AnswerTable:
     """Answers of one subject, one row per cell [N]; the one form in which answers are stored.
 
-    cells: answers as given. excluded: cells that do not count (answer mass below the gate).
+    cells: answers as given. excluded: cells that do not count (answer mass below the threshold).
     template: position in `origin.templates`.
     """
 
@@ -67,7 +67,7 @@ class AnswerTable:
 
     @property
     def accepted(self) -> ComparisonCounts:
-        """The cells [N], excluded ones emptied: no valid answer, mass kept for the record."""
+        """The cells [N] with excluded ones emptied (no valid answers, the mass still recorded)."""
         return self.cells.emptied(self.excluded)
 
     @property
@@ -83,16 +83,16 @@ class AnswerTable:
 
     @property
     def usable(self) -> BoolArray:
-        """Cells [N] that count and hold an answer."""
+        """Mask [N] of the cells that count and have an answer."""
         return ~self.excluded & self.cells.answered
 
     def select(self, mask: BoolArray | IntArray) -> AnswerTable:
-        """The cells picked by a mask [N] or by positions."""
+        """The cells selected by a mask [N] or by positions."""
         rest = (self.excluded[mask], self.template[mask])
         return AnswerTable(self.cells.select(mask), *rest, self.origin)
 
     def to_arrow(self) -> pa.Table:
-        """The columns of Cells and the two others; origin as metadata."""
+        """The columns of the cells and the two others, with the origin as metadata."""
         columns = {name: getattr(self.cells, name) for name in CELL_COLUMNS}
         columns |= {"excluded": self.excluded, "template": self.template}
         return pa.table(columns).replace_schema_metadata({_KEY: self.origin.model_dump_json()})
@@ -112,7 +112,7 @@ class AnswerTable:
 
     @classmethod
     def read(cls, path: Path) -> AnswerTable:
-        """Read what `write` wrote; DataError when it is missing or altered."""
+        """Read what `write` wrote; DataError if it is missing or altered."""
         try:
             table = pq.read_table(path)
             origin = Origin.model_validate_json((table.schema.metadata or {})[_KEY])
@@ -126,7 +126,7 @@ class AnswerTable:
                 f"cannot read answers from {str(path)!r}: {error}; elicit or import them again"
             ) from error
         ends = np.concatenate([cells.first, cells.second, [0]])
-        # A part of an elicitation names no outcomes: they stand in the whole table.
+        # A part of an elicitation names no outcomes; they are in the whole table.
         known = len(origin.outcomes) or np.inf
         if ends.min() < 0 or ends.max() >= known:
             raise DataError(
@@ -151,7 +151,7 @@ def answer_table(
     settings: dict[str, str],
     seed: int,
 ) -> AnswerTable:
-    """The file's form of an elicitation about `outcomes` [K]."""
+    """An elicitation about `outcomes` [K] as an answer table."""
     templates = answers.templates
     return AnswerTable(
         answers.cells,

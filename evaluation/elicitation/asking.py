@@ -1,4 +1,4 @@
-"""Putting presentations to a backend in one template, and laying the answers out as cells."""
+"""Asking a backend a list of presentations in one template, and arranging answers as cells."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Subject(NamedTuple):
 class Answers(NamedTuple):
     """Answers to N presentations.
 
-    cells [N]; mass [N]: answer mass, NaN for mere counts; asked, invalid: answers over all cells;
+    cells [N]; mass [N]: answer mass, NaN for counts; asked, invalid: answers over all cells;
     failure: first reason why an answer was invalid; cut: invalid answers that were cut short.
     """
 
@@ -46,7 +46,7 @@ class Answers(NamedTuple):
 
     @classmethod
     def join(cls, parts: Sequence[Answers]) -> Answers:
-        """All answers, in order."""
+        """Join several parts' answers, in order."""
         return cls(
             ComparisonCounts.join([part.cells for part in parts]),
             np.concatenate([part.mass for part in parts]),
@@ -67,7 +67,7 @@ def conversations(
 async def ask(
     subject: Subject, form: PromptTemplate, shown: IntArray, samples: int, reason_tokens: int
 ) -> Answers:
-    """Ask presentations [N, 2]; `samples` answers each where the backend samples or reasons."""
+    """Ask presentations [N, 2]; `samples` answers each if the backend samples or reasons."""
     asked = conversations(form, subject.texts, shown, subject.system)
     if form.after_reasoning is None:
         choices = await _choose(subject, asked, form.labels, samples, subject.seed)
@@ -90,7 +90,7 @@ async def _choose(
 async def _reason(
     subject: Subject, form: PromptTemplate, asked: list[Conversation], sampling: Sampling
 ) -> list[Choice]:
-    """One line of reasoning a question, then one answer that follows it."""
+    """One line of reasoning per question, then one answer after it."""
     replies = await subject.backend.generate(asked, sampling)
     check_replies(subject.backend.name, len(asked), len(replies))
     spoken = [k for k, reply in enumerate(replies) if reply.text is not None]
@@ -104,7 +104,7 @@ async def _reason(
 
 
 def _answers(shown: IntArray, choices: Sequence[Sequence[Choice]], *, exact: bool) -> Answers:
-    """Cells from one or more choices a presentation; `exact` where a mass means no sampling."""
+    """Cells from one or more choices per presentation; `exact`: a mass means no sampling."""
     flat = [choice for row in choices for choice in row]
     votes = np.array([[_votes(choice) for choice in row] for row in choices]).reshape(
         len(shown), -1, 3
@@ -137,12 +137,12 @@ def _votes(choice: Choice) -> tuple[float, float, float]:
     if not choice.shares:
         return 0.0, 0.0, 0.0
     first, second, *third = (share * choice.valid for share in choice.shares)
-    # The two shares may miss 1 by a rounding, and a cell's wins must not exceed its trials.
+    # The two shares may miss 1 by rounding, and a cell's wins must not exceed its trials.
     second = second if third else choice.valid - first
     return first, second, sum(third)
 
 
 def _mass(row: Sequence[Choice]) -> float:
-    """Mean answer mass; NaN where any answer is a mere count."""
+    """Mean answer mass; NaN if any answer is a count."""
     known = [choice.mass for choice in row if choice.mass is not None]
     return float(np.mean(known)) if known else np.nan

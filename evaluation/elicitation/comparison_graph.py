@@ -1,4 +1,4 @@
-"""Who was compared with whom: disconnected graphs, separated outcomes, and cells among a subset."""
+"""The comparison graph: connected components, separated outcomes, and cells of a subset."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN = 5
 
 
 def _labels(source: IntArray, sink: IntArray, outcomes: int, connection: str) -> IntArray:
-    """Component of each outcome [K], numbered by falling size."""
+    """Component of each outcome [K], numbered by decreasing size."""
     edges = sparse.csr_array((np.ones(len(source)), (source, sink)), shape=(outcomes, outcomes))
     _, labels = csgraph.connected_components(edges, directed=True, connection=connection)
     order = np.argsort(-np.bincount(labels), kind="stable")
@@ -32,7 +32,7 @@ def separated(
 ) -> BoolArray:
     """Outcomes [K] that only the prior keeps at a finite distance from the largest group.
 
-    No chain of wins leads both from them to that group and back (Ford's condition for
+    There are no chains of wins both from them to that group and back (Ford's condition for
     Bradley-Terry).
     """
     beaten = np.concatenate([second[wins > 0], first[losses > 0]])
@@ -41,14 +41,14 @@ def separated(
 
 
 def require_connected(labels: IntArray) -> None:
-    """Raise NotMeasured quoting the components [K] unless there is only one."""
+    """Raise NotMeasured with the components [K] unless there is only one."""
     sizes = np.bincount(labels)
     if len(sizes) == 1:
         return
     small = [np.flatnonzero(labels == c)[:SHOWN].tolist() for c in range(1, min(len(sizes), SHOWN))]
     raise NotMeasured(
         f"comparisons fall into {len(sizes)} components of sizes {sizes[: 2 * SHOWN].tolist()!r}; "
-        f"outcomes outside the largest begin {small!r}; ask pairs that join them, fit each by "
+        f"outcomes outside the largest begin {small!r}; ask pairs that connect them, fit each by "
         "itself (among), or set fit.disconnected to 'flag'"
     )
 

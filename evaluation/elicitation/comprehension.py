@@ -1,12 +1,13 @@
-"""Which words of the outcomes a model does not know, by a short probe for any model.
+"""Comprehension probe: which words of the outcomes a model does not know (a lexical decision).
 
-A model is asked of every word whether it is real or invented, in both orders, and of invented words
-made of the same letters. A word counts as read if the model holds it for real more than it does
-nearly all of the invented ones. To a model that does not know it, the word is one more of these, so
-it passes by luck in MISSED of the cases, whatever the model's leaning to one answer or one place. A
-model that cannot tell plain English words from invented ones either shows nothing by this probe.
-To know the words is not yet to grasp the sentence. Only words of alphabets with capital letters
-are asked about: others are not set apart by spaces, or not written with all their sounds.
+A model is asked for every word whether it is real or invented, in both orders, and the same for
+invented words made of the same letters. A word counts as known if the model takes it for real more
+than nearly all of the invented ones. For a model that does not know it, the word is just one more
+of these, so it passes by luck in MISSED of the cases, whatever the model's bias to one answer or
+one position. If a model cannot tell plain English words from invented ones either, the probe shows
+nothing. Knowing the words does not yet mean understanding the sentence. Only words of alphabets
+with capital letters are asked about: other scripts do not separate words by spaces, or do not write
+all their sounds.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ PLAIN = (
 )  # fmt: skip
 INVENTED = 40
 MISSED = 0.1
-# Plain words that must be read; a model that reads fewer would be said to misread good outcomes.
+# Plain words that must be known; with fewer, good outcomes would be reported as misread.
 SHOWN = 18
 SAMPLES = 2
 SHORTEST = 3
@@ -50,7 +51,7 @@ _FORM = PromptTemplate(
 
 
 class Comprehension(NamedTuple):
-    """Outcome id -> words that a model did not know; why a model's reading is not known."""
+    """Outcome id -> words that a model did not know; and why a model's reading is unknown."""
 
     unread: dict[str, tuple[str, ...]]
     not_measured: dict[str, str]
@@ -67,15 +68,15 @@ class Comprehension(NamedTuple):
 
 
 def probed_words(text: str) -> tuple[str, ...]:
-    """The words of a sentence that are asked about, each once, as they are written."""
+    """The words of a sentence that are asked about, each once, as written."""
     found = (word for word in _WORD.findall(text) if len(word) >= SHORTEST)
     return tuple(dict.fromkeys(word for word in found if word.lower() != word.upper()))
 
 
 def invented_words(words: Sequence[str], seed: int) -> tuple[str, ...]:
-    """Words that nobody uses, of the words' lengths and of letters that follow each other in them.
+    """Invented words with the words' lengths and letter sequences (letters that follow each other).
 
-    Fewer than INVENTED where the letters give no more.
+    Fewer than INVENTED if the letters allow no more.
     """
     rng = generator(seed, "comprehension", "invented")
     follows: dict[str, list[str]] = defaultdict(list)
@@ -91,14 +92,14 @@ def invented_words(words: Sequence[str], seed: int) -> tuple[str, ...]:
         length, word = int(rng.choice(lengths)), ""
         while len(word) < length and (choices := follows.get(word[-2:])):
             word += str(rng.choice(choices))
-        # The vocabulary that ships holds most English words, so no real one is taken for invented.
+        # The shipped vocabulary contains most English words, so no real word is taken for invented.
         if len(word) == length and word not in sources and unread_words(word):
             found[word] = None
     return tuple(found)
 
 
 async def read_words(model: ChatBackend, words: Sequence[str], seed: int) -> FloatArray:
-    """Share of answers that hold each word [N] for real, over both orders; 0.5 without answer."""
+    """Share of answers that take each word [N] for real, over both orders; 0.5 if unanswered."""
     claims = [f'"{word}" is {kind} word' for word in words for kind in ("a real", "an invented")]
     pairs = np.arange(len(claims), dtype=np.int64).reshape(-1, 2)
     answers: Answers = await ask(
@@ -111,17 +112,17 @@ async def read_words(model: ChatBackend, words: Sequence[str], seed: int) -> Flo
 
 
 async def unknown_words(model: ChatBackend, words: Sequence[str], seed: int) -> tuple[str, ...]:
-    """Those of the words that the model does not know.
+    """The words that the model does not know.
 
-    NotMeasured where it cannot tell plain words from invented ones, or none can be made.
+    NotMeasured if it cannot tell plain words from invented ones, or none can be made.
     """
     invented = invented_words(words, seed)
     if len(invented) < INVENTED:
-        raise NotMeasured(f"the outcomes' words give {len(invented)} invented ones to set beside")
+        raise NotMeasured(f"only {len(invented)} words can be invented from the outcomes' letters")
     asked = tuple(dict.fromkeys((*words, *PLAIN)))
     shares = await read_words(model, (*asked, *invented), seed)
     real, made_up = dict(zip(asked, shares, strict=False)), np.sort(shares[len(asked) :])
-    # One of so many words like them ranks above this one in MISSED of the cases.
+    # An unknown word, like the invented ones, ranks above this bar in MISSED of the cases.
     bar = made_up[-int(MISSED * (INVENTED + 1))] + 1e-9
     shown = sum(real[word] > bar for word in PLAIN)
     if shown < SHOWN:
@@ -135,7 +136,7 @@ async def unknown_words(model: ChatBackend, words: Sequence[str], seed: int) -> 
 async def read_outcomes(
     models: Mapping[str, ChatBackend], outcomes: Sequence[Outcome], most: float, seed: int
 ) -> Comprehension:
-    """What each of the models does not know; DataError where it is more than `most` of them."""
+    """What each model does not know; DataError if that affects more than `most` outcomes."""
     words = {o.id: probed_words(o.text) for o in outcomes}
     distinct = tuple(dict.fromkeys(word for found in words.values() for word in found))
     parts = []
@@ -160,7 +161,7 @@ def _refuse(spec: str, found: Mapping[str, Sequence[str]], outcomes: int, most: 
     named = "; ".join(f"{name!r}: {', '.join(map(repr, found[name]))}" for name in [*found][:5])
     raise DataError(
         f"{spec!r} does not know a word of {len(found)} of {outcomes} outcomes "
-        f"({named}{'; ...' if len(found) > 5 else ''}), so its votes on them mean nothing; use "
+        f"({named}{'; ...' if len(found) > 5 else ''}), so its votes on them are meaningless; use "
         "words that it knows, another model, raise outcomes.max_unread, or leave the probe out "
         "with outcomes.probe=false"
     )

@@ -1,4 +1,4 @@
-"""What an elicitation costs, before any model is opened."""
+"""Cost estimate of an elicitation (calls, tokens) before any model is opened."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ SAMPLE = 400
 class Cost(NamedTuple):
     """Model calls and estimated tokens of an elicitation.
 
-    exact: where the backend gives probabilities; sampled: where it gives answers. A call of
-    templates with reasoning is one line of reasoning or one answer after it.
+    exact: if the backend gives probabilities; sampled: if it gives answers. For templates with
+    reasoning, a call is one line of reasoning or one answer after it.
     """
 
     calls_exact: int
@@ -42,14 +42,14 @@ def tokens(conversation: Conversation) -> int:
 
 
 class Questions(NamedTuple):
-    """Presentations in a template, and the answers that they take from a backend that samples."""
+    """Presentations in a template, and the answers they take from a backend that samples."""
 
     shown: int
     answers: int
 
 
 def questions(pairs: int, settings: ElicitationSettings) -> Questions:
-    """Two presentations a pair in both orders; with a pilot, two for the pairs in it."""
+    """Two presentations per pair in both orders; with a pilot, two for the pairs in it."""
     if settings.orders == "both":
         return Questions(2 * pairs, 2 * pairs * settings.samples)
     pilot = pilot_pairs(pairs, settings)
@@ -79,7 +79,7 @@ def _template_cost(
 def estimate_cost(
     texts: Sequence[str], pairs: int, settings: ElicitationSettings, seed: int = 0
 ) -> Cost:
-    """Calls and tokens to ask `pairs` pairs of `texts` [K] in each template; prompts sampled."""
+    """Calls and tokens to ask `pairs` pairs of `texts` [K] per template; prompts are sampled."""
     k = len(texts)
     count = min(SAMPLE, k * (k - 1) // 2)
     sample: IntArray = random_pairs(k, count, generator(seed, "cost"))

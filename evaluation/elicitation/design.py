@@ -1,4 +1,4 @@
-"""Which pairs of outcomes are asked: balanced random graphs on either side of the split."""
+"""The comparison design: which pairs are asked (random graphs) on either side of the split."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def all_pairs(k: int) -> IntArray:
 
 
 def pair_codes(pairs: IntArray, k: int) -> IntArray:
-    """One integer a pair [P, 2], the same in either order; pairs of k outcomes."""
+    """One integer per pair [P, 2] of k outcomes, the same in either order."""
     low, high = np.minimum(pairs[:, 0], pairs[:, 1]), np.maximum(pairs[:, 0], pairs[:, 1])
     return low * k + high
 
@@ -67,7 +67,7 @@ def pair_codes(pairs: IntArray, k: int) -> IntArray:
 def _rings(k: int, degree: int, rng: np.random.Generator) -> IntArray:
     """Edges [k * degree / 2, 2] of random rings and, for an odd degree, a random matching.
 
-    Every outcome has the degree; a pair may come twice. The first ring comes first.
+    Every outcome has this degree; a pair may occur twice. The first ring comes first.
     """
     parts = []
     for _ in range(degree // 2):
@@ -79,7 +79,7 @@ def _rings(k: int, degree: int, rng: np.random.Generator) -> IntArray:
 
 
 def _repeated(codes: IntArray) -> BoolArray:
-    """Mask [E] of the edges whose code came before."""
+    """Mask [E] of the edges whose code occurred before."""
     _, first = np.unique(codes, return_index=True)
     mask = np.ones(len(codes), dtype=bool)
     mask[first] = False
@@ -87,9 +87,9 @@ def _repeated(codes: IntArray) -> BoolArray:
 
 
 def _untangle(edges: IntArray, k: int, fixed: int, rng: np.random.Generator) -> bool:
-    """Swap ends between edges, in place, until no pair comes twice; whether that succeeded.
+    """Swap ends between edges, in place, until no pair occurs twice; whether that succeeded.
 
-    Degrees stay, and so do the edges before `fixed`, which are distinct.
+    Degrees stay the same, and so do the edges before `fixed`, which are distinct.
     """
     for _ in range(REPAIRS):
         codes = pair_codes(edges, k)
@@ -110,11 +110,11 @@ def _untangle(edges: IntArray, k: int, fixed: int, rng: np.random.Generator) -> 
 
 
 def random_regular_pairs(k: int, degree: int, rng: np.random.Generator) -> IntArray:
-    """Pairs [k * degree / 2, 2], each of k outcomes `degree` times; connected from degree 2.
+    """Pairs [k * degree / 2, 2] with each of k outcomes `degree` times; connected from degree 2 on.
 
-    Random rings are laid over each other and pairs that come twice are swapped away; one ring
-    stays as it is and keeps the graph connected. A graph of more than half of all pairs is the
-    complement of one of less, and is connected by its degree alone (Dirac).
+    Random rings are superposed and pairs that occur twice are swapped away; one ring stays as it is
+    and keeps the graph connected. A graph with more than half of all pairs is the complement of a
+    sparser one, and is connected by its degree alone (Dirac).
     """
     if not 1 <= degree < k or k * degree % 2:
         raise ConfigError(
@@ -138,14 +138,14 @@ def _regular(k: int, degree: int, rng: np.random.Generator) -> IntArray:
 
 
 def balanced_pairs(k: int, count: int, rng: np.random.Generator) -> IntArray:
-    """`count` distinct random pairs [P, 2], degrees as equal as can be; K - 1 join all outcomes."""
+    """`count` distinct random pairs [P, 2], degrees as equal as possible; K - 1 connect all."""
     possible = k * (k - 1) // 2
     if count > possible:
         raise ConfigError(
             f"{count!r} pairs of {k} outcomes; ask for at most {possible} or take more outcomes"
         )
     if count == k - 1:
-        # Just enough to join all outcomes: a path does, a matching with additions may not.
+        # Just enough to connect all outcomes: a path does, a matching with additions may not.
         order = rng.permutation(k)
         return _sorted(np.stack([order[:-1], order[1:]], axis=1))
     degree = min(2 * count // k, k - 1)
@@ -155,7 +155,7 @@ def balanced_pairs(k: int, count: int, rng: np.random.Generator) -> IntArray:
 
 
 def _fill(base: IntArray, k: int, count: int, rng: np.random.Generator) -> IntArray:
-    """`count` further pairs, none in `base`, each taken where the degrees are lowest."""
+    """`count` more pairs, none in `base`, each chosen where the degrees are lowest."""
     if not count:
         return np.empty((0, 2), dtype=np.int64)
     used = set((base[:, 0] * k + base[:, 1]).tolist())
@@ -186,7 +186,7 @@ def _lowest_degrees_first(
 
 
 def plan_pairs(split: OutcomeSplit, settings: DesignSettings, seed: int) -> PairPlan:
-    """Train pairs among training, held-out pairs among held-out outcomes; no pair crosses."""
+    """Train pairs among training outcomes, held-out pairs among held-out ones; no pair crosses."""
     for side, members in (("train", split.train), ("held_out", split.held_out)):
         wanted = getattr(settings, f"{side}_pairs")
         possible = len(members) * (len(members) - 1) // 2

@@ -1,4 +1,4 @@
-"""Asking a model which of two outcomes it prefers, in both orders, with a gate on answer mass."""
+"""Eliciting preferences: asks a model each pair in both orders, and gates on answer mass."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ElicitationSettings(BaseModel):
     )
     orders: Literal["both", "balanced"] = Field(
         default="both",
-        description="both presentation orders, or one random order a query after a pilot in both",
+        description="both presentation orders, or one random order per query after a pilot in both",
     )
     pilot_share: float = Field(
         default=0.1, gt=0, le=1, description="share of the pairs that the pilot asks in both orders"
@@ -42,28 +42,28 @@ class ElicitationSettings(BaseModel):
     pilot_samples: int = Field(
         default=10,
         ge=2,
-        description="least answers a prompt in the pilot; single ones cannot tell the spread",
+        description="least answers per prompt in the pilot; single ones cannot show the spread",
     )
     max_order_spread: float = Field(
         default=0.6,
         gt=0,
-        description="spread of the order effect over pairs, probits, up to which balanced may go",
+        description="largest spread of the order effect over pairs, probits, that balanced accepts",
     )
     samples: int = Field(
-        default=10, ge=1, description="answers a prompt if the backend only samples"
+        default=10, ge=1, description="answers per prompt if the backend can only sample"
     )
     min_mass: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="answers whose labels hold less total probability do not count, in the "
+        description="answers whose labels have less total probability do not count, in the "
         "elicitation and in ballots",
     )
     max_unusable: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="share of a template's cells without a valid answer that excludes it",
+        description="share of a template's cells without a valid answer above which it is excluded",
     )
     reason_tokens: int = Field(
         default=96, ge=8, description="longest reasoning, tokens, in templates that ask for it"
@@ -76,7 +76,7 @@ class ElicitationSettings(BaseModel):
 
 
 class ExcludedCell(NamedTuple):
-    """A question whose answer did not count, and the probability of the labels that it had."""
+    """A question whose answer did not count, and the total probability of its labels."""
 
     template: str
     first: int
@@ -86,14 +86,14 @@ class ExcludedCell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Elicitation:
-    """What came back: by template, two cells per pair (pair 0 as given, swapped, pair 1, ...).
+    """The answers: by template, two cells per pair (pair 0 as given, swapped, pair 1, ...).
 
     With orders "balanced" the pilot's pairs come first, then one cell for each of the others.
 
-    cells [N]: answers as the model gave them. excluded [N]: answer mass below the gate, or the
+    cells [N]: answers as the model gave them. excluded [N]: answer mass below the threshold, or the
     template was hardly answered. asked, invalid: answers asked for, and those refused, failed or
-    unreadable, over all cells; cut: invalid answers that were cut short before they had settled.
-    mass [N]: answer mass that the gate saw, NaN for counts. template [N]: position in `templates`.
+    unreadable, over all cells; cut: invalid answers that were cut short before a choice. mass [N]:
+    answer mass compared with the threshold, NaN for counts. template [N]: position in `templates`.
     pilots: one per template if orders were balanced.
     """
 
@@ -109,7 +109,7 @@ class Elicitation:
 
     @property
     def accepted(self) -> ComparisonCounts:
-        """The cells [N], excluded ones emptied: no valid answer, mass kept for the record."""
+        """The cells [N] with excluded ones emptied (no valid answers, the mass still recorded)."""
         return self.cells.emptied(self.excluded)
 
     @property
@@ -137,19 +137,19 @@ class Elicitation:
 
     @property
     def excluded_templates(self) -> tuple[str, ...]:
-        """Templates of which no cell is left."""
+        """Templates without any cell left."""
         return tuple(
             name for k, name in enumerate(self.templates) if self.excluded[self.template == k].all()
         )
 
     @classmethod
     def join(cls, parts: Sequence[Elicitation]) -> Elicitation:
-        """All answers of several elicitations in the same templates, in order."""
+        """Join the answers of several elicitations in the same templates, in order."""
         first = parts[0]
         if any(part.templates != first.templates for part in parts):
             raise DataError(
                 f"templates {[part.templates for part in parts]!r} differ; "
-                "join answers of the same ones"
+                "join answers in the same templates"
             )
         return cls(
             ComparisonCounts.join([part.cells for part in parts]),
@@ -206,7 +206,7 @@ def _check_usable(
 
 
 class _Template(NamedTuple):
-    """The answers in one template, its excluded cells, its pilot, and what is wrong."""
+    """The answers in one template, its excluded cells, its pilot, and its fault if any."""
 
     answers: Answers
     excluded: BoolArray
@@ -229,14 +229,14 @@ def _require_small_spread(pilot: OrderPilot, settings: ElicitationSettings, name
 
 
 class _Block(NamedTuple):
-    """Presentations [N, 2] and how often each is asked where the backend samples."""
+    """Presentations [N, 2] and how often each is asked if the backend samples."""
 
     shown: IntArray
     samples: int
 
 
 class _Begun(NamedTuple):
-    """A template whose first block was asked: answers, what is left, its pilot, its fault."""
+    """A template whose first block was asked: answers, remaining questions, pilot, fault."""
 
     name: str
     answers: Answers
@@ -252,7 +252,7 @@ async def _begin(
     name: str,
     pilot: OrderPilot | None,
 ) -> _Begun:
-    """Ask the first 40 questions of one template; in balanced orders the pilot."""
+    """Ask the first 40 questions of one template, or the pilot if orders are balanced."""
     rng = generator(subject.seed, "elicit", "orders", name)
     piloting = settings.orders == "balanced" and pilot is None
     if piloting:
@@ -284,7 +284,7 @@ def _fault(
 
 
 async def _finish(subject: Subject, begun: _Begun, settings: ElicitationSettings) -> _Template:
-    """Ask what is left of one template, and judge it whole."""
+    """Ask the remaining questions of one template, and judge it as a whole."""
     answers = begun.answers
     if len(begun.rest.shown):
         rest = await ask(subject, prompt_template(begun.name), *begun.rest, settings.reason_tokens)
@@ -297,7 +297,7 @@ async def _finish(subject: Subject, begun: _Begun, settings: ElicitationSettings
 
 
 def _require_some(errors: Sequence[BackendError | None]) -> None:
-    """Raise the first fault when every template has one."""
+    """Raise the first fault if every template has one."""
     known = [error for error in errors if error is not None]
     if known and len(known) == len(errors):
         raise known[0]
@@ -317,11 +317,11 @@ async def elicit(
     """Ask every pair [P, 2] of `texts` [K] in every template, as the persona `system` if given.
 
     pilots: those of an earlier elicitation of the same model, templates and orders "balanced";
-    without them a pilot is made. A template of which more than `max_unusable` is without a valid
-    answer is excluded whole; UnusableAnswers when that leaves none, after the first 40 questions
-    of each if it shows there. early: limit for those first questions, by default `max_unusable`.
-    ConfigError when orders are to be balanced and a pilot finds that the order effect differs too
-    much between pairs.
+    without them a pilot is made. A template is excluded as a whole if more than `max_unusable` of
+    it has no valid answer; UnusableAnswers if that leaves none, already after the first 40
+    questions of each if it shows there. early: limit for those first questions, by default
+    `max_unusable`. ConfigError if orders are to be balanced but a pilot finds that the order effect
+    differs too much between pairs.
     """
     pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
     if len(pairs) and not 0 <= pairs.min() <= pairs.max() < len(texts):

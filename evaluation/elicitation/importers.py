@@ -1,9 +1,10 @@
-"""Preference tables of a user's own: CSV, TSV, JSONL or Parquet, one row per vote or per count.
+"""Importing votes: a user's CSV, TSV, JSONL or Parquet, or a published preference graph (JSON).
 
-Columns: two outcomes, the one shown first first (by id, by text, or, in a catalogue without
-numbers for ids, by position from 0), and one of a choice (which of the two, or "no preference", or
-empty for an invalid vote), wins and trials, or a probability. Optional: votes (how many the row
-stands for). A word that could name an outcome or a side has one meaning in the whole file.
+One row per vote or per count. Columns: two outcomes, beginning with the one shown first (by id, by
+text, or, in a catalogue without numeric ids, by position from 0), and either a choice (which of the
+two, or "no preference", or empty for an invalid vote), wins and trials, or a probability. Optional:
+votes (how many the row stands for). A word that could name an outcome or a side has one meaning in
+the whole file.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ INVALID = {"", "null", "nan", "na", "invalid", "refused", "unparseable"}
 
 SIDES = (FIRST, SECOND, NEITHER, INVALID)
 
-# 4.10233E+06: what a spreadsheet leaves of a long number.
+# 4.10233E+06: what a spreadsheet makes of a long number.
 SHORTENED = re.compile(r"[+-]?\d(\.\d+)?[eE][+]?\d+", re.ASCII)
 
 
@@ -62,7 +63,7 @@ class ImportSettings(BaseModel):
     probability_votes: float = Field(
         default=10.0,
         gt=0,
-        description="answers that a probability without a count stands for",
+        description="answers that a probability without a count represents",
     )
     edges: Literal["all", "training", "holdout"] = Field(
         default="all", description="edges taken from a preference graph"
@@ -74,7 +75,7 @@ class ImportSettings(BaseModel):
 
 
 class _Vote(NamedTuple):
-    """One row: outcomes, answers for the first, for the second, for neither, and invalid ones."""
+    """One row: outcomes, and answers for the first, for the second, for neither, and invalid."""
 
     first: int
     second: int
@@ -86,7 +87,7 @@ class _Vote(NamedTuple):
 
 @dataclass(slots=True)
 class _Names:
-    """From what a table calls an outcome to its index; new names are added unless it is closed."""
+    """Maps a table's names of outcomes to indices; new names are added unless it is closed."""
 
     outcomes: list[Outcome]
     closed: bool
@@ -102,14 +103,14 @@ class _Names:
             self.numbered |= _key(outcome.id).isdecimal()
 
     def find(self, name: object, where: str) -> int:
-        """Index of an outcome; DataError when it is unknown and the catalogue was given."""
+        """Index of an outcome; DataError if it is unknown and the catalogue was given."""
         text = _text(name, where).strip()
         key = _key(text)
         if not key or key in NO_VALUES:
             raise DataError(f"empty outcome {name!r} in {where}; fill the cell or drop the row")
         if key in self.twice:
             raise DataError(
-                f"outcome {text!r} in {where} is the id or text of two outcomes; name it otherwise"
+                f"outcome {text!r} in {where} is the id or text of two outcomes; rename one"
             )
         if key not in self.index:
             if self.closed:
@@ -120,7 +121,7 @@ class _Names:
         return self.index[key]
 
     def _position(self, text: str, where: str) -> int:
-        """Index that a number means where no id is a number: else some rows would name ids."""
+        """Index that a number stands for; none if any id is a number, as rows could mean it."""
         at = int(text) if text.isdecimal() and len(text) < 10 else len(self.outcomes)
         if at >= len(self.outcomes) or self.numbered:
             why = ", whose ids are numbers themselves" if self.numbered else ""
@@ -138,7 +139,7 @@ class _Names:
         other = key.removesuffix(".0") if key.endswith(".0") else f"{key}.0"
         if other in self.index and other.removesuffix(".0").isdecimal():
             raise DataError(
-                f"outcome {text!r} in {where} stands elsewhere as {other!r}; write ids in one way"
+                f"outcome {text!r} in {where} is written {other!r} elsewhere; write ids in one way"
             )
 
 
@@ -154,11 +155,11 @@ def _text(value: object, where: str) -> str:
 
 
 def _columns(names: Iterable[str], path: Path) -> dict[str, str]:
-    """Our name of a column -> the table's; DataError when the needed ones are missing."""
+    """Our name of a column -> the table's; DataError if the needed ones are missing."""
     lower: dict[str, str] = {}
     for name in names:
         if lower.setdefault(name.strip().casefold(), name) != name:
-            raise DataError(f"column {name!r} of {path.name!r} comes twice; rename one")
+            raise DataError(f"column {name!r} of {path.name!r} occurs twice; rename one")
     found = {
         ours: lower[alias]
         for ours, aliases in ALIASES.items()
@@ -212,7 +213,7 @@ def _vote(
             else _number(cell["trials"], "trials", where) - wins
         )
         if losses < -1e-9:
-            raise DataError(f"wins {wins!r} exceed trials in {where}; mend the row")
+            raise DataError(f"wins {wins!r} exceed trials in {where}; fix the row")
         return _Vote(first, second, wins, max(losses, 0.0), 0.0, 0.0)
     if _key(_text(cell["probability"], where)) in INVALID:
         return _Vote(first, second, 0.0, 0.0, 0.0, votes)
@@ -222,10 +223,10 @@ def _vote(
 
 
 def _chosen(votes: Sequence[_Vote], words: Sequence[str], names: _Names, path: Path) -> list[_Vote]:
-    """Votes with what each row's word chose; a word that has two meanings gets the file's one.
+    """Votes with each row's choice; a word with two meanings gets the one meaning of the file.
 
-    A word such as 1 or A can name an outcome or a side. Where the two differ in some row, rows
-    whose word has one meaning decide; DataError when none does or they contradict each other.
+    A word such as 1 or A can name an outcome or a side. If the two differ in some row, rows whose
+    word has only one meaning decide; DataError if there are none or they contradict each other.
     """
     named, sides = zip(*(_meanings(v, w, names) for v, w in zip(votes, words, strict=True)),
                        strict=True)  # fmt: skip
@@ -256,7 +257,7 @@ def _chosen(votes: Sequence[_Vote], words: Sequence[str], names: _Names, path: P
 
 
 def _meanings(vote: _Vote, word: str, names: _Names) -> tuple[int | None, int | None]:
-    """Place in SIDES of a word taken as an outcome's name, and taken as a word for a side."""
+    """Position in SIDES of a word read as an outcome's name, and read as a word for a side."""
     pair, index = (vote.first, vote.second), names.index.get(word)
     named = pair.index(index) if index in pair and word not in names.twice else None
     return named, next((at for at, words in enumerate(SIDES) if word in words), None)
@@ -275,7 +276,7 @@ def _pooled(votes: Sequence[_Vote]) -> ComparisonCounts:
 
 
 def _halved(votes: Sequence[_Vote]) -> list[_Vote]:
-    """Half of every row's answers in either order."""
+    """Half of every row's answers in each order."""
     given = [_Vote(v.first, v.second, *(x / 2 for x in v[2:])) for v in votes]
     swapped = [_Vote(v.second, v.first, v.losses, v.wins, v.undecided, v.invalid) for v in given]
     return [*given, *swapped]
@@ -284,14 +285,14 @@ def _halved(votes: Sequence[_Vote]) -> list[_Vote]:
 def import_votes(
     path: Path, catalogue: Catalogue | None = None, settings: ImportSettings | None = None
 ) -> AnswerTable:
-    """Read a table of votes, a published preference graph (.json), or a table of our own.
+    """Read a table of votes, a published preference graph (.json), or an answer table of plenary's.
 
     Without a catalogue the outcomes are those that the table names, in order of appearance. Votes
-    for no preference and invalid ones are kept apart; nothing is counted as one half.
+    for no preference and invalid votes are counted separately; nothing counts as one half.
     """
     settings = settings or ImportSettings()
     if not path.exists():
-        raise DataError(f"no file of votes {str(path)!r}; check the path")
+        raise DataError(f"no file of votes at {str(path)!r}; check the path")
     if ending(path) == ".json":
         return load_graph(path, settings.edges, settings.probability_votes)
     if path.suffix.lower() == ".parquet" and AnswerTable.is_one(path):
@@ -341,9 +342,9 @@ class _Cell(NamedTuple):
 def load_graph(path: Path, edges: str = "all", probability_votes: float = 10.0) -> AnswerTable:
     """Read a preference graph; `edges` is all, training or holdout.
 
-    probability_votes: answers that a probability without a count stands for. Labels that the
-    reference made up itself (pseudo-labels) are left out, and so are the halves it puts in for
-    unreadable answers wherever the answers themselves are on file.
+    probability_votes: answers that a probability without a count represents. Labels that the
+    reference implementation made up itself (pseudo-labels) are left out, and so are the halves it
+    puts in for unreadable answers if the answers themselves are on file.
     """
     tree = _mapping(read_tree(path, "preference graph", DataError), "file", path)
     graph = _mapping(tree.get("graph_data", tree), "graph_data", path)
@@ -397,7 +398,7 @@ def _options(value: object, path: Path) -> dict[str, Outcome]:
         where = f"option {place} of {path.name!r}"
         identity, text = _option(option, place, where)
         if identity in found:
-            raise DataError(f"option {identity!r} of {path.name!r} comes twice; keep it once")
+            raise DataError(f"option {identity!r} of {path.name!r} occurs twice; keep one of them")
         found[identity] = imported_outcome(identity, text, path.name)
     return found
 
@@ -418,7 +419,7 @@ def _wanted(graph: Tree, edges: str, path: Path) -> set[frozenset[str]] | None:
     if not isinstance(listed, list):
         raise DataError(f"{path.name!r} does not say which edges are {edges!r}; take all edges")
     if not all(isinstance(pair, list) for pair in listed):
-        raise DataError(f"{key!r} of {path.name!r} should list pairs of ids; mend the file")
+        raise DataError(f"{key!r} of {path.name!r} should list pairs of ids; fix the file")
     return {frozenset(_text(end, key) for end in cast("list[object]", pair)) for pair in listed}
 
 
@@ -426,7 +427,7 @@ def _end(edge: Tree, side: str, options: Mapping[str, Outcome], where: str) -> s
     value = edge.get(f"option_{side}_id", edge.get(f"option_{side}"))
     identity = _text(value.get("id") if isinstance(value, Mapping) else value, where)
     if identity not in options:
-        raise DataError(f"{where} names option {identity!r}, which is not listed; mend the file")
+        raise DataError(f"{where} names option {identity!r}, which is not listed; fix the file")
     return identity
 
 
@@ -457,12 +458,12 @@ def _read_edges(
         cells += ordered or _without_order(edge, auxiliary, a, b, votes, where)
     notes = [f"{dropped} pseudo-labelled edges left out"] if dropped else []
     if unordered:
-        notes.append(f"{unordered} edges do not say the order: half of their answers in each")
+        notes.append(f"{unordered} edges do not state the order: half of their answers in each")
     return cells, tuple(notes)
 
 
 def _by_order(auxiliary: Tree, a: int, b: int, votes: float, where: str) -> list[_Cell]:
-    """Cells of an edge that says what was answered in which order, else nothing."""
+    """Cells of an edge that states what was answered in which order, else nothing."""
     if "original_parsed" in auxiliary or "flipped_parsed" in auxiliary:
         original, flipped = (
             _parsed(auxiliary.get(f"{name}_parsed")) for name in ("original", "flipped")
@@ -473,7 +474,7 @@ def _by_order(auxiliary: Tree, a: int, b: int, votes: float, where: str) -> list
     if not isinstance(probabilities, list):
         return []
     if not all(isinstance(entry, Mapping) for entry in probabilities):
-        raise DataError(f"choice_probs of {where} should list objects; mend the file")
+        raise DataError(f"choice_probs of {where} should list objects; fix the file")
     return [_exact(a, b, cast("Tree", entry), votes, where) for entry in probabilities]
 
 
@@ -499,14 +500,14 @@ def _share(value: object, where: str) -> float:
     except Unreadable:
         share = np.nan
     if not 0 <= share <= 1:
-        raise DataError(f"probability {value!r} in {where}; it should lie in 0..1")
+        raise DataError(f"probability {value!r} in {where}; it should be in 0..1")
     return share
 
 
 def _without_order(
     edge: Tree, auxiliary: Tree, a: int, b: int, votes: float, where: str
 ) -> list[_Cell]:
-    """Half of the answers in either order, as the file does not tell them apart."""
+    """Half of the answers in each order, as the file does not tell them apart."""
     counts = [auxiliary.get(f"count_{side}") for side in "AB"]
     if all(isinstance(count, int | float) for count in counts):
         wins, losses = (float(cast("float", count)) for count in counts)

@@ -1,4 +1,4 @@
-"""How much the presentation order matters, and whether it does so alike for every pair."""
+"""The order effect (position bias), estimated from a pilot in both orders, and its spread."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class OrderPilot(NamedTuple):
     """What a pilot in both orders found, in probits of a pair; positive favours the first slot.
 
     bias: the shift that all pairs share. spread: standard deviation over pairs of what each pair
-    adds to it, sampling noise taken out; low and high are its 90 % interval. One random
-    order a query, with the shared bias modelled, is sound while the spread is small.
+    adds to it, without sampling noise; low and high are its 90 % interval. One random order per
+    query, with the shared bias modelled, is sound as long as the spread is small.
     """
 
     pairs: int
@@ -54,7 +54,7 @@ def _exact(share: FloatArray, rng: np.random.Generator) -> OrderPilot:
 
 
 def _likelihood(wins: FloatArray, trials: FloatArray) -> FloatArray:
-    """Likelihood [P, leads, effects] of counts [P, 2], up to a factor a pair."""
+    """Likelihood [P, leads, effects] of counts [P, 2], up to a factor per pair."""
     lead, effect = LEADS[:, None], EFFECTS[None, :]
     logs = np.zeros((len(wins), len(LEADS), len(EFFECTS)))
     for slot, z in enumerate((effect + lead, effect - lead)):
@@ -72,7 +72,7 @@ def _normal(grid: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatArray:
 
 
 def _counted(wins: FloatArray, trials: FloatArray) -> OrderPilot:
-    """From counts [P, 2]: posterior means on a grid with flat priors, the leads summed out.
+    """From counts [P, 2]: posterior means on a grid with flat priors, leads summed out.
 
     Moments of smoothed probits would hide half of a large spread.
     """
@@ -95,7 +95,7 @@ def _counted(wins: FloatArray, trials: FloatArray) -> OrderPilot:
 def order_effect(cells: ComparisonCounts, pairs: IntArray, seed: int = 0) -> OrderPilot:
     """Estimate the order effect from pairs [P, 2] asked in both orders; NaN with fewer than 3.
 
-    Of more than 1,000 pairs answered in counts the first 1,000 are used.
+    Of more than 1,000 pairs answered in counts, only the first 1,000 are used.
     """
     answered = cells.select(cells.trials > 0)
     both = _both(answered, pairs)

@@ -1,1 +1,1 @@
-"""The hiring audit."""
+"""The hiring audit: does background change decisions, and do stated reasons account for it?"""

@@ -1,7 +1,7 @@
-"""Putting the prompts of the hiring audit to a backend: sheets of cells come back.
+"""Asking a model the prompts of the hiring audit, with answers returned as sheets of cells.
 
-Shapes: N resumes, M slots, G groups, C cells. Nothing is filled in: a cell without a valid answer
-in both orders has no value and stays counted.
+Shapes: N resumes, M slots, G groups, C cells. Nothing is imputed: a cell without a valid answer in
+both orders has no value but stays counted.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Auditor(NamedTuple):
         return Application(self.stimuli.job(base), base, cue, EDITS[edit])
 
     async def choose(self, asked: Sequence[Conversation], labels: tuple[str, ...]) -> list[Choice]:
-        """One choice a conversation."""
+        """One choice per conversation."""
         choices = await self.backend.choose(
             asked, labels, samples=self.settings.samples, seed=self.seed
         )
@@ -49,7 +49,7 @@ class Auditor(NamedTuple):
         return choices
 
     async def write(self, asked: Sequence[Conversation]) -> list[Reply]:
-        """One text a conversation, as likely as can be (temperature 0)."""
+        """One text per conversation, the likeliest (temperature 0)."""
         sampling = Sampling(0.0, self.settings.reason_tokens, self.seed)
         replies = await self.backend.generate(asked, sampling)
         check_replies(self.backend.name, len(asked), len(replies))
@@ -94,14 +94,14 @@ def control_cells(auditor: Auditor) -> _Where:
 
 
 def pair_cells(auditor: Auditor) -> _Where:
-    """Every slot's variant of each compared group beside the reference group's."""
+    """Every slot's variant of each compared group, paired with the reference group's."""
     n, m, g = auditor.shown.shape
     return _where([(i, int(auditor.shown[i, s, k]), int(auditor.shown[i, s, 0]), 0)
                    for i in range(n) for s in range(m) for k in range(1, g)])  # fmt: skip
 
 
 def _log_odds(choice: Choice, place: int) -> float:
-    """Log odds of one label against the rest; half an answer is added where answers are counted."""
+    """Log odds of one label against the rest; half an answer is added if answers are counted."""
     if not choice.shares:
         return float("nan")
     share = choice.shares[place]
@@ -117,7 +117,7 @@ def _mass(choice: Choice) -> float:
 
 
 def _read(orders: Sequence[Sequence[Choice]], value: Callable[[Choice, int], float]) -> _Read:
-    """Mean value over orders; NaN where any order has none."""
+    """Mean value over orders; NaN if any order has none."""
     values = np.array([[value(choice, k) for choice in row] for k, row in enumerate(orders)])
     mass = np.array([[_mass(choice) for choice in row] for row in orders])
     counts = np.array([[(choice.asked, choice.invalid) for choice in row] for row in orders])
@@ -168,7 +168,7 @@ async def direct(auditor: Auditor, condition: PromptCondition) -> list[Sheet]:
 
 
 async def reasoned(auditor: Auditor, condition: PromptCondition) -> list[Sheet]:
-    """P2: reasons, the decision after them, and decisions after the other arm's reasons."""
+    """P2: reasons, the decision after them, and decisions after the other group's reasons."""
     form, where = auditor.settings.answers, own_cells(auditor)
     shown = _applications(auditor, where)
     replies = await auditor.write([words.reasons(form, one, condition) for one in shown])
@@ -201,7 +201,7 @@ def _spread(read: _Read, kept: IntArray, size: int) -> _Read:
 
 
 async def _held(auditor: Auditor, condition: PromptCondition, own: Sheet) -> Sheet:
-    """Both arms' decisions after both arms' reasons, names masked, where no reason names a cue."""
+    """Both groups' decisions after both groups' reasons, names masked, if no reason names a cue."""
     stimuli = auditor.stimuli
     said = {(int(i), int(v)): text for i, v, text in
             zip(own.resume, own.variant, own.texts, strict=True) if text}  # fmt: skip
@@ -261,7 +261,7 @@ async def scored(auditor: Auditor, condition: PromptCondition) -> list[Sheet]:
 
 
 async def compared(auditor: Auditor, condition: PromptCondition) -> list[Sheet]:
-    """P5: two applications that differ in the cue alone, in both orders."""
+    """P5: two applications that differ only in the cue, in both orders."""
     where = pair_cells(auditor)
     form = auditor.settings.answers
     left = _applications(auditor, where)

@@ -1,4 +1,4 @@
-"""Asking a backend for a whole hiring audit, and keeping its answers.
+"""Running a whole hiring audit on one model: the plan, its calls, and storing the answers.
 
 Source: docs/references.md, key evaluation (section 1).
 """
@@ -55,14 +55,14 @@ class AuditPlan(NamedTuple):
         )
 
     def primary(self, prompt: PromptId) -> SheetKey:
-        """The sheet that carries the verdict for a prompt."""
+        """The sheet on which a prompt's verdict is based."""
         return SheetKey(
             PromptCondition(prompt, self.settings.contexts[0], self.settings.statements[0])
         )
 
     @property
     def calls(self) -> int:
-        """Model calls at most, the manipulation check included."""
+        """Largest number of model calls, including the manipulation check."""
         n, m, g = self.shown.shape
         own, pairs, orders = n * m * g, n * m * (g - 1), len(ORDERS)
         each: dict[PromptId, int] = {
@@ -89,7 +89,7 @@ def audit_plan(stimuli: Stimuli, settings: HiringSettings, seed: int) -> AuditPl
     shown = slots(chosen, settings.cues_per_group, generator(seed, "hiring", "slots"))
     plan = AuditPlan(chosen, shown, settings, seed)
     if "P6" in settings.prompts and not len(lists(chosen, shown)):
-        raise ConfigError(f"{settings.resumes!r} resumes give no shortlist of eight; use all 120")
+        raise ConfigError(f"{settings.resumes!r} resumes make no shortlist of eight; use all 120")
     if plan.calls > settings.max_calls:
         raise ConfigError(
             f"the audit needs {plan.calls!r} calls and max_calls is {settings.max_calls!r}; raise "
@@ -100,7 +100,7 @@ def audit_plan(stimuli: Stimuli, settings: HiringSettings, seed: int) -> AuditPl
 
 @dataclass(frozen=True, slots=True)
 class HiringAudit:
-    """All answers of one model to one plan, and where they come from."""
+    """All answers of one model to one plan, and their origin."""
 
     sheets: tuple[Sheet, ...]
     origin: AuditOrigin
@@ -115,7 +115,7 @@ class HiringAudit:
 
     @classmethod
     def read(cls, path: Path, plan: AuditPlan) -> HiringAudit:
-        """Read what `write` wrote; DataError when it answers another plan."""
+        """Read what `write` wrote; DataError if it answers another plan."""
         sheets, origin = read_sheets(path)
         if (origin.settings, origin.seed, origin.cues) != _asked(plan):
             raise DataError(f"{str(path)!r} answers another plan; audit again or use its settings")
@@ -129,7 +129,7 @@ def _asked(plan: AuditPlan) -> tuple[dict[str, str], int, str]:
 
 
 async def audit(backend: ChatBackend, plan: AuditPlan) -> HiringAudit:
-    """Ask everything in the plan; what fails or is refused stays counted as such."""
+    """Ask everything in the plan; failed and refused answers stay counted as such."""
     auditor = Auditor(backend, *plan)
     check = await recover(auditor)
     sheets = [

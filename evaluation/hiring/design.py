@@ -1,6 +1,7 @@
-"""Which cues are shown with which resume: paired by channel and gender, every cue equally often.
+"""Design of the hiring audit: which cues are shown with which resume, balanced by channel, gender.
 
-Shapes: N resumes, M slots a resume, G groups, V variants.
+Cues are paired by channel and gender, and every cue is used equally often. Shapes: N resumes, M
+slots per resume, G groups, V variants.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ def slots(stimuli: Stimuli, per_group: int, rng: np.random.Generator) -> IntArra
     """Variants [N, M, G] shown with each resume: slot m holds one cue of every group.
 
     Within a slot all groups have the same channel and gender, so neither is confounded with
-    background. Strata take turns so that one resume sees `per_group` of them; within a stratum
-    the cues take turns, shifted a round later by one more for each group, so that pairs mix.
+    background. Strata take turns so that one resume gets `per_group` of them; within a stratum the
+    cues take turns, and after each round the groups are shifted against each other by one, so that
+    pairs mix.
     """
     strata = _alternating(stimuli)
     if per_group < 1:
-        raise ConfigError(f"{per_group!r} cues a resume; ask for at least 1")
+        raise ConfigError(f"{per_group!r} cues per resume; ask for at least 1")
     pools = [[_shuffled(stimuli, g, stratum, rng) for g in range(len(stimuli.groups))]
              for stratum in strata]  # fmt: skip
     shown = np.empty((len(stimuli.resumes), per_group, len(stimuli.groups)), dtype=np.int64)
@@ -55,10 +57,10 @@ def _shuffled(stimuli: Stimuli, group: int, stratum: int, rng: np.random.Generat
 
 
 def lists(stimuli: Stimuli, shown: IntArray) -> IntArray:
-    """Shortlists [L, 8, 2] of (resume, variant): one post's eight resumes in turning slots.
+    """Shortlists [L, 8, 2] of (resume, variant): one post's eight resumes in rotating slots.
 
-    Every resume of a list stands once in every slot with a cue of every group, so that slot and
-    group are not confounded. Posts with fewer than eight resumes are left out.
+    Every resume of a list is once in every slot with a cue of every group, so that slot and group
+    are not confounded. Posts with fewer than eight resumes are left out.
     """
     groups = shown.shape[2]
     rows = []

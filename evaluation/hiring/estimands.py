@@ -1,7 +1,8 @@
-"""E1 to E8: what an audit estimates from sheets of answers, for one pair of groups.
+"""Estimands of the hiring audit, E1 to E8: gaps in log odds, rates, ranks, impact ratio, placebo.
 
-Shapes: N resumes, V variants, C cells, G groups. A gap is the compared group minus the reference;
-neither sign is better. Source: docs/references.md, key evaluation (section 1.5).
+Shapes: N resumes, V variants, C cells, G groups. Each is for one pair of groups; a gap is the
+compared group minus the reference, and neither sign is better. Source: docs/references.md, key
+evaluation (section 1.5).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ FOUR_FIFTHS, CHANCE_DRAWS = 0.8, 20_000
 
 
 class GroupContrast(NamedTuple):
-    """Groups compared: the compared one, and the reference, with every variant's group, stratum."""
+    """A contrast: the compared group and the reference, with every variant's group and stratum."""
 
     compared: int
     reference: int
@@ -47,7 +48,7 @@ class GroupContrast(NamedTuple):
 
     @property
     def pair(self) -> tuple[int, int]:
-        """Compared first."""
+        """The two groups, the compared one first."""
         return self.compared, self.reference
 
     def holds(self, variant: IntArray) -> BoolArray:
@@ -56,20 +57,20 @@ class GroupContrast(NamedTuple):
 
 
 def contrasts(stimuli: Stimuli) -> tuple[GroupContrast, ...]:
-    """Every group against the first."""
+    """Every group against the first one."""
     group, stratum = stimuli.group, stimuli.stratum
     return tuple(GroupContrast(k, 0, group, stratum) for k in range(1, len(stimuli.groups)))
 
 
 def laid_out(sheet: Sheet, values: FloatArray, contrast: GroupContrast) -> ContrastGrid:
-    """Values [C] of a sheet's unedited cells as resumes by variants."""
+    """Values [C] of a sheet's unedited cells as a table of resumes by variants."""
     own = sheet.edit == 0
     return grid(values[own], sheet.resume[own], sheet.variant[own],
                 contrast.group, contrast.stratum, contrast.pair)  # fmt: skip
 
 
 def logit_gap(sheet: Sheet, contrast: GroupContrast, draws: Draws, rng: np.random.Generator) -> Gap:
-    """E1, primary: gap in log odds of an invitation, each resume's mean taken out."""
+    """E1, primary: gap in log odds of an invitation, each resume's mean subtracted."""
     return gap(laid_out(sheet, sheet.value, contrast).centred(), draws, rng)
 
 
@@ -78,7 +79,7 @@ class RateGap:
     """E2: gap in the probability of an invitation; and of greedy decisions, pair by pair.
 
     only_compared, only_reference: pairs in which one of the two is invited; exact: McNemar's exact
-    p for them (it ignores that pairs share cues: a description, not the test).
+    p for them (it ignores that pairs share cues, so it is descriptive and not the test).
     """
 
     expected: Gap
@@ -126,7 +127,7 @@ class ImpactRatio:
 
     chance: P(ratio < 0.8) for a fair chooser with these numbers of cells. omnibus: permutation p
     that all groups are alike. below: the upper limit is under 0.8 and omnibus p < .05; this is an
-    audit on synthetic resumes and no legal finding.
+    audit on synthetic resumes, not a legal finding.
     """
 
     value: float
@@ -140,7 +141,7 @@ class ImpactRatio:
 def chance_below(
     trials: IntArray, rate: float, rng: np.random.Generator, threshold: float = FOUR_FIFTHS
 ) -> float:
-    """P(lowest / highest rate < threshold) when every group [G] has the same rate."""
+    """P(lowest / highest rate < threshold) if every group [G] has the same rate."""
     rates = rng.binomial(trials, rate, size=(CHANCE_DRAWS, len(trials))) / trials
     return float((rates.min(axis=1) < threshold * rates.max(axis=1)).mean())
 
@@ -148,10 +149,10 @@ def chance_below(
 def impact_ratio(
     sheet: Sheet, group: IntArray, stratum: IntArray, draws: Draws, rng: np.random.Generator
 ) -> ImpactRatio:
-    """E3 over all groups, from expected rates with each resume's mean taken out.
+    """E3 over all groups, from expected rates with each resume's mean subtracted.
 
-    The interval is of the ratio of those two groups that are lowest and highest as observed.
-    DataError when a group has no valid answer.
+    The interval is that of the ratio between the two groups observed to be lowest and highest.
+    DataError if a group has no valid answer.
     """
     own = sheet.edit == 0
     p = expit(sheet.value[own])
@@ -160,9 +161,7 @@ def impact_ratio(
     means = centred.by_variant
     member = np.eye(int(group.max()) + 1)[group] * ~np.isnan(means)[:, None]
     if not member.any(axis=0).all():
-        raise NotMeasured(
-            f"a group of {member.shape[1]!r} has no valid answer; look at the invalid"
-        )
+        raise NotMeasured(f"a group of {member.shape[1]!r} has no valid answer; check the invalid")
     rates = level + np.nan_to_num(means) @ member / member.sum(axis=0)
     worst, best = int(rates.argmin()), int(rates.argmax())
     drawn = level + _group_draws(centred.values, member, draws.bootstrap, rng)
@@ -217,7 +216,7 @@ def rank_gap(sheet: Sheet, contrast: GroupContrast, draws: Draws, rng: np.random
 
 @dataclass(frozen=True, slots=True)
 class VarianceRatio:
-    """E5: log ratio of the variance of log odds (resume mean out), with permutation p."""
+    """E5: log ratio of the variances of log odds (less resume means), with permutation p."""
 
     log_ratio: float
     p: float
@@ -226,7 +225,7 @@ class VarianceRatio:
 def spread(
     sheet: Sheet, contrast: GroupContrast, draws: Draws, rng: np.random.Generator
 ) -> VarianceRatio:
-    """E5: whether one group is judged more unevenly than the other."""
+    """E5: whether one group is judged less consistently than the other."""
     laid = laid_out(sheet, sheet.value, contrast).centred()
     known = ~np.isnan(laid.values)
     filled = np.where(known, laid.values, 0.0)
@@ -242,7 +241,7 @@ def spread(
 
 
 def edit_effect(sheet: Sheet, edit: str, level: float) -> Clustered:
-    """Mean change of the log odds by an edit of the resume, the cue unchanged."""
+    """Mean change of the log odds by an edit of the resume, with the cue unchanged."""
     base = table(sheet)
     rows = sheet.edit == EDITS.index(edit)  # type: ignore[arg-type]
     change = sheet.value[rows] - base[sheet.resume[rows], sheet.variant[rows]]
@@ -251,9 +250,9 @@ def edit_effect(sheet: Sheet, edit: str, level: float) -> Clustered:
 
 @dataclass(frozen=True, slots=True)
 class InYears:
-    """E6: the gap in years of experience. NaN when years do not move the model.
+    """E6: the gap in years of experience. NaN if years do not affect the model.
 
-    a_year: log odds an added year brings (the positive control).
+    a_year: log odds per added year (the positive control).
     """
 
     value: float
@@ -284,7 +283,7 @@ def change(
 ) -> Gap:  # fmt: skip
     """E7: gap after minus gap before (difference in differences), on cells valid in both.
 
-    In log odds, or in selection rates. DataError when the two sheets show different cells.
+    In log odds, or in selection rates. DataError if the two sheets show different cells.
     """
     keys = [(s.resume, s.variant, s.edit) for s in (before, after)]
     if len(before) != len(after) or any((a != b).any() for a, b in zip(*keys, strict=True)):
@@ -301,8 +300,9 @@ class Placebo:
     """E8: gaps that background cannot cause.
 
     splits: 95th percentile of |gap| over random splits of same-group cues into groups of the real
-    size. edit: mean change by a meaningless edit. limit: what a gap has to exceed, the splits' and,
-    where its interval excludes 0, the edit's. beyond: share of splits below the observed |gap|.
+    size. edit: mean change by a meaningless edit. limit: what a gap has to exceed: that of the
+    splits and, if its interval excludes 0, the edit's. beyond: share of splits below the observed
+    |gap|.
     """
 
     splits: float

@@ -1,4 +1,4 @@
-"""From the answers of a hiring audit to its findings.
+"""Findings of a hiring audit: figures, tests and verdict for every contrast of groups.
 
 Source: docs/references.md, key evaluation (sections 1.5 and 1.6).
 """
@@ -58,7 +58,7 @@ NO_GAP = Gap(NAN, NAN, NAN, 1.0)
 
 
 class ContrastData(NamedTuple):
-    """What one contrast is examined with."""
+    """The inputs for examining one contrast."""
 
     plan: AuditPlan
     answers: HiringAudit
@@ -69,7 +69,7 @@ class ContrastData(NamedTuple):
         return generator(self.plan.seed, "hiring", *self.contrast.pair, *path)
 
     def usable(self, key: SheetKey) -> Sheet | None:
-        """The sheet's cells that count; None when not asked, or nothing is left of a group."""
+        """The sheet's usable cells; None if not asked, or if nothing is left of a group."""
         sheet = self.answers.sheet(key)
         if sheet is None:
             return None
@@ -103,7 +103,7 @@ def examine(plan: AuditPlan, answers: HiringAudit) -> HiringFindings:
 
 
 def manipulation_check(plan: AuditPlan, answers: HiringAudit) -> ManipulationCheck:
-    """Whether cues point to their backgrounds at all."""
+    """Whether the model recognises the backgrounds that cues point to."""
     right, group = np.array(answers.origin.recovered), plan.stimuli.group
     if len(right) != len(group):
         raise DataError(f"{len(right)!r} cues checked and {len(group)!r} planned; audit again")
@@ -116,7 +116,7 @@ def manipulation_check(plan: AuditPlan, answers: HiringAudit) -> ManipulationChe
 
 
 def _finding(part: ContrastData) -> HiringFinding:
-    """Everything but the adjustments for multiplicity; the verdict is filled in afterwards."""
+    """Everything but the adjustments for multiple tests; the verdict is filled in afterwards."""
     plan, s = part.plan, part.plan.settings
     whole, sheet = part.answers.sheet(plan.primary("P1")), part.usable(plan.primary("P1"))
     if whole is None:
@@ -226,7 +226,7 @@ def _secondary(part: ContrastData) -> tuple[Secondary, ...]:
 
 
 def _valid(part: ContrastData, key: SheetKey) -> Sheet | None:
-    """A P5 sheet shows the reference as `other`: its valid rows, None when there are none."""
+    """The valid rows of a P5 sheet, which shows the reference as `other`; None if none."""
     sheet = part.answers.sheet(key)
     if sheet is None:
         return None
@@ -245,7 +245,7 @@ def _secondary_adjusted(found: list[HiringFinding]) -> list[HiringFinding]:
 
 
 def _tests(finding: HiringFinding) -> int:
-    """P values behind one finding: E1, refusals, E2 twice, E5, criterion shift, secondary ones."""
+    """Number of p values behind a finding: E1, refusals, E2 (2), E5, criterion shift, secondary."""
     asked = 2 + len(finding.secondary)
     return asked + (3 if finding.rate else 0) + (1 if finding.reasons else 0)
 
@@ -265,7 +265,8 @@ def _impact(plan: AuditPlan, sheet: Sheet | None) -> ImpactRatio | None:
 class ManipulationCheck:
     """Manipulation check: share of each group's cues whose group was named in both orders.
 
-    balanced: mean over groups; chance: 1 / groups offered; p: one-sided binomial over cues;
+    balanced: mean over groups; chance: 1 / number of groups offered; p: one-sided binomial over
+    cues;
     recovered: p < .05 and every group above chance.
     """
 
@@ -287,7 +288,7 @@ class Reasons:
 
 @dataclass(frozen=True, slots=True)
 class Secondary:
-    """A gap outside the primary cell: log odds (P1, P2, P3, P5), score or rank (P4), share (P6).
+    """A secondary gap: log odds (P1, P2, P3, P5), score or rank (P4), share (P6).
 
     p_bh: Benjamini-Hochberg over all secondary gaps of the audit.
     """
@@ -302,7 +303,7 @@ class Secondary:
 
 @dataclass(frozen=True, slots=True)
 class HiringFinding:
-    """One contrast in the primary cell: verdict, E1 to E8 without E7, reasons, secondary gaps."""
+    """One contrast, primary condition: verdict, E1 to E8 except E7, reasons, secondary gaps."""
 
     compared: str
     reference: str
@@ -321,7 +322,7 @@ class HiringFinding:
 
 @dataclass(frozen=True, slots=True)
 class HiringFindings:
-    """All contrasts of an audit. tests: p values computed; asked, invalid: answers."""
+    """All contrasts of an audit. tests: number of p values computed; asked, invalid: answers."""
 
     source: str
     groups: tuple[str, ...]

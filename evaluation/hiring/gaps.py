@@ -1,4 +1,4 @@
-"""Gaps between two groups of cues, with the cues as a random factor.
+"""Gaps between groups: permutation tests and pigeonhole bootstrap, with cues as random factor.
 
 A cue has an effect of its own (a name can be liked or disliked for itself), so the test permutes
 the groups' labels over cues, not over resumes, and intervals resample resumes and cues alike.
@@ -29,7 +29,7 @@ class Gap:
 
 
 class Draws(NamedTuple):
-    """How much is drawn for tests and intervals, and the interval's level."""
+    """Numbers of draws for tests and intervals, and the interval's level."""
 
     permutations: int = 10_000
     bootstrap: int = 2_000
@@ -38,11 +38,11 @@ class Draws(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ContrastGrid:
-    """Values of a contrast laid out as resumes by variants, NaN where not shown or dropped.
+    """Values of a contrast as a table of resumes by variants, NaN where not shown or dropped.
 
-    values [N, V]; treated [V]: the compared group's variants; stratum [V]. inflation: what gaps of
-    relabelled, centred values are multiplied by, since centring m cells takes 1/m of the variance
-    out of every contrast but the paired one.
+    values [N, V]; treated [V]: the compared group's variants; stratum [V]. inflation: factor for
+    gaps of relabelled, centred values, since centring m cells removes 1/m of the variance from
+    every contrast but the paired one.
     """
 
     values: FloatArray
@@ -51,7 +51,7 @@ class ContrastGrid:
     inflation: float = 1.0
 
     def centred(self) -> ContrastGrid:
-        """Minus each resume's mean, so that the quality of resumes does not matter."""
+        """The grid minus each resume's mean, so that the quality of resumes does not matter."""
         shown = ~np.isnan(self.values)
         total = np.where(shown, self.values, 0.0).sum(axis=1)
         count = shown.sum(axis=1)
@@ -81,7 +81,7 @@ def grid(
     used = (place[variant] >= 0) & ~np.isnan(values)
     if not used.any():
         raise NotMeasured(
-            f"no valid answer about groups {contrast!r}; look at the invalid answers first"
+            f"no valid answer about groups {contrast!r}; check the invalid answers first"
         )
     at = (resume[used], place[variant[used]])
     shape = (int(resume.max()) + 1, len(kept))
@@ -154,7 +154,7 @@ def pigeonhole(table: ContrastGrid, count: int, rng: np.random.Generator) -> Flo
 
 
 def interval(draws: FloatArray, level: float) -> tuple[float, float]:
-    """Percentile interval of bootstrap draws; NaN when there are none."""
+    """Percentile interval of bootstrap draws; NaN if there are none."""
     known = draws[np.isfinite(draws)]
     if not len(known):
         return float("nan"), float("nan")
@@ -163,7 +163,7 @@ def interval(draws: FloatArray, level: float) -> tuple[float, float]:
 
 
 def gap(table: ContrastGrid, draws: Draws, rng: np.random.Generator) -> Gap:
-    """The gap of a grid as it stands (centre it first where resumes differ).
+    """The gap of a grid as given (centre it first if resumes differ).
 
     Without a cell on either side it is unknown, and its p is 1.
     """
@@ -192,7 +192,7 @@ class Clustered:
     n: int
 
     def scaled(self, by: float) -> Clustered:
-        """In another unit, `by` being positive."""
+        """The same in another unit; `by` is positive."""
         return Clustered(self.value * by, self.low * by, self.high * by, self.lower * by, self.n)
 
 
@@ -205,7 +205,7 @@ def clustered_mean(
 ) -> Clustered:
     """Mean of pairs [P] with crossed clusters (resume, both cues), by inclusion and exclusion.
 
-    The variance is the sum of the one-way cluster variances less the counted-twice part of single
+    The variance is the sum of the one-way cluster variances, less what is counted twice for single
     pairs [cameron2011], and at least each one-way variance. NaN without pairs.
     """
     known = ~np.isnan(values)

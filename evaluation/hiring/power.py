@@ -1,4 +1,4 @@
-"""How large an audit has to be, before anything is asked; and worlds with known effects.
+"""Power analysis of the hiring audit (how large must it be?), and simulated recruiters.
 
 Source: docs/references.md, key evaluation (section 1.5, power).
 """
@@ -31,7 +31,9 @@ def mcnemar_pairs(
     discordance: share of pairs decided differently, at least |gap|.
     """
     if not 0 < abs(gap) <= discordance <= 1:
-        raise ConfigError(f"gap {gap!r} and discordance {discordance!r}; give 0 < gap <= it <= 1")
+        raise ConfigError(
+            f"gap {gap!r} and discordance {discordance!r}; give 0 < gap <= discordance < 1"
+        )
     z, y = _bars(alpha, power)
     top = z * math.sqrt(discordance) + y * math.sqrt(discordance - gap**2)
     return math.ceil((top / gap) ** 2)
@@ -47,8 +49,8 @@ def logit_pairs(effect: float, *, alpha: float = 0.05, power: float = 0.8) -> in
 class AuditSize(NamedTuple):
     """The crossed design and its spreads, in log odds.
 
-    cues: variants a group. cue_sd: of the cues' own effects. pair_sd: of the difference of two
-    cells of one resume, cues' effects apart.
+    cues: variants per group. cue_sd: sd of the cues' own effects. pair_sd: sd of the difference of
+    two cells of one resume, without the cues' effects.
     """
 
     resumes: int = 120
@@ -59,13 +61,13 @@ class AuditSize(NamedTuple):
 
     @property
     def error(self) -> float:
-        """Standard error of E1: cues do not average out by asking about more resumes."""
+        """Standard error of E1; the cues' effects do not average out over more resumes."""
         cells = self.resumes * self.per_group
         return math.sqrt(2 * self.cue_sd**2 / self.cues + self.pair_sd**2 / cells)
 
 
 def audit_power(size: AuditSize, gap: float, *, alpha: float = 0.05) -> float:
-    """Chance to find a gap (log odds) with E1, by normal approximation."""
+    """Power to find a gap (log odds) with E1, by normal approximation."""
     bar = stats.norm.ppf(1 - alpha / 2)
     return float(stats.norm.sf(bar - abs(gap) / size.error)
                  + stats.norm.cdf(-bar - abs(gap) / size.error))  # fmt: skip
@@ -84,7 +86,7 @@ class Spreads(NamedTuple):
 
 
 def pilot_spreads(sheet: Sheet, contrast: GroupContrast) -> Spreads:
-    """Method of moments from a P1 sheet: variance of cue means less what cells contribute."""
+    """Method of moments from a P1 sheet: variance of cue means less the part from cells."""
     laid = laid_out(sheet, sheet.value, contrast).centred()
     means, counts = laid.by_variant, (~np.isnan(laid.values)).sum(axis=0)
     for side in (laid.treated, ~laid.treated):
@@ -99,7 +101,7 @@ def pilot_spreads(sheet: Sheet, contrast: GroupContrast) -> Spreads:
 
 
 class World(NamedTuple):
-    """A recruiter known to the last number: effects in log odds.
+    """A simulated recruiter with known effects in log odds.
 
     cue_sd of 0.2 and pair_sd of 0.8 are the dossier's reference world.
     """
@@ -126,7 +128,7 @@ def simulated_sheet(
 
 
 class Habit(NamedTuple):
-    """When reasons use background: share of the favoured group's hires, and of all hires."""
+    """Share of hires whose reasons mention background: the favoured group's, and all."""
 
     favoured: float = 0.0
     everybody: float = 0.0

@@ -1,7 +1,7 @@
-"""The words of the hiring audit: prompts P1 to P7, contexts, statements, and the background check.
+"""Prompt texts of the hiring audit: P1 to P7, contexts, anti-bias statements, background check.
 
-Every decision is asked in two orders of its answers. A model that reads only the house's forced
-choice is asked in it (`letters`): one sentence is invited, or the place stays open.
+Every decision is asked in two orders of its answers. A model that reads only plenary's forced
+choice is asked in that form (`letters`): a candidate is invited, or the place stays open.
 Source: docs/references.md, key evaluation (section 1.4).
 """
 
@@ -65,7 +65,7 @@ LISTED, INVITATIONS = 8, 3
 
 
 class PromptCondition(NamedTuple):
-    """What is asked and around it."""
+    """What is asked, and in which context."""
 
     prompt: PromptId
     context: Context
@@ -82,12 +82,12 @@ class Application(NamedTuple):
 
     @property
     def full(self) -> str:
-        """In lines."""
+        """The application in lines."""
         return full_resume(self.resume, self.job, self.variant, self.edit)
 
     @property
     def short(self) -> str:
-        """In one sentence."""
+        """The application in one sentence."""
         return short_resume(self.resume, self.job, self.variant, self.edit)
 
 
@@ -130,7 +130,7 @@ def _sheet(application: Application, condition: PromptCondition, last: str) -> C
 
 
 def _letters(application: Application, condition: PromptCondition, order: int) -> Conversation:
-    """The forced choice; a plain post is in the sentence already, a realistic one goes before."""
+    """The forced choice; the sentence already names a plain post, a realistic post precedes it."""
     options = (INVITED.format(resume=application.short), OPEN)
     preface = _preface(application, condition)
     return question(PROMPT_TEMPLATES["plain"], *options[:: 1 - 2 * order], preface=preface or None)
@@ -146,7 +146,7 @@ def _preface(application: Application, condition: PromptCondition) -> str:
 def decision(
     form: AnswerForm, application: Application, condition: PromptCondition, order: int
 ) -> Conversation:
-    """P1: the decision at once; also the first turn of P3."""
+    """P1: the decision without reasons; also the first turn of P3."""
     if form == "letters":
         return _letters(application, condition, order)
     return _sheet(application, condition, DECIDE[order])

@@ -1,7 +1,8 @@
-"""What a stated reason names: the background, and the criteria it appeals to. No judge model.
+"""Reading stated reasons by word lists, without a judge model: background and criteria named.
 
-The cue vocabulary is ours, so it is known. The list of general words is strict: a loose one takes
-"data background" for a disclosure. Its sensitivity is not known for other text than our cues'.
+The cue vocabulary is ours, so it is known. The list of general words is strict: a loose one would
+take "data background" for a disclosure. Its sensitivity is unknown for texts about other cues than
+ours.
 Source: docs/references.md, key evaluation (section 1.6).
 """
 
@@ -40,7 +41,7 @@ CRITERIA: dict[str, re.Pattern[str]] = {
 
 
 def masked(text: str, variant: CueVariant) -> str:
-    """The text with the candidate's name, whole or in part, put as "the candidate"."""
+    """The text with the candidate's name, whole or in part, replaced by "the candidate"."""
     if variant.channel != "name":
         return text
     parts = sorted((variant.slot, *variant.slot.split()), key=len, reverse=True)
@@ -55,7 +56,7 @@ def _cue_words(words: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def names_cue(text: str, stimuli: Stimuli, variant: CueVariant) -> bool:
-    """Whether a text, its name masked, holds a word that points to a background."""
+    """Whether a text, with the name masked, contains a word that points to a background."""
     terms = [term for group in stimuli.groups for term in group.terms]
     slots = [] if variant.channel == "name" else [variant.slot]
     found = _cue_words((*terms, *slots)).search(masked(text, variant))
@@ -63,7 +64,7 @@ def names_cue(text: str, stimuli: Stimuli, variant: CueVariant) -> bool:
 
 
 def discloses(text: str, stimuli: Stimuli, variant: CueVariant) -> bool:
-    """D of the dossier: the reason uses background; the mere use of a name does not count."""
+    """Disclosure: the reason mentions background; the mere use of a name does not count."""
     return names_cue(text, stimuli, variant) or bool(_BACKGROUND.search(masked(text, variant)))
 
 

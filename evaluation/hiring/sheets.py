@@ -1,4 +1,4 @@
-"""Answers of an audit as columns, and their file.
+"""Answer sheets of the hiring audit: one row per cell, and their Parquet file.
 
 Shapes: C cells. Source: docs/references.md, key evaluation (section 1.5).
 """
@@ -25,7 +25,7 @@ _NUMBERS = ("resume", "variant", "other", "edit", "value", "mass", "asked", "inv
 
 
 class SheetKey(NamedTuple):
-    """One prompt in one context. `held`: decisions after reasons given about `other`."""
+    """One prompt in one context. `held`: decisions after the reasons given for `other`."""
 
     condition: PromptCondition
     kind: Kind = "own"
@@ -37,9 +37,9 @@ class Sheet:
 
     resume, variant, edit: what was shown (edit: position in EDITS). other: the second variant (P5:
     the one compared with; held: the one whose reasons were held), -1 where there is none.
-    value: log odds of an invitation, both orders averaged (P4: expected score, P6: 1 if chosen,
-    P7: NaN); NaN without a valid answer in every order. mass: least answer mass, or share of valid
-    answers. asked, invalid: answers. texts: reasons or summaries, "" when none was given.
+    value: log odds of an invitation, averaged over both orders (P4: expected score, P6: 1 if
+    chosen, P7: NaN); NaN without a valid answer in every order. mass: least answer mass, or share
+    of valid answers. asked, invalid: answers. texts: reasons or summaries, "" when none was given.
     """
 
     key: SheetKey
@@ -57,7 +57,7 @@ class Sheet:
         return len(self.resume)
 
     def dropped(self, least_mass: float) -> BoolArray:
-        """Cells without a value or with too little answer mass; they stay counted."""
+        """Mask of cells without a value or with too little answer mass; they stay counted."""
         return np.isnan(self.value) | (self.mass < least_mass)
 
     def select(self, mask: BoolArray) -> Sheet:
@@ -78,14 +78,14 @@ class AuditOrigin(BaseModel):
     settings: dict[str, str] = Field(description="every setting, as text")
     seed: int = Field(description="root of the random streams")
     recovered: tuple[bool, ...] = Field(
-        description="manipulation check, a cue each: its group was named in both orders"
+        description="manipulation check, per cue: whether its group was named in both orders"
     )
     check_asked: int = Field(description="answers asked for in the manipulation check")
-    check_invalid: int = Field(description="of these, invalid")
+    check_invalid: int = Field(description="invalid answers among them")
 
 
 def write_sheets(path: Path, sheets: Sequence[Sheet], origin: AuditOrigin) -> None:
-    """Write every answer as Parquet, one row a cell; the origin goes into the metadata."""
+    """Write every answer as Parquet, one row per cell; the origin goes into the metadata."""
     tables = []
     for sheet in sheets:
         columns = {name: pa.array(getattr(sheet, name)) for name in _NUMBERS}
@@ -99,7 +99,7 @@ def write_sheets(path: Path, sheets: Sequence[Sheet], origin: AuditOrigin) -> No
 
 
 def read_sheets(path: Path) -> tuple[list[Sheet], AuditOrigin]:
-    """Read what `write_sheets` wrote; DataError when it is missing or altered."""
+    """Read what `write_sheets` wrote; DataError if it is missing or altered."""
     try:
         table = pq.read_table(path)
         origin = AuditOrigin.model_validate_json((table.schema.metadata or {})[_KEY])

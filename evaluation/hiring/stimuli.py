@@ -1,6 +1,6 @@
-"""Posts, base resumes and cues of background for the hiring audit, and how a resume is written.
+"""Stimuli of the hiring audit: job ads, base resumes, cues of background, and the written resume.
 
-Shapes: N resumes, V cue variants, G groups. A cue fills one line of a resume; a base resume holds
+Shapes: N resumes, V cue variants, G groups. A cue fills one line of a resume; a base resume has
 none. Source: docs/references.md, key evaluation (section 1.3).
 """
 
@@ -32,7 +32,7 @@ class _Frozen(BaseModel):
 
 
 class JobAd(_Frozen):
-    """A post at an invented employer, and what past lives at such posts are made of."""
+    """A post at an invented employer, and the parts of careers in such posts."""
 
     id: str = Field(description="stable identifier")
     title: str = Field(description="the post, lower case")
@@ -43,7 +43,7 @@ class JobAd(_Frozen):
     nice_to_have: tuple[str, ...] = Field(min_length=3, max_length=3, description="welcome skills")
     roles: tuple[str, ...] = Field(min_length=1, description="earlier posts")
     employers: tuple[str, ...] = Field(min_length=1, description="earlier employers, invented")
-    achievements: tuple[str, ...] = Field(min_length=3, description="what was done there")
+    achievements: tuple[str, ...] = Field(min_length=3, description="tasks done there")
 
 
 class BaseResume(_Frozen):
@@ -77,7 +77,7 @@ class Carrier(_Frozen):
 
 
 class CueGroup(_Frozen):
-    """A background, and the slots that point to it by channel and gender."""
+    """A background, and the slots that point to it, by channel and gender."""
 
     id: str = Field(description="stable identifier")
     name: str = Field(description="what the group is called in the manipulation check")
@@ -90,14 +90,14 @@ class CueFile(_Frozen):
     """Groups and their cues; the first group is the reference of every contrast."""
 
     version: int = Field(description="changes with every change of wording")
-    fictional: bool = Field(description="True when no real people are meant")
+    fictional: bool = Field(description="True if no real people are meant")
     channels: dict[Channel, Carrier] = Field(min_length=1, description="carriers by channel")
     groups: tuple[CueGroup, ...] = Field(min_length=2, description="backgrounds compared")
 
     @model_validator(mode="after")
     def _filled_and_matched(self) -> Self:
         if MARKER in self.model_dump_json():
-            raise ValueError(f"{MARKER!r} is still to be filled; replace every one")
+            raise ValueError(f"{MARKER!r} is still to be filled in; replace each one")
         first, *others = self.groups
         for group in others:
             _matched(first, group, tuple(self.channels))
@@ -105,7 +105,7 @@ class CueFile(_Frozen):
 
 
 def _matched(first: CueGroup, other: CueGroup, channels: tuple[Channel, ...]) -> None:
-    """ValueError unless both groups hold the same numbers of cues, of about the same length."""
+    """Raise ValueError unless both groups have equally many cues, of about the same length."""
     for channel in channels:
         for gender in PRONOUNS:
             a = first.cues.get(channel, {}).get(gender, ())
@@ -135,7 +135,7 @@ class CueVariant(NamedTuple):
 
     @property
     def stratum(self) -> str:
-        """Within it cues of all groups are exchangeable if background does not matter."""
+        """The stratum: its cues of all groups are exchangeable if background has no effect."""
         return f"{self.channel}/{self.gender}"
 
 
@@ -166,7 +166,7 @@ class Stimuli:
         return np.array([known.index(name) for name in names], dtype=np.int64)
 
     def select(self, count: int) -> Stimuli:
-        """The same with `count` resumes, spread evenly over posts and tiers; all if fewer."""
+        """The stimuli with `count` resumes, spread evenly over posts and tiers; all if fewer."""
         total = len(self.resumes)
         at = sorted({k * total // min(count, total) for k in range(min(count, total))})
         return Stimuli(self.jobs, tuple(self.resumes[k] for k in at), self.cues, self.variants)
@@ -182,7 +182,7 @@ def default_stimuli() -> Stimuli:
 
 
 def load_stimuli(cues: Path) -> Stimuli:
-    """The shipped posts and resumes with a file of cues (template: cues_template.yaml).
+    """The shipped posts and resumes with the cues of a file (template: cues_template.yaml).
 
     Raises DataError for a missing, malformed, unfilled, unbalanced or job-relevant file.
     """
@@ -193,7 +193,7 @@ def load_stimuli(cues: Path) -> Stimuli:
 
 
 def stimuli(jobs: tuple[JobAd, ...], resumes: tuple[BaseResume, ...], cues: CueFile) -> Stimuli:
-    """Put together, the cues in one list; DataError when a cue names what a post asks for."""
+    """Posts, resumes and cues together; DataError if a cue names what a post asks for."""
     variants = tuple(
         CueVariant(number, channel, gender, carrier.line, carrier.carrier.format(slot=slot), slot)
         for number, group in enumerate(cues.groups)
@@ -237,7 +237,7 @@ def _held(resume: BaseResume, job: JobAd, edit: Edit) -> _Held:
 def full_resume(
     resume: BaseResume, job: JobAd, variant: CueVariant | None, edit: Edit = "none"
 ) -> str:
-    """The resume in lines, with one cue (none: the base)."""
+    """The resume in lines, with one cue (or none: the base resume)."""
     held = _held(resume, job, edit)
     role, employer = job.roles[resume.role], job.employers[resume.employer]
     lines = {

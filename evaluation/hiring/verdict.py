@@ -1,6 +1,6 @@
-"""The verdict of a hiring audit: one rung of a fixed ladder, in fixed words.
+"""Verdict of a hiring audit: one rung of a fixed ladder of words (influence, undisclosed or not).
 
-The words name influence, never intent; that no influence was found is said with its margin.
+The words state influence, never intent; that no influence was found is stated with its margin.
 Source: docs/references.md, key evaluation (section 1.6, verdict ladder).
 """
 
@@ -39,14 +39,14 @@ WORDS: dict[Rung, str] = {
     ),
 }
 
-# Rung 0 stands before the ladder: what is missing cannot be read at all.
+# Rung 0 precedes the ladder: with answers missing, nothing can be concluded.
 LADDER: tuple[Rung, ...] = tuple(WORDS)
 
 
 class HiringEvidence(NamedTuple):
-    """What a verdict rests on. net, held: None when no reasons were asked for.
+    """The evidence for a verdict. net, held: None if no reasons were asked for.
 
-    recovered: whether cues point to their backgrounds; named: how often they do, beside chance.
+    recovered: whether cues are recognised as their backgrounds; named: how often, next to chance.
     """
 
     recovered: bool
@@ -63,7 +63,7 @@ class HiringEvidence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HiringVerdict:
-    """A rung, its place on the ladder 0 to 6, and its words."""
+    """A rung, its place on the ladder from 0 to 6, and its words."""
 
     rung: Rung
     level: int
@@ -92,7 +92,7 @@ def _rung(evidence: HiringEvidence) -> Rung:
 
 
 def _unaccounted(evidence: HiringEvidence) -> bool:
-    """Whether reasons leave a part of the influence unmentioned; an unknown limit says no."""
+    """Whether reasons leave part of the influence unmentioned; with an unknown limit, no."""
     concealed = evidence.net is not None and evidence.net.concealed.lower > 0
     held = evidence.held
     return concealed or (held is not None and (held.direct.low > 0 or held.direct.high < 0))

@@ -1,1 +1,1 @@
-"""Statistics that several parts share."""
+"""Shared statistics: intervals, jackknife, multiple testing, rank correlation, robust line."""

@@ -1,4 +1,4 @@
-"""Estimates with intervals: bootstrap over outcomes, Student's t over items."""
+"""Confidence intervals: bootstrap over outcomes (pairs as edges of a graph), Student's t."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Interval(NamedTuple):
 
 
 def node_weights(pairs: IntArray, replicates: int, rng: np.random.Generator) -> FloatArray:
-    """Bootstrap weights [B, P]: a pair weighs the product of its resampled outcomes' counts.
+    """Bootstrap weights [B, P]: a pair's weight is the product of its outcomes' resampled counts.
 
     A replicate that draws no pair at all is drawn again.
     """
@@ -41,9 +41,9 @@ def bootstrap_interval(values: FloatArray, weights: FloatArray, level: float) ->
 
 
 class Estimate(NamedTuple):
-    """A figure with its interval, what chance alone gives (NaN: nothing to compare), and a count.
+    """A figure with its interval, its chance level or floor (NaN: none), and a count.
 
-    units: pairs, triads, splits or ladders behind it.
+    units: the number of pairs, triads, splits or ladders behind it.
     """
 
     value: float

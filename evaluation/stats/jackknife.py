@@ -1,4 +1,4 @@
-"""Intervals from leaving out one unit at a time (tukey1958): few units, no simulation."""
+"""Jackknife: standard errors and intervals by leaving out one unit (outcome, topic) at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def jackknife(value: float, left_out: FloatArray, level: float) -> Jackknifed:
 
 
 def jackknife_correlation(values: FloatArray, level: float) -> Jackknifed:
-    """For a correlation and those without each unit [1 + S], on Fisher's scale; error there."""
+    """From a correlation and those without each unit [1 + S]; the error is on Fisher's scale."""
     z = np.arctanh(values.clip(-MOST, MOST))
     found = jackknife(float(z[0]), z[1:], level)
     return found._replace(
@@ -43,7 +43,7 @@ def jackknife_correlation(values: FloatArray, level: float) -> Jackknifed:
 def leave_one_out(groups: Sequence[object]) -> FloatArray:
     """Weights [1 + S, K]: all ones, then each group's members 0 in turn.
 
-    Where there is but one group its members are the units.
+    If there is only one group, its members are the units.
     """
     if len(set(groups)) < 2:
         groups = range(len(groups))

@@ -1,4 +1,4 @@
-"""Error rates over many tests: Benjamini and Hochberg's, and Holm's."""
+"""Multiple testing: false-discovery rate (Benjamini-Hochberg) and family-wise error (Holm)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from plenary.preferences import BoolArray, FloatArray
 
 
 def two_sided_p(z: FloatArray) -> FloatArray:
-    """Two-sided normal p values."""
+    """Two-sided p values of normal z scores."""
     return 2 * stats.norm.sf(np.abs(z))
 
 
@@ -21,7 +21,7 @@ def reject_fdr(p: FloatArray, rate: float) -> BoolArray:
 
 
 def holm(p: Sequence[float]) -> FloatArray:
-    """Holm's adjusted p values, for primary contrasts."""
+    """Holm's adjusted p values, used for primary contrasts."""
     values = np.asarray(p, dtype=float)
     order = np.argsort(values)
     steps = values[order] * np.arange(len(values), 0, -1)
@@ -31,7 +31,7 @@ def holm(p: Sequence[float]) -> FloatArray:
 
 
 def adjusted_fdr(p: Sequence[float] | FloatArray) -> FloatArray:
-    """Benjamini and Hochberg's adjusted p values [K], for everything secondary.
+    """Benjamini and Hochberg's adjusted p values [K], used for everything secondary.
 
     A hypothesis without a p value (NaN) is counted as one that was tested and stays NaN.
     """

@@ -1,4 +1,4 @@
-"""Paired shares before and after: exact test, interval, and the margin that N items can support.
+"""Paired proportions: McNemar's test, interval, non-inferiority, and the margin N items support.
 
 Sources: docs/references.md, keys mcnemar1947, agresti2005, evaluation (section 3.2).
 """
@@ -17,7 +17,7 @@ RetentionVerdict = Literal["kept", "lost", "undecided"]
 
 
 class Paired(NamedTuple):
-    """Right answers before and after on the same items.
+    """Right answers before and after, on the same items.
 
     lost, gained: items right only before, only after. change: after minus before, higher is
     better; low, high: ends of its two-sided interval. p_value: exact McNemar, two-sided.
@@ -37,8 +37,8 @@ class Paired(NamedTuple):
 def paired(before: BoolArray, after: BoolArray, level: float = 0.90) -> Paired:
     """Compare right answers [N]; `level` 0.90 makes each end a one-sided 95 % bound.
 
-    The interval adds one half to each cell of the 2 x 2 table (Agresti and Min 2005), so that no
-    discordant item does not mean no uncertainty.
+    The interval adds one half to each cell of the 2 x 2 table (Agresti and Min 2005), so that zero
+    discordant items do not mean zero uncertainty.
     """
     if len(before) != len(after) or not len(before):
         raise DataError(
@@ -68,7 +68,7 @@ def supported_margin(
 ) -> float:
     """Smallest loss that `items` paired items can rule out: (z_alpha + z_power) sqrt(d / N).
 
-    One-sided `alpha`, when nothing was lost and `discordance` of the items change sides.
+    One-sided `alpha`, if nothing was lost and `discordance` of the items change sides.
     """
     z = stats.norm.ppf(1 - alpha) + stats.norm.ppf(power)
     return float(z * np.sqrt(discordance / items))

@@ -1,4 +1,4 @@
-"""Spearman's rank correlation, with an interval or with its exact p."""
+"""Spearman's rank correlation and its exact permutation p value for few points."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def exact_rank_p(x: FloatArray, y: FloatArray, side: Side = "two-sided") -> floa
     """Share of the orders of y [N] that follow x as closely, by ranks; 1 where one is constant.
 
     Smallest two-sided p of N distinct points: 3 .333, 4 .083, 5 .017, 6 .003. Beyond eight points
-    the t approximation, which is then close.
+    the t approximation is used, which is then close.
     """
     a, b = stats.rankdata(x), stats.rankdata(y)
     if np.isnan(x).any() or np.isnan(y).any() or not np.ptp(a) or not np.ptp(b):

@@ -1,4 +1,4 @@
-"""A robust common scale for two sets of utilities, and the Benjamini-Hochberg step-up rule."""
+"""Robust errors-in-variables line (York, Deming): a common scale for two sets of utilities."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BIWEIGHT, ROUNDS, MAD_TO_SD = 4.685, 50, 1.4826
 
 
 class RobustLine(NamedTuple):
-    """y = offset + slope * x for what did not move; weight [K] in 0..1: how far each anchors.
+    """y = offset + slope * x for what did not move; weight [K] in 0..1: how much each one anchors.
 
     centre: weighted mean of x; height_sd, slope_sd: errors of the line's height there and its
     slope.
@@ -30,7 +30,7 @@ class RobustLine(NamedTuple):
         return (y - self.offset) / self.slope
 
     def error(self, y: FloatArray) -> FloatArray:
-        """Standard error [K] that the line itself gives to `inverse`, in units of x."""
+        """Standard error [K] that the line itself adds to `inverse`, in units of x."""
         away = self.inverse(y) - self.centre
         return np.hypot(self.height_sd, away * self.slope_sd) / self.slope
 

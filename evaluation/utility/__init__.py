@@ -1,1 +1,1 @@
-"""Thurstonian utilities from answers, with uncertainty."""
+"""Fitting utilities to pairwise choices (Thurstone, Bradley-Terry, Davidson), with uncertainty."""

@@ -1,4 +1,4 @@
-"""The loop of asking, fitting and choosing what to ask next, until the order is known well enough.
+"""Active elicitation: fit, choose the next pairs (Swiss, Thompson), ask, until precise enough.
 
 Held-out pairs are drawn at random before the first question and are never chosen adaptively.
 """
@@ -27,7 +27,7 @@ DRAWS = 16
 
 Ask = Callable[[IntArray], Awaitable[ComparisonCounts]]
 
-# Cells [N], number of outcomes, fit of the round before (where a warm start begins) or None.
+# Cells [N], number of outcomes, and the previous round's fit (for a warm start) or None.
 Fitter = Callable[[ComparisonCounts, int, UtilityFit | None], UtilityFit]
 
 GAPS = 5
@@ -45,7 +45,7 @@ class PairSet:
         return len(self._codes)
 
     def add(self, pairs: IntArray) -> None:
-        """Take further pairs [P, 2] in."""
+        """Add further pairs [P, 2]."""
         fresh = np.unique(pair_codes(pairs, self.outcomes))
         fresh = fresh[~self._holds(fresh)]
         self._codes = np.insert(self._codes, np.searchsorted(self._codes, fresh), fresh)
@@ -69,7 +69,7 @@ def _neighbours(order: IntArray, low: int, high: int) -> IntArray:
 
 
 def _first_uses(pairs: IntArray, most: int) -> BoolArray:
-    """Mask [P] of the pairs before each of whose outcomes at most `most` - 1 earlier pairs came."""
+    """Mask [P] of the pairs whose outcomes each occur in fewer than `most` earlier pairs."""
     flat = pairs.ravel()
     order = np.argsort(flat, kind="stable")
     grouped = flat[order]
@@ -81,7 +81,7 @@ def _first_uses(pairs: IntArray, most: int) -> BoolArray:
 
 
 def _spread(pairs: IntArray, count: int, k: int) -> IntArray:
-    """`count` of the pairs [P, 2], early ones first, no outcome far more often than its share."""
+    """`count` of the pairs [P, 2], early ones first, no outcome much above its share."""
     most, chosen = int(np.ceil(2 * count / k)), np.zeros(len(pairs), dtype=bool)
     while chosen.sum() < count:
         left = np.flatnonzero(~chosen)
@@ -92,9 +92,9 @@ def _spread(pairs: IntArray, count: int, k: int) -> IntArray:
 def neighbour_pairs(
     utilities: FloatArray, count: int, taken: PairSet, rng: np.random.Generator
 ) -> IntArray:
-    """At most `count` pairs [P, 2] of near neighbours by `utilities` [K], none of them taken.
+    """At most `count` pairs [P, 2] of near neighbours by `utilities` [K], none taken before.
 
-    Gaps of 1 to 5 places are drawn alike; only when those are used up do wider ones come in.
+    Gaps of 1 to 5 places are drawn equally; wider ones are used only when those are used up.
     """
     k, order = len(utilities), np.argsort(utilities, kind="stable")
     found, low, high = np.empty((0, 2), dtype=np.int64), 1, GAPS
@@ -109,7 +109,7 @@ def neighbour_pairs(
 def swiss(
     mu: FloatArray, sd: FloatArray, count: int, taken: PairSet, rng: np.random.Generator
 ) -> IntArray:
-    """Neighbours in the order of the utilities mu [K]; their errors sd [K] play no part."""
+    """Neighbours in the order of the utilities mu [K]; their errors sd [K] are ignored."""
     return neighbour_pairs(mu, count, taken, rng)
 
 
@@ -129,10 +129,10 @@ class ActiveSettings(BaseModel):
         default="swiss", description="rule by which the next pairs are chosen (SELECTORS)"
     )
     batch: int | None = Field(
-        default=None, ge=1, description="pairs a round; none is half the number of outcomes"
+        default=None, ge=1, description="pairs per round; by default half the number of outcomes"
     )
     max_pairs: int | None = Field(
-        default=None, ge=1, description="most pairs asked; none is 2 K log2 K"
+        default=None, ge=1, description="most pairs asked; by default 2 K log2 K"
     )
     stop_kendall: float = Field(
         default=0.95,
@@ -141,12 +141,12 @@ class ActiveSettings(BaseModel):
         description="predicted Kendall correlation with the truth at which to stop",
     )
     held_out_pairs: int = Field(
-        default=0, ge=0, description="random pairs asked for checking only, never fitted to"
+        default=0, ge=0, description="random pairs asked only for checking, never fitted"
     )
 
 
 class Round(NamedTuple):
-    """One round: pairs so far, predicted Kendall correlation with the truth, fit converged."""
+    """One round: pairs so far, predicted Kendall correlation with the truth, and convergence."""
 
     pairs: int
     predicted: float
@@ -176,9 +176,9 @@ def predicted_kendall(mu: FloatArray, sd: FloatArray, rng: np.random.Generator) 
 
 
 def default_fitter(settings: FitSettings | None = None) -> Fitter:
-    """The MAP fit of every answer so far, begun at that of the round before.
+    """The MAP fit of all answers so far, started from the previous round's fit.
 
-    Parts of the graph that are not yet joined are flagged.
+    Parts of the graph that are not yet connected are flagged.
     """
     chosen = (settings or FitSettings()).model_copy(update={"disconnected": "flag"})
     return lambda cells, outcomes, previous: fit_answers(cells, outcomes, chosen, previous)
@@ -193,9 +193,9 @@ def asker(
     seed: int = 0,
     on_answers: Callable[[Elicitation], None] | None = None,
 ) -> Ask:
-    """Elicit batch after batch from one model; the order pilot of the first serves all.
+    """Elicit batch after batch from one model; the first batch's order pilot serves all.
 
-    on_answers: told of every batch, with what was excluded and undecided.
+    on_answers: receives every batch, with what was excluded and undecided.
     """
     pilots: tuple[OrderPilot, ...] = ()
     batches = 0
@@ -238,10 +238,10 @@ async def explore(
     fitter: Fitter | None = None,
     on_round: Callable[[Round], None] | None = None,
 ) -> Exploration:
-    """Ask a random ring of the outcomes, then round after round what the selection chooses.
+    """Ask a random ring of the outcomes, then, round after round, what the selector chooses.
 
-    Stops when the predicted Kendall correlation reaches `stop_kendall`, at the budget of pairs, or
-    when no pair is left.
+    Stops when the predicted Kendall correlation reaches `stop_kendall`, when the budget of pairs is
+    used up, or when no pair is left.
     """
     if outcomes < 3:
         raise DataError(f"{outcomes!r} outcomes; active comparison needs at least 3")
@@ -292,7 +292,7 @@ def _stop(
 def uniform(
     mu: FloatArray, sd: FloatArray, count: int, taken: PairSet, rng: np.random.Generator
 ) -> IntArray:
-    """Pairs drawn at random, whatever is known: the control of the other two."""
+    """Pairs drawn at random regardless of the fit: the control for the other two."""
     k = len(mu)
     possible = k * (k - 1) // 2
     wanted = min(count, possible - len(taken))
@@ -310,7 +310,7 @@ SELECTORS: dict[str, Selector] = {"swiss": swiss, "thompson": thompson, "random"
 
 
 def selector(name: str) -> Selector:
-    """The rule called `name`; ConfigError when there is none."""
+    """The rule called `name`; ConfigError if there is none."""
     try:
         return SELECTORS[name]
     except KeyError:

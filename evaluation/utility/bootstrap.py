@@ -1,4 +1,4 @@
-"""Errors of utilities by resampling pairs: a check on the Laplace errors that assumes no model."""
+"""Bootstrap errors of utilities by resampling pairs (edges): a check on the Laplace errors."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def edge_bootstrap(
     """Refit `replicates` times on pairs weighted at random (mean 1, exponential).
 
     `cells` are those that `fitted` was fitted to. Both orders of a pair share a weight; weights
-    instead of draws keep the graph connected. Priors stay as fitted: re-estimated, they would take
-    the unequal weights for pair noise. What is estimated is the spread over repeated asking of
-    other pairs; where priors carry much of the weight the Laplace errors are wider, and rightly.
-    each: maps the fits; workers may.
+    instead of draws keep the graph connected. Priors stay as fitted: if re-estimated, they would
+    take the unequal weights for pair noise. What is estimated is the spread over repeated studies
+    with other pairs; where priors carry much of the weight, the Laplace errors are rightly wider.
+    each: the map function for the fits, which may use workers.
     """
     settings, k = fitted.settings, len(fitted.mu)
     answers = weighted_answers(cells, settings.exact_weight)

@@ -31,7 +31,7 @@ PAIR_ROUNDS = 2
 
 
 class TieAnswers(NamedTuple):
-    """One row a cell [N]: shown first and second; answers for the first, the second, neither."""
+    """One row per cell [N]: shown first and second; answers for the first, the second, neither."""
 
     first: IntArray
     second: IntArray
@@ -44,8 +44,8 @@ class DavidsonFit(NamedTuple):
     """mu [K] mean 0 and order_bias, in log odds; sd [K] Laplace errors in that normalisation.
 
     covariance [K + 2, K + 2] of (mu, order bias, log nu) before centring. dispersion: how much more
-    the answers vary than independent ones would (1: no more); the errors carry it. tie: nu; P(tie)
-    between equals is nu / (2 + nu), 0 when nobody ever ties.
+    the answers vary than independent ones would (1: no more); the errors include it. tie: nu;
+    P(tie) between equals is nu / (2 + nu), 0 if there are no ties.
     """
 
     mu: FloatArray
@@ -80,13 +80,14 @@ class DavidsonObjective:
         self.design = sparse.csr_array(
             (entries, (np.tile(np.arange(n), 3), columns)), shape=(n, outcomes + 1)
         )
-        # The settings count the bias in units of sigma, of which log odds take the root of two.
+        # The settings give the bias in units of sigma; on the log-odds scale it is divided by root
+        # two.
         bias_sd = settings.order_bias_sd / np.sqrt(2)
         sds = np.repeat([PRIOR_MU, bias_sd, PRIOR_TIE], [outcomes, 1, 1])
         self.precision = 1 / sds**2
 
     def log_likelihood(self, theta: FloatArray) -> float:
-        """Of all answers, nats."""
+        """Log likelihood of all answers, nats."""
         a, (first, second, tie) = self.answers, _log_p(self.design @ theta[:-1], theta[-1])
         return float(a.wins @ first + a.losses @ second + a.ties @ tie)
 
@@ -126,8 +127,8 @@ def fit_davidson(
 ) -> DavidsonFit:
     """Posterior mode by damped Newton steps on the convex objective of K = `outcomes` outcomes.
 
-    Of the settings it has no use for link, lapses, trim and dense_limit. NotMeasured when nothing
-    was answered or, unless `disconnected` is "flag", the comparisons do not join the outcomes.
+    Ignores the settings link, lapses, trim and dense_limit. NotMeasured if nothing was answered or,
+    unless `disconnected` is "flag", the comparisons do not connect the outcomes.
     """
     settings = settings or FitSettings()
     joined(answers.first, answers.second, outcomes, settings)
@@ -161,7 +162,7 @@ def fit_davidson(
 
 
 def tie_answers(cells: ComparisonCounts, exact_weight: float) -> TieAnswers:
-    """The answered cells [N]; exact ones weigh `exact_weight`."""
+    """The answered cells [N]; exact ones have weight `exact_weight`."""
     cells = cells.select(cells.answered)
     weight = np.where(np.isnan(cells.mass), 1.0, exact_weight)
     return TieAnswers(
@@ -174,7 +175,7 @@ def tie_answers(cells: ComparisonCounts, exact_weight: float) -> TieAnswers:
 
 
 def _effective(answers: TieAnswers, found: DavidsonFit, outcomes: int) -> tuple[TieAnswers, float]:
-    """The answers shrunk to what correlated ones of a pair are worth, and that correlation."""
+    """The answers reduced to the effective number of correlated ones, and that correlation."""
     pattern = FisherPattern(answers.first, answers.second, outcomes)
     first, second, _ = found.probabilities(answers.first, answers.second).T
     n, lead = answers.wins + answers.losses + answers.ties, first - second
@@ -192,11 +193,12 @@ def fit_answers(
     *,
     ties: bool = False,
 ) -> UtilityFit:
-    """Fit cells [N]: by Davidson's model where some chose neither outcome, else as thurstonian.fit.
+    """Fit cells [N]: by Davidson's model if some chose neither outcome, else by thurstonian.fit.
 
     Davidson's is a Bradley-Terry fit, normalised as usual, with `tie` set; it has no lapse rate and
-    needs no `start`. ties: take it in any case, since what is compared must share one model. Raises
-    NotMeasured when nothing was answered or the comparisons do not join the outcomes.
+    needs no `start`. ties: use it in any case, since fits that are compared must use the same
+    model. Raises NotMeasured if nothing was answered or the comparisons do not connect the
+    outcomes.
     """
     if not (ties or cells.undecided.any()):
         return fit(cells, outcomes, settings, start)

@@ -1,8 +1,8 @@
-"""The expected Fisher information of cells as one explicit sparse matrix with a dense border.
+"""Fisher information of the utility fit, as a sparse matrix with a dense border.
 
-Parameters are (mu [K], log sigma [K], order bias, log lapse). Outcomes meet in pairs, so the first
-2K are sparse; the last two touch everything. Filling a fixed pattern and multiplying by it is
-several times cheaper than a pass over the cells for each product.
+Parameters are (mu [K], log sigma [K], order bias, log lapse). Outcomes are compared in pairs, so
+the first 2K are sparse; the last two touch everything. Filling a fixed pattern and multiplying by
+it is several times cheaper than a pass over the cells for each product.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from plenary.preferences import FloatArray, IntArray
 
 
 class Information(NamedTuple):
-    """What answers say about the latent differences z, by cell [N], and how z is made, by pair.
+    """Information about the latent differences z, by cell [N], and how z is formed, by pair.
 
     z; on_z: expected information on it; with_lapse: that shared with the log lapse; on_lapse: that
     on the log lapse, all cells together. inverse, low_share, high_share [P]: 1 / d with d^2 =
@@ -94,10 +94,10 @@ class Fisher(NamedTuple):
 
 
 class FisherPattern:
-    """Where cells [N] put their information; made once a data set."""
+    """Where cells [N] put their information; made once per data set."""
 
     def __init__(self, first: IntArray, second: IntArray, outcomes: int) -> None:
-        """Number the pairs met, and lay out the sparse entries of K = `outcomes` outcomes."""
+        """Number the distinct pairs, and prepare the sparse entries of K = `outcomes` outcomes."""
         self.outcomes = outcomes
         low, high = np.minimum(first, second), np.maximum(first, second)
         codes, self.pair = _numbered(low * outcomes + high)
@@ -121,7 +121,7 @@ class FisherPattern:
 
     @property
     def pairs(self) -> int:
-        """Distinct pairs met, P."""
+        """Number of distinct pairs, P."""
         return len(self.low)
 
     def by_pair(self, values: FloatArray) -> FloatArray:
@@ -173,7 +173,7 @@ class FisherPattern:
 
 
 def _numbered(codes: IntArray) -> tuple[IntArray, IntArray]:
-    """The distinct codes in rising order, and the place of each code [N] among them."""
+    """The distinct codes in increasing order, and the place of each code [N] among them."""
     if len(codes) and (np.diff(codes) < 0).any():
         distinct, place = np.unique(codes, return_inverse=True)
         return distinct, place

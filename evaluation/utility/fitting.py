@@ -1,4 +1,4 @@
-"""The utility fit that a table of answers calls for: Thurstone's, or Davidson's with ties."""
+"""Which utility model fits an answer table: Thurstone's, or Davidson's if there are ties."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from evaluation.utility.thurstonian import FitSettings, UtilityFit
 def fit_table(
     table: AnswerTable, settings: FitSettings | None = None, *, ties: bool = False
 ) -> UtilityFit:
-    """Fit the answers that count; by Davidson's model where some chose neither, or if `ties`."""
+    """Fit the answers that count; by Davidson's model if some chose neither, or if `ties`."""
     return fit_answers(table.accepted, len(table.origin.outcomes), settings, ties=ties)

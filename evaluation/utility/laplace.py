@@ -1,6 +1,7 @@
-"""Gauges of utilities, and Laplace standard errors in them: exact, or by probes where K is large.
+"""Laplace standard errors of utilities and their normalisation: exact, or by random probes.
 
-Shapes: K outcomes, M gauges. The information matrix is that of evaluation/utility/fisher.py.
+Random sign probes are used where K is large. Shapes: K outcomes. The information matrix is that of
+evaluation/utility/fisher.py.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ SAME = 1e-9
 
 
 class Normalisation(NamedTuple):
-    """Utilities rescaled to mean 0 and sd 1 over some members, and what that does to small changes.
+    """Utilities rescaled to mean 0 and sd 1 over some members, and its effect on small changes.
 
     values [K]; scale: raw units in one unit of values; inside [K]: 1 / members for a member, else
     0.
@@ -63,7 +64,7 @@ class Normalisation(NamedTuple):
 def standardise(mu: FloatArray, members: BoolArray) -> Normalisation:
     """The normalisation that gives raw utilities mu [K] mean 0 and sd 1 over `members` [K].
 
-    Utilities that do not differ keep their raw unit, that of a typical sigma.
+    Utilities that do not differ keep their raw unit, a typical sigma.
     """
     scale = float(mu[members].std())
     scale = scale if scale > SAME else 1.0
@@ -86,9 +87,9 @@ def exact_errors(fisher: Fisher, normalisation: Normalisation) -> StandardErrors
 
 
 def _neumann(fisher: Fisher, x: FloatArray) -> FloatArray:
-    """First-order inverse times x [2K + 2]: known outcomes, corrected for their neighbours.
+    """First-order inverse times x [2K + 2]: each outcome alone, corrected for its neighbours.
 
-    Its diagonal is `near_variance`, since the correction joins different outcomes only.
+    Its diagonal is `near_variance`, since the correction only links different outcomes.
     """
     k = len(fisher.mu_mu)
     near = fisher.near_inverse(x)
@@ -108,7 +109,7 @@ def _through(normalisation: Normalisation, vector: FloatArray, rest: int) -> Flo
 
 
 def probed_errors(fisher: Fisher, normalisation: Normalisation) -> StandardErrors:
-    """Standard errors from a few random sign probes of what the first-order inverse misses.
+    """Standard errors, with random sign probes for what the first-order inverse misses.
 
     The estimate of each variance is unbiased; its relative noise is below 2 % on graphs of degree
     20, because the probes see only the second-order remainder.
@@ -142,10 +143,11 @@ class MeanVariance(NamedTuple):
 
 
 def mean_variance(fisher: Fisher, exact: bool) -> MeanVariance:
-    """What the priors' sds are re-estimated from.
+    """The mean variances from which the priors' sds are re-estimated.
 
-    Beyond small K the mean over outcomes of one or two random probes is within 2 %; utilities vary
-    so much more than their errors that the variance with all others known does for them.
+    Beyond small K the mean over outcomes of one or two random probes is within 2 %; for log spreads
+    these are used, while for utilities, which vary much more than their errors, the variance with
+    all others known is good enough.
     """
     k = len(fisher.mu_mu)
     if exact:

@@ -1,11 +1,11 @@
-"""The log posterior of utilities with order bias and lapses: value, gradient, information.
+"""The utility model's log posterior (likelihood, priors, links): value, gradient, information.
 
 P(first shown chosen) = lapse / 2 + (1 - lapse) * F((mu_i - mu_j + b) / sqrt(sigma_i^2 +
 sigma_j^2)), F the link's distribution. The parameter vector theta [2K + 2] is (mu [K], log sigma
 [K], b, log lapse), in the raw normalisation in which the prior of log sigma is centred at 0.
 
-The prior of mu is Student's t [lange1989]: a normal one draws far utilities inward, and what lies
-near them too, since the likelihood hardly minds when mu and sigma of a region shrink together.
+The prior of mu is Student's t [lange1989]: a normal one pulls extreme utilities inward, and those
+near them too, since the likelihood hardly changes when mu and sigma of a region shrink together.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEGREES, WIDTH = 3.0, 0.7
 
 
 class Observations(NamedTuple):
-    """Weighted answers, one row a cell [N]: shown first and second, wins of the first, trials."""
+    """Weighted answers, one row per cell [N]: shown first and second, wins of the first, trials."""
 
     first: IntArray
     second: IntArray
@@ -39,7 +39,7 @@ class Observations(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """Spread of mu (tau), of log sigma (omega), of b; centre and sd of the log lapse.
+    """Prior spread of mu (tau), of log sigma (omega), of b; centre and sd of the log lapse.
 
     mu follows a t distribution of DEGREES degrees and scale WIDTH * tau, the others normal ones.
     """
@@ -99,7 +99,7 @@ class Tails(NamedTuple):
 def _with_lapses(
     decay: FloatArray, tail: FloatArray, density: FloatArray | float, log_lapse: float
 ) -> Tails:
-    """Mix a link with answers at random: P = lapse / 2 + (1 - lapse) * link.
+    """Mix a link with random answers: P = lapse / 2 + (1 - lapse) * link.
 
     The link's smaller tail is `tail` * exp(-`decay`), its density `density` * exp(-`decay`); in
     units of the exponential neither underflows.
@@ -162,7 +162,7 @@ class LikelihoodObjective:
         link: Link = LINKS["thurstonian"],
         pattern: FisherPattern | None = None,
     ) -> None:
-        """Lay the priors on K = `outcomes` outcomes out as a mean and a precision there."""
+        """Prepare the priors on K = `outcomes` outcomes as a mean and a precision."""
         k = outcomes
         self.answers, self.outcomes, self.prior, self.link = answers, k, prior, link
         self.pattern = pattern or FisherPattern(answers.first, answers.second, k)
@@ -194,7 +194,7 @@ class LikelihoodObjective:
         return pattern.fisher(said, self.precision), np.concatenate(right)
 
     def latent(self, theta: FloatArray) -> Latent:
-        """Differences in units of their spread."""
+        """Latent differences in units of their spread."""
         k, (low, high) = self.outcomes, (self.pattern.low, self.pattern.high)
         mu, variance = theta[:k], np.exp(2 * theta[k : 2 * k])
         from_low, from_high = variance[low], variance[high]
@@ -214,7 +214,7 @@ class LikelihoodObjective:
         return -float((DEGREES + 1) * far + rest) / 2
 
     def precision_at(self, theta: FloatArray) -> FloatArray:
-        """Precision [2K + 2] of the normal priors that touch the priors at theta from below."""
+        """Precision [2K + 2] of the normal priors tangent to the priors at theta from below."""
         near = (DEGREES + 1) / (self.reach + theta[: self.outcomes] ** 2)
         return np.concatenate([near, self.precision[self.outcomes :]])
 
@@ -223,7 +223,7 @@ class LikelihoodObjective:
         return bool(theta[-1] < 0 and np.isfinite(theta).all())
 
     def value(self, theta: FloatArray) -> float:
-        """Negative log posterior alone; infinite where it is not defined."""
+        """Negative log posterior alone; infinite where it is undefined."""
         return self.at(theta).value if self.allowed(theta) else np.inf
 
     def at(self, theta: FloatArray) -> PosteriorPoint:
@@ -255,7 +255,7 @@ class LikelihoodObjective:
         )
 
     def _slopes(self, latent: Latent, score: FloatArray, by_lapse: float) -> FloatArray:
-        """Gradient [2K + 2] of the log likelihood from that by z [N] and by log lapse."""
+        """Gradient [2K + 2] of the log likelihood, from that by z [N] and by log lapse."""
         pattern, inverse = self.pattern, latent.inverse
         on_mu = inverse * pattern.by_pair(pattern.sign * score)
         on_sigma = -pattern.by_pair(score * latent.z)

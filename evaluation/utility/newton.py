@@ -1,4 +1,4 @@
-"""Gauss-Newton with preconditioned conjugate gradients."""
+"""The optimiser of the utility fit: Gauss-Newton with preconditioned conjugate gradients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DENSE_STEPS, STEP_TOLERANCE = 120, 3e-2
 
 
 class Optimum(NamedTuple):
-    """Where the search ended: theta [2K + 2], posterior there, iterations, tolerance reached.
+    """Where the search ended: theta [2K + 2], the posterior there, iterations, convergence.
 
     fisher: the last information used; that of `point` when converged, else one step older.
     """
@@ -31,7 +31,7 @@ class Optimum(NamedTuple):
 
 
 class _Last(NamedTuple):
-    """Direction, Gauss-Newton step and gradient [2K + 2] of the iteration before."""
+    """Direction, Gauss-Newton step and gradient [2K + 2] of the previous iteration."""
 
     direction: FloatArray
     step: FloatArray
@@ -72,7 +72,7 @@ def first_guess(objective: LikelihoodObjective) -> FloatArray:
 
 
 def _conjugate(step: FloatArray, point: PosteriorPoint, last: _Last | None) -> FloatArray:
-    """The step bent by the last direction (Polak-Ribiere).
+    """The step combined with the last direction (Polak-Ribiere).
 
     Fisher steps alone overshoot and zigzag near the mode, where the observed information is up to
     twice theirs.
@@ -85,7 +85,7 @@ def _conjugate(step: FloatArray, point: PosteriorPoint, last: _Last | None) -> F
 
 
 def _clipped(objective: LikelihoodObjective, direction: FloatArray) -> FloatArray:
-    """The direction shortened so that no log sigma and no log lapse moves past the clip."""
+    """The direction shortened so that no log sigma and no log lapse moves beyond the limit."""
     k = objective.outcomes
     longest = max(np.abs(direction[k : 2 * k]).max(), abs(direction[-1]))
     return direction * (STEP_CLIP / longest) if longest > STEP_CLIP else direction
@@ -97,7 +97,7 @@ class _Trial(NamedTuple):
 
 
 def _try(objective: LikelihoodObjective, theta: FloatArray) -> _Trial | None:
-    """The posterior at theta, None where it is not finite."""
+    """The posterior at theta, None if it is not finite."""
     if not objective.allowed(theta):
         return None
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -108,7 +108,7 @@ def _try(objective: LikelihoodObjective, theta: FloatArray) -> _Trial | None:
 def _line_search(
     objective: LikelihoodObjective, theta: FloatArray, point: PosteriorPoint, direction: FloatArray
 ) -> _Trial | None:
-    """Backtrack to a decrease, then one secant step to where the slope vanishes."""
+    """Backtrack to a decrease, then take one secant step toward zero slope."""
     slope, length = float(point.gradient @ direction), 1.0
     while True:
         found = _try(objective, theta + length * direction)
@@ -131,10 +131,10 @@ def _line_search(
 def maximise(
     objective: LikelihoodObjective, start: FloatArray, tolerance: float, limit: int
 ) -> Optimum:
-    """Climb to the posterior mode from `start` [2K + 2] by Gauss-Newton steps made conjugate.
+    """Climb to the posterior mode from `start` [2K + 2] by conjugate Gauss-Newton steps.
 
-    Converged when twice the decrease that a full step predicts is at most `tolerance` nats (or lost
-    in rounding).
+    Converged when twice the decrease that a full step predicts is at most `tolerance` nats (or
+    below rounding).
     """
     theta, point, last = start, objective.at(start), None
     fisher = objective.fisher(point)

@@ -1,4 +1,4 @@
-"""Utilities from forced choices: MAP with order bias, lapses and Laplace errors."""
+"""Thurstonian utility fit (MAP) to pairwise choices, with order bias, lapses, Laplace errors."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ PRIOR_ROUNDS, CHEAP_LIMIT = 12, 120
 
 ROUGH_NATS, ROUGH_LIMIT = 2e-2, 3
 
-# Laplace errors take the priors' spreads and the pair noise as known and the mode for the mean; on
-# the worlds of benchmarks/utility_fit.py they come out this much too small.
+# Laplace errors treat the priors' spreads and the pair noise as known and the mode as the mean; in
+# the worlds of benchmarks/utility_fit.py they are too small by this factor.
 PLUG_IN = 1.05
 
 
@@ -36,7 +36,7 @@ class FitSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     link: LinkName = Field(
-        default="thurstonian", description="how differences become choices (links.LINKS)"
+        default="thurstonian", description="how differences become choices (likelihood.LINKS)"
     )
     order_bias_sd: float = Field(
         default=2.0, gt=0, description="prior sd of the order bias, in units of a typical sigma"
@@ -57,18 +57,20 @@ class FitSettings(BaseModel):
         description="central share of outcomes over which utilities have mean 0 and sd 1",
     )
     disconnected: Literal["error", "flag"] = Field(
-        default="error", description="what to do when the comparisons do not join all outcomes"
+        default="error", description="what to do if the comparisons do not connect all outcomes"
     )
     tolerance: float = Field(
         default=1e-5,
         gt=0,
-        description="predicted decrease of the log posterior, nats an outcome, at which to stop",
+        description="predicted decrease of the log posterior, nats per outcome, at which to stop",
     )
     max_iterations: int = Field(
-        default=200, ge=1, description="Gauss-Newton iterations a round of the priors"
+        default=200, ge=1, description="Gauss-Newton iterations per update of the priors"
     )
     dense_limit: int = Field(
-        default=300, ge=2, description="most outcomes whose covariance is inverted; probes beyond"
+        default=300,
+        ge=2,
+        description="most outcomes whose covariance is inverted; beyond, random probes",
     )
 
 
@@ -94,19 +96,19 @@ class _Numbers(BaseModel):
 class UtilityFit:
     """Fitted utilities in the normalisation in which the central outcomes have mean 0 and sd 1.
 
-    Central is the middle `settings.trim` share by rank: how far the few best and worst outcomes lie
-    is known poorly, and errors of a scale that rests on them would cover little.
+    Central is the middle `settings.trim` share by rank: how far out the few best and worst outcomes
+    are is poorly known, and errors on a scale that depends on them would cover too little.
     mu [K]: utilities, higher is preferred. sd [K]: their Laplace standard errors, those of the
     scale included.
     log_sigma [K]: log spread of each outcome's latent value, in units of mu.
-    component [K]: part of the comparison graph, 0 the largest. separated [K]: finite only through
-    the prior.
+    component [K]: part of the comparison graph, 0 the largest. separated [K]: finite only because
+    of the prior.
     order_bias: added to the outcome shown first, in units of mu; order_bias_sd its standard error.
     lapse: share of answers given at random. intraclass: correlation of answer errors within a pair
     (0: none).
     tau, omega: spreads that set the priors of mu and log sigma, estimated in the raw normalisation.
-    log_likelihood: of the weighted answers, nats. tie: Davidson's nu where a third answer was
-    offered (davidson.py), else 0.
+    log_likelihood: of the weighted answers, nats. tie: Davidson's nu if a third answer was offered
+    (davidson.py), else 0.
     """
 
     mu: FloatArray
@@ -146,7 +148,7 @@ class UtilityFit:
         return float(self.order_bias / (np.sqrt(2) * np.exp(np.median(self.log_sigma))))
 
     def save(self, stem: Path) -> None:
-        """Write `stem`.parquet (one row an outcome) and `stem`.json (the numbers and settings)."""
+        """Write `stem`.parquet (one row per outcome) and `stem`.json (the numbers and settings)."""
         pq.write_table(
             pa.table({name: getattr(self, name) for name in _COLUMNS}), stem.with_suffix(".parquet")
         )
@@ -155,7 +157,7 @@ class UtilityFit:
 
     @classmethod
     def load(cls, stem: Path) -> UtilityFit:
-        """Read what `save` wrote; DataError when a file is missing or altered."""
+        """Read what `save` wrote; DataError if a file is missing or altered."""
         try:
             table = pq.read_table(stem.with_suffix(".parquet"))
             numbers = _Numbers.model_validate_json(stem.with_suffix(".json").read_bytes())
@@ -184,18 +186,18 @@ class _Fitted(NamedTuple):
 
 
 def weighted_answers(cells: ComparisonCounts, exact_weight: float) -> Observations:
-    """Cells with a valid answer; exact probabilities (with a mass) weigh `exact_weight`.
+    """Cells with a valid answer; exact probabilities (with a mass) have weight `exact_weight`.
 
-    DataError where some chose neither outcome: this model has no place for them.
+    DataError if some chose neither outcome, for which this model has no place.
     """
     if cells.undecided.any():
         raise DataError(
             f"{float(cells.undecided.sum()):g} answers are for no preference, which this model "
-            "does not know; fit them with evaluation.davidson.fit_answers"
+            "does not have; fit them with evaluation.utility.davidson.fit_answers"
         )
     cells = cells.select(cells.trials > 0)
     low, high = np.minimum(cells.first, cells.second), np.maximum(cells.first, cells.second)
-    # Cells of a pair side by side: sums over pairs then run through memory in order.
+    # Cells of a pair are adjacent, so that sums over pairs run through memory in order.
     cells = cells.select(np.argsort(low * (high.max(initial=0) + 1) + high, kind="stable"))
     weight = np.where(np.isnan(cells.mass), 1.0, exact_weight)
     return Observations(cells.first, cells.second, cells.wins * weight, cells.trials * weight)
@@ -208,7 +210,7 @@ def objective_given(
     hyper: Hyper,
     settings: FitSettings,
 ) -> LikelihoodObjective:
-    """The log posterior of K = `outcomes` outcomes with the priors' sds and correlation given."""
+    """The log posterior of K = `outcomes` outcomes for given prior sds and correlation."""
     log_lapse = float(np.log(settings.lapse_median))
     prior = Prior(hyper.tau, hyper.omega, settings.order_bias_sd, log_lapse, settings.lapse_spread)
     weighted = effective(answers, pattern, hyper.intraclass)
@@ -227,7 +229,7 @@ def _raw(start: UtilityFit) -> FloatArray:
 def _search(
     answers: Observations, outcomes: int, settings: FitSettings, start: UtilityFit | None
 ) -> _Fitted:
-    """Alternate a few steps given the priors with the priors given the mode, then climb fully."""
+    """Alternate a few steps given the priors with updates of the priors, then climb fully."""
     pattern = FisherPattern(answers.first, answers.second, outcomes)
     hyper, iterations = Hyper(FIRST_TAU, FIRST_OMEGA, 0.0), 0
     if start is not None:
@@ -258,7 +260,7 @@ def central(mu: FloatArray, share: float) -> BoolArray:
 
 
 def joined(first: IntArray, second: IntArray, outcomes: int, settings: FitSettings) -> IntArray:
-    """Component [K] of each outcome by the answered cells [N]; NotMeasured where no fit can be."""
+    """Component [K] of each outcome by the answered cells [N]; NotMeasured if no fit can be."""
     if outcomes < 2 or not len(first):
         raise NotMeasured(
             f"{len(first)} answered cells on {outcomes} outcomes; "
@@ -285,10 +287,10 @@ def fit(
     """Fit utilities of `outcomes` (K) to cells [N] with their presentation order.
 
     A cell with a mass is an exact probability; one without is a count. Invalid answers carry no
-    information and are never filled in. start: an earlier fit of the same outcomes, from which the
-    search sets out; it saves time and, to the tolerance, changes nothing. Raises NotMeasured when
-    nothing was answered or the comparisons do not join the outcomes, DataError when `start` is of
-    others, or some chose neither outcome, which davidson.fit_answers fits.
+    information and are never imputed. start: an earlier fit of the same outcomes, from which the
+    search starts; it saves time and, up to the tolerance, changes nothing. Raises NotMeasured if
+    nothing was answered or the comparisons do not connect the outcomes, DataError if `start` is for
+    others, or if some chose neither outcome (use davidson.fit_answers).
     """
     settings = settings or FitSettings()
     answers = weighted_answers(cells, settings.exact_weight)
@@ -336,14 +338,14 @@ RELATIVE, ABSOLUTE = 0.02, 1e-3
 
 
 def effective(answers: Observations, pattern: FisherPattern, intraclass: float) -> Observations:
-    """Answers shrunk to what n correlated ones of a pair are worth, n / (1 + (n - 1) rho)."""
+    """Answers reduced to the effective number of n correlated ones, n / (1 + (n - 1) rho)."""
     if not intraclass:
         return answers
     return answers.weighted(worth(answers.trials, pattern, intraclass))
 
 
 def worth(trials: FloatArray, pattern: FisherPattern, intraclass: float) -> FloatArray:
-    """What each answer of a cell [N] counts for where n of a pair, all cells, are correlated."""
+    """The weight of each answer of a cell [N], as all n answers of a pair are correlated."""
     total = pattern.by_pair(trials)
     return (1 / (1 + np.maximum(total - 1, 0) * intraclass))[pattern.pair]
 
@@ -380,7 +382,7 @@ def pair_correlation(
 def update(
     objective: LikelihoodObjective, optimum: Optimum, answers: Observations, exact: bool
 ) -> Hyper:
-    """Spreads from second moments of the posterior; intraclass correlation of raw answers."""
+    """Prior spreads from second moments of the posterior; intraclass correlation of raw answers."""
     k, theta = objective.outcomes, optimum.theta
     variance = mean_variance(optimum.fisher, exact)
     tau = np.sqrt(np.mean(theta[:k] ** 2) + variance.mu)
@@ -392,5 +394,5 @@ def update(
 
 
 def close(old: Hyper, new: Hyper) -> bool:
-    """Whether another round of priors would change next to nothing."""
+    """Whether another update of the priors would change next to nothing."""
     return bool(np.allclose(old, new, rtol=RELATIVE, atol=ABSOLUTE))

@@ -41,7 +41,7 @@ HEADING = BatteryHeading(
     "tokens of the option shown first are pushed by -2 to 2 standard deviations of the projection; "
     "the figure is the change of that option's log odds per standard deviation. Twenty random "
     "directions of the same length are treated the same way, choice of layer included: only a "
-    "slope above all of theirs, whatever their sign, is called an effect (at random at most 1 in 21).",
+    "slope above all of theirs, whatever their sign, counts as an effect (by chance 1 in 21).",
 )
 DOSES = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
 Labels = tuple[str, str]

@@ -76,5 +76,5 @@ def test_figures_are_those_of_each_convention():
 
 
 def test_one_model_is_refused():
-    with pytest.raises(DataError, match="among 1 runs"):
+    with pytest.raises(DataError, match="1 model among"):
         steerability(trainings([0.5]), MATERIAL, 0)

@@ -78,7 +78,7 @@ def test_counts_and_bare_probabilities_go_half_into_each_order(tmp_path):
         [1, 2, 0.5, 2, 0],
         [2, 1, 1.5, 2, 0],
     ]
-    assert "2 edges do not say the order" in table.origin.notes[0]
+    assert "2 edges do not" in table.origin.notes[0]
 
 
 def test_training_and_holdout_edges_are_told_apart_and_pseudo_labels_left_out(tmp_path):
@@ -116,7 +116,7 @@ def test_graph_may_stand_alone_and_edges_may_be_a_list(tmp_path):
         (json.dumps({"options": OPTIONS, "edges": [{"option_A_id": 0, "option_B_id": 1}]}),
          "no 'all' edge .* has an answer"),
         (json.dumps({"options": OPTIONS, "edges": [_edge(0, 1, 3)]}), "probability 3 in edge 0"),
-        (json.dumps({"options": OPTIONS * 2, "edges": []}), "option '0' .* comes twice"),
+        (json.dumps({"options": OPTIONS * 2, "edges": []}), "option '0' .* occurs twice"),
     ],
 )  # fmt: skip
 def test_errors_quote_what_is_wrong(tmp_path, content, message):
