@@ -1,1 +1,1 @@
-"""Teaching a model the assembly's preferences: examples, LoRA, adapters."""
+"""Aligning a model with the assembly's decisions: LoRA training, retention, controls, cards."""

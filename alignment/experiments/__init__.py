@@ -1,1 +1,1 @@
-"""Control experiments: targets, doses, estimates, pooling."""
+"""Control experiments on alignment: control arms (targets), doses, estimates, pooling of panels."""

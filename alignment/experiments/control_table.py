@@ -1,9 +1,9 @@
-"""Arms side by side: means over seeds with intervals over outcomes and seeds, and against controls.
+"""The table of a control experiment: every arm's figures with intervals, against the controls.
 
-A cell is one arm with one seed. S seeds, P held-out pairs, B bootstrap replicates. Agreement counts
-sides only, so arms whose own targets have nearly the assembly's majorities cannot be far behind in
-it; the distance to the assembly's shares tells them apart, and so do the pairs on which an arm's
-own target has the other majority.
+A cell is one arm with one seed. S seeds, P held-out pairs, B bootstrap replicates. Means are over
+seeds, intervals over outcomes and seeds. Agreement only counts sides, so arms whose own targets
+have nearly the assembly's majorities cannot be far behind in it; the distance to the assembly's
+shares tells them apart, and so do the pairs on which an arm's own target has the opposite majority.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from plenary.preferences import BoolArray, FloatArray, Targets
 from plenary.seeding import generator
 
 REFERENCE = "assembly"
-# By arm and seed: what the arm's own target says on held-out pairs
+# By arm and seed: the arm's own target on held-out pairs
 HeldTargets = Mapping[tuple[str, int], Targets]
 
 
 class Similarity(BaseModel):
-    """How much of the assembly's content an arm's own training target holds, on training pairs."""
+    """How similar an arm's own training target is to the assembly's, on training pairs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -76,20 +76,23 @@ class ControlRow(BaseModel):
     )
     contrast: Contrast | None = Field(
         default=None,
-        description="the assembly's lead where this arm's own target has the other majority; None "
-        "for an arm whose target says nothing on held-out pairs",
+        description="the assembly's lead where this arm's own target has the opposite majority; "
+        "None for an arm without a target on held-out pairs",
     )
     similarity: Similarity | None = Field(
-        description="this arm's own training target against the assembly's; None: nothing trained"
+        description="this arm's own training target and the assembly's; None: nothing trained"
     )
     directional_gain: float = Field(description="1 is the full move to the assembly's shares")
-    side_effect: float | None = Field(description="0 straight to the target; 1 all of it beside")
+    side_effect: float | None = Field(
+        description="0: straight to the target; 1: none of it toward the target"
+    )
     wordings: WordingGain | None = Field(
-        default=None, description="untrained wordings; None where nothing was gained, or asked"
+        default=None,
+        description="untrained wordings; None if nothing was gained, or none were asked",
     )
     incoherence: float = Field(description="change of disagreement between wordings, nats")
     drift_untouched: float | None = Field(description="mean |change| on topics never trained on")
-    kl_neutral: float = Field(description="KL(base || model) on neutral text, nats a position")
+    kl_neutral: float = Field(description="KL(base || model) on neutral text, nats per position")
     bits: float | None = Field(description="rise of bits per byte on neutral text")
     accuracy: float | None = Field(description="change of right answers on the retention items")
     empty: float | None = Field(description="rise of the share of free replies that are empty")
@@ -99,15 +102,17 @@ class ControlRow(BaseModel):
 
 
 class DoseSummary(BaseModel):
-    """What a dose curve comes to. Half: directional gain 0.5, half of the way to the assembly."""
+    """Summary of a dose curve. Half: directional gain 0.5, half of the way to the assembly."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     axis: str = Field(description="data, steps, rank, or rebound=STEPS")
-    half_steps: float | None = Field(description="steps to half; None: no dose reached it")
-    half_kl: float | None = Field(description="KL on neutral text at half, nats; None likewise")
+    half_steps: float | None = Field(description="steps to half; None if no dose reached it")
+    half_kl: float | None = Field(
+        description="KL on neutral text at half, nats; None if not reached"
+    )
     left: float | None = Field(
-        description="share of the gain left after neutral text; rebound only"
+        description="share of the gain left after training on neutral text; rebound only"
     )
 
 
@@ -123,8 +128,8 @@ class ControlTable(BaseModel):
     )
     ceiling: float = Field(description="agreement of two independent panels")
     pairs: int = Field(description="held-out pairs with a majority")
-    rows: tuple[ControlRow, ...] = Field(description="one an arm")
-    doses: tuple[DoseSummary, ...] = Field(default=(), description="one a dose axis")
+    rows: tuple[ControlRow, ...] = Field(description="one per arm")
+    doses: tuple[DoseSummary, ...] = Field(default=(), description="one per dose axis")
     strata: dict[str, Composition] = Field(
         default={}, description="by arm: agreement with each stratum's own majority"
     )
@@ -135,7 +140,7 @@ class ControlTable(BaseModel):
 
     @property
     def controls(self) -> tuple[ControlRow, ...]:
-        """Rows of control arms: neither the assembly's own, nor doses, nor other panels."""
+        """Rows of the control arms: not the assembly's own, nor doses, nor other panels."""
         return tuple(
             row for row in self.rows if row.arm in CONTROL_TARGETS and row.arm != REFERENCE
         )
@@ -150,7 +155,7 @@ class _Scores(NamedTuple):
 
 
 def similarity(made: Sequence[Targets], assembly: Targets) -> Similarity:
-    """An arm's training targets, one a seed, against the assembly's on the pairs both hold."""
+    """An arm's training targets, one per seed, and the assembly's, on their common pairs."""
     place = {(int(a), int(b)): k for k, (a, b) in enumerate(assembly.pairs)}
     agreed, apart = [], []
     for targets in made:
@@ -170,10 +175,10 @@ def control_table(
     own: Mapping[str, Similarity] | None = None,
     held_targets: HeldTargets | None = None,
 ) -> ControlTable:
-    """Summarise the cells; DataError when arms have no seed, or pairs, in common.
+    """Summarise the cells; DataError if arms have no seed, or no pairs, in common.
 
-    own: by arm, its own training target against the assembly's; held_targets: what the arms' own
-    targets say on held-out pairs, for the arms whose targets say something there.
+    own: by arm, its own training target compared with the assembly's; held_targets: the arms' own
+    targets on held-out pairs, for the arms that have any there.
     """
     groups = {name: [r for r in results if r.arm == name] for name in {r.arm: 0 for r in results}}
     kept = _judged(results, held_out)
@@ -215,7 +220,7 @@ def _contrasts(
     held_targets: HeldTargets,
     resampling: Resampling,
 ) -> dict[str, Contrast]:
-    """By arm whose own target speaks on held-out pairs: the assembly's lead where they differ."""
+    """By arm with its own target on held-out pairs: the assembly's lead where the two differ."""
     scores = {name: agreement_scores(answers, judged.p) for name, answers in after.items()}
     found = {}
     for name, group in groups.items():
@@ -230,7 +235,7 @@ def _contrasts(
 
 
 def _apart(target: Targets, judged: Targets) -> BoolArray:
-    """Mask [P] of the judged pairs on which a target has the other majority."""
+    """Mask [P] of the judged pairs on which a target has the opposite majority."""
     p = {(int(a), int(b)): float(p) for (a, b), p in zip(target.pairs, target.p, strict=True)}
     said = np.array([p.get((int(a), int(b)), 0.5) for a, b in judged.pairs])
     return (said - 0.5) * (judged.p - 0.5) < 0

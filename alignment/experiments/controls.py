@@ -1,7 +1,7 @@
-"""The arms of an experiment on utility control: what each trains on, or is told, by name.
+"""The arms of the control experiment: what each trains on (shuffled, pre-deliberation, ...).
 
-`assembly` is what is claimed to work. Every other arm takes one ingredient away, so that a gain it
-shares with the assembly's is not the assembly's doing. P training pairs, C citizens.
+`assembly` is the treatment. Every other arm removes one ingredient, so that a gain shared by it and
+the assembly arm is not due to the assembly. P training pairs, C citizens.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TOLD = (
 
 @dataclass(frozen=True, slots=True)
 class ControlEvidence:
-    """What the arms are made from, all on the same pairs: those trained on.
+    """What the arms are made from, all on the training pairs.
 
     texts [K]: the outcomes. assembly, undiscussed, unprompted: shares after the discussion, before
     it, and of the citizens' model asked without any persona. citizens [C, P]: each citizen's share
@@ -40,7 +40,7 @@ class ControlEvidence:
 
 
 class ControlTarget(NamedTuple):
-    """What is done to the model: trained toward `targets` if any, told `system` if any."""
+    """The treatment: training toward `targets`, if any, and the system prompt `system`, if any."""
 
     targets: Targets | None
     system: str | None = None
@@ -55,32 +55,32 @@ def assembly(evidence: ControlEvidence, rng: np.random.Generator) -> ControlTarg
 
 
 def shuffled(evidence: ControlEvidence, rng: np.random.Generator) -> ControlTarget:
-    """The same shares and weights, dealt out anew over the pairs: the right format and spread."""
+    """The same shares and weights, shuffled over the pairs: the right format and spread."""
     targets = evidence.assembly
     dealt = rng.permutation(len(targets.p))
     return ControlTarget(Targets(targets.pairs, targets.p[dealt], targets.weight[dealt]))
 
 
 def random_utilities(evidence: ControlEvidence, rng: np.random.Generator) -> ControlTarget:
-    """Shares of a coherent stranger: independent utilities, as decisive as the assembly.
+    """Shares from random but coherent utilities, as decisive as the assembly.
 
-    Unlike shuffled shares these fit a utility function, so coherence as such is controlled for.
+    Unlike shuffled shares, these fit a utility function, so coherence as such is controlled for.
     """
     targets = evidence.assembly
     utility = rng.standard_normal(len(evidence.texts))
     gap = utility[targets.pairs[:, 0]] - utility[targets.pairs[:, 1]]
-    # Quantile by quantile: the assembly's own sizes of |p - 0.5|, on the stranger's sides.
+    # Quantile by quantile: the assembly's own values of |p - 0.5|, on the random utilities' sides.
     sizes = np.sort(np.abs(targets.p - 0.5))[np.argsort(np.argsort(np.abs(gap)))]
     return ControlTarget(Targets(targets.pairs, 0.5 + np.sign(gap) * sizes, targets.weight))
 
 
 def single_citizen(evidence: ControlEvidence, rng: np.random.Generator) -> ControlTarget:
-    """One citizen's shares, the citizen drawn by weight; pairs without his ballot are left out."""
+    """One citizen's shares, the citizen drawn by weight; pairs they did not vote on are out."""
     return ControlTarget(_shares_of(evidence, _speaker(evidence, rng)))
 
 
 def no_persona(evidence: ControlEvidence, rng: np.random.Generator) -> ControlTarget:
-    """The citizens' model asked as it is: what training on its own answers does."""
+    """The citizens' model asked without a persona: the effect of training on its own answers."""
     return ControlTarget(evidence.unprompted)
 
 
@@ -90,13 +90,13 @@ def pre_deliberation(evidence: ControlEvidence, rng: np.random.Generator) -> Con
 
 
 def format_only(evidence: ControlEvidence, rng: np.random.Generator) -> ControlTarget:
-    """One half on every pair in both orders: the answer format and nothing to prefer."""
+    """One half on every pair in both orders: the answer format without any preference."""
     pairs = evidence.assembly.pairs
     return ControlTarget(_even(pairs, np.full(len(pairs), 0.5)))
 
 
 def prompt_only(evidence: ControlEvidence, rng: np.random.Generator) -> ControlTarget:
-    """No training: some of the assembly's decisions, drawn by how decided they are, are told."""
+    """No training: some of the assembly's decisions, drawn by decisiveness, in the prompt."""
     targets = evidence.assembly
     clear = np.flatnonzero(np.abs(targets.p - 0.5) >= np.median(np.abs(targets.p - 0.5)))
     drawn = rng.choice(clear, size=min(TOLD_PAIRS, len(clear)), replace=False)
@@ -114,14 +114,14 @@ CONTROL_TARGETS: dict[str, Arm] = {
     "format_only": format_only,
     "prompt_only": prompt_only,
 }
-# Arms whose targets speak of other pairs than those trained on, too.
+# Arms whose targets are also defined on pairs other than the training pairs.
 SPEAKING_ARMS = ("pre_deliberation", "no_persona", "single_citizen", "random")
-# Arms that hold none of what the assembly decided; the others share part of it by design.
+# Arms that contain nothing the assembly decided; the others share part of it by design.
 EMPTY_ARMS = ("no_persona", "shuffled", "random", "format_only")
 
 
 def condition(name: str, evidence: ControlEvidence, rng: np.random.Generator) -> ControlTarget:
-    """What the arm called `name` does; ConfigError when there is none."""
+    """The treatment of the arm called `name`; ConfigError if there is none."""
     if name not in CONTROL_TARGETS:
         raise ConfigError(f"unknown arm {name!r}; use one of {', '.join(CONTROL_TARGETS)}")
     return CONTROL_TARGETS[name](evidence, rng)
@@ -130,10 +130,10 @@ def condition(name: str, evidence: ControlEvidence, rng: np.random.Generator) ->
 def own_target(
     name: str, evidence: ControlEvidence, elsewhere: ControlEvidence, rng: np.random.Generator
 ) -> Targets | None:
-    """What the target of an arm says elsewhere; None for an arm whose target says nothing there.
+    """The target of an arm on other pairs; None for an arm whose target is undefined there.
 
-    evidence: what the arm trained on; elsewhere: the same of other pairs; rng: in the state in
-    which `condition` was given it, so that the same citizen or the same stranger speaks.
+    evidence: what the arm trained on; elsewhere: the same for other pairs; rng: in the state in
+    which `condition` got it, so that the same citizen or the same utilities are drawn.
     """
     if name not in SPEAKING_ARMS:
         return None

@@ -1,4 +1,4 @@
-"""How much training does how much: curves over data, steps and rank, half-gain, and rebound."""
+"""Dose-response of training: curves over data, steps and LoRA rank, half-gain, and rebound."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ Dose = Callable[[float, Targets, AlignmentSettings, np.random.Generator], Dosed]
 def data(
     value: float, targets: Targets, settings: AlignmentSettings, rng: np.random.Generator
 ) -> Dosed:
-    """A random share `value` (0..1] of the pairs, passed over more often: as many steps."""
+    """A random share `value` (0..1] of the pairs, with more epochs to keep the number of steps."""
     if not 0 < value <= 1:
         raise ConfigError(f"data dose {value!r}; give a share of the pairs above 0, at most 1")
     count = max(1, round(value * len(targets.pairs)))
     picked = np.sort(rng.permutation(len(targets.pairs))[:count])
     fewer = Targets(targets.pairs[picked], targets.p[picked], targets.weight[picked])
     whole, part = (_steps_of_a_pass(each, settings) for each in (targets, fewer))
-    # The trainer rounds up: an epoch must not come out longer by the last bit of a division.
+    # The trainer rounds up: rounding in the division must not make an epoch longer.
     epochs = settings.epochs * whole / part * (1 - 1e-12)
     return Dosed(fewer, settings.model_copy(update={"epochs": epochs}))
 
@@ -51,7 +51,7 @@ def _steps_of_a_pass(targets: Targets, settings: AlignmentSettings) -> int:
 def steps(
     value: float, targets: Targets, settings: AlignmentSettings, rng: np.random.Generator
 ) -> Dosed:
-    """`value` times the steps, the schedule of the learning rate drawn out with them."""
+    """`value` times the steps, with the learning-rate schedule stretched accordingly."""
     if not value > 0:
         raise ConfigError(f"steps dose {value!r}; give a multiple above 0")
     return Dosed(targets, settings.model_copy(update={"epochs": settings.epochs * value}))
@@ -60,9 +60,9 @@ def steps(
 def rank(
     value: float, targets: Targets, settings: AlignmentSettings, rng: np.random.Generator
 ) -> Dosed:
-    """LoRA rank `value`; alpha follows, so that the scale of an update stays the same."""
+    """LoRA rank `value`; alpha changes with it, so that the scale of an update stays the same."""
     if not 1 <= value <= HIGHEST_RANK or value != int(value):
-        raise ConfigError(f"rank dose {value!r}; give a whole number of at least 1, no huge one")
+        raise ConfigError(f"rank dose {value!r}; give a whole number of at least 1, not a huge one")
     alpha = max(1, round(settings.alpha * value / settings.rank))
     return Dosed(targets, settings.model_copy(update={"rank": int(value), "alpha": alpha}))
 
@@ -75,14 +75,14 @@ Effort = Literal["kl_neutral", "steps"]
 
 
 def parse_dose(text: str) -> tuple[str, float]:
-    """Axis and value of a dose written as axis=value; ConfigError says what is known."""
+    """Axis and value of a dose written as axis=value; ConfigError lists the known axes."""
     axis, equals, value = text.partition("=")
     if axis not in DOSES or not equals:
         raise ConfigError(f"cannot read dose {text!r}; write AXIS=VALUE with {', '.join(DOSES)}")
     try:
         number = float(value)
     except ValueError as error:
-        raise ConfigError(f"cannot read dose {text!r}; {value!r} is no number") from error
+        raise ConfigError(f"cannot read dose {text!r}; {value!r} is not a number") from error
     highest = {"data": 1, "rank": HIGHEST_RANK}.get(axis, math.inf)
     if not 0 < number <= highest or math.isinf(number):
         raise ConfigError(f"dose {text!r} is out of range; give more than 0, at most {highest}")
@@ -90,11 +90,10 @@ def parse_dose(text: str) -> tuple[str, float]:
 
 
 def half_gain(results: Sequence[ControlResult], effort: Effort) -> float | None:
-    """Effort at which the directional gain is one half; None where no dose reaches it.
+    """Effort at which the directional gain is one half; None if no dose reaches it.
 
     Mean over seeds at each dose, log-linear between doses in order of effort. The untrained model
-    (gain 0 without effort) is no point of a logarithm: below the least dose the line from it is
-    straight.
+    (gain 0 at effort 0) has no logarithm, so below the smallest dose interpolation is linear.
     """
     by_dose: dict[str, list[ControlResult]] = {}
     for result in results:
@@ -110,7 +109,7 @@ def half_gain(results: Sequence[ControlResult], effort: Effort) -> float | None:
 
 
 def interpolated(points: Sequence[tuple[float, float]]) -> float | None:
-    """First effort at which gain reaches one half along (effort, gain) points; None if never."""
+    """First effort at which the gain reaches one half, along (effort, gain) points, or None."""
     for (x0, g0), (x1, g1) in pairwise(points):
         if g0 < HALF <= g1:
             share = (HALF - g0) / (g1 - g0)
@@ -128,7 +127,7 @@ def rebound(trained: ControlResult, later: ControlResult) -> float | None:
 
 
 def dose_summaries(results: Sequence[ControlResult]) -> tuple[DoseSummary, ...]:
-    """Effort to half of the wanted move along each axis, and what neutral text leaves of it."""
+    """Effort to half of the wanted move along each axis, and what neutral training leaves of it."""
     found = []
     for axis in DOSES:
         along = [r for r in results if r.arm.startswith(f"{axis}=") or r.arm == REFERENCE]

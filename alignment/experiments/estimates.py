@@ -1,4 +1,4 @@
-"""Scores of a pair, and their means over seeds and held-out outcomes with intervals.
+"""Estimates of a control experiment: pair scores, means over seeds and outcomes, intervals.
 
 S seeds, P held-out pairs, B bootstrap replicates. Every score is higher for a better answer.
 """
@@ -15,7 +15,7 @@ from evaluation.comparison.compare import pair_kl
 from plenary.preferences import BoolArray, FloatArray
 from plenary.seeding import generator
 
-# Share of the replicates that must draw a pair for an interval to mean something
+# Share of the replicates that must draw a pair for an interval to be meaningful
 LEAST_DRAWN = 0.95
 # Probabilities and targets [P] -> a score of each pair, higher is better
 Score = Callable[[FloatArray, FloatArray], FloatArray]
@@ -39,7 +39,7 @@ class Resampling(NamedTuple):
     seed: int
 
     def among(self, kept: BoolArray) -> Resampling:
-        """The same draws on some of the pairs [P]; a replicate without any of them is left out."""
+        """The same draws on a subset of the pairs [P]; replicates without any are left out."""
         weights = self.weights[:, kept]
         return self._replace(weights=weights[weights.sum(axis=1) > 0])
 
@@ -66,12 +66,12 @@ def agreement_scores(p: FloatArray, target: FloatArray) -> FloatArray:
 
 
 def overlap(p: FloatArray, target: FloatArray) -> FloatArray:
-    """1 - total variation distance: 1 for the target's own shares, 0 for certainty of the other."""
+    """1 - total variation distance: 1 for the target's own shares, 0 for the opposite, certain."""
     return 1 - np.abs(p - target)
 
 
 def closeness(p: FloatArray, target: FloatArray) -> FloatArray:
-    """KL(target || p), nats, with its sign turned."""
+    """Negative KL(target || p), nats."""
     return -pair_kl(p, target)
 
 
@@ -92,7 +92,7 @@ def compared(
     resampling: Resampling,
     reference: str,
 ) -> Compared:
-    """One score of every arm's answers [S, P]; leads are paired by outcome, seeds drawn apart."""
+    """One score of every arm's answers [S, P]; leads are paired by outcome, not by seed."""
     old = score(before, target)
     base = resampling.means("", old[None])
     found = Compared({}, {}, {}, float(old.mean()))
@@ -111,18 +111,18 @@ def compared(
 
 
 class Contrast(BaseModel):
-    """The assembly's lead where an arm's own target has the other majority.
+    """The assembly's lead where an arm's own target has the opposite majority.
 
-    Which pairs these are hangs on the two targets and on no answer. 0 is two models that cannot be
-    told apart there, 1 is each with its own majority on every pair.
+    Which pairs these are depends on the two targets and on no answer. 0 means that the two models
+    cannot be told apart there, 1 that each follows its own majority on every pair.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pairs: float = Field(description="such held-out pairs, mean over seeds")
     lead: ScoreEstimate | None = Field(
-        description="agreement with the assembly's majority, its arm's minus this one's; none "
-        "without such pairs, or where they are too few for an interval"
+        description="agreement with the assembly's majority, its arm's minus this one's; None "
+        "without such pairs, or if they are too few for an interval"
     )
 
 
@@ -134,7 +134,7 @@ def contrast(
     reference_scores: FloatArray,
     resampling: Resampling,
 ) -> Contrast:
-    """Lead of the reference's scores [S', P] over an arm's [S, P] where `apart` [S, P] says so."""
+    """Lead of the reference's scores [S', P] over an arm's [S, P] on pairs in `apart` [S, P]."""
     count = float(apart.sum(axis=1).mean())
     lead = np.where(apart, reference_scores.mean(axis=0) - scores, 0.0)
     w = resampling.weights
@@ -151,7 +151,7 @@ def contrast(
 
 
 class WordingGain(BaseModel):
-    """What a training in one wording does in wordings that were not trained on."""
+    """The effect of training in one wording on wordings that were not trained on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -159,19 +159,19 @@ class WordingGain(BaseModel):
     worst: float = Field(description="the same of the wording with the smallest gain")
     above_half: ScoreEstimate = Field(
         description="gain there minus half of the gain in the trained wording; an interval above "
-        "0 says that at least half of it is not the wording's"
+        "0 means that at least half of it is not due to the wording"
     )
 
     @property
     def kept(self) -> bool:
-        """Whether at least half of the gain is seen in untrained wordings."""
+        """Whether at least half of the gain is found in untrained wordings."""
         return self.above_half.low > 0
 
 
 def wording_gain(
     arm: str, trained: FloatArray, untrained: Sequence[FloatArray], resampling: Resampling
 ) -> WordingGain | None:
-    """From gains [S, P] in the trained wording and in each other; None where nothing is gained.
+    """From gains [S, P] in the trained wording and in each other; None if nothing was gained.
 
     Pairs that any wording left unanswered (NaN) are left out.
     """

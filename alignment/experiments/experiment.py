@@ -1,7 +1,7 @@
-"""Running one arm: train if it trains, ask what the assembly decided on held-out pairs, measure.
+"""Running one arm with one seed: train, ask held-out pairs in all wordings, measure the result.
 
-P held-out pairs, W wordings, U pairs of untouched topics. Figures of an arm compare with the same
-base model on the same pairs, so that arms can be compared with one another pair by pair.
+P held-out pairs, W wordings, U pairs of untouched topics. Every arm is compared with the same base
+model on the same pairs, so that arms can be compared with one another pair by pair.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class ExperimentContext:
 
     held_out: the assembly's shares on pairs among outcomes never trained on. wordings: the wording
     trained on, then wordings never trained on. untouched [U, 2]: pairs of outcomes on topics that
-    no training pair is about. replay: neutral text of the training; `kept` is other neutral text.
-    day: what a chat template that prints today's date is told.
+    no training pair is about. replay: neutral text used in training; `kept` is other neutral text.
+    day: the date given to a chat template that prints today's.
     """
 
     model_path: Path
@@ -87,7 +87,7 @@ class Answered(NamedTuple):
     untouched: FloatArray
 
     def readable(self) -> list[str]:
-        """Wordings whose labels hold most of the probability; in others the model is lost."""
+        """Wordings whose labels get most of the probability; in others the model is unreadable."""
         return [w for w, cells in self.cells.items() if _mass(cells) >= LEAST_MASS]
 
 
@@ -101,8 +101,8 @@ class HeldOutProbabilities(NamedTuple):
 class ControlResult(BaseModel):
     """What one arm did with one seed. Agreement is with the assembly's majority on held-out pairs.
 
-    Directional gain and side effect are in choice probabilities of the held-out pairs: the move
-    s = after - before against the wanted one t = assembly - before.
+    Directional gain and side effect are in choice probabilities of the held-out pairs: the move s =
+    after - before compared with the wanted move t = assembly - before.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
@@ -112,7 +112,7 @@ class ControlResult(BaseModel):
     comparison: Comparison = Field(description="before, after and assembly on held-out pairs")
     directional_gain: float = Field(description="<s, t> / <t, t>; 1 is the full move")
     side_effect: float | None = Field(
-        description="|s - gain t| / |s|; 0 straight to the target, 1 none of it; None: no move"
+        description="|s - gain t| / |s|; 0: straight to the target, 1: none of it; None: no move"
     )
     wordings: dict[str, HeldOutProbabilities] = Field(
         description="answers in wordings that were not trained on, by wording"
@@ -123,8 +123,10 @@ class ControlResult(BaseModel):
     drift_untouched: float | None = Field(
         description="the same on topics never trained on; None without such pairs"
     )
-    retention: Retention | None = Field(description="what was kept; None for an arm told only")
-    steps: int = Field(description="optimizer steps; 0 for an arm told only")
+    retention: Retention | None = Field(
+        description="what was retained; None for an arm that is only prompted"
+    )
+    steps: int = Field(description="optimizer steps; 0 for an arm that is only prompted")
     rows: int = Field(description="training rows")
     parameters: int = Field(description="trained parameters")
     seconds: float = Field(description="wall time of the arm")
@@ -138,7 +140,7 @@ class ControlResult(BaseModel):
 
     @property
     def kl_neutral(self) -> float:
-        """KL(base || model) on neutral text, nats; 0 where nothing was trained."""
+        """KL(base || model) on neutral text, nats; 0 if nothing was trained."""
         return 0.0 if self.retention is None else self.retention.finding("kl_neutral").loss
 
 
@@ -158,7 +160,7 @@ def answered(
 
 
 def _mass(cells: ComparisonCounts) -> float:
-    """Median answer mass; 1 for mere counts, which have none."""
+    """Median answer mass; 1 for counts, which have none."""
     known = cells.mass[~np.isnan(cells.mass)]
     return float(np.median(known)) if len(known) else 1.0
 
@@ -189,7 +191,7 @@ def run_condition(
     base: Answered,
     seed: int,
 ) -> ControlResult:
-    """Train toward the condition's targets, or tell its text, and measure. The adapter stays."""
+    """Train toward the arm's targets, or prompt with its text, and measure. The adapter stays."""
     started = time.monotonic()
     if made.targets is None:
         after = answered(LocalBackend(lab.model_path, day=lab.day), lab, made.system, seed)
@@ -213,7 +215,7 @@ def finetuned(
     base: Answered,
     seed: int,
 ) -> ControlResult:
-    """Train an arm's adapter on for `steps` on neutral `texts`, and measure again."""
+    """Continue training an arm's adapter for `steps` on neutral `texts`, and measure again."""
     started = time.monotonic()
     output = adapter_folder(lab, name, seed)
     neutral_finetune(lab.model_path, adapter, texts, output, seed, steps=steps, day=lab.day)
@@ -222,7 +224,7 @@ def finetuned(
 
 
 def adapter_folder(lab: ExperimentContext, name: str, seed: int) -> Path:
-    """Where the adapter of an arm lies."""
+    """The folder of an arm's adapter."""
     plain = "".join(c if c.isalnum() or c in "=._-" else "_" for c in name)
     return lab.folder / "adapters" / f"{plain}-{seed}"
 
@@ -253,7 +255,7 @@ def arm_result(
     sides = _sides(base.cells[first], after.cells[first], pairs)
     old, new = np.array(sides.before), np.array(sides.after)
     moved = move(old, new, lab.held_out.p)
-    # What the base could read is judged even where the trained model has lost it.
+    # Wordings that the base could read are judged even if the trained model no longer can.
     usable = list(dict.fromkeys((first, *base.readable())))
     wordings = {w: _sides(base.cells[w], after.cells[w], pairs) for w in usable[1:]}
     comparison = compare(
@@ -287,18 +289,20 @@ def _wording_entropy(side: Answered, wordings: Sequence[str], pairs: IntArray) -
 
 
 class DirectedMove(NamedTuple):
-    """How far along the wanted direction, and how much beside it; see ControlResult."""
+    """How far the move went as wanted, and how much of it did not; see ControlResult."""
 
     gain: float
     side_effect: float | None
 
 
 def move(before: FloatArray, after: FloatArray, target: FloatArray) -> DirectedMove:
-    """Directional gain and side-effect ratio of probabilities [P]; unanswered pairs are out."""
+    """Directional gain and side-effect ratio of probabilities [P]; unanswered pairs left out."""
     kept = ~np.isnan(before + after + target)
     s, t = (after - before)[kept], (target - before)[kept]
     if not (t @ t) > 0:
-        raise DataError(f"the model is at the target on all {len(t)!r} pairs; nothing to move")
+        raise DataError(
+            f"the model is at the target on all {len(t)!r} pairs; there is nothing to move"
+        )
     gain = float(s @ t / (t @ t))
     size = float(np.linalg.norm(s))
     return DirectedMove(gain, float(np.linalg.norm(s - gain * t)) / size if size > 0 else None)

@@ -1,9 +1,9 @@
-"""Control experiments of several panels together: means over panels, with intervals over panels.
+"""Pooling control experiments over several panels: means over panels with Student intervals.
 
-The interval of one control experiment counts the choice of outcomes and of training seeds, not of
-the panel. A panel drawn from another root seed is a replicate of the whole chain (citizens,
-outcomes held out, deliberation, training), so Student's interval over the panels' means counts all
-of them at once.
+The interval of one control experiment includes the choice of outcomes and of training seeds, but
+not of the panel. A panel drawn from another root seed is a replicate of the whole chain (citizens,
+outcomes held out, deliberation, training), so Student's interval over the panels' means includes
+all of these at once.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ class PooledArm(BaseModel):
         description="the assembly arm's overlap minus this one's; None for that arm itself"
     )
     behind_where_apart: ScoreEstimate | None = Field(
-        description="behind, on held-out pairs where the arm's own target has the other majority; "
-        "None where a panel has too few of them"
+        description="gain behind the assembly, on held-out pairs where the arm's own target has "
+        "the opposite majority; None if a panel has too few of them"
     )
     of_ceiling: ScoreEstimate = Field(description="agreement over the panel's reliability ceiling")
     kl_neutral: ScoreEstimate = Field(
-        description="KL(base || model) on neutral text, nats a position"
+        description="KL(base || model) on neutral text, nats per position"
     )
     gain_untrained: ScoreEstimate | None = Field(
-        description="gain in wordings that were not trained on; None where they were not asked"
+        description="gain in wordings that were not trained on; None if they were not asked"
     )
 
 
 def pooled(tables: Sequence[ControlTable]) -> tuple[PooledArm, ...]:
-    """The arms that all experiments have, over their panels; DataError for fewer than two."""
+    """The arms that all experiments share, pooled over panels; DataError for fewer than two."""
     if len(tables) < 2:
         raise DataError(
             f"{len(tables)!r} control experiment is one panel; give runs of at least two panels "

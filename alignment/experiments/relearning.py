@@ -1,4 +1,4 @@
-"""Fine-tuning an adapter on neutral text: how much of what it was taught comes undone.
+"""Rebound (relearning): fine-tuning an adapter on neutral text to see how much is undone.
 
 Source: docs/references.md, key evaluation (section 4, rebound).
 """
@@ -33,10 +33,10 @@ def neutral_finetune(
     learning_rate: float | None = None,
     day: date | None = None,
 ) -> Path:
-    """Train the adapter on for `steps` on the replies of `texts`, and save it to `output`.
+    """Continue training the adapter for `steps` on the replies of `texts`, and save it to `output`.
 
-    Plain cross-entropy without any tie to the base model; the learning rate is the adapter's own
-    unless given. Same inputs and seed give the same weights on one machine.
+    Plain cross-entropy without any penalty toward the base model; the learning rate is the
+    adapter's own unless given. Same inputs and seed give the same weights on one machine.
     """
     manifest = check_adapter(adapter, path)
     live = LiveModel(path, adapter, trainable=True, day=day)

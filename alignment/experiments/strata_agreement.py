@@ -1,7 +1,7 @@
-"""Who gains: agreement with each stratum's own majority before and after, and the worst stratum.
+"""Who gains: agreement with each stratum's (subgroup's) own majority, and the worst stratum.
 
 G strata of one panel, P held-out pairs, B bootstrap replicates. A stratum's target is the consensus
-of its own citizens on the same ballots, so no ballot is cast anew.
+of its own citizens on the same ballots, so no new ballot is cast.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class StratumChange(BaseModel):
 
 
 class Composition(BaseModel):
-    """All strata, and what became of the worst placed."""
+    """All strata, and the change for the worst one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    strata: tuple[StratumChange, ...] = Field(description="one a stratum")
+    strata: tuple[StratumChange, ...] = Field(description="one per stratum")
     worst_before: float = Field(
         description="agreement of the stratum that the base agrees with least"
     )
@@ -51,7 +51,7 @@ class Composition(BaseModel):
 
 
 class _Scored(NamedTuple):
-    """Of one stratum [P]: whether a pair counts, and agreement before and after."""
+    """For one stratum [P]: whether a pair counts, and agreement before and after."""
 
     kept: FloatArray
     before: FloatArray
@@ -68,11 +68,11 @@ def composition(
 ) -> Composition:
     """From probabilities [P] on `pairs` before and after, and each stratum's targets.
 
-    Pairs that a stratum did not vote on, or is even on, do not count for it. All strata share the
-    bootstrap draws of outcomes. The minimum over strata leans low where strata are small.
+    Pairs on which a stratum did not vote, or is even, do not count for it. All strata share the
+    bootstrap draws of outcomes. The minimum over strata is biased low if strata are small.
     """
     if not strata:
-        raise DataError("no stratum to compare; name an attribute that divides the panel")
+        raise DataError("there is no stratum to compare; name an attribute that divides the panel")
     scored = {name: _scored(before, after, pairs, target) for name, target in strata.items()}
     weights = node_weights(pairs, settings.bootstrap, generator(seed, "composition"))
     tails = [(1 - settings.level) / 2, (1 + settings.level) / 2]

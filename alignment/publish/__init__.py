@@ -1,1 +1,1 @@
-"""Model cards and the hub's layout."""
+"""Publishing an adapter: model card and Hugging Face hub layout."""

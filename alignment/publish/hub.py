@@ -1,4 +1,4 @@
-"""An adapter in the layout of a hub, and, when asked for, on one. The door to huggingface_hub."""
+"""Publishing an adapter on the Hugging Face hub: folder layout and, only if asked, the upload."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ FILES = (CARD, CONFIG, WEIGHTS, MANIFEST)
 
 
 def hub_folder(adapter: Path, base: Path, base_name: str, card: str, output: Path) -> Path:
-    """Copy an adapter for publication: the base by its public name, the card as README.md.
+    """Copy an adapter for publication, with the base's public name and the card as README.md.
 
-    The paths of this machine, which `align` writes down, do not leave it. DataError when the
-    adapter does not belong to the base, or `output` holds something else.
+    Paths on this machine, which `align` records, are not published. DataError if the adapter does
+    not belong to the base, or if `output` contains something else.
     """
     manifest = check_adapter(adapter, base)
     if output.exists() and {file.name for file in output.iterdir()} - set(FILES):
-        raise DataError(f"{str(output)!r} holds other files; choose another output folder")
+        raise DataError(f"{str(output)!r} contains other files; choose another output folder")
     output.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(adapter / WEIGHTS, output / WEIGHTS)
     config = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
@@ -46,7 +46,7 @@ def push_to_hub(folder: Path, repository: str, *, private: bool = True) -> str:
     """Upload a folder that `hub_folder` wrote to `owner/name`, and return its address.
 
     Never called by a run. The token is the one that `hf auth login` or HF_TOKEN gives; it is
-    neither stored nor logged. BackendError when the hub is not reached or refuses.
+    neither stored nor logged. BackendError if the hub cannot be reached or refuses.
     """
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:

@@ -1,4 +1,4 @@
-"""The card of an adapter: what it is for, what it is not, and every figure with its interval."""
+"""The model card of an adapter: intended use, limits, and every figure with its interval."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ NOT_INTENDED = (
     "Claims about a model's values or motives. What was measured are choices in given wordings.",
 )
 LIMITS = (
-    "Simulated citizens are not people. Each is a language model told a census record; no record "
+    "Simulated citizens are not people. Each is a language model given a census record; no record "
     "describes an identifiable person, and the names are invented.",
     "Statements and ballots are model output, not opinions of any group. Agreement among citizens "
     "is agreement of one model under different descriptions; variety within groups is understated.",
     "Nothing here was validated against what people would decide after deliberation.",
-    "The target is what a small panel decided; another panel would decide some pairs otherwise "
+    "The target is what a small panel decided; another panel would decide some pairs differently "
     "(see the ceiling).",
     "Wordings matter: transfer to untrained wordings is stated where it was measured and not "
     "claimed where it was not.",
@@ -41,10 +41,11 @@ class TargetProvenance(NamedTuple):
     """Where the target comes from.
 
     base: name of the base model as readers know it. licence: of the adapter, as an SPDX id.
-    citizens, pairs: of the assembly. source: the population, its year and hash. citizens_model: who
-    spoke for the citizens. votes_sha256: hash of the ballots. imputed_share: weighted share of
-    citizens with donor-imputed columns. embedded: the model that ships took part. toward: what the
-    run shows of movement on held-out outcomes. replay: the text that the model was kept on.
+    citizens, pairs: of the assembly. source: the population, its year and hash. citizens_model: the
+    model that spoke for the citizens. votes_sha256: hash of the ballots. imputed_share: weighted
+    share of citizens with donor-imputed columns. embedded: whether the shipped model took part.
+    toward: the run's evidence of movement on held-out outcomes. replay: the text on which the model
+    was held to its base.
     """
 
     base: str
@@ -69,7 +70,7 @@ def model_card(
 ) -> str:
     """The card as Markdown with the hub's YAML head.
 
-    Without retention or control arms the card says that they were not measured.
+    Without retention or control arms, the card states that they were not measured.
     """
     parts = [
         f"---\n{_metadata(made_from)}\n---",
@@ -112,8 +113,8 @@ def _summary(toward: Toward, arms: ControlTable | None) -> str:
     controls = (
         "Control arms were run; see below."
         if arms is not None
-        else "Without control arms: that the assembly's content did this, and not training as "
-        "such, was not shown."
+        else "No control arms were run, so it was not shown that the assembly's content did this "
+        "rather than training as such."
     )
     return f"A LoRA adapter. {TOWARD.say(toward).sentence} {controls}"
 
@@ -123,7 +124,7 @@ def _figures(c: Comparison) -> list[str]:
     ceiling = "not measured" if c.ceiling is None else f"{c.ceiling:.1%}"
     return [
         f"{c.pairs} pairs among {c.outcomes} held-out outcomes, both orders; {level} intervals "
-        "from a bootstrap over outcomes. They do not count the choice of citizens, seed or "
+        "from a bootstrap over outcomes. They do not include the choice of citizens, seed or "
         "wording.",
         "",
         "| Measure | Before | After |",
@@ -195,8 +196,8 @@ def _kept(kept: Retention | None) -> list[str]:
         "",
         f"Free replies to {kept.health_after.replies} neutral prompts, before and after: empty "
         f"{kept.health_before.empty:.0%} and {kept.health_after.empty:.0%}, ended before the limit "
-        f"{kept.health_before.ended:.0%} and {kept.health_after.ended:.0%}, four-word runs said "
-        f"before {kept.health_before.repeated:.1%} and {kept.health_after.repeated:.1%}, refused "
+        f"{kept.health_before.ended:.0%} and {kept.health_after.ended:.0%}, repeated "
+        f"four-word runs {kept.health_before.repeated:.1%} and {kept.health_after.repeated:.1%}, refused "
         f"{kept.health_before.refused:.0%} and {kept.health_after.refused:.0%}, in another "
         f"language {kept.health_before.drifted:.0%} and {kept.health_after.drifted:.0%}. Same "
         f"likeliest token on neutral text: {kept.top1:.1%}.",
@@ -217,7 +218,7 @@ def _training(manifest: AdapterManifest, made_from: TargetProvenance) -> list[st
     settings = manifest.settings.model_dump(mode="json").items()
     return [
         f"Seed {manifest.seed}; base weights (sha256) {manifest.base_sha256}. Neutral text that "
-        f"the model was kept on: {made_from.replay}.",
+        f"held the model to its base: {made_from.replay}.",
         "",
         "| Setting | Value |",
         "|---|---|",

@@ -1,1 +1,1 @@
-"""What training must not change."""
+"""Retention (side effects, forgetting): what training must not change, and how it is measured."""

@@ -1,4 +1,4 @@
-"""Door to lm_eval: standard tasks on the live model, adapter off and on. An optional extra."""
+"""The LM evaluation harness (lm_eval): standard benchmarks with the adapter off and on."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ EXTRA = "pip install 'plenary[harness]'"
 
 
 class TaskScore(NamedTuple):
-    """One metric of one task on the base model and on the adapted one; its sign is the task's.
+    """One metric of one task on the base model and on the adapted one; its direction is the task's.
 
-    items: the same items compared, where the metric is 0 or 1 on each; None for other metrics.
+    items: the paired comparison if the metric is 0 or 1 per item; None for other metrics.
     """
 
     task: str
@@ -39,8 +39,8 @@ def harness(
 ) -> tuple[TaskScore, ...]:
     """Run lm_eval `tasks` on the same weights with the adapter off, then on.
 
-    folder: task files of one's own; with it the tasks that come with lm_eval are not searched, and
-    nothing is fetched if their data are local. limit: items a task. ConfigError without lm_eval.
+    folder: your own task files; with it, the tasks that come with lm_eval are not searched, and
+    nothing is fetched if the data are local. limit: items per task. ConfigError without lm_eval.
     """
     if util.find_spec("lm_eval") is None:
         raise ConfigError(f"tasks {list(tasks)!r} need lm_eval, which is not installed; {EXTRA}")

@@ -1,4 +1,4 @@
-"""What free replies say at a glance: refusals, the language, and whether a question is answered."""
+"""Quick checks of free replies: refusals, language drift, and whether a question is answered."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 
-# How refusals begin; read at the beginning alone, since a reply may speak of what cannot be done.
+# How refusals begin; only the beginning is read, as a reply may mention what cannot be done.
 REFUSAL = re.compile(
     r"\W*(?:(?:i am|i'm)\s+(?:very\s+)?(?:sorry|unable|not able)|sorry\b|unfortunately,? i\b|"
     r"i (?:cannot|can't|can not|won't|must decline)|as an? (?:ai|language model)\b)",
@@ -22,14 +22,14 @@ LEAST_WORDS, LEAST_ENGLISH, FOREIGN = 8, 0.1, 0.1
 
 
 def refuses(reply: str) -> bool:
-    """Whether a reply begins as refusals do."""
+    """Whether a reply begins like a refusal."""
     return REFUSAL.match(reply.replace("\u2019", "'")) is not None
 
 
 def leaves_language(reply: str, prompt: str) -> bool:
     """Whether a reply is in another language than its prompt.
 
-    Seen in two ways: over a tenth of its letters are of scripts that the prompt has not; or the
+    There are two signs: over a tenth of its letters are of scripts that the prompt lacks; or the
     prompt has English function words and a reply of eight words or more has hardly any.
     """
     letters, known = _scripts(reply), _scripts(prompt)
@@ -41,7 +41,7 @@ def leaves_language(reply: str, prompt: str) -> bool:
 
 
 def _scripts(text: str) -> Counter[str]:
-    """Letters by script; marks and digits belong to none."""
+    """Number of letters by script; marks and digits belong to none."""
     return Counter(unicodedata.name(c, "UNKNOWN").split()[0] for c in text if c.isalpha())
 
 

@@ -1,7 +1,7 @@
-"""What training changed that it was not to change: text, knowledge, replies, consistency, topics.
+"""Retention: what training changed unintentionally (text, knowledge, replies, consistency).
 
 N texts or items, P pairs, W wordings. Figures of the set have a stated margin and a verdict: kept,
-lost, or undecided when the data cannot tell. Source: docs/references.md, evaluation (section 3.2).
+lost, or undecided if the data cannot tell. Source: docs/references.md, evaluation (section 3.2).
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ class RetentionMargins(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kl: float = Field(default=0.10, gt=0, description="KL(base || model), nats a position")
+    kl: float = Field(default=0.10, gt=0, description="KL(base || model), nats per position")
     bits: float = Field(default=0.10, gt=0, description="rise of bits per byte on neutral text")
     accuracy: float = Field(default=0.06, gt=0, description="fall of the share of right answers")
     replies: float = Field(default=0.15, gt=0, description="change of a share of free replies")
 
 
 class RetentionFinding(BaseModel):
-    """One figure of what was kept. Losses: higher is worse."""
+    """One figure of retention. Losses: higher is worse."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     what: str = Field(description="figure")
-    units: int = Field(description="texts or items behind it")
+    units: int = Field(description="number of texts or items")
     before: float = Field(description="value of the base model")
     after: float = Field(description="value of the trained model")
     loss: float = Field(description="how much worse it became; negative is better than before")
@@ -62,22 +62,22 @@ class RetentionFinding(BaseModel):
     high: float = Field(description="upper one-sided 95 % bound of the loss")
     margin: float = Field(description="largest loss that counts as kept")
     supported: float | None = Field(
-        description="smallest loss that so many items can rule out with power 0.8; items only"
+        description="smallest loss that this many items can rule out with power 0.8; items only"
     )
     p_value: float | None = Field(description="exact McNemar, two-sided; items only")
     verdict: RetentionVerdict = Field(description="kept, lost or undecided")
 
 
 class Health(BaseModel):
-    """Free replies at a glance."""
+    """Figures on free replies (generation health)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     replies: int = Field(description="prompts asked")
     empty: float = Field(description="share of replies without usable text")
-    ended: float = Field(description="share of replies that came to an end before the limit")
+    ended: float = Field(description="share of replies that ended before the limit")
     repeated: float = Field(
-        description="mean share of four-word runs said before in the same reply; NaN: all empty"
+        description="mean share of four-word runs that repeat within a reply; NaN if all are empty"
     )
     words: float = Field(description="mean length of the replies that are not empty")
     refused: float = Field(description="share of replies that refuse, by their first words")
@@ -94,14 +94,14 @@ class Health(BaseModel):
 
 
 class Speakers(NamedTuple):
-    """Base and trained model as they reply."""
+    """The base and the trained model as backends that reply."""
 
     before: ChatBackend
     after: ChatBackend
 
 
 class Retention(BaseModel):
-    """What a trained model kept of its base."""
+    """What a trained model retained of its base."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -170,7 +170,7 @@ def _kl(reading: AdapterReading, margins: RetentionMargins) -> RetentionFinding:
 def _bits(
     reading: AdapterReading, sizes: np.ndarray, margins: RetentionMargins
 ) -> RetentionFinding:
-    """Bits per byte of each text, its reply alone; the mean is over texts."""
+    """Bits per byte of each text's reply; the mean is over texts."""
     before, after = (-side / np.log(2) / sizes for side in (reading.before, reading.after))
     low, high = mean_interval(after - before)
     return RetentionFinding(
@@ -264,7 +264,7 @@ class Incoherence(NamedTuple):
     """Entropy of a pair's answer over wordings and orders, nats, mean over pairs; 0 is best.
 
     total: entropy of the mean answer. wording: the part that is disagreement between wordings
-    (their Jensen-Shannon divergence): indifference that all wordings share is no incoherence.
+    (their Jensen-Shannon divergence): indifference that all wordings share is not incoherence.
     """
 
     total: float
@@ -272,7 +272,7 @@ class Incoherence(NamedTuple):
 
 
 def incoherence(p: FloatArray) -> Incoherence:
-    """From probabilities of the first outcome [P, W], one column a wording and order."""
+    """From probabilities of the first outcome [P, W], one column per wording and order."""
     mixed, single = _entropy(p.mean(axis=1)), _entropy(p).mean(axis=1)
     return Incoherence(float(mixed.mean()), float((mixed - single).mean()))
 
@@ -282,6 +282,6 @@ def _entropy(p: FloatArray) -> FloatArray:
 
 
 def drift(before: FloatArray, after: FloatArray) -> float:
-    """Mean |change of probability| over pairs [P]; 0 is none. Unanswered pairs are out."""
+    """Mean |change of probability| over pairs [P]; 0 is none. Unanswered pairs are left out."""
     change = np.abs(after - before)
     return float(np.nanmean(change)) if (~np.isnan(change)).any() else float("nan")

@@ -1,4 +1,4 @@
-"""Local sets that show what a model keeps: multiple-choice items and neutral texts, as YAML."""
+"""Retention sets (YAML): multiple-choice items and neutral texts that show what a model keeps."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RetentionItem(BaseModel):
 
     @property
     def replies(self) -> tuple[Conversation, ...]:
-        """One conversation an option, the option as the reply."""
+        """One conversation per option, with the option as the reply."""
         asked = Message("user", self.question)
         return tuple((asked, Message("assistant", option)) for option in self.options)
 
@@ -64,7 +64,7 @@ class RetentionSet(BaseModel):
 
 
 def load_retention_set(source: str | Path) -> RetentionSet:
-    """A YAML file, or the name of a set that ships (general, embedded)."""
+    """Read a YAML file, or a shipped set by name (general, embedded)."""
     path = Path(source)
     shipped = configs_folder() / "retention" / f"{path.name}.yaml"
     if not path.is_file() and path.parent == Path():

@@ -1,1 +1,1 @@
-"""Training: examples, objectives, LoRA, trainer, adapter."""
+"""Training a LoRA adapter on the assembly's votes: examples, objectives, trainer, checkpoints."""

@@ -1,7 +1,7 @@
-"""Adapters on disk: safetensors only, tied by content hash to the base weights they belong to.
+"""Adapters on disk (safetensors only), tied by content hash to the base weights they belong to.
 
 An adapter folder holds PEFT's `adapter_config.json` and `adapter_model.safetensors`, so PEFT itself
-can load it, and our `plenary_adapter.json` beside them.
+can load it, and our `plenary_adapter.json` next to them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Savable(Protocol):
 def base_fingerprint(model_path: Path) -> str:
     """Hex sha256 over name and content of a checkpoint's safetensors files and its config.json.
 
-    DataError when the folder is missing or holds no safetensors; pickled weights are never opened.
+    DataError if the folder is missing or contains no safetensors; pickled weights are never opened.
     """
     if not model_path.is_dir():
         raise DataError(f"no model folder {str(model_path)!r}; check the path")
@@ -84,7 +84,7 @@ def save_adapter(
 ) -> AdapterManifest:
     """Write an adapted model's adapter and manifest to an existing folder.
 
-    weights: the model's state where it is spread over processes and was gathered.
+    weights: the gathered state of a model that is spread over processes.
     """
     model.save_pretrained(str(folder), safe_serialization=True, state_dict=weights)
     (folder / "README.md").unlink(missing_ok=True)
@@ -102,7 +102,7 @@ def save_adapter(
 
 
 def _make_config_repeatable(path: Path, base: Path) -> None:
-    """PEFT writes sets in hash order and the base path as given; sort one, resolve the other."""
+    """PEFT writes sets in hash order and the base path as given; sort and resolve them."""
     config = json.loads(path.read_text(encoding="utf-8"))
     config["target_modules"] = sorted(config["target_modules"])
     config["base_model_name_or_path"] = str(base.resolve())
@@ -110,9 +110,9 @@ def _make_config_repeatable(path: Path, base: Path) -> None:
 
 
 def check_adapter(folder: Path, base: Path) -> AdapterManifest:
-    """Read an adapter's manifest and make sure that it is whole and belongs to the model at `base`.
+    """Read an adapter's manifest and check that it is complete and belongs to the model at `base`.
 
-    Raises DataError when a file is missing, altered or pickled, or when the base weights differ.
+    Raises DataError if a file is missing, altered or pickled, or if the base weights differ.
     """
     manifest = read_manifest(folder)
     for file in sorted(folder.iterdir()):
@@ -134,7 +134,7 @@ def check_adapter(folder: Path, base: Path) -> AdapterManifest:
 
 
 def read_manifest(folder: Path) -> AdapterManifest:
-    """The manifest in an adapter folder; DataError when it is missing or cannot be read."""
+    """The manifest in an adapter folder; DataError if it is missing or cannot be read."""
     path = folder / MANIFEST
     try:
         return AdapterManifest.model_validate_json(path.read_bytes())
@@ -144,4 +144,6 @@ def read_manifest(folder: Path) -> AdapterManifest:
         ) from error
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
-        raise DataError(f"{str(path)!r} is no adapter manifest: {reason}; train again") from error
+        raise DataError(
+            f"{str(path)!r} is not an adapter manifest: {reason}; train again"
+        ) from error

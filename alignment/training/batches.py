@@ -1,9 +1,9 @@
-"""Batches of answer rows, and what is read from their logits.
+"""Batches: padding answer rows, label log-probabilities, and the KL penalties from logits.
 
 Shapes: B rows, N sequences, T tokens, V vocabulary, J label tokens read, W the last positions of a
-sequence whose logits are computed. Labels of one token are read from one sequence a row, which ends
-where the answer starts; labels of several tokens from a sequence each, which ends before their last
-token.
+sequence whose logits are computed. Labels of one token are read from one sequence per row, which
+ends where the answer starts; labels of several tokens from one sequence each, which ends before
+their last token.
 """
 
 from __future__ import annotations
@@ -84,24 +84,24 @@ def label_log_probs(logits: Tensor, batch: dict[str, Tensor]) -> Tensor:
 
 
 def retention_kl(reference: Tensor, logits: Tensor) -> Tensor:
-    """Mean KL(reference || model), nats, over positions [M, V]; 0 is a model that has not moved."""
+    """Mean KL(reference || model), nats, over positions [M, V]; 0 is an unchanged model."""
     before, after = reference.float().log_softmax(-1), logits.float().log_softmax(-1)
     return nn.functional.kl_div(after, before, reduction="none", log_target=True).sum(-1).mean()
 
 
 def rest_kl(reference: Tensor, logits: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    """KL(reference || model), nats, where the answer starts, both labels taken as one word.
+    """KL(reference || model), nats, where the answer starts, with both labels merged into one word.
 
-    Summed over the rows by their share in the step. logits [N, W, V]. It says nothing about which
-    label is answered: 0 is a model whose answer mass and whose other words are what they were.
-    Labels of several tokens count by their first.
+    Summed over the rows by their share in the step. logits [N, W, V]. It does not depend on which
+    label is answered: 0 is a model whose answer mass and other words are unchanged. Labels of
+    several tokens count by their first token.
     """
     sequence, back, *first = batch["starts"].unbind(1)
     labels = torch.stack(first, 1)
     kept = [each[sequence, each.shape[1] - 1 - back] for each in (reference, logits)]
     before, after = (each.float().log_softmax(-1) for each in kept)
     words = (before.exp() * (before - after)).scatter(1, labels, 0.0).sum(-1)
-    # Labels that begin alike are one word: its mass counts once.
+    # Labels that begin with the same token are one word: its mass counts once.
     twice = torch.where(labels[:, 0] == labels[:, 1], math.log(2), 0.0)
     was, now = (each.gather(1, labels).logsumexp(-1) - twice for each in (before, after))
     return batch["share"] @ (words + was.exp() * (was - now))

@@ -1,6 +1,6 @@
-"""Checkpoints of a training run: which are whole, and whether they belong to this very run.
+"""Resuming training: which checkpoints are complete, and whether they belong to this very run.
 
-A work folder stands beside the adapter while it is trained: `run.json` with the fingerprint of the
+A work folder lies next to the adapter while it is trained: `run.json` with the fingerprint of the
 run's inputs, one `checkpoint-STEP` folder each, and the tracker's logs. Optimizer and random states
 in it are pickles, so it is read back only by the run that wrote it, and deleted at its end.
 """
@@ -36,19 +36,19 @@ class _Steps(BaseModel):
 
 
 class Resumable(NamedTuple):
-    """A whole checkpoint (None: start afresh) and the steps that led to it."""
+    """A complete checkpoint (None: start afresh) and the steps that led to it."""
 
     checkpoint: Path | None
     steps: list[TrainingStep]
 
 
 def work_folder(output: Path) -> Path:
-    """Where the training of the adapter `output` keeps its checkpoints and logs."""
+    """The folder where training of the adapter `output` keeps its checkpoints and logs."""
     return output.with_name(output.name + WORK)
 
 
 def open_work(folder: Path, fingerprint: str) -> Resumable:
-    """The last whole checkpoint of the same run; anything else in the folder is deleted."""
+    """The last complete checkpoint of the same run; anything else in the folder is deleted."""
     kept = last_whole(folder) if _fingerprint(folder) == fingerprint else None
     if kept is None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -69,7 +69,7 @@ def _fingerprint(folder: Path) -> str | None:
 
 
 def last_whole(folder: Path) -> Resumable | None:
-    """The last checkpoint that was written to its end; None when there is none."""
+    """The last checkpoint that was written completely; None if there is none."""
     marks = sorted(folder.glob(f"checkpoint-*/{WHOLE}"), key=_step, reverse=True)
     for mark in marks:
         try:
@@ -85,7 +85,7 @@ def _step(mark: Path) -> int:
 
 
 def close_work(folder: Path, *, keep_logs: bool) -> None:
-    """Delete the checkpoints, and the logs unless they are to stay."""
+    """Delete the checkpoints, and the logs unless they are kept."""
     if not (keep_logs and (folder / LOGS).is_dir()):
         shutil.rmtree(folder, ignore_errors=True)
         return
@@ -95,7 +95,7 @@ def close_work(folder: Path, *, keep_logs: bool) -> None:
 
 
 class MarkWhole(TrainerCallback):
-    """Writes the steps so far into each checkpoint once everything else of it is on disk."""
+    """Writes the steps so far into each checkpoint after everything else in it is on disk."""
 
     def __init__(self, steps: Sequence[TrainingStep]) -> None:
         self.steps = steps

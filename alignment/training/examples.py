@@ -1,4 +1,4 @@
-"""From targets to training examples: every pair in both orders and in each template."""
+"""Training examples from vote shares: every pair in both orders and each template, tokenised."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Example:
     messages: the forced choice as asked.
     p_first: target probability that the outcome shown first (label A) is chosen.
     weight: relative weight; the mean over all examples is 1.
-    labels: what answers the first outcome, the second, and none of them where that is offered; the
-    target gives the last nothing.
+    labels: those for the first outcome, for the second, and for neither if that is offered, whose
+    target is 0.
     """
 
     messages: Conversation
@@ -35,7 +35,8 @@ class Example:
 def training_templates(names: Sequence[str]) -> list[PromptTemplate]:
     """The templates with the given ids; ConfigError for one that cannot be trained on.
 
-    That is one kept for evaluation, or one that asks for reasons first: targets hold no reasons.
+    That is one held out for evaluation, or one that asks for reasons first, since targets have
+    none.
     """
     trainable = [
         f.id for f in PROMPT_TEMPLATES.values() if f.trainable and f.after_reasoning is None
@@ -49,7 +50,7 @@ def training_templates(names: Sequence[str]) -> list[PromptTemplate]:
 def examples(
     texts: Sequence[str], targets: Targets, templates: Sequence[PromptTemplate]
 ) -> list[Example]:
-    """Examples [P * F * 2]: pair by pair, template by template, first as given and then swapped.
+    """Examples [P * F * 2]: for each pair and template, first as given and then swapped.
 
     Pairs of weight 0 are left out. Weights are proportional to the effective votes behind a pair.
     """
@@ -66,7 +67,7 @@ def examples(
 
 
 def _usable(targets: Targets, outcomes: int) -> BoolArray:
-    """Mask [P] of the pairs that teach something; DataError for values that mean nothing."""
+    """Mask [P] of the pairs that can be trained on; DataError for meaningless values."""
     pairs, p, weight = targets.pairs, targets.p, targets.weight
     if len({len(pairs), len(p), len(weight)}) > 1:
         raise DataError(
@@ -81,7 +82,7 @@ def _usable(targets: Targets, outcomes: int) -> BoolArray:
     inside = (p >= 0) & (p <= 1)
     if np.any(used & ~inside):
         odd = float(p[used & ~inside][0])
-        raise DataError(f"target share {odd!r}; give a probability, or the pair weight 0")
+        raise DataError(f"target share {odd!r}; give a probability, or give the pair weight 0")
     if pairs[used].min() < 0 or pairs[used].max() >= outcomes:
         low, high = int(pairs[used].min()), int(pairs[used].max())
         raise DataError(
@@ -91,7 +92,7 @@ def _usable(targets: Targets, outcomes: int) -> BoolArray:
 
 
 class AnswerRow(TypedDict):
-    """One forced choice up to its answer: label_ids are the tokens that say each label there."""
+    """One forced choice up to its answer: label_ids are the tokens of each label there."""
 
     input_ids: list[int]
     label_ids: list[list[int]]
@@ -100,7 +101,7 @@ class AnswerRow(TypedDict):
 
 
 class ReplayRow(NamedTuple):
-    """One text to keep: the predictions at the last `scored` positions of input_ids matter."""
+    """One replay text: predictions at the last `scored` positions of input_ids are preserved."""
 
     input_ids: list[int]
     scored: int
@@ -125,7 +126,7 @@ def _answer_row(renderer: ChatRenderer, row: Example, longest: int) -> AnswerRow
 def encode_replay(
     renderer: ChatRenderer, conversations: Sequence[Conversation], longest: int
 ) -> list[ReplayRow]:
-    """Rows whose reply is kept: the next token after a user message, else the last message."""
+    """Replay rows, preserving the next token after a user message, else the whole last message."""
     return [_replay_row(renderer, conversation, longest) for conversation in conversations]
 
 
@@ -137,7 +138,7 @@ def _replay_row(renderer: ChatRenderer, conversation: Conversation, longest: int
         ids = renderer.answer_prompts([conversation], LABELS).rows[0].tolist()
         return ReplayRow(_fitting(ids, longest, "replay texts"), 1)
     reply = renderer.clean(last.content)
-    # The renderer finds where a reply starts by what differs from another one.
+    # The renderer finds where a reply starts by comparison with another reply.
     other = "B" if reply.startswith("A") else "A"
     prompts = renderer.answer_prompts([conversation[:-1]], (reply, other))
     kept = prompts.answers[0].labels[0]

@@ -1,4 +1,4 @@
-"""One training run in every process of a launcher, from a job file.
+"""Distributed training: one training run in every process of a launcher, from a job file.
 
     accelerate launch --config_file configs/accelerate/ddp.yaml -m alignment.launch JOB.json
 
@@ -29,16 +29,18 @@ class AlignmentJob(BaseModel):
 
     model: Path = Field(description="folder of the base model")
     texts: tuple[str, ...] = Field(description="outcomes that the pairs index")
-    pairs: tuple[tuple[int, int], ...] = Field(description="two outcomes a pair")
+    pairs: tuple[tuple[int, int], ...] = Field(description="two outcomes per pair")
     p: tuple[float | None, ...] = Field(
-        description="target probability of the first; none where nobody voted"
+        description="target probability of the first outcome; null if nobody voted"
     )
     weight: tuple[float, ...] = Field(description="effective votes behind each pair")
     settings: AlignmentSettings = Field(description="settings of the run")
     output: Path = Field(description="folder of the adapter")
     seed: int = Field(description="root seed")
     replay: tuple[tuple[Message, ...], ...] = Field(description="neutral conversations")
-    day: date | None = Field(default=None, description="what a dated chat template is told")
+    day: date | None = Field(
+        default=None, description="the date given to a chat template that prints one"
+    )
 
     @property
     def targets(self) -> Targets:
@@ -58,7 +60,7 @@ def write_job(
     replay: Sequence[Conversation] = (),
     day: date | None = None,
 ) -> AlignmentJob:
-    """Write what `align` would be called with, for a launcher to run."""
+    """Write the arguments of a call to `align`, for a launcher to run."""
     job = AlignmentJob(
         model=model.resolve(),
         texts=tuple(texts),
@@ -76,11 +78,11 @@ def write_job(
 
 
 def run_job(path: Path) -> AlignmentResult:
-    """Run a job file in this process; DataError when it cannot be read."""
+    """Run a job file in this process; DataError if it cannot be read."""
     try:
         job = AlignmentJob.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise DataError(f"cannot read job {str(path)!r}: {error}; write it anew") from error
+        raise DataError(f"cannot read job {str(path)!r}: {error}; write it again") from error
     return align(
         job.model, job.texts, job.targets, job.settings, job.output, job.seed,
         replay=job.replay, day=job.day,

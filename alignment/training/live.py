@@ -1,4 +1,4 @@
-"""A model with its adapter live, so that the same weights answer with the adapter on and off.
+"""A live model with its adapter: the same weights answer with the adapter switched off and on.
 
 N texts, T reply positions, V vocabulary. A text is a conversation whose last message is the
 assistant's: its reply is read; one that ends with the user is read at its next token.
@@ -37,9 +37,9 @@ class AdapterReading(NamedTuple):
     """Base and adapted model on N texts.
 
     kl [N]: KL(base || adapted), nats, mean over the positions of the reply and the one after it; 0
-    is a model that did not move. before, after [N]: log-probability of the whole reply, nats.
+    is an unchanged model. before, after [N]: log-probability of the whole reply, nats.
     tokens [N]: tokens of the reply; 0 for a text that ends with the user. same_top [N]: share of
-    those positions at which both have the same likeliest token.
+    those positions where both have the same likeliest token.
     """
 
     kl: FloatArray
@@ -76,7 +76,7 @@ class LiveModel:
         self._longest = getattr(config, "max_position_embeddings", None) or sys.maxsize
 
     def encode(self, texts: Sequence[Conversation]) -> list[ReplayRow]:
-        """Token rows of texts; DataError for one that the model cannot hold."""
+        """Token rows of texts; DataError for a text longer than the model allows."""
         return encode_replay(self._renderer, texts, self._longest)
 
     def logits(self, rows: Sequence[ReplayRow]) -> Tensor:
@@ -93,7 +93,7 @@ class LiveModel:
             yield self.model
 
     def read(self, texts: Sequence[Conversation]) -> AdapterReading:
-        """Both sides on every text, in batches of similar length."""
+        """Read every text with both sides, in batches of similar length."""
         rows = self.encode(texts)
         columns = np.zeros((4, len(rows)))
         order = sorted(range(len(rows)), key=lambda k: len(rows[k].input_ids))

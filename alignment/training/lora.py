@@ -1,4 +1,4 @@
-"""Door to peft: the adapter's variant, its rank, and the base it is put on."""
+"""LoRA (peft): adapter variant, rank, adapted layers, loading the base model, and merging."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def lora_config(settings: AlignmentSettings, rank: int) -> LoraConfig:
 
 
 def chosen_rank(path: Path, settings: AlignmentSettings) -> int:
-    """The rank set, or the largest one that keeps to `trainable_fraction`.
+    """The rank set, or the largest one within `trainable_fraction`.
 
-    Trained parameters grow in a straight line with the rank, so two adapters on a model without
-    weights tell the line. ConfigError when not even rank 1 fits, or when a target is unknown.
+    Trained parameters grow linearly with the rank, so two adapters on a model without weights
+    determine the line. ConfigError if not even rank 1 fits, or if a target is unknown.
     """
     fraction = settings.trainable_fraction
     if fraction is None:
@@ -75,7 +75,7 @@ def _sizes(path: Path, settings: AlignmentSettings, rank: int) -> tuple[int, int
 
 
 def check_targets(path: Path, settings: AlignmentSettings) -> None:
-    """ConfigError when the layers to adapt are not there, or cannot be adapted alone.
+    """Raise ConfigError if the layers to adapt do not exist, or cannot be adapted alone.
 
     A layer whose weights another one shares (tied embeddings) changes alone while it is trained,
     and both change once the adapter is merged: another model. TRL adapts no output layer.
@@ -107,7 +107,7 @@ def check_targets(path: Path, settings: AlignmentSettings) -> None:
 
 
 def _without_weights(path: Path) -> PreTrainedModel:
-    """The model at `path` as its configuration says, for use on the device meta."""
+    """The model at `path` built from its configuration, for use on the meta device."""
     try:
         config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         return cast("PreTrainedModel", AutoModelForCausalLM.from_config(config))
@@ -119,7 +119,7 @@ def _without_weights(path: Path) -> PreTrainedModel:
 
 @contextmanager
 def naming_layers(config: LoraConfig) -> Iterator[None]:
-    """ConfigError where peft finds no layer of a name, or trl one that must not be adapted."""
+    """Raise ConfigError if peft finds no layer of a name, or trl one that must not be adapted."""
     try:
         yield
     except ValueError as error:
@@ -164,9 +164,10 @@ def _four_bits() -> BitsAndBytesConfig:
 
 
 def without_dropout(model: PreTrainedModel) -> PreTrainedModel:
-    """The model with nothing left to chance, so that adapter on and off differ by the adapter.
+    """The model without randomness, so that adapter on and off differ only by the adapter.
 
-    Dropout, layer drop and the jitter of routers, as modules or as numbers that a forward reads.
+    Dropout, layer drop and the jitter of routers, as modules or as numbers that a forward pass
+    reads.
     """
     for holder in (*model.modules(), model.config, model.config.get_text_config()):
         if isinstance(holder, nn.Dropout):
@@ -178,11 +179,11 @@ def without_dropout(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def merge(adapter: Path, base: Path, out: Path) -> str:
-    """Write the merged float32 checkpoint with its tokenizer to `out`, whole or not at all.
+    """Write the merged float32 checkpoint with its tokenizer to `out`, completely or not at all.
 
-    Returns the hash of its weights (see base_fingerprint). float32, whatever the base has: rounded
-    to bfloat16 a small update is lost. DataError when the two do not belong together, when `out`
-    exists, or when what was written reads back as another model.
+    Returns the hash of its weights (see base_fingerprint). Always float32: a small update is lost
+    when rounded to bfloat16. DataError if the two do not belong together, if `out` exists, or if
+    what was written reads back as a different model.
     """
     check_adapter(adapter, base)
     if out.exists():
@@ -197,7 +198,7 @@ def merge(adapter: Path, base: Path, out: Path) -> str:
         if not away <= ROUNDING:
             raise DataError(
                 f"adapter {str(adapter)!r} cannot be written as one checkpoint with its base: read "
-                f"back, log-probabilities differ by up to {away:.2g}; use the two side by side"
+                f"back, log-probabilities differ by up to {away:.2g}; use the two unmerged"
             )
         load_tokenizer(base).save_pretrained(staged)
         staged.replace(out)

@@ -1,8 +1,9 @@
-"""What is learned from the targets: how they become answers, and the loss on the labels.
+"""Training objectives and losses on the labels: soft labels, SFT, sampled, DPO, IPO.
 
-Shapes: B rows; column 0 is the label of the outcome shown first, column 1 the other one. The pair
-losses are those of TRL's `DPOTrainer` on a completion that is the label alone; there both
-answers are read from one pass over their common prompt, and each row can carry its weight.
+Shapes: B rows; column 0 is the label of the outcome shown first, column 1 the other one. Where a
+new objective is added. The pair losses are those of TRL's `DPOTrainer` on a completion that is only
+the label; here both answers are read from one pass over their common prompt, and each row can have
+a weight.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ RowLoss = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
 
 def vote_shares(targets: Targets, rng: np.random.Generator) -> Targets:
-    """The targets as they are: the assembly's distribution."""
+    """The targets unchanged: the assembly's distribution."""
     return targets
 
 
 def majority_answers(targets: Targets, rng: np.random.Generator) -> Targets:
-    """Each pair's majority answer with certainty; ties (p = 0.5) teach nothing and get weight 0."""
+    """Each pair's majority answer with certainty; ties (p = 0.5) have none and get weight 0."""
     weight = np.where(targets.p == 0.5, 0.0, targets.weight)
     return Targets(targets.pairs, (targets.p > 0.5).astype(np.float64), weight)
 
 
 def sampled_answers(targets: Targets, rng: np.random.Generator) -> Targets:
-    """One answer a pair, drawn from its shares."""
+    """One answer per pair, drawn from its shares."""
     drawn = rng.random(len(targets.p)) < targets.p
     return Targets(targets.pairs, drawn.astype(np.float64), targets.weight)
 
@@ -67,7 +68,7 @@ def ipo_loss(log_p: Tensor, base: Tensor, target_p: Tensor, beta: float) -> Tens
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """How targets become answers, the loss, and whether it looks at the base model's answers."""
+    """How targets become answers, the loss, and whether it uses the base model's answers."""
 
     shape: Shape
     loss: RowLoss

@@ -1,7 +1,7 @@
-"""How the rows of a training run are shared out over steps, micro-batches and processes.
+"""Dividing a training run's rows over steps, micro-batches and processes (gradient accumulation).
 
-A step's rows are the same whatever the micro-batch and the number of processes: each is computed
-once and has the same share in the step's loss, so that the gradient is the same.
+A step's rows are the same whatever the micro-batch and the number of processes: each row is
+computed once and has the same share in the step's loss, so that the gradient is the same.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ T = TypeVar("T")
 
 
 class BatchPlan(NamedTuple):
-    """Most rows a process computes together, and how many such batches make a step."""
+    """Most rows that a process computes together, and how many such batches make a step."""
 
     rows: int
     accumulated: int
 
 
 def batch_plan(settings: AlignmentSettings) -> BatchPlan:
-    """How a step's rows are spread over this launch's processes."""
+    """How a step's rows are divided among this launch's processes."""
     processes = PartialState().num_processes
     rows = min(settings.micro_batch or settings.batch, math.ceil(settings.batch / processes))
     return BatchPlan(rows, math.ceil(settings.batch / (rows * processes)))
@@ -42,17 +42,17 @@ def steps_of(settings: AlignmentSettings, rows: int) -> int:
 
 
 def spread(items: Sequence[T], parts: int) -> list[Sequence[T]]:
-    """The items in order in `parts` parts, whose sizes differ by one at most."""
+    """The items in order in `parts` parts, whose sizes differ by at most one."""
     count = len(items)
     return [items[k * count // parts : (k + 1) * count // parts] for k in range(parts)]
 
 
 class Portions(Dataset[dict[str, Tensor | tuple[int, int]]]):
-    """All batches that one process computes in a run, in order, `accumulated` of them a step.
+    """All batches that one process computes in a run, in order, `accumulated` of them per step.
 
-    A process without a row where others have some computes one with share 0, since all processes
-    must take part in each backward pass. `part` of a batch is its place among the parts of its
-    step, and how many there are.
+    A process without a row computes one with share 0 if others have some, since all processes must
+    take part in each backward pass. `part` of a batch is its place among the parts of its step, and
+    how many there are.
     """
 
     def __init__(self, rows: Sequence[AnswerRow], settings: AlignmentSettings, seed: int) -> None:

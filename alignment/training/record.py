@@ -1,4 +1,4 @@
-"""How a training went: told by whoever trains, kept beside the run, read without its libraries."""
+"""The training record: loss, steps, rank, answer mass of a training, readable without torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ class TrainingRecord(BaseModel):
     objective: str = Field(description="training objective")
     rows: int = Field(description="training rows: pairs x templates x 2 orders")
     steps: int = Field(description="optimizer steps")
-    resumed_at: int = Field(description="steps taken before a cut-off; 0 is a run in one go")
+    resumed_at: int = Field(
+        description="steps taken before an interruption; 0: the run was not interrupted"
+    )
     rank: int = Field(description="rank of the adapter")
     parameters: int = Field(description="trained parameters")
     trained_share: float = Field(description="trained parameters as a share of the whole model's")
@@ -26,12 +28,13 @@ class TrainingRecord(BaseModel):
         description="entropy of the answers trained on: the cross-entropy of a perfect match"
     )
     replay: str = Field(
-        default="not recorded", description="where the text is from on which the model was kept"
+        default="not recorded",
+        description="source of the replay text on which the model was held to its base",
     )
     replay_kl_last: float = Field(description="KL(base || model) on replay text, nats, last tenth")
     mass_last: float = Field(
         description="mean probability of both labels together, last tenth; 1 is best"
     )
     validation_agreement: float | None = Field(
-        description="best share of validation pairs on the assembly's side; none without patience"
+        description="best share of validation pairs on the assembly's side; null without patience"
     )

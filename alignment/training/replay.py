@@ -1,4 +1,4 @@
-"""Text on which a model is kept as it was: a file of the user's, or what the model itself says."""
+"""Replay text against forgetting: a user's file, or the model's own replies to neutral prompts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from plenary.models.base import ChatBackend, Conversation, Message, Sampling
 from plenary.seeding import derived_seed
 from plenary.untrusted import first_fault, read_json_lines, read_text
 
-# What the model is asked for when it makes its own text; none stands in a retention set. Version 1.
+# Prompts for a model that writes its own replay text; none is in a retention set. Version 1.
 PROMPTS = (
     "Describe a quiet street in the evening.",
     "Explain how a clock keeps time.",
@@ -63,7 +63,7 @@ ASK = "Write a short text."
 
 
 class _Row(BaseModel):
-    """One text to keep, in one of three forms."""
+    """One replay text, in one of three forms."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -93,7 +93,7 @@ class _Row(BaseModel):
 
 
 class NeutralText(NamedTuple):
-    """Conversations on which a model is kept, and in words where they are from."""
+    """Conversations on which a model is held to its base, and their source in words."""
 
     conversations: Sequence[Conversation]
     origin: str
@@ -113,11 +113,13 @@ def read_replay(path: Path) -> NeutralText:
     else:
         raise DataError(
             f"alignment.replay is {str(path)!r}; give a .jsonl file of conversations or a .txt "
-            "file of one text a line"
+            "file of one text per line"
         )
     found = [_conversation(path, number, row) for number, row in rows]
     if not found:
-        raise DataError(f"replay text {str(path)!r} holds no text; fill it or unset it")
+        raise DataError(
+            f"replay text {str(path)!r} contains no text; fill the file or unset the setting"
+        )
     return NeutralText(found, f"{len(found)} texts of the file {path.name!r}")
 
 
@@ -130,7 +132,7 @@ def _conversation(path: Path, number: int, row: object) -> Conversation:
         return _Row.model_validate(row).conversation
     except ValidationError as error:
         raise DataError(
-            f"line {number} of replay text {path.name!r} {first_fault(error)}; mend the line"
+            f"line {number} of replay text {path.name!r} {first_fault(error)}; fix the line"
         ) from error
 
 
@@ -148,10 +150,10 @@ def write_replay(texts: Sequence[Conversation], path: Path) -> None:
 
 
 async def sample_replay(model: ChatBackend, seed: int) -> NeutralText:
-    """What the model says to neutral prompts, `ROUNDS` times each; DataError when it says little.
+    """The model's replies to neutral prompts, `ROUNDS` times each; DataError if too few are usable.
 
-    Drawn from its own distribution at temperature 1, so that the divergence measured on the text is
-    that of how it speaks.
+    Drawn from its own distribution at temperature 1, so that divergence on this text measures a
+    change in how the model speaks.
     """
     found: list[Conversation] = []
     failures: list[str] = []
@@ -166,7 +168,7 @@ async def sample_replay(model: ChatBackend, seed: int) -> NeutralText:
     if 2 * len(found) < ROUNDS * len(PROMPTS):
         raise DataError(
             f"the model answered {len(found)} of {ROUNDS * len(PROMPTS)} neutral prompts (first "
-            f"failure: {failures[0]!r}); give text of your own as alignment.replay, or set "
+            f"failure: {failures[0]!r}); give your own text as alignment.replay, or set "
             "alignment.replay_weight to 0"
         )
     return NeutralText(found, f"{len(found)} texts that the model itself wrote before training")

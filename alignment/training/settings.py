@@ -1,4 +1,4 @@
-"""Settings of the stage that teaches a model the assembly's preferences."""
+"""Settings of the alignment stage: objective, LoRA, learning rate, batch, replay, checkpoints."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ class AlignmentSettings(BaseModel):
         "contested pairs weighing less",
     )
     beta: float = Field(
-        default=0.1, gt=0, description="dpo and ipo: how strongly the base model holds back"
+        default=0.1,
+        gt=0,
+        description="dpo and ipo: how strongly the model is held to its base (beta, tau)",
     )
     templates: tuple[str, ...] = Field(
         default=("plain",),
@@ -32,8 +34,8 @@ class AlignmentSettings(BaseModel):
     )
     variant: Literal["lora", "rslora", "dora", "qlora"] = Field(
         default="lora",
-        description="lora; rslora scales by alpha / sqrt(rank); dora trains lengths apart from "
-        "directions; qlora is lora on a base in 4 bits and needs bitsandbytes",
+        description="lora; rslora scales by alpha / sqrt(rank); dora trains magnitudes and "
+        "directions separately; qlora is lora on a base in 4 bits and needs bitsandbytes",
     )
     rank: int = Field(default=8, ge=1, description="rank of the adapter's two factors")
     trainable_fraction: float | None = Field(
@@ -49,13 +51,14 @@ class AlignmentSettings(BaseModel):
     targets: tuple[str, ...] = Field(
         default=("all-linear",),
         min_length=1,
-        description="names of the layers adapted; all-linear is each but the output layer",
+        description="names of the adapted layers; all-linear is all but the output layer",
     )
     precision: Literal["auto", "float32", "bf16"] = Field(
-        default="auto", description="auto is bf16 on a GPU that has it, float32 elsewhere"
+        default="auto", description="auto is bf16 on a GPU that supports it, else float32"
     )
     gradient_checkpointing: bool = Field(
-        default=False, description="less memory, about a fifth more time, the same result"
+        default=False,
+        description="less memory, about a fifth more time, the same result",
     )
     learning_rate: float = Field(default=3e-3, gt=0, description="peak AdamW learning rate")
     warmup: float = Field(
@@ -67,37 +70,38 @@ class AlignmentSettings(BaseModel):
     batch: int = Field(
         default=32,
         ge=1,
-        description="rows a step over all processes; a row is one pair in one order and template",
+        description="rows per step over all processes; a row is one pair in one order and template",
     )
     micro_batch: int | None = Field(
         default=None,
         ge=1,
         description="most rows computed together in one process; gradients add up to those of "
-        "`batch` rows whatever it is; none takes them all at once",
+        "`batch` rows in any case; by default all at once",
     )
     epochs: float = Field(default=2.0, gt=0, description="passes over the rows")
     replay_weight: float = Field(
         default=0.5,
         ge=0,
-        description="weight of KL(base || model) on replay text, nats a position; 0 is off",
+        description="weight of KL(base || model) on replay text, nats per position; 0 is off",
     )
     replay: Path | None = Field(
         default=None,
-        description="text on which the model is kept: .jsonl of conversations (messages, prompt "
-        "and completion, or text) or .txt of one text a line; none is what the model itself says "
-        "to neutral prompts before training, and for the model that ships dialogues made for it",
+        description="text on which the model is held to its base: .jsonl of conversations "
+        "(messages, prompt and completion, or text) or .txt with one text per line; by default "
+        "what the model itself says to neutral prompts before training, or, for the shipped model, "
+        "dialogues made for it",
     )
-    replay_rows: int = Field(default=8, ge=1, description="replay conversations a step")
+    replay_rows: int = Field(default=8, ge=1, description="replay conversations per step")
     rest_weight: float = Field(
         default=0.0,
         ge=0,
-        description="weight of KL(base || model) at the answer with both labels taken as one "
-        "word: holds everything but the preference; 0 is off",
+        description="weight of KL(base || model) at the answer, with both labels merged into "
+        "one word: preserves everything but the preference; 0 is off",
     )
     checkpoint_every: int = Field(
         default=0,
         ge=0,
-        description="steps between checkpoints, from which a killed run goes on; 0 writes none",
+        description="steps between checkpoints, from which a killed run resumes; 0 writes none",
     )
     patience: int = Field(
         default=0,
@@ -110,15 +114,15 @@ class AlignmentSettings(BaseModel):
         gt=0,
         lt=1,
         description="share of the pairs kept for validation when patience is above 0; their "
-        "outcomes stand in training pairs, too, so this agreement is no held-out figure",
+        "outcomes are in training pairs, too, so this agreement is not a held-out figure",
     )
     report_to: Literal["none", "tensorboard"] = Field(
-        default="none", description="where each step's measurements go beside the result"
+        default="none", description="where each step's measurements are sent, besides the result"
     )
 
     @property
     def told(self) -> Self:
-        """The settings as others may read them: the replay file by its name alone."""
+        """The settings for publication, with only the name of the replay file."""
         name = None if self.replay is None else Path(self.replay.name)
         return self.model_copy(update={"replay": name})
 
@@ -126,6 +130,6 @@ class AlignmentSettings(BaseModel):
     def _patience_needs_checkpoints(self) -> Self:
         if self.patience and not self.checkpoint_every:
             raise ValueError(
-                f"patience is {self.patience} and checkpoint_every 0; set the steps between looks"
+                f"patience is {self.patience} and checkpoint_every 0; set the steps between them"
             )
         return self

@@ -1,4 +1,4 @@
-"""The training run: targets in, a checked adapter folder out."""
+"""`align`, the training run: vote shares in, a checked LoRA adapter folder out."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ from plenary.preferences import BoolArray, Targets
 from plenary.seeding import generator
 
 PARTIAL = ".partial"  # of a folder that is being written
-EDGE = 10  # loss_first and loss_last average a tenth of the steps each: one batch alone is noise
+EDGE = 10  # loss_first and loss_last average a tenth of the steps each: a single batch is too noisy
 
 
 class AlignmentResult(TrainingRecord):
-    """What a training run did, and where its adapter lies."""
+    """What a training run did, and the folder of its adapter."""
 
     adapter: Path = Field(description="folder of the adapter")
 
@@ -94,7 +94,7 @@ class TrainingMaterial(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What training leaves behind beside the adapter's files."""
+    """What training returns besides the adapter's files."""
 
     manifest: AdapterManifest
     steps: list[TrainingStep]
@@ -120,12 +120,12 @@ def align(
     """Train a LoRA adapter for the checkpoint at `model_path` toward `targets` and save it.
 
     texts [K] are the outcomes that targets.pairs index. `replay` holds neutral conversations on
-    which the model is kept where it is: on its next token when the last message is the user's, on
-    every token of the last message when it is the assistant's. `day` is what a chat template that
-    prints today's date is told. `output` appears whole or not at
-    all; an adapter already there is replaced. The same inputs and seed give the same weights on one
-    machine. With `checkpoint_every`, a run that was killed goes on from its last checkpoint when it
-    is called again with the same arguments. Under `accelerate launch` every process calls this.
+    which the model is held to its base: on the next token if the last message is the user's, on
+    every token of the last message if it is the assistant's. `day` is the date given to a chat
+    template that prints today's. `output` appears complete or not at all; an adapter already there
+    is replaced. The same inputs and seed give the same weights on one machine. With
+    `checkpoint_every`, a killed run resumes from its last checkpoint if called again with the same
+    arguments. Under `accelerate launch` every process calls this.
     """
     started = time.monotonic()
     material = _material(texts, targets, settings, replay, seed)._replace(day=day)
@@ -185,7 +185,7 @@ def _train(
 
 
 def open_aligned(model_path: Path, adapter: Path) -> LocalBackend:
-    """The model with an adapter that `align` saved; DataError unless the two belong together."""
+    """Open a model with an adapter that `align` saved; DataError unless the two belong together."""
     check_adapter(adapter, model_path)
     with without_library_warnings():
         return LocalBackend(model_path, adapter=adapter)
@@ -194,7 +194,7 @@ def open_aligned(model_path: Path, adapter: Path) -> LocalBackend:
 def before_and_after(
     model_path: Path, adapter: Path, day: date | None = None
 ) -> tuple[LocalBackend, LocalBackend]:
-    """The model without and with an adapter of its own, on one set of weights."""
+    """The model without and with its adapter, on one set of weights."""
     check_adapter(adapter, model_path)
     with without_library_warnings():
         before = LocalBackend(model_path, day=day)
@@ -210,7 +210,7 @@ def _material(
 ) -> TrainingMaterial:
     if settings.replay_weight > 0 and not replay:
         raise ConfigError(
-            f"replay_weight is {settings.replay_weight!r} and there is no replay text; "
+            f"replay_weight is {settings.replay_weight!r} but there is no replay text; "
             "give `replay` or set it to 0"
         )
     templates = training_templates(settings.templates)
@@ -225,7 +225,7 @@ def _material(
 
 
 def _validation_pairs(targets: Targets, settings: AlignmentSettings, seed: int) -> BoolArray:
-    """Mask [P] of the pairs that decide when to stop: drawn among those with votes and a side."""
+    """Mask [P] of the pairs that decide when to stop: drawn from those with a majority."""
     kept = np.zeros(len(targets.p), dtype=bool)
     if settings.patience:
         able = np.flatnonzero((targets.weight > 0) & (targets.p != 0.5))
@@ -241,7 +241,7 @@ def _validation_pairs(targets: Targets, settings: AlignmentSettings, seed: int) 
 
 
 def _without(targets: Targets, left_out: BoolArray) -> Targets:
-    """The same pairs, those left out with weight 0."""
+    """The same pairs, with weight 0 for those left out."""
     if len(left_out) != len(targets.weight) or not left_out.any():
         return targets
     return Targets(targets.pairs, targets.p, np.where(left_out, 0.0, targets.weight))
@@ -311,13 +311,13 @@ def _entropy(rows: Sequence[Example]) -> float:
 
 
 def _is_first_process() -> bool:
-    """Whether this process writes; launchers give each one its number."""
+    """Whether this process writes files; launchers give each process its number."""
     return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
 def _closing(work: Path, settings: AlignmentSettings) -> Iterator[None]:
-    """Delete the work folder at the end, unless checkpoints in it let a cut-off run go on."""
+    """Delete the work folder at the end, unless its checkpoints let an interrupted run resume."""
     try:
         yield
     except ConvergenceError:
@@ -333,9 +333,11 @@ def _closing(work: Path, settings: AlignmentSettings) -> Iterator[None]:
 
 @contextmanager
 def _staged(output: Path) -> Iterator[Path]:
-    """A folder beside `output` that takes its place when the block ends well, else vanishes."""
+    """A folder next to `output` that replaces it if the block succeeds, else is deleted."""
     if output.exists() and not _replaceable(output):
-        raise DataError(f"{str(output)!r} exists and is no adapter; choose another output folder")
+        raise DataError(
+            f"{str(output)!r} exists and is not an adapter; choose another output folder"
+        )
     folder = output.with_name(output.name + PARTIAL)
     if not _is_first_process():
         yield folder

@@ -1,9 +1,9 @@
-"""Door to trl: one supervised trainer for every objective, on label tokens only.
+"""The trainer (trl): one soft-label trainer for every objective, with loss on label tokens only.
 
 The loss of a step is the mean over its rows of weight times the objective's loss at the label
 tokens, plus `replay_weight` times KL(adapter off || adapter on) on replay text and `rest_weight`
-times the same where the answer starts, the preference left out. What is computed at once is a part
-of a step; the parts' losses add up to the step's. Logits are computed only where they are read.
+times the same where the answer starts, leaving out the preference. A step is computed in parts,
+whose losses add up to the step's. Logits are computed only where they are read.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class TrainingStep(NamedTuple):
     """What one optimizer step measured, before the step was taken.
 
     step of steps, counted from 1; loss: the objective's, nats, lower is better;
-    replay_kl: KL(base || model) on replay text, nats a position, 0 without replay;
+    replay_kl: KL(base || model) on replay text, nats per position, 0 without replay;
     mass: mean probability of the two labels together, 1 is best.
     """
 
@@ -74,7 +74,7 @@ OnStep = Callable[[TrainingStep], None]
 
 
 class TrainingRows(NamedTuple):
-    """Rows trained on, rows that decide when to stop (none: never), text to keep (or None)."""
+    """Rows trained on, rows that decide when to stop (empty: never), replay text (or None)."""
 
     answers: Sequence[AnswerRow]
     validation: Sequence[AnswerRow]
@@ -83,7 +83,7 @@ class TrainingRows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Text on which the model is kept where it was; `count` rows are drawn for each step."""
+    """Text on which the model is held to its base; `count` rows are drawn for each step."""
 
     rows: Sequence[ReplayRow]
     weight: float
@@ -91,7 +91,7 @@ class Replay:
     seed: int
 
     def draw(self, step: int) -> list[ReplayRow]:
-        """The rows of a step, the same whenever the step is taken."""
+        """The rows of a step, always the same for the same step."""
         rng = generator(self.seed, "alignment", "replay", step)
         picked = rng.choice(len(self.rows), size=min(self.count, len(self.rows)), replace=False)
         return [self.rows[k] for k in picked]
@@ -99,7 +99,7 @@ class Replay:
 
 @contextmanager
 def without_library_warnings() -> Iterator[None]:
-    """Silence what trl and peft draw from transformers by names that it has deprecated."""
+    """Silence warnings about deprecated names of transformers that trl and peft use."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing", FutureWarning)
         warnings.filterwarnings("ignore", "fan_in_fan_out", UserWarning)
@@ -109,7 +109,7 @@ def without_library_warnings() -> Iterator[None]:
 class SoftLabelTrainer(SFTTrainer):
     """`SFTTrainer` on pre-tokenised rows whose loss is read at the label tokens."""
 
-    # The parts of a step add up to its loss: nothing is left to divide by their number.
+    # The parts of a step add up to its loss, so nothing may be divided by their number.
     loss_is_scaled_for_ga = True
 
     def __init__(
@@ -153,8 +153,8 @@ class SoftLabelTrainer(SFTTrainer):
             base = label_log_probs(reference, inputs)
             rest = rest_kl(reference, logits, inputs) if self.settings.rest_weight else rest
         rows = self.objective.loss(log_p, base, inputs["target_p"], self.settings.beta)
-        # Weights have mean 1 over the data. Dividing by the step's rows and not by their own weight
-        # keeps the step an unbiased estimate, whatever it is made of.
+        # Weights have mean 1 over the data. Dividing by the number of rows and not by their weights
+        # keeps every step an unbiased estimate.
         answer = inputs["share"] @ (inputs["weight"] * rows)
         kl = torch.zeros((), device=logits.device)
         if self.replay is not None:
@@ -163,12 +163,12 @@ class SoftLabelTrainer(SFTTrainer):
         self.measured.append((answer.item(), kl.item(), mass.item()))
         loss = answer + self.settings.rest_weight * rest
         loss = loss if self.replay is None else loss + self.replay.weight * kl
-        # Processes' gradients are averaged; the step's is their sum.
+        # Gradients are averaged over processes, but the step's is their sum.
         loss = loss * self.accelerator.num_processes
         return (loss, {"log_p": log_p}) if return_outputs else loss
 
     def get_train_dataloader(self) -> DataLoader:
-        """This process's parts of all steps in order; transformers would even out their sizes."""
+        """This process's parts of all steps in order; transformers would equalise their sizes."""
         portions = Portions(self.rows.answers, self.settings, self.args.data_seed or 0)
         return DataLoader(portions, batch_size=1, collate_fn=itemgetter(0))
 
@@ -185,14 +185,14 @@ class SoftLabelTrainer(SFTTrainer):
             yield
 
     def _replay_kl(self, model: nn.Module, replay: Replay, part: int, parts: int) -> Tensor:
-        """What one of the parts adds to the step's mean over all its scored positions."""
+        """What one part adds to the step's mean over all its scored positions."""
         of_step = replay.draw(self.state.global_step)
         processes = self.accelerator.num_processes
         spreading = spread(of_step, parts)
         start = part // processes * processes
         if not any(spreading[start : start + processes]):
             return torch.zeros((), device=self.accelerator.device)
-        # Where other processes have rows, one without computes as well: all must take part.
+        # If other processes have rows, one without any computes as well: all must take part.
         rows = spreading[part] or of_step[:1]
         share = sum(row.scored for row in spreading[part]) / sum(row.scored for row in of_step)
         keep = max(row.scored for row in rows)
@@ -240,7 +240,7 @@ class SoftLabelTrainer(SFTTrainer):
 
 
 class _Progress(TrainerCallback):
-    """Hands each step's measurements on, the sum over its parts in all processes."""
+    """Passes on each step's measurements, summed over its parts in all processes."""
 
     def __init__(self, trainer: SoftLabelTrainer, on_step: OnStep) -> None:
         self.trainer, self.report = trainer, on_step
@@ -281,7 +281,7 @@ def in_bf16(settings: AlignmentSettings) -> bool:
 def training_arguments(
     settings: AlignmentSettings, rows: int, folder: Path, seed: int
 ) -> SFTConfig:
-    """TRL's arguments. `folder` takes checkpoints and logs where the settings ask for them."""
+    """TRL's arguments. `folder` gets checkpoints and logs if the settings ask for them."""
     if settings.report_to == "tensorboard" and find_spec("tensorboard") is None:
         raise ConfigError(
             "report_to is 'tensorboard', which is not installed; pip install tensorboard, or set "
@@ -327,7 +327,7 @@ def training_arguments(
 def run_training(
     trainer: SoftLabelTrainer, on_step: OnStep, checkpoint: Path | None = None
 ) -> PeftModel:
-    """Train to the end, from a checkpoint if given, and give the adapted model."""
+    """Train to the end, from a checkpoint if given, and return the adapted model."""
     trainer.add_callback(_Progress(trainer, on_step))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return cast("PeftModel", trainer.accelerator.unwrap_model(trainer.model))

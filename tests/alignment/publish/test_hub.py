@@ -53,7 +53,7 @@ def test_the_card_says_what_was_and_was_not_shown(adapter: Path, comparison: Com
     assert yaml.safe_load(head)["base_model"] == ORIGIN.base
     assert yaml.safe_load(head)["license"] == "apache-2.0"
     assert f"{100 * comparison.gain:+.1f} points ({100 * comparison.gain_low:+.1f} to" in body
-    assert "Without control arms" in body
+    assert "No control arms were run" in body
     assert "Not measured." in body
     assert "Simulated citizens are not people" in body
     assert "model organism" in body
@@ -140,7 +140,7 @@ def test_foreign_folders_and_bases_are_refused(
 ) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
-    with pytest.raises(DataError, match="holds other files"):
+    with pytest.raises(DataError, match="other files"):
         hub_folder(adapter, checkpoint("qwen2"), "lab/small", "", tmp_path / "mine")
     with pytest.raises(DataError, match="was trained on weights"):
         hub_folder(adapter, checkpoint("gpt2"), "lab/small", "", tmp_path / "hub")

@@ -62,8 +62,8 @@ def test_a_text_file_holds_one_text_a_line(tmp_path: Path) -> None:
         ("a.jsonl", _rows({"messages": []}), "line 1 "),
         ("a.jsonl", _rows(3), "line 1 "),
         ("a.jsonl", "{", "line 1 .*no JSON"),
-        ("a.jsonl", "\n\n", "holds no text"),
-        ("a.txt", " \n", "holds no text"),
+        ("a.jsonl", "\n\n", "no text"),
+        ("a.txt", " \n", "no text"),
         ("a.docx", "x", r"a\.docx.*give a \.jsonl"),
     ],
 )

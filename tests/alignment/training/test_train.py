@@ -161,7 +161,7 @@ def test_foreign_output_and_missing_replay_are_refused(
 ) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     settings = ONE_STEP.model_copy(update={"replay_weight": 0})
-    with pytest.raises(DataError, match="no adapter"):
+    with pytest.raises(DataError, match="not an adapter"):
         align(checkpoint("qwen2"), texts, targets, settings, tmp_path, 0)
     with pytest.raises(ConfigError, match=r"replay_weight is 0\.5"):
         align(checkpoint("qwen2"), texts, targets, ONE_STEP, tmp_path / "adapter", 0)

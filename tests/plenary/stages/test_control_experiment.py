@@ -178,7 +178,7 @@ def test_publish_writes_a_folder_and_pushes_nothing_unasked(
     call(*options)
     card = Path("hub/README.md").read_text()
     assert "14 simulated citizens on 20 pairs" in card
-    assert "Without control arms" in card
+    assert "No control arms were run" in card
     assert str(tmp_path) not in "".join(p.read_text() for p in Path("hub").glob("*.json"))
     monkeypatch.setattr(sys, "argv", ["plenary", *options, "--push", "lab/tiny"])
     with pytest.raises(SystemExit, match="4"):
