@@ -1,1 +1,1 @@
-"""What the population is: census microdata, weights, fidelity."""
+"""The population: census microdata, survey weights, margins, raking and fidelity checks."""

@@ -1,7 +1,8 @@
-"""Recode the source figures into plenary's schema: python -m census_data.build SOURCE_FOLDER.
+"""Build script: recodes source figures into the packaged snapshot (python -m census_data.build).
 
-Reads us_adults_acs_pums_2024.parquet, acs_pums_codes.json and cbsa_names.csv; writes the packaged
-snapshot, its label table and its manifest. The same input and pyarrow give the same bytes.
+Usage: python -m census_data.build SOURCE_FOLDER. Reads us_adults_acs_pums_2024.parquet,
+acs_pums_codes.json and cbsa_names.csv; writes the packaged snapshot, its label table and its
+manifest. The same input and pyarrow version give the same bytes.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def build(source: Path, output: Path) -> Manifest:
 
 
 def copy_margins(source: Path, target: Path) -> None:
-    """Carry the full survey's margins that the tests compare with over into the project."""
+    """Copy the full survey's margins, with which the tests compare, into the project."""
     margins = json.loads(read_bytes(source / MARGINS_FILE))
     kept = {key: margins[key] for key in ("source", "adults_18plus", "age7_edges", *MARGIN_KEYS)}
     target.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The cells that people are counted in: labels of a category, bands of a number, or combinations.
+"""Cells for counting people: labels of a category, bands of a number, or cross-tabulations.
 
 Shapes: N persons, G cells. Cell 0 of every column holds the people without an answer, missing or
 not in universe.
@@ -55,9 +55,9 @@ def cells_of(population: Population, name: str) -> Cells:
 
 
 def columns_of(population: Population, names: Sequence[str]) -> tuple[Cells, ...]:
-    """Cells of several columns; ConfigError for none, for one given twice, or an unknown one."""
+    """Cells of several columns; ConfigError for none, a repeated or an unknown one."""
     if not names or len(set(names)) != len(names):
-        raise ConfigError(f"attributes {list(names)!r}; name at least one, and none twice")
+        raise ConfigError(f"attributes {list(names)!r}; name at least one, and each only once")
     known = [n for n in population.columns if n in population.categories or n in population.bands]
     for name in names:
         if name not in known:
@@ -80,7 +80,7 @@ def joint_cells(population: Population, names: Sequence[str]) -> JointCells:
 
 
 def crossed(parts: Sequence[Cells]) -> JointCells:
-    """Cells of the table of columns, the last one running fastest."""
+    """Cells of the table of columns, the last one varying fastest."""
     shape = tuple(len(part.labels) for part in parts)
     codes = parts[0].codes
     for part in parts[1:]:
@@ -89,7 +89,7 @@ def crossed(parts: Sequence[Cells]) -> JointCells:
 
 
 def cell_number(labels: Sequence[str], label: str, column: str) -> int:
-    """Position of a label among the cells of a column; DataError with the known ones."""
+    """Position of a label among a column's cells; DataError names the known ones."""
     if label not in labels:
         known = ", ".join(repr(known) for known in labels[:12])
         raise DataError(

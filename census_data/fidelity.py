@@ -1,4 +1,4 @@
-"""How far a panel's margins are from the population's.
+"""Fidelity: distance of a panel's margins (one-, two-, three-way) from the population's.
 
 Shapes: N persons of the population, C citizens of the panel, G cells of a margin.
 """
@@ -54,9 +54,9 @@ class MarginDistance(NamedTuple):
     """Distance of one margin of the panel from the population's; lower is better.
 
     distance: total variation distance, 0 is perfect and 1 is disjoint.
-    expected: mean of it for simple random samples of the panel's effective size.
-    cells: cells of the margin that somebody in the population or the panel is in.
-    srmse: standardised root mean square error, the RMSE over those cells in units of the mean
+    expected: its mean for simple random samples of the panel's effective size. cells: number of
+    non-empty cells of the margin, in population or panel. srmse: standardised root mean square
+    error, the RMSE over those cells in units of the mean
         cell; `srmse_expected` is its root mean square for such samples.
     """
 
@@ -84,7 +84,7 @@ class Fidelity(NamedTuple):
         return max(rows, key=lambda row: row.distance)
 
     def median(self, ways: Literal[1, 2, 3]) -> float:
-        """Median total variation distance of the margins of so many columns."""
+        """Median total variation distance of the margins with that many columns."""
         rows = (self.one_way, self.two_way, self.three_way)[ways - 1]
         if not rows:
             raise DataError(f"no {ways}-way margin was compared; name the columns")
@@ -105,7 +105,7 @@ def relative_error(p: FloatArray, truth: FloatArray) -> float:
 def expected_distance(truth: FloatArray, effective: float) -> float:
     """Mean total variation distance of simple random samples of `effective` persons.
 
-    A cell's share is taken as normal, so its mean absolute error is sqrt(2 / pi) of its standard
+    A cell's share is treated as normal, so its mean absolute error is sqrt(2 / pi) of its standard
     error.
     """
     return float(np.sqrt(2 * truth * (1 - truth) / (np.pi * effective)).sum() / 2)
@@ -129,7 +129,7 @@ def panel_fidelity(
 ) -> tuple[MarginDistance, ...]:
     """One-way distances between the panel with row ids [C] and weights [C], and the population.
 
-    Raises DataError when a citizen is not in the population.
+    Raises DataError if a citizen is not in the population.
     """
     return margin_distances(population, row_ids, weight, [(name,) for name in names])
 
@@ -153,7 +153,7 @@ def margin_distances(
     weight: FloatArray,
     margins: Sequence[Sequence[str]],
 ) -> tuple[MarginDistance, ...]:
-    """Distance of every margin named by its one, two or three columns."""
+    """Distance of every margin, each named by its one, two or three columns."""
     positions = positions_of(population, row_ids)
     return tuple(_distance(population, names, positions, weight) for names in margins)
 
@@ -178,7 +178,7 @@ def _distance(
 
 
 def positions_of(population: Population, row_ids: IntArray) -> IntArray:
-    """Where citizens [C] stand in the population; DataError when one is not in it."""
+    """Positions of citizens [C] in the population; DataError if one is not in it."""
     order = np.argsort(population.row_id)
     at = order[np.searchsorted(population.row_id, row_ids, sorter=order).clip(max=len(order) - 1)]
     stray = population.row_id[at] != row_ids

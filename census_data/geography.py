@@ -1,4 +1,4 @@
-"""States of the United States: Census FIPS code, name, Census region, postal code."""
+"""Geography: states of the United States with FIPS code, name, Census region, postal code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels of the closed categories, in the order of the Census codes they stand for."""
+"""Labels of the closed categories (race, education, ...), in the order of their Census codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a snapshot says about itself, and the check that it is still the same file."""
+"""A snapshot's manifest (origin, columns, hashes), and the check that its files are unaltered."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ColumnNote(BaseModel):
     name: str = Field(description="name in the Parquet file")
     kind: Literal["category", "number"] = Field(description="integer code into labels, or number")
     census: str = Field(description="Census variable or columns it comes from")
-    description: str = Field(description="what it says, with its unit")
+    description: str = Field(description="what it means, with its unit")
     universe: str = Field(description="who is asked; everyone else has code -1")
     labels: int = Field(ge=0, description="labels of a category, 0 for a number")
 
@@ -41,18 +41,18 @@ class Manifest(BaseModel):
     labels_sha256: str = Field(description="SHA-256 of the label table")
     source_sha256: str = Field(description="SHA-256 of the file it was recoded from")
     year: int = Field(description="year of the survey")
-    universe: str = Field(description="whom the weighted rows stand for")
+    universe: str = Field(description="whom the weighted rows represent")
     source: str = Field(description="survey and publisher")
-    licence: str = Field(description="terms of the figures")
-    provenance: str = Field(description="how the records came here")
+    licence: str = Field(description="terms of use of the figures")
+    provenance: str = Field(description="how the records were obtained")
     rows: int = Field(ge=1, description="person records")
-    weight_sum: int = Field(ge=1, description="persons the rows stand for")
+    weight_sum: int = Field(ge=1, description="persons that the rows represent")
     columns: tuple[ColumnNote, ...] = Field(description="columns besides weight and donor")
-    imputed_columns: tuple[str, ...] = Field(description="columns a donor gave where donor is 1")
+    imputed_columns: tuple[str, ...] = Field(description="columns taken from a donor if donor is 1")
     imputed_share: float = Field(ge=0, le=1, description="weighted share of rows with donor 1")
-    notes: tuple[str, ...] = Field(description="what a user of the figures must know")
+    notes: tuple[str, ...] = Field(description="what users of the figures must know")
     bands: dict[str, tuple[int, ...]] | None = Field(
-        default=None, description="number -> lower edges of its bands, where not the usual ones"
+        default=None, description="number -> lower edges of its bands, if not the default ones"
     )
 
 
@@ -66,7 +66,7 @@ class CodeBook(BaseModel):
 
 
 def read_bytes(path: Path) -> bytes:
-    """Content of a snapshot file; DataError when it is not there."""
+    """Content of a snapshot file; DataError if it does not exist."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -76,18 +76,18 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_checked(path: Path, sha256: str) -> bytes:
-    """Content of a file whose hash is known; DataError when it was altered."""
+    """Content of a file whose hash is known; DataError if it was altered."""
     content = read_bytes(path)
     found = content_hash(content)
     if found != sha256:
         raise DataError(
-            f"{str(path)!r} has SHA-256 {found!r}, its manifest says {sha256!r}; {REMEDY}"
+            f"{str(path)!r} has SHA-256 {found!r}, but its manifest says {sha256!r}; {REMEDY}"
         )
     return content
 
 
 def read_model(model: type[M], content: bytes, path: Path) -> M:
-    """Parse a JSON file of the snapshot; DataError when it does not fit."""
+    """Parse a JSON file of the snapshot; DataError if it does not match the model."""
     try:
         return model.model_validate_json(content)
     except ValidationError as error:

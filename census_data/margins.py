@@ -1,9 +1,9 @@
-"""Margins to rake to: counted in a population, or read from a YAML or CSV file.
+"""Margins (targets) for raking: counted in a population, or read from a YAML or CSV file.
 
-A target names its columns and gives a count to each cell. A cell takes one entry a column; an entry
-joins labels with " | " when the published table is coarser than the population ("master's degree
-| doctorate"). People in cells that a target does not name are outside that margin, and keep their
-weight as far as it goes. Shapes: N persons, G cells.
+A target names its columns and gives a count for each cell. A cell has one entry per column; an
+entry joins labels with " | " if the published table is coarser than the population ("master's
+degree | doctorate"). People in cells that a target does not name are outside that margin, which
+leaves their weight unchanged. Shapes: N persons, G cells.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ class MarginTarget(BaseModel):
         min_length=1, max_length=3, description="one, two or three columns of the population"
     )
     cells: tuple[tuple[str | float, ...], ...] = Field(
-        min_length=1, description="one label (or labels joined by ' | ') a column, then the count"
+        min_length=1, description="one label (or labels joined by ' | ') per column, then the count"
     )
     source: str = Field(default="", description="where the counts come from")
 
     @property
     def name(self) -> str:
-        """The columns, as margins are named in reports."""
+        """The name of the margin in reports: its columns."""
         return " x ".join(self.columns)
 
 
 class _Written(MarginTarget):
-    """A target as it stands in a file: labels that look like numbers or flags are labels."""
+    """A target as written in a file: labels that look like numbers or flags are still labels."""
 
     cells: tuple[tuple[str, ...], ...] = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
         min_length=1, description="labels and the count, as written"
@@ -57,7 +57,7 @@ class _Written(MarginTarget):
 
 
 class _MarginFile(BaseModel):
-    """A YAML file of margins as it is read."""
+    """A YAML file of margins as written."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -80,14 +80,14 @@ class CellTarget(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The cell as it stands in the file."""
+        """The cell as written in the file."""
         return ", ".join(JOIN.join(alternatives) for alternatives in self.labels)
 
 
 def population_margin(
     population: Population, columns: Sequence[str], weight: FloatArray | None = None
 ) -> MarginTarget:
-    """Weighted counts of every cell that somebody is in."""
+    """Weighted counts of every non-empty cell."""
     codes, shape = joint_cells(population, columns)
     used = population.weight if weight is None else weight
     counts = np.bincount(codes, used, int(np.prod(shape)))
@@ -104,13 +104,13 @@ def population_margin(
 
 
 def read_targets(path: Path) -> tuple[MarginTarget, ...]:
-    """Margins of a .yaml, .csv or .tsv file. A table is one margin: its columns, then `count`."""
+    """Margins in a .yaml, .csv or .tsv file. A table is one margin: its columns, then `count`."""
     kind = ending(path)
     if kind in (".csv", ".tsv"):
         return (_from_csv(path),)
     if kind in (".yaml", ".yml"):
         return _from_yaml(path)
-    raise DataError(f"margins {path.name!r} are in no known format; use .yaml, .csv or .tsv")
+    raise DataError(f"margins {path.name!r} are in an unknown format; use .yaml, .csv or .tsv")
 
 
 def write_targets(targets: Iterable[MarginTarget], path: Path) -> None:
@@ -126,7 +126,7 @@ def fit_margins(
 ) -> list[Margin]:
     """Margins over the persons of a population, ready for `rake`.
 
-    With `shares` the cells of each target are scaled to the weight of the people they cover, so
+    With `shares`, the cells of each target are scaled to the weight of the people they cover, so
     that percentages, or counts of another year, can be used.
     """
     return [_fit(population, target, shares) for target in targets]
@@ -142,7 +142,7 @@ def _fit(population: Population, target: MarginTarget, shares: bool) -> Margin:
 
 
 def _codes(population: Population, target: MarginTarget, lines: Sequence[CellTarget]) -> IntArray:
-    """Line of each person [N], OUTSIDE where no line names the person's cell."""
+    """Line of each person [N], OUTSIDE if no line names the person's cell."""
     joint, shape = joint_cells(population, target.columns)
     labels = [cells_of(population, column).labels for column in target.columns]
     lines_of = np.full(shape, OUTSIDE)
@@ -164,17 +164,17 @@ def _line(target: MarginTarget, cells: Sequence[str | float]) -> CellTarget:
     if len(cells) != len(target.columns) + 1:
         raise DataError(
             f"line {list(cells)!r} of margin {target.name!r} is not {len(target.columns)} labels "
-            "and a count; mend it"
+            "and a count; fix it"
         )
     *labels, count = cells
     try:
         persons = finite(count)
     except Unreadable as error:
-        raise DataError(f"count {count!r} of margin {target.name!r} is no number; mend it") from (
+        raise DataError(f"count {count!r} of margin {target.name!r} is not a number; fix it") from (
             error
         )
     if persons < 0:
-        raise DataError(f"count {count!r} of margin {target.name!r} is negative; mend it")
+        raise DataError(f"count {count!r} of margin {target.name!r} is negative; fix it")
     return CellTarget(tuple(tuple(str(label).split(JOIN)) for label in labels), persons)
 
 
@@ -183,7 +183,7 @@ def _from_yaml(path: Path) -> tuple[MarginTarget, ...]:
     try:
         listed = fitted(_MarginFile, tree).margins
     except ValidationError as error:
-        raise DataError(f"margins {str(path)!r} {first_fault(error)}; mend the file") from error
+        raise DataError(f"margins {str(path)!r} {first_fault(error)}; fix the file") from error
     return tuple(MarginTarget(**target.model_dump()) for target in listed)
 
 
@@ -193,7 +193,7 @@ def _from_csv(path: Path) -> MarginTarget:
     if columns[-1:] != (COUNT,) or len(columns) < 2:
         raise DataError(
             f"margins {str(path)!r} have no header of columns and {COUNT!r}, or no line below it; "
-            "mend the file"
+            "fix the file"
         )
     return MarginTarget(
         columns=columns[:-1], cells=tuple(tuple(row.values()) for row in rows), source=path.name

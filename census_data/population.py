@@ -1,6 +1,6 @@
-"""A weighted population of persons in integer-coded columns, and the one that ships with plenary.
+"""The Population: weighted persons in integer-coded columns, and loading the packaged one.
 
-Shapes: N persons. Weights are persons of the real population that a row stands for.
+Shapes: N persons. A weight is the number of real persons that a row represents.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ class Population:
     """Persons with weights.
 
     row_id [N]: row of the snapshot; survives every filter.
-    weight [N]: persons the row stands for, positive.
-    donor [N]: the imputed columns of this row come from a donor record.
+    weight [N]: persons that the row represents, positive. donor [N]: whether the imputed columns of
+    this row come from a donor record.
     columns: name -> codes or numbers [N]; -1 not in universe, -2 missing.
     categories: name of a category -> label of code 0, 1, ...
     source: manifest of the snapshot the rows come from, before any filter.
-    bands: name of a number -> lower edges of the bands it is compared in.
+    bands: name of a number -> lower edges of the bands used for comparison.
     """
 
     row_id: IntArray
@@ -79,7 +79,7 @@ class Population:
     def __post_init__(self) -> None:
         if not np.all(self.weight > 0):
             bad = float(self.weight[~(self.weight > 0)][0])
-            raise DataError(f"person weight {bad!r} is not positive; drop or mend such rows")
+            raise DataError(f"person weight {bad!r} is not positive; drop or fix such rows")
 
     def __len__(self) -> int:
         return len(self.row_id)
@@ -93,16 +93,16 @@ class Population:
     def labels(self, name: str) -> tuple[str, ...]:
         """Labels of codes 0, 1, ... of a category."""
         if name not in self.categories:
-            raise DataError(f"{name!r} is no category; use one of {', '.join(self.categories)}")
+            raise DataError(f"{name!r} is not a category; use one of {', '.join(self.categories)}")
         return self.categories[name]
 
     def label(self, name: str, position: int) -> str | None:
-        """Label of one person, None when missing or not in universe."""
+        """Label of one person, None if missing or not in universe."""
         code = int(self.values(name)[position])
         return self.labels(name)[code] if code >= 0 else None
 
     def select(self, mask: BoolArray | IntArray) -> Population:
-        """The persons picked by a mask [N] or by positions; weights stay as they are."""
+        """The persons selected by a mask [N] or by positions, with unchanged weights."""
         return replace(
             self,
             row_id=self.row_id[mask],
@@ -145,7 +145,7 @@ def _book(where: Path, manifest: Manifest) -> CodeBook:
 
 
 def filtered(population: Population, settings: PopulationSettings) -> Population:
-    """The persons whom the settings count in; DataError when nobody is left."""
+    """The persons whom the settings include; DataError if nobody is left."""
     keep = np.ones(len(population), dtype=bool)
     if settings.group_quarters == "exclude":
         # People whose answer is missing stay: not every survey asks.
@@ -180,7 +180,9 @@ def _population(table: pa.Table, book: CodeBook, manifest: Manifest) -> Populati
         weight = table["weight"].to_numpy().astype(np.float64)
         donor = table["donor"].to_numpy().astype(bool)
     except (ValueError, TypeError, pa.ArrowException) as error:
-        raise DataError(f"the population has a column of no numbers: {error}; {REMEDY}") from error
+        raise DataError(
+            f"the population has a column that is not numeric: {error}; {REMEDY}"
+        ) from error
     for name, codes in values.items():
         if name in book.labels and codes.max(initial=-1) >= len(book.labels[name]):
             raise DataError(

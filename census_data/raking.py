@@ -1,8 +1,8 @@
-"""Raking: iterative proportional fitting of weights to margins, with bounds on the weights.
+"""Raking (iterative proportional fitting): calibrates weights to margins, within bounds.
 
 Deming and Stephan 1940 [deming1940]. The raked weight of a person is the bounded product of the
-starting weight and one factor for each margin; where the margins are met it is the one set of
-weights inside the bounds with the least Kullback-Leibler divergence from the starting weights
+starting weight and one factor for each margin; if the margins are met, it is the only set of
+weights within the bounds with the smallest Kullback-Leibler divergence from the starting weights
 [deville1992], whatever the order of the margins. Shapes: N persons, G cells of a margin.
 """
 
@@ -22,19 +22,21 @@ from plenary.errors import ConfigError, ConvergenceError, DataError
 from plenary.preferences import FloatArray, IntArray
 
 OUTSIDE = -1
-# Sweeps after which contradictions are looked for: that costs as much as several sweeps.
+# Sweeps after which contradictions are looked for, which costs as much as several sweeps.
 SUSPICIOUS = 20
 
 
 class RakingSettings(BaseModel):
-    """How closely margins are met, and how far weights may go for it."""
+    """How closely margins are met, and how far weights may go for that."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tolerance: float = Field(
         default=1e-7, gt=0, description="largest error of a cell, as a share of all weight"
     )
-    iterations: int = Field(default=1000, ge=1, description="sweeps over the margins at most")
+    iterations: int = Field(
+        default=1000, ge=1, description="largest number of sweeps over the margins"
+    )
     lowest: float = Field(
         default=0.0, ge=0, lt=1, description="least weight, in multiples of the mean weight"
     )
@@ -48,9 +50,9 @@ DEFAULT_RAKING = RakingSettings()
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """Where the weights of groups must add up to given totals.
+    """Given totals to which the weights of groups must add up.
 
-    codes [N]: cell of each person; OUTSIDE for people the margin says nothing about.
+    codes [N]: cell of each person; OUTSIDE for people whom the margin does not cover.
     targets [G]: persons in each cell, positive.
     cells [G]: name of each cell, for messages.
     """
@@ -73,9 +75,11 @@ class RakingReport(NamedTuple):
     """What raking did.
 
     max_error: largest error of any cell as a share of all weight; lower is better.
-    design_effect: Kish's 1 + CV^2 of the weights, 1 is best; design_effect_before: of the start.
+    design_effect: Kish's 1 + CV^2 of the weights, 1 is best; design_effect_before: of the starting
+    weights.
     effective_n: persons divided by the design effect.
-    smallest, largest: extreme weights in multiples of the mean; bounded: persons at a bound.
+    smallest, largest: extreme weights in multiples of the mean; bounded: number of persons at a
+    bound.
     """
 
     iterations: int
@@ -109,11 +113,11 @@ def effective_n(weight: FloatArray) -> float:
 def rake(
     weight: FloatArray, margins: Sequence[Margin], settings: RakingSettings = DEFAULT_RAKING
 ) -> Raked:
-    """Weights [N] that meet every margin, as near to the starting `weight` [N] as they can be.
+    """Weights [N] that meet every margin, as close to the starting `weight` [N] as possible.
 
     Raises DataError for weights that are not positive, for a cell without people or people without
     a target, and for margins that contradict each other; ConvergenceError, with the name of the
-    worst margin, when the tolerance is not reached.
+    worst margin, if the tolerance is not reached.
     """
     _check_weights(weight)
     if not margins:
@@ -139,7 +143,7 @@ def _check_weights(weight: FloatArray) -> None:
     if not good.all():
         at = int(np.flatnonzero(~good)[0])
         raise DataError(
-            f"weight {float(weight[at])!r} of person {at!r} is not positive; drop or mend such rows"
+            f"weight {float(weight[at])!r} of person {at!r} is not positive; drop or fix such rows"
         )
 
 
@@ -150,7 +154,7 @@ def _check_margin(margin: Margin, people: int) -> None:
             "make it from the same persons as the weights"
         )
     if not np.all(np.isfinite(margin.targets)) or np.any(margin.targets < 0):
-        raise DataError(f"margin {margin.name!r} has targets that are no counts; mend them")
+        raise DataError(f"margin {margin.name!r} has targets that are not counts; fix them")
     held = np.bincount(margin.codes + 1, minlength=len(margin.targets) + 1)[1:]
     if len(held) > len(margin.targets):
         raise DataError(f"margin {margin.name!r} has fewer targets than cells; give one for each")
@@ -172,7 +176,7 @@ def _check_agreements(margins: Sequence[Margin], settings: RakingSettings) -> No
 
 
 def _check_agreement(one: Margin, other: Margin, tolerance: float) -> None:
-    """Groups of cells that hold the same people must have the same total in both margins."""
+    """Check that groups of cells with the same people have the same total in both margins."""
     width, height = len(one.targets), len(other.targets)
     pairs = (one.codes + 1) * (height + 1) + other.codes + 1
     seen = np.flatnonzero(np.bincount(pairs, minlength=(width + 1) * (height + 1)))
@@ -191,7 +195,7 @@ def _check_agreement(one: Margin, other: Margin, tolerance: float) -> None:
             f"margins {one.name!r} and {other.name!r} contradict each other: the people in "
             f"{' + '.join(cells[:4])!r}{' and more' * (len(cells) > 4)} are "
             f"{float(ours[at])!r} by the first and {float(theirs[at])!r} by the second; "
-            "mend one of them, or scale both to shares"
+            "fix one of them, or scale both to shares"
         )
 
 
@@ -215,10 +219,10 @@ def _sweep(
     settings: RakingSettings,
     total: float,
 ) -> tuple[FloatArray, int]:
-    """Scale cell by cell until every margin is met before it is scaled; weights, sweeps used.
+    """Scale cell by cell until every margin is met when its turn comes; weights and sweeps used.
 
-    Bounds cut the product of the factors, never the factors themselves, so that the result does
-    not depend on when a weight ran into a bound.
+    Bounds limit the product of the factors, never the factors themselves, so that the result does
+    not depend on when a weight reached a bound.
     """
     free = weight.astype(np.float64)
     bounded = floor > 0 or ceiling < np.inf
@@ -226,7 +230,7 @@ def _sweep(
     # Cell 0 is for people outside the margin: factor 1.
     codes = [margin.codes + 1 for margin in margins]
     step = np.empty_like(free)
-    # Half the tolerance: cells are met in turn, and the last one scaled moves the others.
+    # Half the tolerance: cells are met in turn, and scaling the last one moves the others.
     enough = settings.tolerance * total / 2
     sweep, worst = 0, np.inf
     while worst > enough and sweep < settings.iterations:

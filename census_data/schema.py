@@ -1,9 +1,9 @@
-"""The columns of a population: named categories or whole numbers, and what their codes mean.
+"""The schema: a population's columns (categories, whole numbers) and what their codes mean.
 
-A category is an integer code into the column's labels. Two codes stand for no answer:
-NOT_IN_UNIVERSE (the question does not apply: no tenure in a dormitory) and MISSING (it applies and
-is unknown; the American Community Survey edits every record, so none occurs in the shipped
-snapshot). Numbers use the same two: the bureau rounds dollars, so that -1 and -2 are never amounts.
+A category is an integer code into the column's labels. Two codes mean no answer: NOT_IN_UNIVERSE
+(the question does not apply: no tenure in a dormitory) and MISSING (it applies but the answer is
+unknown; the American Community Survey edits every record, so none occurs in the shipped snapshot).
+Numbers use the same two codes: the bureau rounds dollars, so -1 and -2 are never amounts.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Column:
 
     census: Census variable it is recoded from, or the columns it is derived from.
     labels: meaning of codes 0.. in order; empty for numbers and for the long tables of labels.json.
-    first: Census code of the first label, the others following one by one.
+    first: Census code of the first label, the others follow one by one.
     universe: who is asked; everybody else has NOT_IN_UNIVERSE.
     donor: imputed from a donor record in California and Texas.
-    bounds: least and largest number that a person can have; anything else is a code.
-    closed: nobody can be described by a label other than these.
+    bounds: least and largest number that a person can have; anything else is a code. closed:
+    whether no other labels than these are allowed.
     """
 
     name: str
@@ -238,7 +238,7 @@ COLUMNS = (
 )
 BY_NAME = {column.name: column for column in COLUMNS}
 
-# Lower edges of the bands that numbers are compared in; dollars for incomes.
+# Lower edges of the bands in which numbers are compared; dollars for incomes.
 BANDS: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {
         "age": (25, 35, 45, 55, 65, 75),

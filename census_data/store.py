@@ -1,4 +1,4 @@
-"""Making a population from coded columns, and keeping it in a folder.
+"""Making a population from coded columns, and writing it to a folder (Parquet, labels, manifest).
 
 A folder holds population.parquet, labels.json and manifest.json, as the packaged snapshot does;
 `load_population` reads it back and checks its hashes.
@@ -32,7 +32,7 @@ from plenary.preferences import BoolArray, FloatArray, IntArray
 
 
 class Facts(NamedTuple):
-    """What a population's manifest says that its columns do not."""
+    """What a population's manifest states beyond its columns."""
 
     source: str
     licence: str
@@ -92,14 +92,14 @@ def assembled(
 
 
 def _left_out(columns: Mapping[str, IntArray]) -> Iterator[str]:
-    """A note on the rows that no citizen can be made of."""
+    """A note on the rows that cannot become citizens."""
     rows = int(np.count_nonzero((columns["age"] < 0) | (columns["sex"] < 0)))
     if 0 < rows < len(columns["age"]):
         yield f"{rows} rows have no age or no sex: they count in margins, and are never drawn."
 
 
 def write_population(population: Population, folder: Path) -> None:
-    """Keep a whole population, as `assembled` made it or with other weights, in a folder."""
+    """Write a whole population, as `assembled` made it or with other weights, to a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     content = parquet_bytes(population.columns, population.weight, population.donor)
     book = pretty(CodeBook(labels=dict(population.categories), census_codes={}))

@@ -1,1 +1,1 @@
-"""Who sits in the room: sampling, profiles, prompts."""
+"""The citizens: drawing a representative panel, persona descriptions, checks against surveys."""

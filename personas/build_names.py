@@ -1,4 +1,4 @@
-"""Carry the public name counts over into packaged tables: python -m personas.build_names FOLDER."""
+"""Build script: packs public name counts into tables (python -m personas.build_names FOLDER)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class NameProvenance(BaseModel):
 
 
 def build(source: Path, output: Path) -> NameProvenance:
-    """Copy the columns that personas uses from folder `source` to folder `output`."""
+    """Copy the columns that `personas` uses from folder `source` to folder `output`."""
     output.mkdir(parents=True, exist_ok=True)
     provenance = NameProvenance(tables={name: _carry(name, source, output) for name in SOURCES})
     text = provenance.model_dump_json(indent=1) + "\n"

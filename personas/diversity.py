@@ -1,4 +1,4 @@
-"""Descriptions of a panel in embedding space: near duplicates and coverage.
+"""Diversity of a panel in embedding space: near-duplicate descriptions and coverage.
 
 The door to sentence-transformers. Shapes: C citizens, R people of a reference, D dimensions.
 """
@@ -27,10 +27,16 @@ class DiversitySettings(BaseModel):
         default=OFFLINE, description="the packaged encoder, or any sentence-transformers model"
     )
     duplicate: float = Field(
-        default=0.98, gt=0, le=1, description="cosine from which two descriptions are duplicates"
+        default=0.98,
+        gt=0,
+        le=1,
+        description="cosine at or above which two descriptions are duplicates",
     )
     covered: float = Field(
-        default=0.9, gt=0, le=1, description="cosine from which somebody counts as represented"
+        default=0.9,
+        gt=0,
+        le=1,
+        description="cosine at or above which a person counts as represented",
     )
 
 
@@ -46,8 +52,8 @@ class Diversity(NamedTuple):
     """duplicates: pairs at or above the threshold, nearest first; fewer is better.
 
     mean_cosine: over all pairs; lower is more diverse. coverage: share of the reference with a
-    citizen at or above the threshold; higher is better. mean_nearest: mean cosine of a person of
-    the reference to the nearest citizen.
+    citizen at or above the threshold; higher is better. mean_nearest: mean cosine of a reference
+    person to the nearest citizen.
     """
 
     duplicates: tuple[Twins, ...]
@@ -85,7 +91,7 @@ def diversity(
 
 
 def open_encoder(name: str = OFFLINE) -> Encoder:
-    """The encoder by name; ConfigError when its package or its weights are not at hand."""
+    """The encoder by name; ConfigError if its package or its weights are not available."""
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:

@@ -1,9 +1,9 @@
-"""Invented names: the door to Faker, mixed with public name counts.
+"""Invented names for citizens: public name counts (first names, surnames) mixed with Faker.
 
 The survey records carry no names. A first name is drawn from the counts of the Social Security
-Administration for the person's sex and decade of birth, in three of ten cases from Faker where the
-name fits the cohort; a surname from the Census Bureau's table, P(surname | race or origin). The
-stream of a person depends on the root seed and the row alone, not on the order of drawing.
+Administration for the person's sex and decade of birth, in three of ten cases from Faker if the
+name fits the cohort; a surname from the Census Bureau's table, P(surname | race or origin). A
+person's random stream depends only on the root seed and the row, not on the order of drawing.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SURNAME_COLUMNS = {
 
 
 class Draw(NamedTuple):
-    """Names and their cumulated probabilities [G], ending at 1."""
+    """Names and their cumulative probabilities [G], ending at 1."""
 
     names: NameArray
     cumulated: FloatArray
@@ -58,7 +58,7 @@ class Draw(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NameTables:
-    """First names by sex and decade, surnames by race, and the decades a first name is known in."""
+    """First names by sex and decade, surnames by race, and the decades with each first name."""
 
     first: Mapping[tuple[Sex, int], Draw]
     surnames: Mapping[str, Draw]
@@ -73,7 +73,7 @@ def invent_names(
     seed: int,
     ids: IntArray,
 ) -> list[str]:
-    """Invented first name and surname of N persons; a name depends on seed, id and traits alone."""
+    """Invented first name and surname of N persons; a name depends only on seed, id and traits."""
     use_faker, first, last = uniforms(seed, ids, 3, "name").T
     names = np.empty(len(ids), dtype=object)
     cohorts = list(zip(sexes, birth_years.tolist(), strict=True))
@@ -91,7 +91,7 @@ def invent_names(
 
 
 def _groups(keys: Sequence[T]) -> Iterator[tuple[T, IntArray]]:
-    """Every key with the positions it stands at."""
+    """Every key with its positions."""
     found: dict[T, list[int]] = {}
     for at, key in enumerate(keys):
         found.setdefault(key, []).append(at)
@@ -100,10 +100,10 @@ def _groups(keys: Sequence[T]) -> Iterator[tuple[T, IntArray]]:
 
 
 def fits_cohort(name: str, sex: Sex, birth_year: int) -> bool:
-    """A first name fits when given to that sex within a decade of the birth year.
+    """Whether a first name was given to that sex within a decade of the birth year.
 
     Names too rare for the counts fit the years that Faker's list was made from, unless the counts
-    know them for the other sex alone.
+    have them only for the other sex.
     """
     decades = name_tables().decades
     known = decades.get((sex, name))
@@ -168,7 +168,7 @@ def _read(path: Path) -> pa.Table:
 
 @functools.cache
 def _faker_names(sex: Sex, birth_year: int) -> Draw | None:
-    """Faker's first names that fit the cohort, with Faker's weights; None when none does."""
+    """Faker's first names that fit the cohort, with Faker's weights; None if none does."""
     weights = _faker_weights(sex)
     fitting = {name: w for name, w in weights.items() if fits_cohort(name, sex, birth_year)}
     if not fitting:

@@ -1,4 +1,4 @@
-"""A panel as a file, and back. One record a citizen, with the panel's facts in each."""
+"""Writing and reading a panel file (JSONL, CSV, Parquet): one record per citizen, and its page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Rows = Iterator[tuple[str, object]]
 
 
 class PanelRecord(Persona):
-    """A citizen with the facts of the panel. A CSV cell holds attitudes as JSON."""
+    """A citizen with the panel's facts. A CSV cell holds attitudes as JSON."""
 
     @field_validator("attitudes", mode="before")
     @classmethod
@@ -33,7 +33,7 @@ class PanelRecord(Persona):
         try:
             return json_tree(value or "[]")
         except ValueError as error:
-            raise ValueError(f"attitudes are no JSON: {error}") from error
+            raise ValueError(f"attitudes are not JSON: {error}") from error
 
     panel_weight: float = Field(gt=0, description="weight inside the panel, mean 1")
     panel_method: str = Field(description="how the panel was drawn")
@@ -44,7 +44,7 @@ class PanelRecord(Persona):
 
 
 def write_panel(panel: Panel, path: Path) -> None:
-    """Write a panel as .jsonl, .csv or .parquet, by the ending of the path."""
+    """Write a panel as .jsonl, .csv or .parquet, depending on the path's suffix."""
     records = [
         PanelRecord(
             **dict(persona),
@@ -67,14 +67,14 @@ def read_panel(path: Path) -> Panel:
             records.append(PanelRecord.model_validate(row))
         except ValidationError as error:
             raise DataError(
-                f"panel {str(path)!r}, {place}, {first_fault(error)}; mend the file"
+                f"panel {str(path)!r}, {place}, {first_fault(error)}; fix the file"
             ) from error
     if len({(record.panel_method, record.panel_seed) for record in records}) != 1:
         raise DataError(
-            f"{str(path)!r} holds citizens of no panel or of several; export one panel to one file"
+            f"{str(path)!r} holds citizens of no panel or of several; export one panel per file"
         )
     if len({record.id for record in records}) != len(records):
-        raise DataError(f"two citizens of {str(path)!r} have the same id; number them anew")
+        raise DataError(f"two citizens of {str(path)!r} have the same id; number them again")
     extra = set(PanelRecord.model_fields) - set(Persona.model_fields)
     personas = tuple(Persona(**{k: v for k, v in record if k not in extra}) for record in records)
     weight = np.array([record.panel_weight for record in records])
@@ -84,7 +84,7 @@ def read_panel(path: Path) -> Panel:
 
 
 def data_sheet(panel: Panel) -> str:
-    """Markdown page about a panel file: what it is, how it was drawn, every field."""
+    """Markdown page about a panel file: what it is, how it was drawn, and every field."""
     kinds = sorted({persona.inclusion_kind for persona in panel})
     drawn = sorted({f"{a.item}, from {a.source}" for p in panel for a in p.attitudes})
     facts = {
@@ -108,7 +108,7 @@ def data_sheet(panel: Panel) -> str:
 
 
 def _kind(annotation: object) -> str:
-    """A field's type in words: its own name, or the values that it may have."""
+    """A field's type in words: its name, or the values that it may have."""
     if get_origin(annotation) is Literal:
         return "one of " + ", ".join(get_args(annotation))
     return str(annotation).replace("<class '", "").replace("'>", "").replace("|", "or")
@@ -148,14 +148,14 @@ def _write_csv(records: Sequence[PanelRecord], path: Path) -> None:
 
 
 def _read_csv(path: Path) -> Rows:
-    """Empty cells are None where the field may be; pydantic reads numbers and flags from text."""
+    """Empty cells are None if the field allows it; pydantic reads numbers and flags from text."""
     nullable = {name for name, f in PanelRecord.model_fields.items() if "None" in str(f.annotation)}
     for number, row in enumerate(read_csv(path, "panel", DataError), 1):
         for name, cell in row.items():
             if cell.casefold() in NO_VALUES:
                 raise DataError(
                     f"panel {str(path)!r}, row {number}, has {cell!r} at {name!r}; leave the cell "
-                    "empty where there is no value"
+                    "empty if there is no value"
                 )
         yield (
             f"row {number}",

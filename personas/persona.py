@@ -1,4 +1,4 @@
-"""A simulated citizen, taken from one survey record, and a panel of them. C citizens."""
+"""The Persona (a simulated citizen, taken from one survey record) and the Panel of them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ UNKNOWN = "; None where the survey does not tell"
 
 
 class Attitude(BaseModel):
-    """A drawn answer to a survey's item: a prior, not the record's own answer."""
+    """A drawn answer to a survey item: a prior, not the record's own answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     item: str = Field(description="item of the survey")
     about: str = Field(description="what is asked about")
-    answer: str = Field(description="the answer drawn")
+    answer: str = Field(description="the drawn answer")
     source: str = Field(min_length=1, description="survey whose shares it was drawn from")
 
 
@@ -34,15 +34,17 @@ class Persona(BaseModel):
 
     id: str = Field(min_length=1, description="identifier inside the panel, c001 onwards")
     row_id: int = Field(ge=0, description="row of the census snapshot")
-    weight: float = Field(gt=0, description="design weight: persons the survey record stands for")
-    inclusion: float = Field(gt=0, le=1, description="probability that the draw takes the record")
+    weight: float = Field(
+        gt=0, description="design weight: persons that the survey record represents"
+    )
+    inclusion: float = Field(gt=0, le=1, description="probability that the draw selects the record")
     inclusion_kind: Literal["exact", "estimated"] = Field(
         default="exact", description="whether that probability is known or an estimate"
     )
     imputed: bool = Field(description="work, income, marital status etc. come from a donor record")
-    name: str = Field(min_length=1, description="invented name, fit to sex and birth cohort")
+    name: str = Field(min_length=1, description="invented name that fits sex and birth cohort")
     name_kind: Literal["invented"] = Field(
-        default="invented", description="the survey holds no names; nobody is meant by this one"
+        default="invented", description="the survey has no names; this one refers to nobody"
     )
     age: int = Field(ge=18, le=120, description="years")
     sex: Literal["woman", "man"] = Field(description="sex as recorded")
@@ -54,9 +56,9 @@ class Persona(BaseModel):
     class_of_worker: str | None = Field(description="kind of employer" + UNASKED)
     occupation: str | None = Field(description="Census occupation title" + UNASKED)
     industry: str | None = Field(description="Census industry title" + UNASKED)
-    hours: int | None = Field(description="usual hours of work a week" + UNASKED)
-    personal_income: int | None = Field(description="dollars a year" + UNASKED)
-    household_income: int | None = Field(description="dollars a year" + UNASKED)
+    hours: int | None = Field(description="usual hours of work per week" + UNASKED)
+    personal_income: int | None = Field(description="dollars per year" + UNASKED)
+    household_income: int | None = Field(description="dollars per year" + UNASKED)
     household_type: str | None = Field(description="type of household" + UNASKED)
     household_size: int | None = Field(
         ge=1, description="persons in the household, capped at 12" + UNKNOWN
@@ -78,17 +80,17 @@ class Persona(BaseModel):
     metro_area: str | None = Field(description="core-based statistical area, None outside any")
     attitudes: tuple[Attitude, ...] = Field(
         default=(),
-        description="answers drawn from a survey of people alike; empty unless asked for",
+        description="answers drawn from a survey of similar people; empty unless asked for",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """The citizens in the room.
+    """The citizens of an assembly.
 
-    personas [C]. weight [C]: post-stratification weight, mean 1: a weighted share over the panel
-    estimates the population's. method, seed: how they were drawn. raked: attributes whose one-way
-    margins the weights meet; () where the weights are the design weights.
+    personas [C]. weight [C]: post-stratification weight, mean 1, so that a weighted share over the
+    panel estimates the population's. method, seed: how they were drawn. raked: attributes whose
+    one-way margins the weights meet; () if the weights are the design weights.
     """
 
     personas: tuple[Persona, ...]
@@ -111,7 +113,7 @@ class Panel:
 
     @property
     def design_weight(self) -> FloatArray:
-        """Persons the record stands for over its inclusion probability [C], mean 1."""
+        """Persons that the record represents divided by its inclusion probability [C], mean 1."""
         raw = np.array([persona.weight / persona.inclusion for persona in self.personas])
         return raw / raw.mean()
 

@@ -1,8 +1,8 @@
-"""The description of a citizen that a model is given as its system text.
+"""The persona prompt: the description of a citizen that a model gets as its system prompt.
 
-Second person and plain facts: richer, model-written profiles drift and flatten. The name is left
-out, since names are cues. The wording is part of the method: the version and the hash go into
-every record, and the embedded model is trained on exactly this text.
+By default in second person and plain facts: richer, model-written profiles drift and flatten. The
+name is left out, since names are cues. The wording is part of the method: the version and the hash
+go into every record, and the embedded model is trained on exactly this text.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ DEFAULT_PROFILE = ProfileSettings()
 
 
 def describe(persona: Persona, settings: ProfileSettings = DEFAULT_PROFILE) -> str:
-    """System text of a citizen; what does not apply or is not known is left out."""
+    """System prompt of a citizen; what does not apply or is unknown is left out."""
     text = RENDERINGS[settings.rendering](persona, settings)
     if not persona.attitudes or "attitudes" in settings.omit:
         return text
@@ -113,7 +113,7 @@ def describe(persona: Persona, settings: ProfileSettings = DEFAULT_PROFILE) -> s
 
 
 def _kept(persona: Persona, settings: ProfileSettings) -> dict[Trait, str]:
-    """What the text says of each trait, in the words of the second person."""
+    """What the text says about each trait, in the second person."""
     income = persona.household_income
     rounded = 0 if income is None else (income + INCOME_STEP // 2) // INCOME_STEP * INCOME_STEP
     race, marital = persona.race_origin or "", persona.marital or ""

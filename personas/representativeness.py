@@ -1,4 +1,4 @@
-"""Panel against population, category by category, with the band that sampling alone would give."""
+"""Representativeness: panel against population by category, with the sampling-error band."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ BAND = 1.959964
 
 
 class CategoryShare(NamedTuple):
-    """One category: weighted shares, the band of 95 % of simple random samples, citizens in it.
+    """One category: weighted shares, the 95 % band of simple random samples, citizens in it.
 
     low, high: the population's share plus and minus 1.96 standard errors of a sample of the
-    panel's effective size. inside: the panel's share lies in the band.
+    panel's effective size. inside: the panel's share is in the band.
     """
 
     attribute: str
@@ -32,14 +32,14 @@ class CategoryShare(NamedTuple):
 
     @property
     def inside(self) -> bool:
-        """Whether the panel's share is within what sampling error explains."""
+        """Whether the panel's share is within the range that sampling error explains."""
         return self.low <= self.panel <= self.high
 
 
 def representativeness(
     population: Population, panel: Panel, names: Sequence[str] = ATTRIBUTES
 ) -> tuple[CategoryShare, ...]:
-    """Shares of every category that somebody is in, population and panel."""
+    """Population and panel shares of every category that is not empty."""
     rows = positions_of(population, np.array([persona.row_id for persona in panel]))
     table = []
     for column in columns_of(population, names):

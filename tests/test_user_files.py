@@ -166,7 +166,7 @@ def test_names_and_cells_with_line_breaks_beyond_a_block(tmp_path: Path) -> None
 def test_a_quote_that_nothing_closes_swallows_no_rows(tmp_path: Path) -> None:
     mapping = read_mapping(write(tmp_path / "m.yaml", MAPPING))
     path = write(tmp_path / "p.csv", 'age,sex,w,note\n34,man,1,"x\n71,woman,2,y\n')
-    refused(lambda: import_table(path, mapping), "p.csv", "mend the file")
+    refused(lambda: import_table(path, mapping), "p.csv", "the file")
     votes = write(tmp_path / "v.csv", 'first,second,choice\na,b,"first\nb,a,second\n')
     refused(lambda: import_votes(votes), "v.csv", "the quotes")
 

@@ -197,8 +197,8 @@ def _kept(kept: Retention | None) -> list[str]:
         f"Free replies to {kept.health_after.replies} neutral prompts, before and after: empty "
         f"{kept.health_before.empty:.0%} and {kept.health_after.empty:.0%}, ended before the limit "
         f"{kept.health_before.ended:.0%} and {kept.health_after.ended:.0%}, repeated "
-        f"four-word runs {kept.health_before.repeated:.1%} and {kept.health_after.repeated:.1%}, refused "
-        f"{kept.health_before.refused:.0%} and {kept.health_after.refused:.0%}, in another "
+        f"four-word runs {kept.health_before.repeated:.1%} and {kept.health_after.repeated:.1%}, "
+        f"refused {kept.health_before.refused:.0%} and {kept.health_after.refused:.0%}, in another "
         f"language {kept.health_before.drifted:.0%} and {kept.health_after.drifted:.0%}. Same "
         f"likeliest token on neutral text: {kept.top1:.1%}.",
     ]

@@ -1,1 +1,1 @@
-"""Where microdata comes from: the Census Bureau's API and files, or a table of one's own."""
+"""Sources of microdata: the Census Bureau's API and files (ACS, PUMS), or a user's own table."""

@@ -1,7 +1,7 @@
-"""Margins of adults out of tables of the American Community Survey.
+"""Margins of adults from tables of the American Community Survey (ACS).
 
-Lines of a table are told by their labels ("Estimate!!Total:!!Male:!!18 and 19 years"), not by their
-numbers, which move between years. Each table here counts adults, or says at what age it counts.
+Lines of a table are identified by their labels ("Estimate!!Total:!!Male:!!18 and 19 years"), not by
+their numbers, which change between years. Each table here counts adults, or states the ages.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class TableSpec(NamedTuple):
     """How a table's lines become cells.
 
     columns: the margin's columns, in order; levels: column -> part of a line's label -> cell.
-    ignored: parts that say nothing new; left_out: parts of lines for people who are not counted.
+    ignored: parts without new information; left_out: parts of lines for people who are not counted.
     """
 
     columns: tuple[str, ...]
@@ -83,7 +83,7 @@ TABLES = {
 
 
 def table_margin(table: AcsTable) -> MarginTarget:
-    """The margin of adults that a table holds, by state where it has several states.
+    """The margin of adults in a table, by state if it has several states.
 
     Raises ConfigError for a table without a known margin, DataError for a line whose label is
     unknown or whose estimate is withheld.

@@ -1,7 +1,8 @@
-"""The Census Bureau's tables and microdata: the one door to the `census` package.
+"""Client of the Census Bureau's API: ACS tables and microdata, with the user's key.
 
-The key comes from the environment variable CENSUS_API_KEY and goes nowhere else. Estimates that
-the bureau withholds are NaN (it writes them as codes such as -666666666).
+The one door to the `census` package. The key comes from the environment variable CENSUS_API_KEY and
+goes nowhere else. Estimates that the bureau withholds are NaN (it writes them as codes such as
+-666666666).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ COUNTY_CODE = re.compile(r"\d{2}(\d{3}|\*)")
 
 
 class Geography(NamedTuple):
-    """Places to ask about, in the words of the service: `for` and `in`."""
+    """Places to ask about, in the service's terms: `for` and `in`."""
 
     place: str
     inside: str | None = None
@@ -95,12 +96,12 @@ def geography(text: str) -> Geography:
 
 
 def key_from_environment() -> str:
-    """The key to the service; CensusKeyError when the environment holds none."""
+    """The key to the service; CensusKeyError if the environment has none."""
     key = os.environ.get(KEY_VARIABLE, "").strip()
     if not key:
         raise CensusKeyError(
-            f"the environment variable {KEY_VARIABLE!r} is not set; every question to the Census "
-            f"Bureau needs a key since May 2026: get one at {SIGN_UP}"
+            f"the environment variable {KEY_VARIABLE!r} is not set; since May 2026 every "
+            f"question to the Census Bureau needs a key: get one at {SIGN_UP}"
         )
     return key
 
@@ -129,7 +130,7 @@ class CensusClient:
     def table(self, table: str, places: Geography) -> AcsTable:
         """Every estimate of a table for the places asked for."""
         if not TABLE_NAME.fullmatch(table):
-            raise ConfigError(f"{table!r} is no detailed table; give a name such as B01001")
+            raise ConfigError(f"{table!r} is not a detailed table; give a name such as B01001")
         title, labels = self._lines(table)
         rows = self._query(["NAME", *labels], places)
         if not rows:
@@ -149,12 +150,12 @@ class CensusClient:
         )
 
     def microdata(self, state: str, variables: Sequence[str]) -> list[dict[str, str]]:
-        """Records of the public-use microdata of one state, every value as the service's text.
+        """Records of the public-use microdata of one state, every value as text from the service.
 
         Large questions fail at the bureau: ask for one state and few variables.
         """
         if not re.fullmatch(r"\d{2}", state):
-            raise ConfigError(f"state {state!r} is no FIPS code; give two digits")
+            raise ConfigError(f"state {state!r} is not a FIPS code; give two digits")
         url = f"{HOST}/data/{self._settings.year}/acs/{self._settings.survey}/pums"
         asked = {"get": ",".join(variables), "for": f"state:{state}", "key": self._key}
         answer = self.session.get(url, params=asked)

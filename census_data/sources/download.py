@@ -1,4 +1,4 @@
-"""Large files over a line that breaks: what has arrived is kept, and the rest is asked for."""
+"""Downloading large files with resumption after a broken connection."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def download(
 ) -> Path:
     """Fetch a zip archive to `path`, resuming what an earlier call left in `path`.part.
 
-    Raises CensusError when the file does not exist, the line breaks more often than the patience
-    allows without a byte of progress, or what came is no whole archive.
+    Raises CensusError if the file does not exist, if the connection breaks more often than the
+    patience allows without progress, or if the result is not a complete archive.
     """
     if path.exists() and zipfile.is_zipfile(path):
         return path
@@ -36,17 +36,17 @@ def download(
         progress = part.exists() and part.stat().st_size > before
         failures = 0 if progress else failures + 1
         if failures >= patience.attempts:
-            raise CensusError(f"{url!r} cannot be fetched: {fault}; run again to go on from here")
+            raise CensusError(f"{url!r} cannot be fetched: {fault}; run again to resume from here")
         sleep(min(patience.pause * 2**failures, patience.longest_pause))
     if not zipfile.is_zipfile(part):
         part.unlink()
-        raise CensusError(f"{url!r} is no whole zip archive; fetch it again")
+        raise CensusError(f"{url!r} is not a complete zip archive; fetch it again")
     part.replace(path)
     return path
 
 
 def _fetch(url: str, part: Path, patience: Patience) -> str | None:
-    """Append what is missing; None when complete, else what went wrong and may pass."""
+    """Append what is missing; None if complete, else the temporary fault."""
     start = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={start}-"} if start else {}
     try:

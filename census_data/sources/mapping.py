@@ -1,4 +1,4 @@
-"""Any table of persons as a population: a mapping file says what its columns mean.
+"""Importing any table of persons as a population, with a mapping file for its columns.
 
 A mapping is YAML: where the weight is, and for each column of the schema (or of your own) the
 column it comes from and a recode table. Columns that a mapping leaves out are missing for
@@ -39,25 +39,25 @@ class MappedColumn(BaseModel):
     )
     missing: tuple[str, ...] = Field(default=("",), description="codes for a missing answer")
     not_in_universe: tuple[str, ...] = Field(
-        default=(), description="codes for people whom the question does not apply to"
+        default=(), description="codes for people to whom the question does not apply"
     )
 
 
 class PopulationMapping(BaseModel):
-    """A file of persons in the terms of the schema."""
+    """A file of persons mapped to the schema."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str = Field(description="survey and publisher")
-    licence: str = Field(description="terms of the figures")
-    universe: str = Field(description="whom the weighted rows stand for")
+    licence: str = Field(description="terms of use of the figures")
+    universe: str = Field(description="whom the weighted rows represent")
     year: int = Field(description="year of the survey")
-    weight: str = Field(description="column of your file: persons that a row stands for")
+    weight: str = Field(description="column of your file: persons that a row represents")
     columns: dict[str, MappedColumn] = Field(
         min_length=1, description="column of the population -> where it comes from"
     )
     bands: dict[str, tuple[int, ...]] = Field(
-        default={}, description="number -> lower edges of the bands it is compared in"
+        default={}, description="number -> lower edges of the bands used for comparison"
     )
     encoding: str = Field(default="utf8", description="encoding of a CSV file")
     delimiter: str | None = Field(
@@ -110,7 +110,7 @@ class _Coder:
         self._rows += len(places)
 
     def _found(self, value: object) -> int:
-        """Code of a value, kept for the next time."""
+        """Code of a value, cached."""
         try:
             text = cell_text(value).strip()
         except Unreadable as error:
@@ -135,7 +135,7 @@ class _Coder:
             return self._places[self._spec.recode[text]]
         if text not in self._places:
             if text.casefold() in NO_VALUES:
-                raise _Unreadable(f"{text!r}", f", is no label; name it under {elsewhere}")
+                raise _Unreadable(f"{text!r}", f", is not a label; name it under {elsewhere}")
             _check_label(self.name, text)
             self._places[text] = len(self.labels)
             self.labels.append(text)
@@ -146,7 +146,7 @@ class _Coder:
         try:
             found = finite(text)
         except Unreadable as error:
-            raise _Unreadable(f"{text!r}", f", is no number; {remedy}") from error
+            raise _Unreadable(f"{text!r}", f", is not a number; {remedy}") from error
         if self.name in BY_NAME:
             low, high = BY_NAME[self.name].bounds
             if not low <= found <= high:
@@ -155,22 +155,22 @@ class _Coder:
                     f", is not between {low} and {high}; {remedy}, or drop the row",
                 )
         if round(found) in (NOT_IN_UNIVERSE, MISSING):
-            raise _Unreadable(f"number {text!r}", f", would read as no answer; {remedy}")
+            raise _Unreadable(f"number {text!r}", f", would be read as no answer; {remedy}")
         if abs(found) >= LARGEST_EXACT:
             raise _Unreadable(f"number {text!r}", f", is too large; {remedy}")
         return round(found)
 
 
 def read_mapping(path: Path) -> PopulationMapping:
-    """A mapping file; DataError says which entry does not fit."""
+    """Read a mapping file; DataError names the entry that is wrong."""
     return read_file(PopulationMapping, path, "mapping", DataError)
 
 
 def import_table(path: Path, mapping: PopulationMapping) -> Population:
     """The persons of a .csv, .csv.gz, .zip or .parquet file.
 
-    Raises DataError for a column that is absent, a code without a label, a number that is none, a
-    weight that is absent or not positive, and a file that cannot be read.
+    Raises DataError for an absent column, a code without a label, an invalid number, a weight that
+    is absent or not positive, and a file that cannot be read.
     """
     coders = {name: _Coder(name, spec) for name, spec in mapping.columns.items()}
     sources = {name: spec.column for name, spec in mapping.columns.items()}
@@ -205,7 +205,7 @@ def import_table(path: Path, mapping: PopulationMapping) -> Population:
 
 
 def block_weights(column: pa.Array, name: str, rows_before: int) -> FloatArray:
-    """Weights of a block [N]; DataError for one that is no positive number."""
+    """Weights of a block [N]; DataError for one that is not a positive number."""
     values = column.to_pylist()
     weight = np.array([_finite_or_nan(value) for value in values], dtype=np.float64)
     bad = np.flatnonzero(~(weight > 0))
@@ -214,7 +214,7 @@ def block_weights(column: pa.Array, name: str, rows_before: int) -> FloatArray:
         shown = "" if values[at] is None else values[at]
         raise DataError(
             f"weight {shown!r} in column {name!r}, row {rows_before + at + 1!r}, is not "
-            "positive; drop or mend such rows"
+            "positive; drop or fix such rows"
         )
     return weight
 
@@ -235,7 +235,7 @@ def _kind(name: str, spec: MappedColumn) -> str:
 
 
 def _first_labels(name: str, spec: MappedColumn) -> list[str]:
-    """The schema's labels where they cover the mapping's, else the mapping's in its order."""
+    """The schema's labels if they cover the mapping's, else the mapping's in its order."""
     known = BY_NAME[name].labels if name in BY_NAME else ()
     used = list(dict.fromkeys((spec.recode or {}).values()))
     for label in used:
@@ -249,7 +249,7 @@ def _first_labels(name: str, spec: MappedColumn) -> list[str]:
 
 
 def _check_label(name: str, label: str) -> None:
-    """_Unreadable for a label that nobody can be described by."""
+    """Raise _Unreadable for a label that the schema does not allow."""
     if name in BY_NAME and BY_NAME[name].closed and label not in BY_NAME[name].labels:
         raise _Unreadable(
             f"unknown label {label!r}",

@@ -1,8 +1,8 @@
-"""Public Use Microdata of the American Community Survey as a population.
+"""Importing PUMS, the Public Use Microdata Sample of the American Community Survey.
 
-From the bureau's person files (psam_p*.csv, plain or in their zip), with the housing files beside
-them for household income, type, tenure and language; or from its microdata endpoint. The year shows
-in the names: STATE since 2024, ST before. Blank, N, and the endpoint's own numbers stand for not in
+From the bureau's person files (psam_p*.csv, plain or in their zip), with the housing files for
+household income, type, tenure and language; or from its microdata endpoint. Variable names depend
+on the year: STATE since 2024, ST before. Blank, N, and the endpoint's own numbers stand for not in
 universe. Metropolitan status is not in the files and is missing. Shapes: N persons, H households.
 """
 
@@ -66,7 +66,7 @@ def bulk_address(state: str, year: int, *, housing: bool = False, base_url: str 
 
 
 def import_pums(persons: Sequence[Path], housing: Sequence[Path], year: int) -> Population:
-    """The adults of person files, joined to housing files where there are any."""
+    """The adults in person files, joined to housing files if there are any."""
     if not persons:
         raise ConfigError("no person file; give psam_p*.csv or its zip")
     records = _joined([_persons(path) for path in persons])
@@ -105,14 +105,14 @@ def _population(
     for row in np.flatnonzero((age < 0) | (age > oldest))[:1].tolist():
         raise DataError(
             f"age {int(age[row])!r} in variable 'AGEP', person {row + 1!r}, is not between 0 and "
-            f"{oldest}; drop or mend such rows"
+            f"{oldest}; drop or fix such rows"
         )
     adults = age >= ADULT
     if not adults.any():
         raise DataError("no adult among the records; give a person file of the survey")
     raw = {name: values[adults] for name, values in raw.items()}
     people = int(adults.sum())
-    # Recoding wants every variable; the columns of the absent ones are dropped again.
+    # Recoding needs every variable; the columns of the absent ones are dropped afterwards.
     absent = [c for c in COLUMNS if c.name not in DERIVED and source_name(c) not in raw]
     raw |= {source_name(column): np.full(people, NOT_IN_UNIVERSE) for column in absent}
     recoded = recode(raw, label_tables(load_book()))
@@ -189,7 +189,7 @@ def _serials(block: pa.RecordBatch) -> np.ndarray[tuple[int], np.dtype[np.bytes_
 
 
 def _of_household(records: PersonRecords) -> dict[str, IntArray]:
-    """What the persons of a household say together, and where each lives."""
+    """What follows from all persons of a household, and where each lives."""
     _, home, size = np.unique(records.serial, return_inverse=True, return_counts=True)
     children = np.bincount(home, records.variables["AGEP"] < ADULT).astype(np.int64)
     role = records.variables["RELSHIPP"]
@@ -204,7 +204,7 @@ def _of_household(records: PersonRecords) -> dict[str, IntArray]:
 
 
 def _coded(column: pa.Array, name: str, rows_before: int) -> IntArray:
-    """Whole numbers of a variable [N], NOT_IN_UNIVERSE where it was not asked."""
+    """Whole numbers of a variable [N], NOT_IN_UNIVERSE if not asked."""
     encoded = column.dictionary_encode(null_encoding="encode")
     places = encoded.indices.to_numpy(zero_copy_only=False)
     texts = [str(value).strip() for value in encoded.dictionary.to_pylist()]

@@ -1,4 +1,4 @@
-"""Census codes into the columns of the schema. Shapes: N persons."""
+"""Recoding Census codes (ACS variables) into the columns of the schema. Shapes: N persons."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def label_tables(book: CodeBook) -> dict[str, LabelTable]:
 
 
 def source_name(column: Column) -> str:
-    """The raw variable that a column is recoded from; of no meaning for DERIVED columns."""
+    """The raw variable that a column is recoded from; meaningless for DERIVED columns."""
     return SOURCE_NAMES.get(column.name, column.census.lower())
 
 

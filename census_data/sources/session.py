@@ -1,8 +1,8 @@
-"""An HTTP session for the Census Bureau that gives up in time, tries again, and keeps the key.
+"""HTTP session for the Census Bureau: time limits, retries, caching, and a key kept secret.
 
 Built on requests, as the `census` package is. The bureau answers a refused key with a web page,
-throttling with 429, and some overload with an error text in a page of status 200 or 400; a key
-travels in the query, so messages, logs and the names of cached answers are made without it.
+throttling with 429, and some overload with an error text in a page of status 200 or 400; the key is
+part of the query, so messages, logs and the names of cached answers are made without it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MIB = 2**20
 
 
 class CensusError(DataError):
-    """The bureau's service cannot be reached, is overloaded, or answers unusably."""
+    """The bureau's service cannot be reached, is overloaded, or gives unusable answers."""
 
 
 class CensusKeyError(ConfigError):
@@ -43,23 +43,25 @@ class CensusKeyError(ConfigError):
 
 
 class Patience(BaseModel):
-    """How long the bureau is waited for."""
+    """How long to wait for the bureau."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     base_url: str = Field(default=HOST, description="address of the service")
-    connect: float = Field(default=5.0, gt=0, description="seconds until a connection stands")
-    read: float = Field(default=60.0, gt=0, description="seconds until the next bytes come")
+    connect: float = Field(default=5.0, gt=0, description="seconds until a connection is made")
+    read: float = Field(default=60.0, gt=0, description="seconds until the next bytes arrive")
     whole: float = Field(default=300.0, gt=0, description="seconds until an answer is complete")
-    attempts: int = Field(default=4, ge=1, description="tries of one question")
-    pause: float = Field(default=1.0, ge=0, description="seconds before the second try; doubles")
+    attempts: int = Field(default=4, ge=1, description="tries per question")
+    pause: float = Field(
+        default=1.0, ge=0, description="seconds before the second try; doubles each time"
+    )
     longest_pause: float = Field(
-        default=60.0, ge=0, description="seconds waited at most before a try"
+        default=60.0, ge=0, description="longest wait before a try, seconds"
     )
 
 
 class _NoKey(logging.Filter):
-    """Takes keys out of the log lines of the HTTP library."""
+    """Removes keys from the log lines of the HTTP library."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = KEY_IN_QUERY.sub(r"\1***", record.getMessage()), ()
@@ -70,7 +72,7 @@ _NO_KEY = _NoKey()
 
 
 class _Again(Exception):
-    """A fault that may pass, and how long the server asks to be left alone."""
+    """A temporary fault, and how long the server asks to wait."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
@@ -78,11 +80,11 @@ class _Again(Exception):
 
 
 class HardenedSession(requests.Session):
-    """Session whose `get` answers in bounded time with a complete good answer, or raises ours.
+    """Session whose `get` returns a complete valid answer in bounded time, or raises our errors.
 
     Only answers of status 200 with JSON in them, and 204, are returned. `types` maps variables to
-    their predicate types: the census package asks for the type of each field in a request of its
-    own, and these are answered here.
+    their predicate types: the census package asks for the type of each field in a separate request,
+    and these are answered here.
     """
 
     def __init__(
@@ -102,7 +104,7 @@ class HardenedSession(requests.Session):
     def get(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, url: str, *, params: Mapping[str, str] | None = None
     ) -> requests.Response:
-        """The answer to a question; DataError or ConfigError of ours for every fault."""
+        """The answer to a question; our DataError or ConfigError for every fault."""
         address = self._address(url)
         question = dict(params or {})
         kind = re.search(r"/variables/([^/]+)\.json$", address)
@@ -121,7 +123,9 @@ class HardenedSession(requests.Session):
     def _address(self, url: str) -> str:
         parts, base = urlsplit(url), urlsplit(self.patience.base_url)
         if not base.scheme.startswith("http") or not base.netloc:
-            raise ConfigError(f"base_url {self.patience.base_url!r} is no address; use {HOST!r}")
+            raise ConfigError(
+                f"base_url {self.patience.base_url!r} is not an address; use {HOST!r}"
+            )
         return urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + parts.path, "", ""))
 
     def _persist(self, address: str, question: Mapping[str, str]) -> requests.Response:
@@ -134,32 +138,30 @@ class HardenedSession(requests.Session):
                 if attempt + 1 < self.patience.attempts:
                     self._sleep(self._wait(attempt, fault.wait, address))
         raise CensusError(
-            f"{address!r} failed {self.patience.attempts!r} times, lastly with {reason}; "
+            f"{address!r} failed {self.patience.attempts!r} times, the last time with {reason}; "
             "try again later"
         )
 
     def _wait(self, attempt: int, asked: float | None, address: str) -> float:
         if asked is not None and asked > self.patience.longest_pause:
-            raise CensusError(
-                f"{address!r} asks to be left alone for {asked!r} seconds; try again after that"
-            )
+            raise CensusError(f"{address!r} asks to wait {asked!r} seconds; try again after that")
         return min(max(asked or 0.0, self.patience.pause * 2**attempt), self.patience.longest_pause)
 
     def _once(self, address: str, question: Mapping[str, str]) -> requests.Response:
         key = question.get("key")
         self.requests_sent += 1
-        # No exception of requests is chained: its text holds the address with the key.
+        # No exception of requests is chained, as its text contains the address with the key.
         try:
             answer = self._fetch(address, question)
         except requests.exceptions.Timeout:
             raise _Again("no answer in time") from None
         except requests.exceptions.ChunkedEncodingError:
-            raise _Again("an answer cut off on the way") from None
+            raise _Again("an answer cut off in transit") from None
         except (requests.exceptions.ConnectionError, requests.exceptions.ContentDecodingError):
             raise _Again("no connection") from None
         except requests.exceptions.RequestException as error:
             text = _without(str(error), key)
-            raise CensusError(f"{address!r} cannot be asked: {text!r}; mend the question") from None
+            raise CensusError(f"{address!r} cannot be asked: {text!r}; fix the question") from None
         return self._judged(answer, address, key)
 
     def _fetch(self, address: str, question: Mapping[str, str]) -> requests.Response:
@@ -193,7 +195,7 @@ class HardenedSession(requests.Session):
         return answer
 
     def _kept(self, name: str) -> bytes | None:
-        """A cached body, None when there is none or it was damaged."""
+        """A cached body, None if there is none or it is damaged."""
         if self.cache is None:
             return None
         try:
@@ -249,7 +251,7 @@ def _check_json(answer: requests.Response) -> None:
     text = answer.content.lstrip()[:1]
     if text == b"<":
         if OVERLOAD.encode() in answer.content:
-            raise _Again("a page that says the service failed")
+            raise _Again("a page saying that the service failed")
         raise _Again("a web page instead of data")
     try:
         json.loads(answer.content)
@@ -263,16 +265,16 @@ def _refusal(answer: requests.Response, address: str, text: str) -> CensusError:
     if unknown:
         return CensusError(f"unknown variable {unknown[1]!r} at {address!r}; look up its table")
     if answer.is_redirect:
-        return CensusError(f"{address!r} sends elsewhere; check base_url")
+        return CensusError(f"{address!r} redirects elsewhere; check base_url")
     if answer.status_code == ABSENT:
         return CensusError(f"{address!r} does not exist; check year, survey and table")
     return CensusError(
-        f"{address!r} answers status {answer.status_code!r}: {plain!r}; mend the question"
+        f"{address!r} answers status {answer.status_code!r}: {plain!r}; fix the question"
     )
 
 
 def _retry_after(answer: requests.Response) -> float | None:
-    """Seconds in a Retry-After header, which holds a number or a date."""
+    """Seconds in a Retry-After header, which is a number or a date."""
     value = answer.headers.get("Retry-After", "").strip()
     if value.isdigit():
         return float(value)

@@ -1,4 +1,4 @@
-"""Tables of persons on disk, read block by block with only the columns that are wanted.
+"""Reading large tables of persons (CSV, zip, Parquet) block by block, only the needed columns.
 
 A CSV file may be plain, gzipped, or one or several members of a zip archive.
 """
@@ -33,8 +33,8 @@ UTF8 = "utf8"
 class CsvForm(NamedTuple):
     """Encoding and delimiter of a CSV file, and which members of an archive hold it.
 
-    A byte order mark wins over UTF-8. Without a delimiter, it is the one of comma, semicolon and
-    tab by which the header has the wanted columns.
+    A byte order mark takes precedence over UTF-8. By default the delimiter is whichever of comma,
+    semicolon and tab splits the header into the wanted columns.
     """
 
     encoding: str = UTF8
@@ -43,7 +43,7 @@ class CsvForm(NamedTuple):
 
 
 class _Header(NamedTuple):
-    """Names of the columns, records up to and with the header, and how the file is to be read."""
+    """Names of the columns, records up to and including the header, and how to read the file."""
 
     names: tuple[str, ...]
     records: int
@@ -57,10 +57,10 @@ PLAIN = CsvForm()
 def read_blocks(
     path: Path, wanted: Sequence[str], form: CsvForm = PLAIN
 ) -> Iterator[pa.RecordBatch]:
-    """Blocks of the wanted columns; every column of a CSV file comes as text.
+    """Blocks of the wanted columns; every column of a CSV file is text.
 
     Raises DataError for a file that is absent, truncated, malformed, in another encoding, without
-    one of the columns, or with a column twice.
+    one of the columns, or with a repeated column.
     """
     reader = _parquet_blocks if path.suffix.lower() == ".parquet" else _csv_blocks
     with _readable(path, form):
@@ -78,7 +78,7 @@ def columns_in(path: Path, form: CsvForm = PLAIN) -> tuple[str, ...]:
 
 @contextmanager
 def _readable(path: Path, form: CsvForm) -> Iterator[None]:
-    """DataError for whatever is wrong with a table of persons."""
+    """Raise DataError for anything wrong with a table of persons."""
     try:
         yield
     except UnicodeError as error:
@@ -93,7 +93,7 @@ def _readable(path: Path, form: CsvForm) -> Iterator[None]:
         text = " ".join(str(error).split())
         if "UTF8" in text or "UTF-8" in text:
             raise DataError(_encoding(path, form, error)) from error
-        raise DataError(f"{str(path)!r} is malformed: {text}; mend the file") from error
+        raise DataError(f"{str(path)!r} is malformed: {text}; fix the file") from error
     except LookupError as error:
         raise DataError(f"encoding {form.encoding!r}: {error}; name another") from error
     except OSError as error:
@@ -109,7 +109,7 @@ def _parquet_blocks(path: Path, wanted: Sequence[str], form: CsvForm) -> Iterato
                 raise DataError(f"{str(path)!r} has the column {name!r} twice; rename one")
             if pa.types.is_nested(file.schema_arrow.field(name).type):
                 raise DataError(
-                    f"column {name!r} of {str(path)!r} holds lists or objects; write text or "
+                    f"column {name!r} of {str(path)!r} contains lists or objects; write text or "
                     "numbers"
                 )
         for block in file.iter_batches(columns=list(wanted)):
@@ -137,7 +137,7 @@ def _csv_blocks(path: Path, wanted: Sequence[str], form: CsvForm) -> Iterator[pa
                 _check_rows(stream, header)
                 raise
             if counted.quotes % 2:
-                # A quote that nothing closes may have swallowed rows.
+                # An unclosed quote may have swallowed rows.
                 _check_rows(stream, header)
 
 
@@ -182,7 +182,7 @@ class _Counted(io.RawIOBase):
 
 
 def _check_rows(stream: IO[bytes], header: _Header) -> None:
-    """Unreadable for the first row that is not as long as the header, and for an open quote."""
+    """Raise Unreadable for the first row not as long as the header, and for an unclosed quote."""
     stream.seek(0)
     reader = csv.reader(
         io.TextIOWrapper(stream, header.encoding, newline=""),
@@ -195,12 +195,12 @@ def _check_rows(stream: IO[bytes], header: _Header) -> None:
             if cells and number > 0 and len(cells) != len(header.names):
                 raise Unreadable(
                     f"is malformed: {len(cells)} cells in row {number} (line {reader.line_num}), "
-                    f"{len(header.names)} in the header: {cells[:4]!r}; mend the file"
+                    f"{len(header.names)} in the header: {cells[:4]!r}; fix the file"
                 )
             number += bool(cells) or number <= 0
     except csv.Error as error:
         raise Unreadable(
-            f"is malformed: {error} in line {reader.line_num}; mend the file"
+            f"is malformed: {error} in line {reader.line_num}; fix the file"
         ) from error
 
 
@@ -211,7 +211,7 @@ def _streams(path: Path, form: CsvForm) -> Iterator[list[IO[bytes]]]:
             names = [n for n in members(archive) if fnmatch(n.lower(), form.members)]
             if not names:
                 raise DataError(
-                    f"{str(path)!r} has no member {form.members!r}; it holds {archive.namelist()!r}"
+                    f"{str(path)!r} has no member {form.members!r}; it has {archive.namelist()!r}"
                 )
             opened: list[IO[bytes]] = [archive.open(name) for name in sorted(names)]
             try:
@@ -232,7 +232,7 @@ def _header(path: Path, stream: IO[bytes], wanted: Sequence[str], form: CsvForm)
     encoding = form.encoding
     if marked[0] and codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "utf-16"):
         encoding = marked[1].removesuffix("-le").removesuffix("-be")
-    "".encode(encoding)  # LookupError for what is no encoding of text
+    "".encode(encoding)  # LookupError if it is not a text encoding
     text = codecs.getincrementaldecoder(encoding)().decode(head).removeprefix("\ufeff")
     kind = DELIMITERS if form.delimiter is None else (form.delimiter,)
     found = [_split(text, delimiter, encoding) for delimiter in kind]
@@ -249,7 +249,7 @@ def _split(text: str, delimiter: str, encoding: str) -> _Header:
             if cells:
                 return _Header(tuple(map(column_name, cells)), records, encoding, delimiter)
     except csv.Error as error:
-        raise Unreadable(f"is no CSV table: {error}; mend its header") from error
+        raise Unreadable(f"is not a CSV table: {error}; fix its header") from error
     return _Header((), records, encoding, delimiter)
 
 

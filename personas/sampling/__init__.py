@@ -1,1 +1,1 @@
-"""Drawing a panel: sampling, quotas, sortition."""
+"""Drawing a panel: probability sampling, swap selection, quotas, sortition (citizens' lottery)."""

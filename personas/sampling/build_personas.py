@@ -1,4 +1,4 @@
-"""From rows of a population to personas, many at a time. N persons, C citizens."""
+"""Building personas from rows of a population, many at a time. N persons, C citizens."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ NUMBERS = (
     "children",
 )
 CHUNK = 10_000
-# Copies of one record in a long stream get names of their own.
+# Copies of one record in a long stream get different names.
 COPY_STEP = 2**32
 PEOPLE = TypeAdapter(tuple[Persona, ...])
 
@@ -61,7 +61,7 @@ def build_personas(
     seed: int,
     copies: IntArray | None = None,
 ) -> tuple[Persona, ...]:
-    """Personas of the drawn rows [C], in their order; names belong to seed, row and copy alone."""
+    """Personas of the drawn rows [C], in order; names depend only on seed, row and copy."""
     at = drawn.positions
     columns: dict[str, list[int | float | str | bool | None]] = {
         name: _labels(population, name, at) for name in LABELLED
@@ -91,7 +91,7 @@ def build_personas(
 
 
 def drawable(population: Population) -> Population:
-    """The people of whom a citizen can be made: age and sex are known; DataError for nobody."""
+    """The people who can become citizens (age and sex known); DataError if there are none."""
     known = (population.values("age") >= 0) & (population.values("sex") >= 0)
     if not known.any():
         raise DataError(
@@ -104,9 +104,9 @@ def drawable(population: Population) -> Population:
 def stream_personas(
     population: Population, count: int, seed: int, chunk: int = CHUNK
 ) -> Iterator[tuple[Persona, ...]]:
-    """`count` personas in chunks, in proportion to weight, in mixed order; memory is one chunk's.
+    """`count` personas in chunks, in proportion to weight, in mixed order; memory for one chunk.
 
-    A systematic draw with repetition: a record whose expected number of copies is 3.4 comes three
+    A systematic draw with repetition: a record whose expected number of copies is 3.4 occurs three
     or four times, each copy under its own name. `inclusion` is that expected number, at most 1.
     """
     if count < 1 or chunk < 1:

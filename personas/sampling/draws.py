@@ -1,4 +1,4 @@
-"""Draws without replacement whose inclusion probabilities are known. N persons, C citizens."""
+"""Probability sampling without replacement: simple, systematic and stratified draws."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ InclusionKind = Literal["exact", "estimated"]
 
 
 class Selection(NamedTuple):
-    """Positions drawn [C], none twice, the inclusion probability of each [C], and its standing."""
+    """Positions drawn [C], without repetition, their inclusion probabilities [C], exact or not."""
 
     positions: IntArray
     inclusion: FloatArray
@@ -36,7 +36,7 @@ def inclusion_probabilities(weight: FloatArray, citizens: int) -> FloatArray:
 
 
 def simple_draw(weight: FloatArray, citizens: int, rng: np.random.Generator) -> Selection:
-    """Every record with the same probability, whatever it stands for."""
+    """Every record with the same probability, whatever its weight."""
     positions = rng.choice(len(weight), citizens, replace=False)
     return Selection(positions, np.full(citizens, citizens / len(weight)))
 
@@ -44,7 +44,7 @@ def simple_draw(weight: FloatArray, citizens: int, rng: np.random.Generator) -> 
 def systematic_draw(weight: FloatArray, citizens: int, rng: np.random.Generator) -> Selection:
     """Systematic draw without replacement, probability proportional to weight [madow1949].
 
-    Equally spaced points with one random start on the cumulated probabilities, in the order of the
+    Equally spaced points with one random start on the cumulative probabilities, in the order of the
     rows: the snapshot is sorted by state and then metropolitan size, race, sex and age, which
     spreads the panel over them. Citizens come out in random order.
     """
@@ -65,11 +65,11 @@ def systematic_draw(weight: FloatArray, citizens: int, rng: np.random.Generator)
 def stratified_draw(
     weight: FloatArray, columns: Sequence[Cells], citizens: int, rng: np.random.Generator
 ) -> Selection:
-    """Proportional strata of the crossed attributes, the first one outermost.
+    """Proportional stratified draw over the crossed attributes, the first one outermost.
 
-    A systematic draw over the rows sorted by stratum, in random order inside one: every stratum of
+    A systematic draw over the rows sorted by stratum, in random order within each: every stratum of
     every leading attribute gets its expected number of citizens rounded up or down, and each
-    record its probability proportional to weight, exactly.
+    record's probability is exactly proportional to weight.
     """
     shuffled = rng.permutation(len(weight))
     keys = [column.codes[shuffled] for column in reversed(columns)]

@@ -1,4 +1,4 @@
-"""Selection probabilities as equal as the quotas allow: linear programmes for the lottery.
+"""Leximin: the fairest selection probabilities that quotas allow, by linear programmes.
 
 Leximin raises the smallest probability, then the next smallest, and so on (Flanigan, Goelz, Gupta,
 Hennig and Procaccia, Nature 596, 2021 [flanigan2021]). Shapes: T types, J panels, Q quotas.
@@ -17,9 +17,9 @@ from personas.sampling.quotas import Problem
 from plenary.errors import ConvergenceError
 from plenary.preferences import BoolArray, FloatArray, IntArray
 
-# Later rounds need a hair of slack where earlier levels carry the solver's own errors.
+# Later rounds need a little slack, since earlier levels contain the solver's own errors.
 TINY = 1e-6
-# A dual below this is taken as zero: the type's probability may still rise.
+# A dual below this counts as zero: the type's probability may still rise.
 DUAL = 1e-7
 
 
@@ -32,7 +32,7 @@ class Split(NamedTuple):
 
 
 class Cuts(NamedTuple):
-    """Limits that every lottery over whole panels keeps: slope [X, T] @ chance [T] <= limit [X]."""
+    """Limits that every lottery over whole panels obeys: slope [X, T] @ chance [T] <= limit [X]."""
 
     slope: FloatArray
     limit: FloatArray
@@ -41,7 +41,7 @@ class Cuts(NamedTuple):
 class Level(NamedTuple):
     """One round of leximin: the level reached, and the probability of each panel [J].
 
-    duals [T]: how much each type holds the level down. bound: the price that a new panel must beat.
+    duals [T]: how much each type keeps the level low. bound: the price that a new panel must beat.
     """
 
     level: float
@@ -53,9 +53,9 @@ class Level(NamedTuple):
 def relaxed_leximin(
     problem: Problem, *, rounds: int | None = None, cuts: Cuts | None = None
 ) -> FloatArray:
-    """Leximin chances [T] when panels may be fractional: no lottery over panels does better.
+    """Leximin chances [T] if panels may be fractional: no lottery over panels does better.
 
-    `cuts` bring the fractional panels nearer to mixtures of whole ones.
+    `cuts` bring the fractional panels closer to mixtures of whole ones.
 
     `rounds=1` stops after the smallest chance (maximin).
     """
@@ -80,7 +80,7 @@ def relaxed_leximin(
 
 
 def _relaxed_round(problem: Problem, fixed: FloatArray, cuts: Cuts | None) -> OptimizeResult:
-    """Maximise the level under which no open type's chance lies; variables: chances [T], level."""
+    """Maximise the lowest chance (level) of the open types; variables: chances [T], level."""
     types = len(problem.sizes)
     open_ = np.isnan(fixed)
     floors = csr_array(hstack([-csr_array(np.eye(types)), open_[:, None].astype(float)]))
@@ -129,7 +129,7 @@ def nearest_mixture(problem: Problem, panels: IntArray, target: FloatArray) -> S
 
 
 def best_level(problem: Problem, panels: IntArray, fixed: FloatArray, open_: BoolArray) -> Level:
-    """Over these panels [J, T], the highest level for the open types, the others at `fixed` [T]."""
+    """The highest level for the open types over these panels [J, T], the others at `fixed` [T]."""
     count = len(panels)
     rates = (panels / problem.sizes).T
     limits = np.where(open_, 0.0, TINY - fixed)

@@ -1,6 +1,7 @@
-"""Quotas on the categories of a pool, people of equal features as one type, and relaxations.
+"""Quotas on categories, feasible panels, and the smallest relaxation if quotas are infeasible.
 
-Shapes: P people of the pool, T types, Q quotas, k seats. A panel is a count of each type [T].
+People with equal features are one type. Shapes: P people of the pool, T types, Q quotas, k seats. A
+panel is a count of each type [T].
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ from plenary.preferences import FloatArray, IntArray
 from plenary.table_files import read_csv
 from plenary.untrusted import ending, first_fault, read_tree
 
-# Types that a quick panel leaves to the exact solver, besides one a quota; its relative gap.
+# Types that a quick panel leaves to the exact solver, besides one per quota; its relative gap.
 UNSETTLED, NEARLY = 10, 0.3
 
 
 class Quota(BaseModel):
-    """How many seats one category may take."""
+    """How many seats one category may have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     attribute: str = Field(description="name of the attribute")
     category: str = Field(description="label of the category, or of the band of a number")
-    lower: int = Field(ge=0, description="seats at least")
-    upper: int = Field(ge=0, description="seats at most")
+    lower: int = Field(ge=0, description="least number of seats")
+    upper: int = Field(ge=0, description="largest number of seats")
 
 
 class Relaxation(NamedTuple):
-    """A quota as it was and as it would have to be."""
+    """A quota as it is and as it would have to be."""
 
     quota: Quota
     lower: int
@@ -62,7 +63,7 @@ class InfeasibleQuotas(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A pool whose people of equal features are one type.
+    """A pool in which people with equal features form one type.
 
     type_of [P]: type of each person. sizes [T]: people of the type. member [Q, T]: 1 where the
     type counts toward the quota. lower [Q], upper [Q]: bounds. seats: k.
@@ -77,7 +78,7 @@ class Problem:
     quotas: tuple[Quota, ...]
 
     def counts(self, people: IntArray) -> IntArray:
-        """Members of each type [T] among people given by position."""
+        """Number of each type [T] among people given by position."""
         return np.bincount(self.type_of[people], minlength=len(self.sizes))
 
     def meets(self, panel: IntArray) -> bool:
@@ -110,10 +111,10 @@ class Problem:
         return np.round(answer.x).astype(np.int64)
 
     def good_panel(self, value: FloatArray) -> IntArray:
-        """A feasible panel [T] with nearly the greatest value @ panel, many times faster.
+        """A feasible panel [T] with nearly the greatest value @ panel, but found many times faster.
 
-        The fractional optimum has no more broken counts than quotas; these and the types next to
-        change are settled exactly, the others rounded.
+        The fractional optimum has no more fractional counts than quotas; these and the types
+        closest to changing are solved exactly, the others are rounded.
         """
         held = csr_array(self.member)
         whole = linprog(
@@ -159,11 +160,11 @@ def quota_problem(
 ) -> Problem:
     """The pool as a problem; ConfigError for quotas that no pool could have.
 
-    columns: attributes of the pool's people [P]; only those with a quota tell types apart.
+    columns: attributes of the pool's people [P]; only those with a quota distinguish types.
     """
     if seats > people:
         raise ConfigError(
-            f"a panel of {seats!r} from a pool of {people!r}; ask for fewer or widen the pool"
+            f"a panel of {seats!r} from a pool of {people!r}; ask for fewer or enlarge the pool"
         )
     by_name = {column.name: column for column in columns}
     codes = [_code(quota, by_name, seats) for quota in quotas]
@@ -188,7 +189,7 @@ def quota_problem(
 
 
 def smallest_relaxation(problem: Problem) -> list[Relaxation]:
-    """The fewest seats by which bounds must move, over all quotas, for a panel to exist."""
+    """The smallest total change of bounds, in seats, for which a panel exists."""
     types, count = len(problem.sizes), len(problem.quotas)
     cost = np.concatenate([np.zeros(types), np.ones(2 * count)])
     slack = identity(count)
@@ -247,14 +248,14 @@ def read_quotas(path: Path) -> tuple[Quota, ...]:
     else:
         rows = _tree_rows(read_tree(path, "quotas", DataError), path)
     if not rows:
-        raise DataError(f"{str(path)!r} holds no quota; give at least one")
+        raise DataError(f"{str(path)!r} contains no quota; give at least one")
     found: list[Quota] = []
     for number, row in enumerate(rows, 1):
         try:
             found.append(Quota.model_validate(row))
         except ValidationError as error:
             raise DataError(
-                f"quota {number} in {str(path)!r} {first_fault(error)}; mend the file"
+                f"quota {number} in {str(path)!r} {first_fault(error)}; fix the file"
             ) from error
     return tuple(found)
 
@@ -290,7 +291,7 @@ def _tree_rows(tree: object, path: Path) -> list[Mapping[str, object]]:
 def _bad_shape(found: object, path: Path) -> NoReturn:
     raise DataError(
         f"{found!r} in {str(path)!r} is not of the form attribute: {{category: [lower, upper]}}; "
-        "mend the file"
+        "fix the file"
     )
 
 
@@ -308,7 +309,7 @@ def _code(quota: Quota, columns: Mapping[str, Cells], seats: int) -> int:
     if quota.lower > min(quota.upper, seats):
         raise ConfigError(
             f"quota {quota.attribute}={quota.category!r} wants at least {quota.lower!r} and "
-            f"at most {quota.upper!r} of {seats!r} seats; lower the first"
+            f"at most {quota.upper!r} of {seats!r} seats; lower the minimum"
         )
     return labels.index(quota.category)
 

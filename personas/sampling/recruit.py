@@ -1,4 +1,4 @@
-"""Drawing a panel from a population. Shapes: N persons, C citizens."""
+"""Recruiting a panel from a population by any sampling method, with post-stratified weights."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ TRIM = RakingSettings(tolerance=1e-5, iterations=300, lowest=0.2, highest=5.0)
 
 
 class PanelSettings(BaseModel):
-    """Who is invited to the room."""
+    """How citizens are recruited."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     citizens: int = Field(default=60, ge=2, description="number of citizens")
     method: Literal["swap", "simple", "systematic", "stratified", "lottery"] = Field(
         default="swap",
-        description="swap: nearest margins; simple: equal probability; systematic: probability "
+        description="swap: closest margins; simple: equal probability; systematic: probability "
         "proportional to weight; stratified: proportional strata; lottery: quotas",
     )
     by: tuple[str, ...] = Field(
         default=ATTRIBUTES,
-        description="attributes the panel is to represent: margins of swap and of the weights, "
-        "strata (outermost first), and the lottery's quotas when none are given",
+        description="attributes that the panel should represent: margins of swap and of the "
+        "weights, strata (outermost first), and the lottery's quotas if none are given",
     )
     quotas: tuple[Quota, ...] = Field(
-        default=(), description="seats of categories; the lottery alone uses them"
+        default=(), description="seats of categories; only the lottery uses them"
     )
     pool: int = Field(default=1000, ge=2, description="people invited to the lottery")
     fairness: Fairness = Field(
-        default="leximin", description="leximin, or maximin: the smallest probability alone"
+        default="leximin", description="leximin, or maximin: only the smallest probability"
     )
     attitudes: tuple[str, ...] = Field(
         default=(),
-        description="items of the General Social Survey to each of which every citizen gets an "
-        "answer drawn from the shares of people alike, marked as drawn; none by default",
+        description="items of the General Social Survey; every citizen gets an answer to each, "
+        "drawn from the shares of similar people and marked as drawn; none by default",
     )
 
 
@@ -83,7 +83,7 @@ def recruit(population: Population, settings: PanelSettings, seed: int) -> Panel
         )
     if settings.quotas and settings.method != "lottery":
         raise ConfigError(
-            f"method {settings.method!r} does not keep {len(settings.quotas)!r} quotas; "
+            f"method {settings.method!r} does not use the {len(settings.quotas)!r} quotas; "
             "use method lottery"
         )
     drawn = METHODS[settings.method](population, settings, seed)
@@ -101,8 +101,8 @@ def recruit(population: Population, settings: PanelSettings, seed: int) -> Panel
 def poststratified(population: Population, drawn: Selection, columns: tuple[Cells, ...]) -> Weights:
     """Design weights raked to the one-way margins of the columns, within bounds.
 
-    Categories without a citizen are left out and the others' shares scaled up. When a small panel
-    cannot meet all margins within the bounds, the last attributes are given up one by one.
+    Categories without a citizen are left out and the others' shares scaled up. If a small panel
+    cannot meet all margins within the bounds, the last attributes are dropped one by one.
     """
     design = population.weight[drawn.positions] / drawn.inclusion
     design = design / design.mean()

@@ -1,7 +1,7 @@
-"""Quota lottery: a distribution over panels that all meet the quotas, as fair as they allow.
+"""Sortition: a fair citizens' lottery (leximin) over panels that all meet the quotas.
 
-Column generation after Flanigan et al. 2021 [flanigan2021], on people of equal features taken as
-one type and on the HiGHS solver that comes with SciPy.
+Column generation after Flanigan et al. 2021 [flanigan2021], with people of equal features as one
+type, and with the HiGHS solver that comes with SciPy.
 
 Shapes: P people, T types, J panels, k seats.
 """
@@ -29,7 +29,7 @@ from plenary.preferences import FloatArray, IntArray
 from plenary.seeding import generator
 
 PRICE = 1e-7
-# Panels between two looks at how near their mixture is, at first; then half as many.
+# Panels between two checks of how close their mixture is, at first; then half as many.
 HERD = 300
 NOBODY = -1
 
@@ -37,19 +37,23 @@ Fairness = Literal["leximin", "maximin"]
 
 
 class LotterySettings(BaseModel):
-    """How fair the lottery is, and how much is spent on it."""
+    """How fair the lottery is, and how much computation is spent on it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fairness: Fairness = Field(
-        default="leximin", description="leximin, or maximin: the smallest probability alone"
+        default="leximin", description="leximin, or maximin: only the smallest probability"
     )
     tolerance: float = Field(
         default=1.5e-3, gt=0, description="largest distance from the fairest probability to aim at"
     )
-    panels: int = Field(default=1500, ge=1, description="panels in the distribution at most")
+    panels: int = Field(
+        default=1500, ge=1, description="largest number of panels in the distribution"
+    )
     exact_types: int = Field(
-        default=40, ge=0, description="up to so many types the optimum is proved, not approached"
+        default=40,
+        ge=0,
+        description="largest number of types for which the optimum is proved, not approximated",
     )
 
 
@@ -62,8 +66,8 @@ class PanelLottery:
 
     panels [J, T]: people of each type; every row meets every quota. probability [J].
     chance [P]: exact selection probability of every person under this distribution.
-    fairest [P]: probabilities of the fairest lottery, or an upper bound in its sense (`proved`
-    says which). deviation: largest |chance - fairest|; lower is better.
+    fairest [P]: probabilities of the fairest lottery, or an upper bound on them (`proved` tells
+    which). deviation: largest |chance - fairest|; lower is better.
     """
 
     problem: Problem
@@ -86,7 +90,7 @@ class PanelLottery:
 
     @property
     def gini(self) -> float:
-        """Gini coefficient of the probabilities; 0 when all are equal."""
+        """Gini coefficient of the probabilities; 0 if all are equal."""
         ordered = np.sort(self.chance)
         ranks = np.arange(1, len(ordered) + 1)
         return float((2 * ranks - len(ordered) - 1) @ ordered / (len(ordered) * ordered.sum()))
@@ -114,7 +118,7 @@ def quota_lottery(
     """The fairest lottery over panels of `seats` people that meet every quota.
 
     columns: attributes of the pool's people [P]. Raises InfeasibleQuotas with the smallest
-    relaxation when no panel meets the quotas, ConfigError for quotas no pool could have.
+    relaxation if no panel meets the quotas, ConfigError for quotas that no pool could meet.
     """
     problem = quota_problem(columns, quotas, seats, len(columns[0].codes))
     first = problem.best_panel(np.zeros(len(problem.sizes)))
@@ -127,7 +131,7 @@ def quota_lottery(
 
 
 def draw_seats(lottery: PanelLottery, seed: int | str) -> Seats:
-    """Draw a panel by a public seed, a number or any text; anyone can repeat the draw."""
+    """Draw a panel by a public seed (a number or any text); anyone can repeat the draw."""
     rng = generator(0, "lottery", str(seed))
     ticket = float(rng.random())
     cumulated = np.cumsum(lottery.probability)
@@ -144,7 +148,7 @@ def draw_seats(lottery: PanelLottery, seed: int | str) -> Seats:
 
 
 def _alternates(problem: Problem, people: IntArray, rest: IntArray) -> IntArray:
-    """For each seat the first person left, of the same type if there is one, who keeps quotas."""
+    """For each seat, the first remaining person who keeps the quotas, of the same type if any."""
     sums = problem.member @ problem.counts(people)
     found = np.full(len(people), NOBODY)
     free = np.ones(len(rest), dtype=bool)
@@ -217,10 +221,10 @@ def _priced(problem: Problem, panels: IntArray, fixed: FloatArray) -> tuple[IntA
 def _approached(
     problem: Problem, panels: IntArray, settings: LotterySettings, rounds: int | None
 ) -> _Approached:
-    """Panels whose mixture comes as near the fairest chances [T] as is asked for.
+    """Panels whose mixture comes as close to the fairest chances [T] as required.
 
-    Where no mixture of whole panels comes near, the price that proves it is a cut: the fairest
-    chances are sought again under it.
+    If no mixture of whole panels comes close, the price that proves it is a cut, under which the
+    fairest chances are sought again.
     """
     target = relaxed_leximin(problem, rounds=rounds)
     owed = np.zeros(len(target))
@@ -247,7 +251,7 @@ class _Approached(NamedTuple):
 
 
 def _owed_panel(problem: Problem, owed: FloatArray, target: FloatArray) -> IntArray:
-    """The panel for those whose chances [T] so far lag most; `owed` is brought up to date."""
+    """The panel for those whose chances [T] lag most so far; updates `owed`."""
     owed += target
     panel = problem.good_panel(owed / problem.sizes)
     owed -= panel / problem.sizes

@@ -1,8 +1,8 @@
-"""Swap selection: a panel whose one- and two-way margins are those of the population.
+"""Swap selection: a panel whose one- and two-way margins are closest to the population's.
 
-From a draw proportional to weight, one citizen after another is set against other candidates drawn
-proportional to weight, and leaves for the one who brings the panel's counts nearest. N persons,
-C citizens, D candidates, M margins, T cells of all margins together.
+From a draw proportional to weight, one citizen after another is compared with other candidates
+drawn proportional to weight, and is replaced by the one who brings the panel's counts closest. N
+persons, C citizens, D candidates, M margins, T cells of all margins together.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def swap_draw(
     """Discrepancy-minimising draw; inclusion probabilities are estimates.
 
     They are those of the draw it starts from: who is kept depends on the others, and only repeated
-    draws could tell the difference.
+    draws could show the difference.
     """
     chance = inclusion_probabilities(weight, citizens)
     reserve = min(len(weight), max(CANDIDATES, 4 * citizens))
@@ -88,12 +88,12 @@ class _Discrepancy:
         self.excess = -self._expected
 
     def fill(self, members: IntArray) -> None:
-        """Count these candidates [C] as the panel."""
+        """Take these candidates [C] as the panel."""
         counts = np.bincount(self.codes[:, members].ravel(), minlength=len(self._expected))
         self.excess = counts - self._expected
 
     def replacement(self, member: int, taken: BoolArray, rng: np.random.Generator) -> int | None:
-        """A candidate who serves better than the member, already counted in; else None."""
+        """A candidate who is better than the member, already counted in; None if there is none."""
         own = self.codes[:, member]
         self.excess[own] -= 1
         gain = (np.abs(self.excess + 1) - np.abs(self.excess)) * self._importance

@@ -1,1 +1,1 @@
-"""Personas against a survey of people."""
+"""Personas and opinion surveys: validation against people's answers, and drawn attitudes."""

@@ -1,4 +1,4 @@
-"""Attitudes drawn for citizens from a survey of people like them: a prior, never a record."""
+"""Attitudes drawn for citizens from a survey of similar people: a prior, never a record."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from plenary.seeding import uniforms
 def draw_attitudes(
     survey: Survey, panel: Panel, items: Sequence[str], seed: int
 ) -> tuple[tuple[Attitude, ...], ...]:
-    """For every citizen an answer to each item, drawn from the shares of people like them.
+    """An answer to each item for every citizen, drawn from the shares of people like them.
 
-    Items are drawn independently of each other given demographics: what holds opinions together
-    beyond demographics is not in the aggregates. A draw depends on seed, item and row alone.
+    Items are drawn independently of each other given demographics: correlations of opinions beyond
+    demographics are not in the aggregates. A draw depends only on seed, item and row.
     """
     unknown = [item for item in items if item not in survey.file.items]
     if unknown or not items:

@@ -1,4 +1,4 @@
-"""Carry the General Social Survey aggregates over: python -m personas.build_survey FOLDER."""
+"""Build script: packs General Social Survey aggregates (python -m personas.build_survey FOLDER)."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _item(name: str, note: dict[str, object], retest: float | None) -> SurveyIte
 
 
 def _steps(found: re.Match[str]) -> tuple[str, ...]:
-    """Answers of a scale of which only the ends have words."""
+    """Answers of a scale on which only the ends have words."""
     low, high = (re.sub(r"^\s*\d\s*|\s*\d\s*$", "", found[end]).strip() for end in ("low", "high"))
     top = int(found["top"])
     return (low, *(f"step {k} of {top} between the two" for k in range(2, top)), high)

@@ -1,4 +1,4 @@
-"""Citizens in a survey's groups, and what the survey says of people like them.
+"""Citizens by survey group, and the survey's answer shares for people of their demographics.
 
 Shapes: C citizens, A answers, D demographic terms.
 """
@@ -38,7 +38,7 @@ class Group(NamedTuple):
 
 
 def groups(survey: Survey, panel: Panel, *, crossed: bool = False) -> list[Group]:
-    """Groups with members in the panel: by one grouping, or by two that the survey crosses."""
+    """Groups with members in the panel, by one grouping or by two that the survey crosses."""
     labels = {
         name: [grouping.group(persona) for persona in panel]
         for name, grouping in survey.file.groupings.items()
@@ -66,8 +66,8 @@ def groups(survey: Survey, panel: Panel, *, crossed: bool = False) -> list[Group
 def people_like_them(survey: Survey, panel: Panel, item: str) -> FloatArray:
     """Share of each answer among people of a citizen's demographics [C, A].
 
-    The log-linear regression with main effects of every grouping, fitted by proportional
-    adjustment to the survey's group shares: mixed over any group, it gives that group's share.
+    A log-linear regression with main effects of every grouping, fitted by proportional adjustment
+    to the survey's group shares: averaged over any group, it gives that group's share.
     """
     known = [
         (group, survey.shares[item, group.by, group.name])
@@ -90,7 +90,7 @@ def people_like_them(survey: Survey, panel: Panel, item: str) -> FloatArray:
 def demographic_terms(panel: Panel) -> Mapping[str, FloatArray]:
     """Term -> value of every citizen [C], coded as in the survey's regressions.
 
-    DataError when the panel's source does not tell race, region or education.
+    DataError if the panel's source lacks race, region or education.
     """
     people = panel.personas
     for name in ("race_origin", "region", "education"):

@@ -1,4 +1,4 @@
-"""Putting a survey's questions to a model that speaks for citizens, and planted citizens.
+"""Interviewing: asks a model survey questions as each citizen, and planted citizens for tests.
 
 Shapes: C citizens, I items, A answers of an item.
 """
@@ -51,7 +51,7 @@ async def interview(
     samples: int = 10,
     seed: int = 0,
 ) -> Answers:
-    """Item -> share of each answer [C, A], mean of both orders; NaN rows where none was valid."""
+    """Item -> share of each answer [C, A], mean of both orders; NaN rows if none was valid."""
     found: dict[str, FloatArray] = {}
     sizes = sorted({len(item.answers) for item in survey.file.items.values()})
     for size in sizes:
@@ -91,7 +91,7 @@ class SurveyBackend(ChatBackend):
     async def generate(
         self, conversations: Sequence[Conversation], sampling: Sampling
     ) -> list[Reply]:
-        """Planted survey citizens have nothing to say."""
+        """Refuse: planted survey citizens only choose."""
         return [Reply(None, "refused: planted survey citizens only choose")] * len(conversations)
 
     async def choose(

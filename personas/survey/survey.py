@@ -1,7 +1,7 @@
-"""A survey to hold personas against: items, groups, and the shares of each answer by group.
+"""A survey of people (General Social Survey or your own): items, groups, answer shares by group.
 
-The packaged one is the General Social Survey [gss]; a user's own comes as a folder of the same
-three files: survey.json (this model), shares.csv and, where known, coefficients.csv.
+The packaged one is the General Social Survey [gss]; your own is a folder of the same three files:
+survey.json (this model), shares.csv and, where known, coefficients.csv.
 Shapes: C citizens, A answers of an item.
 """
 
@@ -47,13 +47,13 @@ class SurveyItem(BaseModel):
 
 
 class Grouping(BaseModel):
-    """How a citizen falls into one of the survey's groups by one attribute."""
+    """How one attribute assigns a citizen to one of the survey's groups."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     attribute: str = Field(description="field of the persona")
     groups: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="group -> values of the attribute that it holds"
+        default_factory=dict, description="group -> values of the attribute in it"
     )
     edges: tuple[float, ...] = Field(
         default=(), description="lower edges of the bands of a number, lowest first"
@@ -61,7 +61,7 @@ class Grouping(BaseModel):
     labels: tuple[str, ...] = Field(default=(), description="group of each band")
 
     def group(self, persona: Persona) -> str | None:
-        """The citizen's group, None when the attribute is unknown."""
+        """The citizen's group, None if the attribute is unknown."""
         value = getattr(persona, self.attribute)
         if value is None:
             return None
@@ -108,7 +108,7 @@ class Survey:
 
 
 def load_survey(folder: Path | None = None) -> Survey:
-    """The packaged General Social Survey, or the survey in a folder of one's own."""
+    """The packaged General Social Survey, or the survey in a folder of your own."""
     where = folder or Path(str(resources.files("personas"))) / "surveys"
     file = _read_file(where / SURVEY_FILE)
     shares, bases = _read_shares(where / SHARES_FILE, file)
@@ -135,13 +135,13 @@ def _read_file(path: Path) -> SurveyFile:
             grouping.labels
         ):
             raise DataError(
-                f"grouping {name!r} needs either groups, or edges with as many labels; mend it"
+                f"grouping {name!r} needs either groups, or edges with as many labels; fix it"
             )
         numeric = grouping.attribute in NUMBERS
         if bool(grouping.edges) != numeric or list(grouping.edges) != sorted(grouping.edges):
             wanted = "edges, lowest first" if numeric else "groups of its values"
             raise DataError(
-                f"grouping {name!r} is by {grouping.attribute!r}, which needs {wanted}; mend "
+                f"grouping {name!r} is by {grouping.attribute!r}, which needs {wanted}; fix "
                 f"{str(path)!r}"
             )
     return file
@@ -162,7 +162,7 @@ def _read_shares(
         code = _number(row["response"], place)
         if code not in range(1, answers + 1):
             raise DataError(
-                f"response {row['response']!r} of item {row['item']!r} is none of its {answers} "
+                f"response {row['response']!r} of item {row['item']!r} is not one of its {answers} "
                 f"answers, in {place}; number them from 1"
             )
         if (*key, row["response"]) in seen:
@@ -176,7 +176,7 @@ def _read_shares(
         if abs(values.sum() - 1) > LARGEST_SUM_ERROR or values.min() < 0:
             raise DataError(
                 f"shares {values.tolist()!r} of {'/'.join(key)!r} do not add up to 1; "
-                f"mend {str(path)!r}"
+                f"fix {str(path)!r}"
             )
         values /= values.sum()
     return shares, bases
@@ -188,13 +188,13 @@ def _check_stratum(file: SurveyFile, by: str, stratum: str, place: str) -> None:
     if not set(names) <= set(file.groupings):
         return
     if len(names) != len(parts):
-        raise DataError(f"stratum {stratum!r} in {place} is no group of {by!r}; mend the row")
+        raise DataError(f"stratum {stratum!r} in {place} is not a group of {by!r}; fix the row")
     for name, part in zip(names, parts, strict=True):
         grouping = file.groupings[name]
         known = (*grouping.groups, *grouping.labels)
         if part not in known:
             raise DataError(
-                f"stratum {part!r} in {place} is no group of {name!r}; use one of "
+                f"stratum {part!r} in {place} is not a group of {name!r}; use one of "
                 f"{', '.join(map(repr, known))}"
             )
 
@@ -222,4 +222,4 @@ def _number(text: str, place: str) -> float:
     try:
         return finite(text)
     except Unreadable as error:
-        raise DataError(f"{error}, in {place}; mend the file") from error
+        raise DataError(f"{error}, in {place}; fix the file") from error

@@ -1,4 +1,4 @@
-"""How far a model that speaks for citizens answers a survey as such people do.
+"""Validating personas against a survey: accuracy, flattening and stereotyping by group.
 
 After Argyle et al. 2023, Santurkar et al. 2023, Bisbee et al. 2024 and Park et al. 2024
 [argyle2023, santurkar2023, bisbee2024, park2024]. Shapes: C citizens, A answers of an item.
@@ -22,7 +22,7 @@ from plenary.errors import BackendError, ConfigError
 from plenary.models.base import ChatBackend
 from plenary.preferences import FloatArray
 
-# Survey effects smaller than so many standard errors have no sign to agree with.
+# Survey effects of fewer standard errors than this have no clear sign to agree with.
 CLEAR = 2.0
 FLAT, STEREOTYPED = 0.5, 2.0
 NAMED = ProfileSettings(names="invented")
@@ -35,7 +35,7 @@ class ValidationSettings(BaseModel):
 
     items: tuple[str, ...] = Field(default=(), description="items to ask; () for all")
     smallest_group: int = Field(
-        default=5, ge=1, description="citizens that a group needs to be compared"
+        default=5, ge=1, description="least number of citizens in a group that is compared"
     )
     samples: int = Field(default=10, ge=1, description="answers if the backend only samples")
     stability: bool = Field(
@@ -47,17 +47,18 @@ DEFAULT_VALIDATION = ValidationSettings()
 
 
 class ItemScore(NamedTuple):
-    """One item, one way of answering it.
+    """Scores of one item for one way of answering it.
 
     distance: total variation distance of the panel's shares from the survey's; lower is better.
-    steps: the same as normalised Wasserstein distance over the scale (NaN where unordered).
-    worst_group, worst_distance: the group served worst. mean_group_distance: over groups.
-    within_ratio: spread inside groups over the survey's, 1 is right, below is flattening.
+    steps: the same as normalised Wasserstein distance over the scale (NaN if unordered).
+    worst_group, worst_distance: the group with the largest distance. mean_group_distance: over
+    groups.
+    within_ratio: spread within groups over the survey's; 1 is right, below 1 is flattening.
     between_ratio: spread between group means over the survey's, below 1 flattens the differences
         of groups, above 1 stereotypes.
-    signs: share of the survey's clear demographic effects whose sign is met (NaN without any).
-    accuracy: expected agreement with a person of the same demographics; reachable: what the
-        survey's own shares reach; normalised: accuracy over the human retest (NaN if unknown).
+    signs: share of the survey's clear demographic effects whose sign is reproduced (NaN without
+    any). accuracy: expected agreement with a person of the same demographics; reachable: that of
+    the survey's own shares; normalised: accuracy over the human retest (NaN if unknown).
     """
 
     item: str
@@ -78,8 +79,8 @@ class ItemScore(NamedTuple):
 class Validation:
     """Scores by way of answering: personas, and the three baselines.
 
-    wording, naming: 1 - mean change of a citizen's shares under other words, or with names; NaN
-    when not asked. invalid: share of citizens x items without a valid answer.
+    wording, naming: 1 - mean change of a citizen's shares under other words, or with names; NaN if
+    not asked. invalid: share of citizens x items without a valid answer.
     """
 
     survey: str
@@ -91,7 +92,7 @@ class Validation:
     invalid: float
 
     def median(self, way: str, field: str) -> float:
-        """Median over items of one figure, items without it left out; NaN when none has it."""
+        """Median of one figure over the items that have it; NaN if none has it."""
         values = np.array([getattr(score, field) for score in self.scores[way]], dtype=np.float64)
         values = values[np.isfinite(values)]
         return float(np.median(values)) if len(values) else float("nan")
@@ -119,12 +120,12 @@ async def validate(
 ) -> Validation:
     """Ask the panel's citizens the survey's items and compare with people of their groups.
 
-    Beside it stand the answers of the whole population, of a regression on the same demographics
+    The baselines are the answers of the whole population, of a regression on the same demographics
     (both from the survey itself), and of the model without a persona.
     """
     survey = chosen_items(survey, settings.items)
     systems = [describe(persona, profile) for persona in panel]
-    # What the survey or the panel lacks is said before the model is asked.
+    # What the survey or the panel lacks is reported before the model is asked.
     like = {item: people_like_them(survey, panel, item) for item in survey.file.items}
     terms = demographic_terms(panel)
     samples = settings.samples
@@ -159,7 +160,7 @@ async def validate(
 
 
 def planted(survey: Survey, panel: Panel, way: str) -> SurveyBackend:
-    """Citizens who answer by the survey's shares of people like them, or all by the marginal."""
+    """Citizens who answer by the survey's shares for people like them, or all by the marginal."""
     if way not in ("shares", "marginal"):
         raise ConfigError(f"planted survey citizens {way!r}; use shares or marginal")
     answers = {
@@ -263,7 +264,7 @@ def _spread(
 ) -> tuple[float, float]:
     """Ratios of the spread inside groups and between group means, model over survey.
 
-    The survey's spread between groups is freed of what its own sampling error adds.
+    The survey's spread between groups is corrected for its own sampling error.
     """
     about = survey.file.items[item]
     count = len(about.answers)

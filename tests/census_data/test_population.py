@@ -100,7 +100,7 @@ def test_wrong_names_and_settings():
     people = load_population()
     with pytest.raises(DataError, match=r"unknown column 'shoe_size'; use one of age"):
         people.values("shoe_size")
-    with pytest.raises(DataError, match=r"'age' is no category"):
+    with pytest.raises(DataError, match=r"'age' is not a category"):
         people.labels("age")
     with pytest.raises(ValidationError):
         PopulationSettings.model_validate({"citizens": "some"})

@@ -124,7 +124,7 @@ def test_people_without_a_target_are_named():
 
 @pytest.mark.parametrize("bad", [-1.0, np.nan])
 def test_targets_must_be_counts(bad):
-    with pytest.raises(DataError, match=r"margin 'sex' has targets that are no counts"):
+    with pytest.raises(DataError, match=r"margin 'sex' has targets that are not counts"):
         rake(np.ones(2), [margin("sex", [0, 1], [1, bad])])
 
 

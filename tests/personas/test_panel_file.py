@@ -62,7 +62,7 @@ def test_bad_value_is_quoted(tmp_path):
     rows = pq.read_table(tmp_path / "p.parquet").to_pylist()
     rows[3]["age"] = 7
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "p.parquet")
-    with pytest.raises(DataError, match=r"has 7 at 'age': .*; mend the file"):
+    with pytest.raises(DataError, match=r"has 7 at 'age': "):
         read_panel(tmp_path / "p.parquet")
 
 

@@ -151,7 +151,7 @@ def test_passing_faults_are_tried_again_and_then_reported(server, waits, reply):
     assert table.places == ("California",)
     assert waits == [1.0, 2.0]
     server.script = [reply] * 3
-    with pytest.raises(CensusError, match=r"failed 3 times, lastly with .*try again later"):
+    with pytest.raises(CensusError, match=r"failed 3 times, .*try again later"):
         client(server, waits).table("B21001", CALIFORNIA)
     assert len(waits) == 4, "nothing but these waits is waited for"
 
@@ -166,7 +166,7 @@ def test_retry_after_is_heeded(server, waits, dated):
 
 def test_long_retry_after_is_an_error(server, waits):
     server.script = [Reply(429, "", {"Retry-After": "86400"})]
-    with pytest.raises(CensusError, match=r"left alone for 86400\.0 seconds"):
+    with pytest.raises(CensusError, match=r"wait 86400\.0 seconds"):
         client(server, waits).table("B21001", CALIFORNIA)
     assert not waits
 
@@ -200,7 +200,7 @@ def test_unknown_variable(server, waits):
     ("reply", "message"),
     [
         (Reply(404, "<html>no</html>"), r"does not exist; check year, survey and table"),
-        (Reply(302, "", {"Location": "http://elsewhere/"}), r"sends elsewhere; check base_url"),
+        (Reply(302, "", {"Location": "http://elsewhere/"}), r"check base_url"),
         (Reply(400, "error: unsupported geography"), r"status 400: 'error: unsupported geography'"),
         (Reply(204), r"table 'B21001' is not in acs5 2024"),
         (Reply(200, '{"variables": {}}'), r"table 'B21001' is not in acs5 2024"),
@@ -254,12 +254,12 @@ def test_zip_areas_are_refused_because_their_state_is_dropped():
 
 @pytest.mark.parametrize("name", ["b21001", "B21001_001E", "../x", "S0101"])
 def test_table_names(server, waits, name):
-    with pytest.raises(ConfigError, match="is no detailed table"):
+    with pytest.raises(ConfigError, match="detailed table"):
         client(server, waits).table(name, CALIFORNIA)
 
 
 def test_bad_base_url(server, waits):
-    with pytest.raises(ConfigError, match="is no address"):
+    with pytest.raises(ConfigError, match="base_url"):
         CensusClient(TableSettings(), Patience(base_url="nowhere")).table("B21001", CALIFORNIA)
 
 
@@ -276,5 +276,5 @@ def test_no_microdata(server, waits, reply):
     server.script = [reply]
     with pytest.raises(CensusError, match="no microdata for state '01'"):
         client(server, waits).microdata("01", ["AGEP"])
-    with pytest.raises(ConfigError, match="no FIPS code"):
+    with pytest.raises(ConfigError, match="FIPS code"):
         client(server, waits).microdata("CA", ["AGEP"])

@@ -247,7 +247,7 @@ def test_quota_files(tmp_path):
         "text.yaml": (b"sex: {woman: [a, 6]}", r"quota 1 in .* has 'a' at 'lower'"),
         "broken.yaml": (b"sex: {", r"is not YAML"),
         "latin.yaml": (b"sex: {\xe9: [1, 2]}", r"is not UTF-8"),
-        "empty.csv": (b"attribute,category,lower,upper\n", r"holds no quota"),
+        "empty.csv": (b"attribute,category,lower,upper\n", r"no quota"),
         "short.csv": (b"attribute,category,lower\nsex,woman,5\n", r"has .* at 'upper'"),
     }
     for name, (content, message) in bad.items():
