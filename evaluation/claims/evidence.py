@@ -130,7 +130,7 @@ class Kept(NamedTuple):
 
 
 class SideEffects(NamedTuple):
-    """Part of the move not toward the target, minus that of the test-retest; topics that moved too.
+    """Part of the move not toward the target, minus the test-retest's; topics that moved too.
 
     side_effect: None if no move was shown, or if there is no common scale.
     """
@@ -145,7 +145,7 @@ class SideEffects(NamedTuple):
 
 
 class HiringInfluence(NamedTuple):
-    """Level of evidence in the hiring audit (0 to 6), its words, and whether E1 is within the margin.
+    """Level of evidence in the hiring audit (0 to 6), its words, and whether E1 is in the margin.
 
     contexts, prompts: how many of each have that interval within the margin.
     """

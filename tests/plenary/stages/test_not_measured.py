@@ -145,7 +145,7 @@ def test_a_fit_in_parts_leaves_the_comparison_standing(tiny: Path, tmp_path: Pat
         assert "of 10 outcomes" in noted[filenames.fit_stem("assembly", "held_out")]
         assert not space.file(filenames.shift_file("held_out")).exists()
         assert read_record(Comparison, space.file(filenames.COMPARISON)).agreement_after == 1
-        with pytest.raises(NotMeasured, match="join"):
+        with pytest.raises(NotMeasured, match="connect"):
             read_record(SteeringRecord, space.file(filenames.STEERING))
         html = space.file(filenames.REPORT).read_text(encoding="utf-8")
         assert "Not measured: no utilities of" in html
