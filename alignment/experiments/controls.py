@@ -1,4 +1,4 @@
-"""The arms of the control experiment: what each trains on (shuffled, pre-deliberation, ...).
+"""The arms of the control experiment, where one is added: shuffled, pre-deliberation, persona-free.
 
 `assembly` is the treatment. Every other arm removes one ingredient, so that a gain shared by it and
 the assembly arm is not due to the assembly. P training pairs, C citizens.

@@ -1,9 +1,8 @@
-"""Training objectives and losses on the labels: soft labels, SFT, sampled, DPO, IPO.
+"""Training objectives, where a new one is added: soft labels, SFT, sampled answers, DPO, IPO.
 
-Shapes: B rows; column 0 is the label of the outcome shown first, column 1 the other one. Where a
-new objective is added. The pair losses are those of TRL's `DPOTrainer` on a completion that is only
-the label; here both answers are read from one pass over their common prompt, and each row can have
-a weight.
+Shapes: B rows; column 0 is the label of the outcome shown first, column 1 the other one. The pair
+losses are those of TRL's `DPOTrainer` on a completion that is only the label; here both answers are
+read from one pass over their common prompt, and each row can have a weight.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Aggregation (voting, social choice) rules: weighted share, majority, Borda, Copeland, Schulze.
+"""Aggregation (voting) rules, where a new one is added: majority, Borda, Copeland, Schulze, ...
 
 Also maximal lotteries, group-informed consensus, maximin, Nash welfare and Thurstonian rules.
 Shapes: C citizens, P pairs, K outcomes.

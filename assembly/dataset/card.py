@@ -80,7 +80,7 @@ def dataset_card(
         *_unmeasured(facts),
         "## Recommendations",
         "Train on `p` with `effective_n` as weight, keep `contested` rows out of hard labels, read "
-        "the minority report beside every label, and report agreement beside the ceiling above.",
+        "the minority report with every label, and report agreement next to the ceiling above.",
     ]
     return "\n\n".join(parts) + "\n"
 

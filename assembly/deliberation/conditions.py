@@ -1,4 +1,4 @@
-"""Experimental conditions (arms): no discussion, private reflection, or deliberation.
+"""Experimental conditions (arms), where one is added: no discussion, reflection, deliberation.
 
 The same citizens vote on the same pairs before and after. The effect of discussion is
 `deliberation` minus `reflection` (assembly.analysis.effect); `none` shows the effect of being asked

@@ -1,8 +1,8 @@
 """The LangGraph graph of one group's session: ballot -> (declare -> speak) x rounds -> ballot.
 
 The door to LangGraph; each shard is one thread. A node handles a whole group x block in one model
-call; one superstep per turn costs a hundred times as much. The state holds
-only numbers, the ledger everything that was said.
+call; one superstep per turn costs a hundred times as much. The state holds only numbers, the ledger
+everything that was said.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Probes (placebo and manipulation checks): no persona, swapped personas, claimed majorities."""
+"""Probes (placebos, manipulation checks), where one is added: no or other persona, false tally."""
 
 from __future__ import annotations
 

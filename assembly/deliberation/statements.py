@@ -1,4 +1,4 @@
-"""Sanitising statements: what a citizen said is cleaned before anybody hears it.
+"""Sanitising statements (also against prompt injection): cleaned before anybody hears them.
 
 What a model wrote is data. It may not become a message, a label or another speaker's line, so
 control tokens, markup, line breaks and option letters go, and its length is capped.

@@ -1,4 +1,4 @@
-"""Coherence battery: decisiveness, transitivity, order effect, hold-out prediction, ladders."""
+"""Coherence battery: asks for decisiveness, transitivity, order consistency, hold-out, ladders."""
 
 from __future__ import annotations
 

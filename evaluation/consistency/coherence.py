@@ -1,4 +1,4 @@
-"""Coherence measures: decisiveness, transitivity (cycles), order effect, hold-out, split-half.
+"""Coherence measures: decisiveness, transitivity (cycles), order consistency, hold-out, split-half.
 
 Shapes: K outcomes, P pairs, N cells, T triads, B bootstrap replicates. Each measure comes with its
 chance level (floor) and an interval, which resamples outcomes (pairs share them) unless a docstring

@@ -33,7 +33,7 @@ class SheetKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Answers to one prompt, one row a cell [C].
+    """Answers to one prompt, one row per cell [C].
 
     resume, variant, edit: what was shown (edit: position in EDITS). other: the second variant (P5:
     the one compared with; held: the one whose reasons were held), -1 where there is none.

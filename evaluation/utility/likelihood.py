@@ -1,4 +1,4 @@
-"""The utility model's log posterior (likelihood, priors, links): value, gradient, information.
+"""The utility model's log posterior: likelihood, priors, and links, where a link is added.
 
 P(first shown chosen) = lapse / 2 + (1 - lapse) * F((mu_i - mu_j + b) / sqrt(sigma_i^2 +
 sigma_j^2)), F the link's distribution. The parameter vector theta [2K + 2] is (mu [K], log sigma

@@ -44,7 +44,7 @@ HEADING = BatteryHeading(
     "projection on an axis fixed in advance. Each issue has a policy of either side, adopted and "
     "turned down, so neither the issue nor the status quo counts as a side. Entities are described "
     "voters asked of the same model: they show where it puts sides, not what such voters think. "
-    "Principal components of the same utilities are drawn beside it; their order and sign are "
+    "Principal components of the same utilities are shown next to it; their order and sign are "
     "arbitrary (here: turned toward the axis), so no claim rests on them.",
 )
 ORDER_P = 0.05
@@ -56,7 +56,7 @@ class Entity(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, description="shown in the report")
-    lean: float = Field(description="where it should stand, left negative; for the check")
+    lean: float = Field(description="where it should be on the axis, left negative; for the check")
     system: str = Field(min_length=1, description="system text")
 
 
