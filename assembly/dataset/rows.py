@@ -6,11 +6,12 @@ option teaches nothing. Shapes: P pairs, F templates.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypedDict
 
 import numpy as np
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, DatasetInfo
 from datasets.table import InMemoryTable
 
 from assembly.dataset.consensus_dataset import SPLITS, ConsensusDataset
@@ -142,3 +143,35 @@ def to_datasets(dataset: ConsensusDataset) -> DatasetDict:
             for split in SPLITS
         }
     )
+
+
+def rows_by_split(
+    dataset: ConsensusDataset,
+    make: Callable[..., Sequence[Mapping[str, object]]],
+    templates: Sequence[PromptTemplate],
+    facts: Mapping[str, object],
+) -> DatasetDict:
+    """Rows as one of the makers above gives them, for both splits.
+
+    facts: what is known of all rows, kept as JSON in `info.description`; `facts_of` reads it back.
+    """
+    rows = {split: list(make(dataset, templates, split)) for split in SPLITS}
+    names = next((list(some[0]) for some in rows.values() if some), [])
+    info = DatasetInfo(description=json.dumps(dict(facts)))
+    return DatasetDict(
+        {
+            split: Dataset.from_dict(
+                {name: [row[name] for row in some] for name in names}, info=info
+            )
+            for split, some in rows.items()
+        }
+    )
+
+
+def facts_of(dataset: object) -> dict[str, object]:
+    """The facts that `rows_by_split` kept with its rows; nothing for rows of other origin."""
+    try:
+        told = json.loads(dataset.info.description) if isinstance(dataset, Dataset) else {}
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}

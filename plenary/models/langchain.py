@@ -333,6 +333,23 @@ def _read(outcome: Outcome, labels: tuple[str, ...]) -> _Read:
     return _Read(label, None)
 
 
+class GivenChatModel(LangchainBackend):
+    """A LangChain chat model object of one's own: its parameters, its client, its key."""
+
+    def __init__(
+        self, model: BaseChatModel, *, settings: EndpointSettings = DEFAULTS.endpoint
+    ) -> None:
+        told_of = getattr(model, "_get_ls_params", dict)()
+        provider = told_of.get("ls_provider") or "own"
+        name = told_of.get("ls_model_name") or type(model).__name__
+        super().__init__(f"{provider}:{name}", settings=settings)
+        self._given = model
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[BaseChatModel]:
+        yield self._given
+
+
 def open_spec(
     rest: str, adapter: Path | None, base_url: str | None, settings: ChatSettings
 ) -> LangchainBackend:

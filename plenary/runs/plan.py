@@ -11,7 +11,6 @@ from plenary.embedded.reading import unread_words
 from plenary.errors import DataError
 from plenary.outcomes import Catalogue, Outcome
 from plenary.preferences import IntArray
-from plenary.runs.config import OutcomeSettings
 
 Pair = tuple[int, int]
 
@@ -54,15 +53,13 @@ class Plan(BaseModel):
             raise DataError(f"cannot read plan {str(path)!r}: {error}; run again") from error
 
 
-def unread_outcomes(catalogue: Catalogue, settings: OutcomeSettings) -> dict[str, tuple[str, ...]]:
-    """Outcome id -> words that the model that ships cannot read; DataError for too many.
+def unread_outcomes(catalogue: Catalogue, most: float = 0.5) -> dict[str, tuple[str, ...]]:
+    """Outcome id -> words that the model that ships cannot read.
 
-    The catalogue that ships is in its words.
+    DataError where more than a share `most` of the outcomes holds one.
     """
-    if settings.path is None:
-        return {}
     found = {o.id: words for o in catalogue if (words := unread_words(o.text))}
-    if len(found) > settings.max_unread * len(catalogue):
+    if len(found) > most * len(catalogue):
         named = "; ".join(f"{name!r}: {', '.join(map(repr, found[name]))}" for name in [*found][:5])
         raise DataError(
             f"the model that ships cannot read a word of {len(found)} of {len(catalogue)} outcomes "

@@ -37,7 +37,9 @@ def make_plan(
 
     DataError when the model that ships takes part and cannot read too many of them.
     """
-    unread = unread_outcomes(catalogue, settings) if embedded_reads else {}
+    # The catalogue that ships is in its words.
+    own = embedded_reads and settings.path is not None
+    unread = unread_outcomes(catalogue, settings.max_unread) if own else {}
     split = split_outcomes(catalogue, settings.held_out, generator(seed, "split"))
     pairs = plan_pairs(OutcomeSplit(*split), design, seed)
     return Plan(
@@ -84,10 +86,10 @@ def chosen_outcomes(settings: OutcomeSettings, seed: int, *, embedded_reads: boo
             f"{len(kept)} outcomes are left of {len(catalogue)} and outcomes.count is "
             f"{settings.count!r}; ask for fewer or exclude fewer topics"
         )
-    return _spread(catalogue.select(kept), settings.count, generator(seed, "outcomes"))
+    return spread(catalogue.select(kept), settings.count, generator(seed, "outcomes"))
 
 
-def _spread(catalogue: Catalogue, count: int | None, rng: np.random.Generator) -> Catalogue:
+def spread(catalogue: Catalogue, count: int | None, rng: np.random.Generator) -> Catalogue:
     """`count` outcomes drawn in turns over the topics in random order."""
     if count is None or count == len(catalogue):
         return catalogue

@@ -9,9 +9,9 @@ from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import date
-from pathlib import Path
 
 import numpy as np
+from transformers import PreTrainedTokenizerBase
 
 from plenary.models.base import (
     ChatBackend,
@@ -46,8 +46,8 @@ class CheckpointBackend(ChatBackend):
     exact_choice = True
     _longest: int
 
-    def __init__(self, folder: Path, day: date | None = None) -> None:
-        self._tokenizer = load_tokenizer(folder)
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, day: date | None = None) -> None:
+        self._tokenizer = tokenizer
         self._renderer = ChatRenderer(self._tokenizer, day)
         # A lock of its own: one caller's prompts are rendered while another's are computed.
         self._rendering = threading.Lock()

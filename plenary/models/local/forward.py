@@ -96,12 +96,16 @@ class Forward:
         self._model = model
         self._pad = pad
         self._batch_tokens = batch_tokens
-        self._device = next(model.parameters()).device
         # transformers 5.24 renamed this argument and the field of the output.
         renamed = "cache" in inspect.signature(model.base_model.forward).parameters
         self._cache_argument = "cache" if renamed else "past_key_values"
         self._layers = self._cache_layers()
         self._plain_head = self._has_plain_head()
+
+    @property
+    def _device(self) -> torch.device:
+        """Where the model is now: a trainer may move it."""
+        return next(self._model.parameters()).device
 
     @property
     def _full_attention(self) -> bool:

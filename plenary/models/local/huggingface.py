@@ -30,7 +30,12 @@ from plenary.errors import BackendError
 from plenary.models.base import Reply, Sampling
 from plenary.models.local.activations import LocalInterior
 from plenary.models.local.checkpoint_backend import CheckpointBackend
-from plenary.models.local.checkpoints import LOAD_ERRORS, checkpoint_folder, checkpoint_hash
+from plenary.models.local.checkpoints import (
+    LOAD_ERRORS,
+    checkpoint_folder,
+    checkpoint_hash,
+    load_tokenizer,
+)
 from plenary.models.local.forward import Forward
 from plenary.models.local.prefix_batching import TokenRow
 from plenary.models.settings import DEFAULTS, ChatSettings, LocalSettings
@@ -147,7 +152,7 @@ def probe_log_probs(model: nn.Module) -> torch.Tensor:
     return model(input_ids=ids, use_cache=False).logits[0].float().log_softmax(-1)
 
 
-class _Swap:
+class AdapterSwap:
     """One model, with or without one of its adapters: who computes holds it."""
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -221,20 +226,24 @@ class LocalBackend(CheckpointBackend):
         day: date | None = None,
     ) -> None:
         folder = checkpoint_folder(path, "model")
-        super().__init__(folder, day)
-        model = load_model(folder, adapter=adapter, settings=settings)
+        super().__init__(load_tokenizer(folder), day)
+        self._hold(load_model(folder, adapter=adapter, settings=settings), settings)
+        self._swap = AdapterSwap(self._model)
+        self._merged = adapter
+        self._weights = f"local:{checkpoint_hash(folder)}"
+        self._manner = f"{_precision(settings)}{self._renderer.manner}"
+        self.name = self._named(adapter)
+
+    def _hold(self, model: PreTrainedModel, settings: LocalSettings) -> None:
+        """Read this model from now on."""
         self._ends = _end_tokens(model, self._tokenizer)
         pad = self._tokenizer.pad_token_id
         self._forward = Forward(model, pad if isinstance(pad, int) else 0, settings.batch_tokens)
         self._longest = (
             getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 30
         )
-        self._model, self._swap = model, _Swap(model)
+        self._model = model
         self._adapter: str | None = None
-        self._merged = adapter
-        self._weights = f"local:{checkpoint_hash(folder)}"
-        self._manner = f"{_precision(settings)}{self._renderer.manner}"
-        self.name = self._named(adapter)
 
     def with_adapter(self, adapter: Path) -> LocalBackend:
         """The same weights under an adapter: both may be asked in turn, nothing is loaded twice.

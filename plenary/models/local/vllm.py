@@ -22,7 +22,7 @@ import numpy as np
 from plenary.errors import BackendError, ConfigError
 from plenary.models.base import Reply, Sampling, check_replies
 from plenary.models.local.checkpoint_backend import CheckpointBackend
-from plenary.models.local.checkpoints import checkpoint_folder, checkpoint_hash
+from plenary.models.local.checkpoints import checkpoint_folder, checkpoint_hash, load_tokenizer
 from plenary.models.local.prefix_batching import TokenRow
 from plenary.models.settings import DEFAULTS, ChatSettings, VllmSettings
 from plenary.preferences import FloatArray
@@ -67,7 +67,7 @@ class VllmBackend(CheckpointBackend):
     ) -> None:
         folder = checkpoint_folder(path, "model")
         self._vllm = _vllm()
-        super().__init__(folder, day)
+        super().__init__(load_tokenizer(folder), day)
         # Nobody may hand two batches to one engine at once.
         self._lock = threading.Lock()
         try:

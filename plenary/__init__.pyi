@@ -1,0 +1,34 @@
+from alignment.training.trainer import SoftLabelTrainer as SoftLabelTrainer
+from plenary.any_model import Model as Model
+from plenary.any_model import load_model as load_model
+from plenary.api.assembly import ahold_assembly as ahold_assembly
+from plenary.api.assembly import hold_assembly as hold_assembly
+from plenary.api.assembly import load_outcomes as load_outcomes
+from plenary.api.assembly import sample_panel as sample_panel
+from plenary.api.audits import aaudit_hiring as aaudit_hiring
+from plenary.api.audits import aevaluate as aevaluate
+from plenary.api.audits import audit_hiring as audit_hiring
+from plenary.api.audits import evaluate as evaluate
+from plenary.api.measures import acompare as acompare
+from plenary.api.measures import aelicit as aelicit
+from plenary.api.measures import compare as compare
+from plenary.api.measures import elicit as elicit
+from plenary.api.measures import fit_utilities as fit_utilities
+from plenary.api.measures import load_votes as load_votes
+from plenary.api.runs import arun as arun
+from plenary.api.runs import open_run as open_run
+from plenary.api.runs import run as run
+from plenary.api.training import align as align
+from plenary.prompt_templates import PromptTemplate as PromptTemplate
+from plenary.results.answers import AnswersResult as AnswersResult
+from plenary.results.answers import UtilityResult as UtilityResult
+from plenary.results.assembly import AssemblyResult as AssemblyResult
+from plenary.results.audit import AuditResult as AuditResult
+from plenary.results.audit import EvaluationResult as EvaluationResult
+from plenary.results.comparison import ComparisonResult as ComparisonResult
+from plenary.results.outcomes import OutcomeSet as OutcomeSet
+from plenary.results.panel import PanelResult as PanelResult
+from plenary.results.run import RunResult as RunResult
+from plenary.table import Table as Table
+
+__version__: str
