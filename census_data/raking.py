@@ -238,7 +238,8 @@ def _sweep(
         for margin, code in zip(margins, codes, strict=True):
             sums = np.bincount(code, held, len(margin.targets) + 1)[1:].astype(np.float64)
             worst = max(worst, float(np.abs(sums - margin.targets).max()))
-            factors = np.concatenate([[1.0], _ratio(margin.targets, sums)])
+            ratio = np.divide(margin.targets, sums, out=np.ones(len(sums)), where=sums > 0)
+            factors = np.concatenate([[1.0], ratio])
             np.take(factors, code, out=step, mode="clip")
             free *= step
             if bounded:
@@ -246,10 +247,6 @@ def _sweep(
         if sweep == SUSPICIOUS and worst > enough:
             _check_agreements(margins, settings)
     return held, sweep
-
-
-def _ratio(targets: FloatArray, sums: FloatArray) -> FloatArray:
-    return np.divide(targets, sums, out=np.ones(len(targets)), where=sums > 0)
 
 
 def _error(margin: Margin, weight: FloatArray, total: float) -> MarginError:

@@ -144,14 +144,10 @@ async def ask_wordings(
             if excluded:
                 break
         else:
-            kept[form.id] = _counted(answers, settings)
+            low = answers.mass < settings.min_mass
+            kept[form.id] = answers._replace(cells=answers.cells.emptied(low))
         rows.append(_row(form, form.id in trained, answers, excluded))
     return TemplateAnswers(kept, tuple(rows), asked, invalid)
-
-
-def _counted(answers: Answers, settings: ElicitationSettings) -> Answers:
-    """The answers with cells of low mass emptied."""
-    return answers._replace(cells=answers.cells.emptied(answers.mass < settings.min_mass))
 
 
 def _unanswered(answers: Answers, settings: ElicitationSettings) -> str:

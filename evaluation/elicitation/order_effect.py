@@ -40,17 +40,13 @@ def _both(cells: ComparisonCounts, pairs: IntArray) -> IntArray:
     return np.array([p for p in places if None not in p], dtype=np.int64).reshape(-1, 2)
 
 
-def _moments(shift: FloatArray) -> tuple[float, float]:
-    """Mean and standard deviation of the pairs' order effects [P]."""
-    return float(shift.mean()), float(shift.std(ddof=1))
-
-
 def _exact(share: FloatArray, rng: np.random.Generator) -> OrderPilot:
     """From exact probabilities [P, 2]: the probits add up to twice the pair's order effect."""
     shift = stats.norm.ppf(share.clip(EDGE, 1 - EDGE)).mean(axis=1)
     drawn = shift[rng.integers(0, len(shift), (REPLICATES, len(shift)))]
     low, high = np.quantile(drawn.std(axis=1, ddof=1), [0.05, 0.95])
-    return OrderPilot(len(shift), *_moments(shift), float(low), float(high))
+    mean, sd = float(shift.mean()), float(shift.std(ddof=1))
+    return OrderPilot(len(shift), mean, sd, float(low), float(high))
 
 
 def _likelihood(wins: FloatArray, trials: FloatArray) -> FloatArray:

@@ -104,10 +104,6 @@ def _neumann(fisher: Fisher, x: FloatArray) -> FloatArray:
     return near - fisher.near_inverse(around)
 
 
-def _through(normalisation: Normalisation, vector: FloatArray, rest: int) -> FloatArray:
-    return np.concatenate([normalisation.transpose(vector), np.zeros(rest)])
-
-
 def probed_errors(fisher: Fisher, normalisation: Normalisation) -> StandardErrors:
     """Standard errors, with random sign probes for what the first-order inverse misses.
 
@@ -118,7 +114,7 @@ def probed_errors(fisher: Fisher, normalisation: Normalisation) -> StandardError
     rng, missed = generator(0, "laplace", "probes"), np.zeros(k)
     for _ in range(PROBES):
         signs = rng.choice([-1.0, 1.0], k)
-        right = _through(normalisation, signs, rest)
+        right = np.concatenate([normalisation.transpose(signs), np.zeros(rest)])
         remainder = solve(fisher, right, PROBE_TOLERANCE) - _neumann(fisher, right)
         missed += signs * normalisation.forward(remainder[:k])
     near = [

@@ -12,7 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
-from census_data.cells import Cells, JointCells, crossed
+from census_data.cells import Cells, crossed
 from personas.sampling.draws import Selection, inclusion_probabilities, systematic_draw
 from plenary.preferences import BoolArray, FloatArray, IntArray
 
@@ -61,11 +61,6 @@ def _improve(table: _Discrepancy, members: IntArray, rng: np.random.Generator) -
     return members
 
 
-def _margins(columns: Sequence[Cells]) -> list[JointCells]:
-    """All one-way margins, then all two-way margins."""
-    return [crossed(parts) for ways in (1, 2) for parts in combinations(columns, ways)]
-
-
 class _Discrepancy:
     """Weighted sum over all cells of |citizens in the cell - expected citizens|; lower is better.
 
@@ -76,7 +71,8 @@ class _Discrepancy:
     def __init__(
         self, weight: FloatArray, columns: Sequence[Cells], pool: IntArray, citizens: int
     ) -> None:
-        tables = _margins(columns)
+        # All one-way margins, then all two-way margins.
+        tables = [crossed(parts) for ways in (1, 2) for parts in combinations(columns, ways)]
         sizes = [int(np.prod(table.shape)) for table in tables]
         starts = np.cumsum([0, *sizes[:-1]])
         self.codes = np.stack([t.codes[pool] + at for t, at in zip(tables, starts, strict=True)])

@@ -94,7 +94,7 @@ def _budget_table(budget: WordingStudy) -> ReportTable:
         ("agreement of wordings on the ranking (W)", *(f"{s.concordance:.3f}" for s in sides),
          f"{1 / len(budget.used):.3f}"),
         ("“no preference” where offered", *(_mean(side.ties) for side in sides), ""),
-        ("preferences stated only when forced", *(_maybe(s.manufactured) for s in sides), "0"),
+        ("preferences stated only when forced", *(_estimate(s.manufactured) for s in sides), "0"),
     ]  # fmt: skip
     if budget.gain is not None:
         rows.append(
@@ -111,11 +111,9 @@ def _mean(values: tuple[float, ...]) -> str:
     return f"{np.mean(values):.3f}" if values else "not offered"
 
 
-def _maybe(found: WordingEstimate | None) -> str:
-    return "not offered" if found is None else _estimate(found)
-
-
-def _estimate(found: WordingEstimate) -> str:
+def _estimate(found: WordingEstimate | None) -> str:
+    if found is None:
+        return "not offered"
     return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 

@@ -23,7 +23,7 @@ from plenary.executors.base import HERE, Executor
 from plenary.hashing import content_hash
 from plenary.models.base import ChatBackend
 from plenary.models.wrappers.cache import CachedBackend
-from plenary.preferences import FloatArray, IntArray
+from plenary.preferences import FloatArray
 from plenary.prompt_templates import PROMPT_TEMPLATES
 from plenary.runs import filenames
 from plenary.runs.config import PipelineConfig
@@ -146,7 +146,9 @@ def anchor(space: Workspace) -> None:
             if before.informative:
                 speakers = CachedBackend(space.citizens, store)
                 said = _survey(space, speakers, questions, space.persona_texts)
-                citizens = Citizens(said, space.panel.weight, _members(survey, space))
+                found = groups(survey, space.panel)
+                members = {f"{group.by} {group.name}": group.members for group in found}
+                citizens = Citizens(said, space.panel.weight, members)
         record = AnchorRecord(result=anchored(before, after, citizens, questions, space.seed))
     write_record(record, space.file(filenames.ANCHOR))
 
@@ -164,10 +166,6 @@ def _survey(
             seed=derived_seed(space.seed, "survey"), least_mass=settings.min_mass,
         )
     )  # fmt: skip
-
-
-def _members(survey: Survey, space: Workspace) -> dict[str, IntArray]:
-    return {f"{group.by} {group.name}": group.members for group in groups(survey, space.panel)}
 
 
 def survey_questions(survey: Survey) -> tuple[SurveyQuestion, ...]:

@@ -45,20 +45,12 @@ class _Batch(NamedTuple):
     inside: Tensor
 
 
-def _hidden(output: Tensor | tuple[Tensor, ...]) -> Tensor:
-    return output[0] if isinstance(output, tuple) else output
-
-
-def _pushed(push: Tensor, hidden: Tensor) -> Tensor:
-    return hidden + push
-
-
 @contextmanager
 def _hook(module: nn.Module, change: _Change) -> Iterator[None]:
     """While open, `change` sees the module's hidden states [B, S, D] and may replace them."""
 
     def after(_: nn.Module, __: object, output: Tensor | tuple[Tensor, ...]) -> object:
-        new = change(_hidden(output))
+        new = change(output[0] if isinstance(output, tuple) else output)
         if new is None:
             return None
         return (new, *output[1:]) if isinstance(output, tuple) else new
@@ -137,7 +129,7 @@ class LocalInterior(Interior):
                 wanted = torch.from_numpy(tokens[at]).to(self._device)
                 place = inside[..., None].to(added.dtype)
                 for k, push in enumerate(added):
-                    with _hook(self._places[layer], partial(_pushed, place * push)):
+                    with _hook(self._places[layer], partial(torch.add, place * push)):
                         chosen = self._last_logits(ids, mask).gather(1, wanted).double()
                     result[k, at] = (chosen[:, 0] - chosen[:, 1]).cpu().numpy()
         return result
