@@ -1,4 +1,4 @@
-"""The reliability (noise) ceiling: how often two panels, or two halves of one, would agree."""
+"""The reliability (noise) ceiling: how often two panels would agree, by split halves."""
 
 from __future__ import annotations
 

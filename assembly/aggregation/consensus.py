@@ -1,4 +1,4 @@
-"""The consensus: each pair's weighted share of votes with its interval, every ballot counted.
+"""The consensus: each pair's weighted share of votes, with errors clustered by citizen or group.
 
 Shapes: C citizens, P pairs, G clusters.
 """

@@ -1,4 +1,4 @@
-"""The assembly's utilities: post-stratified to the population, with standard errors.
+"""The assembly's utilities, fitted to its votes and post-stratified to the population.
 
 Shapes: C citizens, K outcomes, G strata, P pairs, Q clusters. Strata are fitted together and
 post-stratified (assembly.aggregation.multilevel); the result has the form of any other fit, so that

@@ -1,4 +1,4 @@
-"""Every prompt of the assembly, versioned and hashed; the embedded model is trained on them."""
+"""Every prompt of the assembly, the moderator's too: versioned, hashed, known to our model."""
 
 from __future__ import annotations
 

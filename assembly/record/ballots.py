@@ -1,4 +1,4 @@
-"""Ballots: votes as integer-coded columns, and how a model's answer becomes a vote.
+"""Ballots: votes as coded columns; which answers count, abstain or are invalid.
 
 Shapes: P pairs, C citizens, N votes. A vote that is refused, invalid, failed or an abstention stays
 so and is never imputed; every aggregate counts such votes next to the valid ones.

@@ -1,4 +1,4 @@
-"""The ledger: the assembly's record and source of truth, with calls, votes and statements.
+"""The ledger: the assembly's record, with the tables of calls, votes and statements.
 
 By default one SQLite file. Every table has a primary key and existing rows stay, so a step that
 runs twice after a crash is recorded once. WAL with synchronous=NORMAL survives any death of the

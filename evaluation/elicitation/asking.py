@@ -1,4 +1,4 @@
-"""Asking a backend a list of presentations in one template, and arranging answers as cells."""
+"""Asking a backend presentations that were drawn elsewhere, and counting answers as cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stimuli of the hiring audit: job ads, base resumes, cues of background, and the written resume.
+"""Stimuli of the hiring audit: job ads, and resumes written with names and cues of background.
 
 Shapes: N resumes, V cue variants, G groups. A cue fills one line of a resume; a base resume has
 none. Source: docs/references.md, key evaluation (section 1.3).

@@ -1,4 +1,4 @@
-"""Robust errors-in-variables line (York, Deming): a common scale for two sets of utilities."""
+"""Robust errors-in-variables line (York, Deming): the fit behind a common scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recruiting a panel from a population by any sampling method, with post-stratified weights."""
+"""Recruiting a panel by any sampling method (METHODS), with post-stratified weights."""
 
 from __future__ import annotations
 

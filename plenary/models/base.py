@@ -1,4 +1,4 @@
-"""The interface to language models: `generate` and `choose`, both batched and asynchronous."""
+"""The interface to language models: `generate`, `choose`, and the key of a call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parsing a label out of a free-text answer: tolerant of wording, strict about meaning.
+"""Parsing A, B or no label out of a free-text reply: tolerant of wording, strict about meaning.
 
 A label is read only from a statement that is unambiguous (plenary/models/label_grammar.py). Where
 another label stands in the text, in whatever role, none is read by elimination. An answer that

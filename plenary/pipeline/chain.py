@@ -1,4 +1,4 @@
-"""The list of stages of the whole chain: assembly, training, measuring again, report."""
+"""The list of stages: those of assembly.py, then training, measuring again, the report."""
 
 from __future__ import annotations
 

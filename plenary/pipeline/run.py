@@ -1,4 +1,4 @@
-"""Running stages in order and resuming a run: finished unchanged stages are skipped."""
+"""Running stages in order and resuming a run: decides which stages are unchanged."""
 
 from __future__ import annotations
 
