@@ -28,7 +28,7 @@ from assembly.aggregation.strata import strata_of
 from assembly.analysis.movement import by_stratum
 from assembly.dataset.consensus_dataset import ConsensusDataset, DatasetProvenance
 from assembly.dataset.labels import HeldAssembly, build_dataset
-from assembly.dataset.rows import DatasetDict, rows_by_split, to_datasets, to_dpo, to_sft, to_soft
+from assembly.dataset.rows import DatasetDict, rows_by_split, to_datasets, to_dpo, to_sft
 from assembly.deliberation.prompts import PHASE_HASH, PROMPT_HASH, PROMPT_VERSION
 from assembly.deliberation.seating import Seating, seat
 from assembly.deliberation.session import convene
@@ -155,7 +155,7 @@ class DecidedAssembly:
             return to_datasets(self.dataset)
         if form not in ("soft", "sft", "dpo"):
             raise ConfigError(f"unknown form {form!r} of rows; use soft, sft, dpo or labels")
-        make = {"soft": to_soft, "sft": to_sft, "dpo": to_dpo}[form]
+        make = {"soft": ConsensusDataset.to_soft, "sft": to_sft, "dpo": to_dpo}[form]
         known = [_template(template) for template in templates]
         facts = {"ceiling": self.ceiling and self.ceiling.agreement, "citizens": len(self.seats)}
         return rows_by_split(self.dataset, make, known, facts)

@@ -33,19 +33,12 @@ from datasets import Dataset
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from alignment.training.examples import (
-    AnswerRow,
-    Example,
-    encode_answers,
-    examples,
-    training_templates,
-)
+from alignment.training.batches import encode_answers
 from alignment.training.lora import load_base, lora_config
 from alignment.training.settings import AlignmentSettings
 from alignment.training.train import align, open_aligned
 from alignment.training.trainer import (
     SoftLabelTrainer,
-    TrainingRows,
     training_arguments,
     without_library_warnings,
 )
@@ -61,6 +54,7 @@ from plenary.models.local.huggingface import LocalBackend
 from plenary.preferences import FloatArray, IntArray, Targets
 from plenary.prompt_templates import LABELS, PROMPT_TEMPLATES, question
 from plenary.seeding import generator
+from plenary.training_rows import SoftRow, rows_toward, training_templates
 
 COMPARED = ("soft_sft", "sft", "dpo")
 RATES = (1e-3, 3e-3)
@@ -162,7 +156,7 @@ def trained(
     )
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "adapter"
-        align(model_path(), found.texts, found.train, settings, output, seed)
+        align(model_path(), rows_of(found), settings, output, seed)
         backend = open_aligned(model_path(), output)
         checked = answers(backend, found.texts, found.validation.pairs)
         return float(pair_kl(checked, found.validation.p).mean()), answers(
@@ -211,12 +205,17 @@ def _interval(gaps: FloatArray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def rows_of(planted: World) -> list[SoftRow]:
+    """What both trainers train on."""
+    return rows_toward(planted.texts, planted.train, training_templates(("plain",)))
+
+
 def plain_trainer(planted: World, settings: AlignmentSettings, folder: Path) -> SFTTrainer:
     """TRL's own trainer on the same prompts, the majority's letter as completion."""
-    rows = examples(planted.texts, planted.train, training_templates(("plain",)))
-    letters = ["A" if row.p_first > 0.5 else "B" for row in rows]
+    rows = rows_of(planted)
+    letters = ["A" if row["target_p"] > 0.5 else "B" for row in rows]
     table = {
-        "prompt": [[message._asdict() for message in row.messages] for row in rows],
+        "prompt": [row["prompt"] for row in rows],
         "completion": [[{"role": "assistant", "content": letter}] for letter in letters],
     }
     given = training_arguments(settings, len(rows), folder, 0).to_dict()
@@ -232,20 +231,16 @@ def plain_trainer(planted: World, settings: AlignmentSettings, folder: Path) -> 
     )
 
 
-def _encoded(asked: list[Example]) -> list[AnswerRow]:
-    return encode_answers(ChatRenderer(load_tokenizer(model_path())), asked, 4096)
-
-
 def our_trainer(planted: World, settings: AlignmentSettings, folder: Path) -> SoftLabelTrainer:
     """Ours on the same prompts, without replay text."""
-    rows = _encoded(examples(planted.texts, planted.train, training_templates(("plain",))))
+    rows = rows_of(planted)
     return SoftLabelTrainer(
-        model=load_base(model_path(), settings, bf16=False),
-        tokenizer=load_tokenizer(model_path()),
-        rows=TrainingRows(rows, [], None),
-        settings=settings,
-        args=training_arguments(settings, len(rows), folder, 0),
+        load_base(model_path(), settings, bf16=False),
+        training_arguments(settings, len(rows), folder, 0),
+        rows,
+        processing_class=load_tokenizer(model_path()),
         peft_config=lora_config(settings, settings.rank),
+        settings=settings,
     )
 
 
@@ -259,8 +254,9 @@ def cost(kind: str, pairs: int, answer: Connection) -> None:
         without_library_warnings(),
     ):
         planted = world(0, Size(1, pairs, 10, 10, 1, 1))
-        rows = examples(planted.texts, planted.train, training_templates(("plain",)))
-        tokens = sum(len(row["input_ids"]) for row in _encoded(rows))
+        renderer = ChatRenderer(load_tokenizer(model_path()))
+        encoded = encode_answers(renderer, rows_of(planted), 4096)
+        tokens = sum(len(row["input_ids"]) for row in encoded)
         trainer = make(planted, settings, Path(folder))
         before, started = _resident(), time.process_time()
         trainer.train()

@@ -71,3 +71,19 @@ def test_the_map_is_made_from_the_code() -> None:
     made = runpy.run_path(str(ROOT / "docs" / "make_map.py"))
     page = (ROOT / "docs" / "map.md").read_text(encoding="utf-8")
     assert made["page"]() == page, "run: python docs/make_map.py"
+
+
+def test_one_votes_way_is_short_and_its_forms_are_classes_of_ours() -> None:
+    page = (ROOT / "docs" / "map.md").read_text(encoding="utf-8")
+    section = page.partition("## One vote's way\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([^`]+\.py)` \| .+ \| (`.+`) \|$", section, flags=re.MULTILINE)
+    files = [file for file, _ in rows]
+    forms = {form for _, named in rows for form in re.findall(r"`(\w+)`", named)}
+    assert len(set(files)) == len(files)
+    assert 20 <= len(files) <= 25
+    assert 8 <= len(forms) <= 10
+    packages = ("census_data", "personas", "assembly", "alignment", "plenary")
+    code = [path.read_text("utf-8") for name in packages for path in (ROOT / name).rglob("*.py")]
+    classes = set(re.findall(r"^class (\w+)", "\n".join(code), flags=re.MULTILINE))
+    # A conversation is a tuple of messages, and the last form is torch's.
+    assert forms - classes == {"Conversation", "Tensor"}

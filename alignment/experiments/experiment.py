@@ -40,6 +40,7 @@ from plenary.models.local.huggingface import LocalBackend
 from plenary.preferences import ComparisonCounts, FloatArray, IntArray, Targets, pair_shares
 from plenary.prompt_templates import PromptTemplate, question
 from plenary.seeding import derived_seed, generator
+from plenary.training_rows import rows_toward, training_templates
 
 LEAST_MASS = 0.5
 
@@ -197,8 +198,9 @@ def run_condition(
         after = answered(LocalBackend(lab.model_path, day=lab.day), lab, made.system, seed)
         return arm_result(name, seed, lab, base, after, None, (0, 0, 0), started)
     adapter = adapter_folder(lab, name, seed)
+    rows = rows_toward(lab.texts, made.targets, training_templates(settings.templates))
     trained = align(
-        lab.model_path, lab.texts, made.targets, settings, adapter, derived_seed(seed, "align"),
+        lab.model_path, rows, settings, adapter, derived_seed(seed, "align"),
         replay=lab.replay, day=lab.day,
     )  # fmt: skip
     after, kept = measured(lab, adapter, seed)

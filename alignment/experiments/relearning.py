@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from alignment.training.adapter import check_adapter, save_adapter
-from alignment.training.examples import ReplayRow
+from alignment.training.batches import ReplayRow
 from alignment.training.live import LiveModel
 from plenary.errors import ConvergenceError
 from plenary.models.base import Conversation

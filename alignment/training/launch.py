@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from alignment.training.settings import AlignmentSettings
 from alignment.training.train import AlignmentResult, align
 from plenary.errors import ConfigError, DataError
 from plenary.models.base import Conversation, Message
-from plenary.preferences import Targets
+from plenary.training_rows import SoftRow
 
 
 class AlignmentJob(BaseModel):
@@ -28,12 +27,7 @@ class AlignmentJob(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: Path = Field(description="folder of the base model")
-    texts: tuple[str, ...] = Field(description="outcomes that the pairs index")
-    pairs: tuple[tuple[int, int], ...] = Field(description="two outcomes per pair")
-    p: tuple[float | None, ...] = Field(
-        description="target probability of the first outcome; null if nobody voted"
-    )
-    weight: tuple[float, ...] = Field(description="effective votes behind each pair")
+    rows: tuple[SoftRow, ...] = Field(description="what is trained toward")
     settings: AlignmentSettings = Field(description="settings of the run")
     output: Path = Field(description="folder of the adapter")
     seed: int = Field(description="root seed")
@@ -42,18 +36,11 @@ class AlignmentJob(BaseModel):
         default=None, description="the date given to a chat template that prints one"
     )
 
-    @property
-    def targets(self) -> Targets:
-        """The pairs as columns."""
-        shares = np.array([np.nan if p is None else p for p in self.p])
-        return Targets(np.array(self.pairs, dtype=np.int64), shares, np.array(self.weight))
-
 
 def write_job(
     path: Path,
     model: Path,
-    texts: Sequence[str],
-    targets: Targets,
+    rows: Sequence[SoftRow],
     settings: AlignmentSettings,
     output: Path,
     seed: int,
@@ -63,10 +50,7 @@ def write_job(
     """Write the arguments of a call to `align`, for a launcher to run."""
     job = AlignmentJob(
         model=model.resolve(),
-        texts=tuple(texts),
-        pairs=tuple((int(a), int(b)) for a, b in targets.pairs),
-        p=tuple(None if np.isnan(p) else float(p) for p in targets.p),
-        weight=tuple(targets.weight.tolist()),
+        rows=tuple(rows),
         settings=settings,
         output=output.resolve(),
         seed=seed,
@@ -84,8 +68,7 @@ def run_job(path: Path) -> AlignmentResult:
     except (OSError, ValidationError) as error:
         raise DataError(f"cannot read job {str(path)!r}: {error}; write it again") from error
     return align(
-        job.model, job.texts, job.targets, job.settings, job.output, job.seed,
-        replay=job.replay, day=job.day,
+        job.model, job.rows, job.settings, job.output, job.seed, replay=job.replay, day=job.day
     )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ assistant's: its reply is read; one that ends with the user is read at its next 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import date
@@ -20,9 +19,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from alignment.training.adapter import check_adapter
-from alignment.training.batches import pad_left
-from alignment.training.examples import ReplayRow, encode_replay
-from alignment.training.trainer import without_library_warnings
+from alignment.training.batches import ReplayRow, encode_replay, pad_left
+from alignment.training.trainer import longest_input, without_library_warnings
 from plenary.models.base import Conversation
 from plenary.models.local.chat_template import ChatRenderer
 from plenary.models.local.checkpoints import load_tokenizer
@@ -72,8 +70,7 @@ class LiveModel:
         self.tokenizer = load_tokenizer(path)
         self.device = torch.device(device)
         self._renderer = ChatRenderer(self.tokenizer, day)
-        config = cast("PreTrainedModel", self.model.get_base_model()).config.get_text_config()
-        self._longest = getattr(config, "max_position_embeddings", None) or sys.maxsize
+        self._longest = longest_input(cast("PreTrainedModel", self.model.get_base_model()))
 
     def encode(self, texts: Sequence[Conversation]) -> list[ReplayRow]:
         """Token rows of texts; DataError for a text longer than the model allows."""

@@ -7,41 +7,51 @@ read from one pass over their common prompt, and each row can have a weight.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from plenary.preferences import Targets
+from plenary.training_rows import SoftRow, pair_places, with_target
 
-Shape = Callable[[Targets, np.random.Generator], Targets]
+Shape = Callable[[Sequence[SoftRow], np.random.Generator], list[SoftRow]]
 # log P of both labels [B, 2] for the model and for its base, target p [B], beta -> loss [B], nats
 RowLoss = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
 
-def vote_shares(targets: Targets, rng: np.random.Generator) -> Targets:
+def vote_shares(rows: Sequence[SoftRow], rng: np.random.Generator) -> list[SoftRow]:
     """The targets unchanged: the assembly's distribution."""
-    return targets
+    return list(rows)
 
 
-def majority_answers(targets: Targets, rng: np.random.Generator) -> Targets:
-    """Each pair's majority answer with certainty; ties (p = 0.5) have none and get weight 0."""
-    weight = np.where(targets.p == 0.5, 0.0, targets.weight)
-    return Targets(targets.pairs, (targets.p > 0.5).astype(np.float64), weight)
+def majority_answers(rows: Sequence[SoftRow], rng: np.random.Generator) -> list[SoftRow]:
+    """Each row's majority answer with certainty; ties (p = 0.5) have none and get weight 0."""
+    return [
+        with_target(row, float(row["target_p"] > 0.5), row["weight"] * (row["target_p"] != 0.5))
+        for row in rows
+    ]
 
 
-def sampled_answers(targets: Targets, rng: np.random.Generator) -> Targets:
-    """One answer per pair, drawn from its shares."""
-    drawn = rng.random(len(targets.p)) < targets.p
-    return Targets(targets.pairs, drawn.astype(np.float64), targets.weight)
+def sampled_answers(rows: Sequence[SoftRow], rng: np.random.Generator) -> list[SoftRow]:
+    """One answer per pair, drawn from its shares and given in all of its rows."""
+    places = pair_places(rows)
+    drawn = rng.random(places.max(initial=-1) + 1)[places]
+    answers = []
+    for row, at in zip(rows, drawn.tolist(), strict=True):
+        p, swapped = row["target_p"], bool(row.get("swapped"))
+        first = at < (1 - p if swapped else p)
+        answers.append(with_target(row, float(first != swapped), row["weight"]))
+    return answers
 
 
-def decisive_answers(targets: Targets, rng: np.random.Generator) -> Targets:
-    """Majority answers; a pair's weight falls with |2p - 1| to 0 at a tie."""
-    hard = majority_answers(targets, rng)
-    return Targets(hard.pairs, hard.p, targets.weight * np.abs(2 * targets.p - 1))
+def decisive_answers(rows: Sequence[SoftRow], rng: np.random.Generator) -> list[SoftRow]:
+    """Majority answers; a row's weight falls with |2p - 1| to 0 at a tie."""
+    return [
+        with_target(row, float(row["target_p"] > 0.5), row["weight"] * abs(2 * row["target_p"] - 1))
+        for row in rows
+    ]
 
 
 def cross_entropy(log_p: Tensor, base: Tensor, target_p: Tensor, beta: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""`align`, the training run: vote shares in, a checked LoRA adapter folder out."""
+"""`align`, the training run: rows in, a checked LoRA adapter folder out."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import json
 import math
 import os
 import shutil
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -30,14 +29,8 @@ from alignment.training.adapter import (
     read_manifest,
     save_adapter,
 )
+from alignment.training.batches import encode_replay
 from alignment.training.checkpoints import MarkWhole, close_work, open_work, work_folder
-from alignment.training.examples import (
-    Example,
-    encode_answers,
-    encode_replay,
-    examples,
-    training_templates,
-)
 from alignment.training.lora import (
     check_targets,
     chosen_rank,
@@ -52,9 +45,9 @@ from alignment.training.trainer import (
     OnStep,
     Replay,
     SoftLabelTrainer,
-    TrainingRows,
     TrainingStep,
     in_bf16,
+    longest_input,
     run_training,
     training_arguments,
     without_library_warnings,
@@ -64,8 +57,8 @@ from plenary.models.base import Conversation
 from plenary.models.local.chat_template import ChatRenderer
 from plenary.models.local.checkpoints import load_tokenizer
 from plenary.models.local.huggingface import LocalBackend
-from plenary.preferences import BoolArray, Targets
 from plenary.seeding import generator
+from plenary.training_rows import SoftRow, checked_rows, pair_places
 
 PARTIAL = ".partial"  # of a folder that is being written
 EDGE = 10  # loss_first and loss_last average a tenth of the steps each: a single batch is too noisy
@@ -80,15 +73,14 @@ class AlignmentResult(TrainingRecord):
 class TrainingMaterial(NamedTuple):
     """What a run trains on, before any model is opened."""
 
-    rows: list[Example]
-    validation: list[Example]
+    rows: list[SoftRow]
+    validation: list[SoftRow]
     replay: Sequence[Conversation]
-    day: date | None = None
+    day: date | None
 
     def fingerprint(self, base: str, settings: AlignmentSettings, seed: int) -> str:
         """Hash of all that the adapter depends on."""
-        rows = [(r.messages, r.p_first, r.weight, r.labels) for r in (*self.rows, *self.validation)]
-        told = [rows, list(self.replay), str(self.day)]
+        told = [self.rows, self.validation, list(self.replay), str(self.day)]
         everything = [base, settings.model_dump(mode="json"), seed, *told]
         return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
 
@@ -107,8 +99,7 @@ class Trained(NamedTuple):
 
 def align(
     model_path: Path,
-    texts: Sequence[str],
-    targets: Targets,
+    rows: Iterable[Mapping[str, object]],
     settings: AlignmentSettings,
     output: Path,
     seed: int,
@@ -117,9 +108,9 @@ def align(
     replay: Sequence[Conversation] = (),
     day: date | None = None,
 ) -> AlignmentResult:
-    """Train a LoRA adapter for the checkpoint at `model_path` toward `targets` and save it.
+    """Train a LoRA adapter for the checkpoint at `model_path` toward `rows` and save it.
 
-    texts [K] are the outcomes that targets.pairs index. `replay` holds neutral conversations on
+    rows: any dataset with the columns of `SoftRow`. `replay` holds neutral conversations on
     which the model is held to its base: on the next token if the last message is the user's, on
     every token of the last message if it is the assistant's. `day` is the date given to a chat
     template that prints today's. `output` appears complete or not at all; an adapter already there
@@ -128,7 +119,7 @@ def align(
     arguments. Under `accelerate launch` every process calls this.
     """
     started = time.monotonic()
-    material = _material(texts, targets, settings, replay, seed)._replace(day=day)
+    material = _material(checked_rows(rows), settings, replay, day, seed)
     trained = _train(model_path, material, settings, output, seed, on_step)
     return AlignmentResult(
         adapter=output,
@@ -202,10 +193,10 @@ def before_and_after(
 
 
 def _material(
-    texts: Sequence[str],
-    targets: Targets,
+    rows: Sequence[SoftRow],
     settings: AlignmentSettings,
     replay: Sequence[Conversation],
+    day: date | None,
     seed: int,
 ) -> TrainingMaterial:
     if settings.replay_weight > 0 and not replay:
@@ -213,38 +204,34 @@ def _material(
             f"replay_weight is {settings.replay_weight!r} but there is no replay text; "
             "give `replay` or set it to 0"
         )
-    templates = training_templates(settings.templates)
-    kept = _validation_pairs(targets, settings, seed)
-    shape = OBJECTIVES[settings.objective].shape
-    shaped = shape(_without(targets, kept), generator(seed, "alignment", "answers"))
+    kept = _validation_rows(rows, settings, seed)
+    shaped = OBJECTIVES[settings.objective].shape(rows, generator(seed, "alignment", "answers"))
     return TrainingMaterial(
-        examples(texts, shaped, templates),
-        examples(texts, _without(targets, ~kept), templates) if kept.any() else [],
+        [row for row, out in zip(shaped, kept, strict=True) if row["weight"] and not out],
+        [row for row, out in zip(rows, kept, strict=True) if row["weight"] and out],
         replay,
+        day,
     )
 
 
-def _validation_pairs(targets: Targets, settings: AlignmentSettings, seed: int) -> BoolArray:
-    """Mask [P] of the pairs that decide when to stop: drawn from those with a majority."""
-    kept = np.zeros(len(targets.p), dtype=bool)
-    if settings.patience:
-        able = np.flatnonzero((targets.weight > 0) & (targets.p != 0.5))
-        count = round(settings.validation * len(able))
-        if not 0 < count < len(able):
-            raise ConfigError(
-                f"validation {settings.validation!r} of {len(able)!r} pairs is {count!r}; "
-                "change it, or set patience to 0"
-            )
-        rng = generator(seed, "alignment", "validation")
-        kept[rng.choice(able, size=count, replace=False)] = True
-    return kept
-
-
-def _without(targets: Targets, left_out: BoolArray) -> Targets:
-    """The same pairs, with weight 0 for those left out."""
-    if len(left_out) != len(targets.weight) or not left_out.any():
-        return targets
-    return Targets(targets.pairs, targets.p, np.where(left_out, 0.0, targets.weight))
+def _validation_rows(rows: Sequence[SoftRow], settings: AlignmentSettings, seed: int) -> list[bool]:
+    """Which rows decide when to stop: those of pairs drawn from those with a majority."""
+    if not settings.patience:
+        return [False] * len(rows)
+    places = pair_places(rows)
+    able = np.unique([
+        place
+        for row, place in zip(rows, places.tolist(), strict=True)
+        if row["weight"] and row["target_p"] != 0.5
+    ])  # fmt: skip
+    count = round(settings.validation * len(able))
+    if not 0 < count < len(able):
+        raise ConfigError(
+            f"validation {settings.validation!r} of {len(able)!r} pairs is {count!r}; "
+            "change it, or set patience to 0"
+        )
+    rng = generator(seed, "alignment", "validation")
+    return np.isin(places, rng.choice(able, size=count, replace=False)).tolist()
 
 
 def _trainer(
@@ -256,29 +243,24 @@ def _trainer(
     seed: int,
 ) -> SoftLabelTrainer:
     tokenizer = load_tokenizer(model_path)
-    renderer = ChatRenderer(tokenizer, material.day)
     model = load_base(model_path, settings, bf16=in_bf16(settings))
-    config = model.config.get_text_config()
-    longest = getattr(config, "max_position_embeddings", None) or sys.maxsize
     replay = None
     if settings.replay_weight > 0:
-        encoded = encode_replay(renderer, material.replay, longest)
+        renderer = ChatRenderer(tokenizer, material.day)
+        encoded = encode_replay(renderer, material.replay, longest_input(model))
         replay = Replay(encoded, settings.replay_weight, settings.replay_rows, seed)
-    rows = TrainingRows(
-        encode_answers(renderer, material.rows, longest),
-        encode_answers(renderer, material.validation, longest),
-        replay,
-    )
     adapter = lora_config(settings, rank)
-    arguments = training_arguments(settings, len(rows.answers), work, seed)
     with naming_layers(adapter):
         return SoftLabelTrainer(
-            model=model,
-            tokenizer=tokenizer,
-            rows=rows,
-            settings=settings,
-            args=arguments,
+            model,
+            training_arguments(settings, len(material.rows), work, seed),
+            material.rows,
+            material.validation,
+            processing_class=tokenizer,
             peft_config=adapter,
+            settings=settings,
+            replay=replay,
+            day=material.day,
         )
 
 
@@ -303,10 +285,10 @@ def _edges(steps: Sequence[TrainingStep]) -> dict[str, float]:
     }
 
 
-def _entropy(rows: Sequence[Example]) -> float:
+def _entropy(rows: Sequence[SoftRow]) -> float:
     """Weighted mean entropy (nats) of the target distributions."""
-    p = np.array([[row.p_first, 1 - row.p_first] for row in rows])
-    weight = np.array([row.weight for row in rows])
+    p = np.array([[row["target_p"], 1 - row["target_p"]] for row in rows])
+    weight = np.array([row["weight"] for row in rows])
     return float(-(weight[:, None] * p * np.log(np.where(p > 0, p, 1.0))).sum() / weight.sum())
 
 

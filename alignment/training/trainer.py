@@ -8,10 +8,12 @@ whose losses add up to the step's. Logits are computed only where they are read.
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from importlib.util import find_spec
 from operator import itemgetter
 from pathlib import Path
@@ -38,21 +40,29 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from alignment.training.batches import (
     Padded,
+    Portions,
+    ReplayRow,
+    batch_plan,
     collate,
+    encode_answers,
     label_log_probs,
     logits_needed,
     pad_left,
     rest_kl,
     retention_kl,
+    spread,
+    steps_of,
 )
-from alignment.training.examples import AnswerRow, ReplayRow
 from alignment.training.objectives import OBJECTIVES
-from alignment.training.portions import Portions, batch_plan, spread, steps_of
 from alignment.training.settings import AlignmentSettings
 from plenary.errors import ConfigError
+from plenary.models.local.chat_template import ChatRenderer
+from plenary.preferences import FloatArray
 from plenary.seeding import derived_seed, generator
+from plenary.training_rows import checked_rows, pair_places, with_target
 
 VALIDATION_BATCH = 64
+DEFAULTS = AlignmentSettings()
 
 
 class TrainingStep(NamedTuple):
@@ -73,14 +83,6 @@ class TrainingStep(NamedTuple):
 OnStep = Callable[[TrainingStep], None]
 
 
-class TrainingRows(NamedTuple):
-    """Rows trained on, rows that decide when to stop (empty: never), replay text (or None)."""
-
-    answers: Sequence[AnswerRow]
-    validation: Sequence[AnswerRow]
-    replay: Replay | None
-
-
 @dataclass(frozen=True, slots=True)
 class Replay:
     """Text on which the model is held to its base; `count` rows are drawn for each step."""
@@ -97,6 +99,12 @@ class Replay:
         return [self.rows[k] for k in picked]
 
 
+def longest_input(model: PreTrainedModel) -> int:
+    """Most tokens that a model holds."""
+    config = model.config.get_text_config()
+    return getattr(config, "max_position_embeddings", None) or sys.maxsize
+
+
 @contextmanager
 def without_library_warnings() -> Iterator[None]:
     """Silence warnings about deprecated names of transformers that trl and peft use."""
@@ -107,36 +115,54 @@ def without_library_warnings() -> Iterator[None]:
 
 
 class SoftLabelTrainer(SFTTrainer):
-    """`SFTTrainer` on pre-tokenised rows whose loss is read at the label tokens."""
+    """`SFTTrainer` on any dataset of `SoftRow`s, its loss read at the label tokens.
+
+    train_dataset: rows whose targets are used unchanged, with weights scaled to mean 1.
+    eval_dataset: rows that decide when to stop; empty: train to the end. replay: text on which the
+    model is held to its base. day: the date given to a chat template that prints one. settings:
+    objective, rows per step, patience. The other arguments are TRL's own.
+    """
 
     # The parts of a step add up to its loss, so nothing may be divided by their number.
     loss_is_scaled_for_ga = True
 
     def __init__(
         self,
-        *,
         model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        rows: TrainingRows,
-        settings: AlignmentSettings,
         args: SFTConfig,
-        peft_config: LoraConfig,
+        train_dataset: Iterable[Mapping[str, object]],
+        eval_dataset: Iterable[Mapping[str, object]] = (),
+        *,
+        processing_class: PreTrainedTokenizerBase,
+        peft_config: LoraConfig | None = None,
+        callbacks: Sequence[TrainerCallback] = (),
+        settings: AlignmentSettings = DEFAULTS,
+        replay: Replay | None = None,
+        day: date | None = None,
     ) -> None:
-        validation = [dict(row) for row in rows.validation]
+        renderer, longest = ChatRenderer(processing_class, day), longest_input(model)
+        rows, judged = checked_rows(train_dataset), list(eval_dataset)
+        judged = checked_rows(judged) if judged else []
+        mean = float(np.mean([row["weight"] for row in rows]))
+        rows = [with_target(row, row["target_p"], row["weight"] / mean) for row in rows]
+        self.answers = encode_answers(renderer, rows, longest)
+        self.validation = encode_answers(renderer, judged, longest)
+        self.judged = judged
         super().__init__(
             model=model,
             args=args,
             data_collator=collate,
-            train_dataset=Dataset.from_list([dict(row) for row in rows.answers]),
-            eval_dataset=Dataset.from_list(validation) if validation else None,
-            processing_class=tokenizer,
+            train_dataset=Dataset.from_list([dict(row) for row in self.answers]),
+            eval_dataset=Dataset.from_list(list(map(dict, self.validation))) if judged else None,
+            processing_class=processing_class,
             peft_config=peft_config,
+            callbacks=list(callbacks),
         )
-        self.rows, self.replay, self.settings = rows, rows.replay, settings
+        self.replay, self.settings = replay, settings
         self.objective = OBJECTIVES[settings.objective]
         self.measured: list[tuple[float, float, float]] = []
         self.remove_callback(PrinterCallback)
-        if validation:
+        if judged and settings.patience:
             self.add_callback(EarlyStoppingCallback(settings.patience))
 
     def _send_telemetry(self) -> None:
@@ -148,7 +174,7 @@ class SoftLabelTrainer(SFTTrainer):
         log_p = base = label_log_probs(logits, inputs)
         rest = torch.zeros((), device=logits.device)
         if self.objective.against_base or self.settings.rest_weight:
-            with self._adapter_off(model):
+            with torch.no_grad(), self._bare(model).disable_adapter():
                 reference = self._logits(model, inputs)
             base = label_log_probs(reference, inputs)
             rest = rest_kl(reference, logits, inputs) if self.settings.rest_weight else rest
@@ -169,7 +195,7 @@ class SoftLabelTrainer(SFTTrainer):
 
     def get_train_dataloader(self) -> DataLoader:
         """This process's parts of all steps in order; transformers would equalise their sizes."""
-        portions = Portions(self.rows.answers, self.settings, self.args.data_seed or 0)
+        portions = Portions(self.answers, self.settings, self.args.data_seed or 0)
         return DataLoader(portions, batch_size=1, collate_fn=itemgetter(0))
 
     @staticmethod
@@ -178,11 +204,9 @@ class SoftLabelTrainer(SFTTrainer):
         padded = {name: inputs[name] for name in Padded._fields}
         return model(**padded, logits_to_keep=logits_needed(inputs), use_cache=False).logits
 
-    @contextmanager
-    def _adapter_off(self, model: nn.Module) -> Iterator[None]:
-        bare = cast("PeftModel", self.accelerator.unwrap_model(model))
-        with torch.no_grad(), bare.disable_adapter():
-            yield
+    def _bare(self, model: nn.Module) -> PeftModel:
+        """The model as PEFT sees it, whose adapter can be switched off."""
+        return cast("PeftModel", self.accelerator.unwrap_model(model))
 
     def _replay_kl(self, model: nn.Module, replay: Replay, part: int, parts: int) -> Tensor:
         """What one part adds to the step's mean over all its scored positions."""
@@ -200,7 +224,7 @@ class SoftLabelTrainer(SFTTrainer):
         padded = pad_left([row.input_ids for row in rows])
         inputs = {k: v.to(self.accelerator.device) for k, v in padded._asdict().items()}
         inputs |= {"logits_to_keep": keep, "use_cache": False}
-        with self._adapter_off(model):
+        with torch.no_grad(), self._bare(model).disable_adapter():
             reference = model(**inputs).logits[scored]
         return share * retention_kl(reference, model(**inputs).logits[scored])
 
@@ -214,7 +238,7 @@ class SoftLabelTrainer(SFTTrainer):
         return metrics
 
     def _agreement(self) -> float:
-        rows, answered = self.rows.validation, list[Tensor]()
+        rows, answered = self.validation, list[Tensor]()
         model = cast("nn.Module", self.model_wrapped).eval()
         for start in range(0, len(rows), VALIDATION_BATCH):
             batch = collate(rows[start : start + VALIDATION_BATCH])
@@ -222,14 +246,16 @@ class SoftLabelTrainer(SFTTrainer):
             with torch.no_grad():
                 log_p = label_log_probs(self._logits(model, batch), batch)
             answered.append(log_p.softmax(1)[:, 0].cpu())
-        wanted = np.array([row["target_p"] for row in rows])
-        sides = [self._of_pairs(p) for p in (torch.cat(answered).double().numpy(), wanted)]
-        return float(np.mean((sides[0] > 0.5) == (sides[1] > 0.5)))
+        said = torch.cat(answered).double().numpy()
+        wanted = np.array([row["target_p"] for row in self.judged])
+        sides = [self._of_pairs(p) > 0.5 for p in (said, wanted)]
+        return float(np.mean(sides[0] == sides[1]))
 
-    def _of_pairs(self, first: np.ndarray) -> np.ndarray:
-        """Mean over templates and orders [P] of P(first of the pair), from rows [P * F * 2]."""
-        orders = first.reshape(-1, len(self.settings.templates), 2)
-        return (orders[..., 0] + 1 - orders[..., 1]).mean(1) / 2
+    def _of_pairs(self, p: FloatArray) -> FloatArray:
+        """Mean over a pair's rows of the probability of its own first outcome, from p [N]."""
+        places, swapped = pair_places(self.judged), [bool(r.get("swapped")) for r in self.judged]
+        first = np.where(swapped, 1 - p, p)
+        return np.bincount(places, first) / np.bincount(places)
 
     def log(self, logs, start_time=None):
         """TRL's log, with the last step's answer loss, replay KL and label mass."""

@@ -1,6 +1,6 @@
 """The consensus dataset, one row per pair: label, interval, dissent, provenance; its schema.
 
-Shapes: C citizens, P pairs, G strata. The file format is docs/data/consensus.md.
+Shapes: C citizens, P pairs, G strata, F templates. The file format is docs/data/consensus.md.
 """
 
 from __future__ import annotations
@@ -21,10 +21,14 @@ from assembly.aggregation.consensus import COUNTED
 from assembly.aggregation.strata import Stratum
 from assembly.analysis.dissent import Dissent
 from assembly.analysis.variance_components import RECORDED_SOURCES
-from plenary.errors import DataError
+from plenary.errors import ConfigError, DataError
 from plenary.preferences import BoolArray, FloatArray, IntArray, Targets
+from plenary.prompt_templates import PROMPT_TEMPLATES, PromptTemplate
+from plenary.training_rows import SoftRow, soft_rows
 
 SPLITS = ("train", "held_out")
+
+PLAIN = (PROMPT_TEMPLATES["plain"],)
 
 NAMED_AT_MOST = 5
 
@@ -115,6 +119,21 @@ class ConsensusDataset:
                 name: tuple(column[k] for k in kept) if isinstance(column, tuple) else column[kept]
                 for name, column in columns.items()
             },
+        )
+
+    def to_soft(
+        self, templates: Sequence[PromptTemplate] = PLAIN, split: str = "train"
+    ) -> list[SoftRow]:
+        """Rows [P * F * 2] with p as target; pairs without a label are left out.
+
+        On these a run's model is trained. ConfigError for a template kept for evaluation.
+        """
+        kept = [t.id for t in templates if split == "train" and not t.trainable]
+        if kept:
+            raise ConfigError(f"template {kept[0]!r} is held out for evaluation; train on another")
+        of = self.select((np.array(self.split) == split) & ~np.isnan(self.p))
+        return soft_rows(
+            of.pair_ids, of.first_text, of.second_text, of.p, of.effective_n, templates
         )
 
     def targets(self, outcome_ids: tuple[str, ...]) -> Targets:

@@ -1,32 +1,21 @@
-"""Training rows from a consensus dataset, in trl's conversational formats (SFT, soft, DPO).
+"""Training rows for trl (SFT, DPO) from a consensus dataset, and it as Hugging Face `datasets`.
 
 Every pair appears in both presentation orders and in each template, so that the position of an
-option teaches nothing. Shapes: P pairs, F templates.
+option teaches nothing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypedDict
 
-import numpy as np
 from datasets import Dataset, DatasetDict, DatasetInfo
 from datasets.table import InMemoryTable
 
-from assembly.dataset.consensus_dataset import SPLITS, ConsensusDataset
-from plenary.errors import ConfigError
-from plenary.models.base import Conversation
-from plenary.prompt_templates import PROMPT_TEMPLATES, PromptTemplate, question
-
-PLAIN = (PROMPT_TEMPLATES["plain"],)
-
-
-class Turn(TypedDict):
-    """One message."""
-
-    role: str
-    content: str
+from assembly.dataset.consensus_dataset import PLAIN, SPLITS, ConsensusDataset
+from plenary.prompt_templates import PromptTemplate
+from plenary.training_rows import SoftRow, Turn
 
 
 class SftRow(TypedDict):
@@ -34,18 +23,6 @@ class SftRow(TypedDict):
 
     prompt: list[Turn]
     completion: list[Turn]
-
-
-class SoftRow(TypedDict):
-    """A prompt, its two labels, and the target probability of the first one.
-
-    weight is the effective number of votes, scaled to mean 1 over the rows.
-    """
-
-    prompt: list[Turn]
-    labels: list[str]
-    target_p: float
-    weight: float
 
 
 class DpoRow(TypedDict):
@@ -56,35 +33,14 @@ class DpoRow(TypedDict):
     rejected: list[Turn]
 
 
-class _Asked(NamedTuple):
-    prompt: list[Turn]
-    labels: tuple[str, str]
-    p: float
-    weight: float
-
-
-def to_soft(
-    dataset: ConsensusDataset, templates: Sequence[PromptTemplate] = PLAIN, split: str = "train"
-) -> list[SoftRow]:
-    """Rows [P * F * 2] with the weighted share as target; pairs without a label are left out."""
-    asked = list(_asked(dataset, templates, split))
-    scale = float(np.mean([one.weight for one in asked])) if asked else 1.0
-    return [
-        SoftRow(
-            prompt=one.prompt, labels=list(one.labels), target_p=one.p, weight=one.weight / scale
-        )
-        for one in asked
-    ]
-
-
 def to_sft(
     dataset: ConsensusDataset, templates: Sequence[PromptTemplate] = PLAIN, split: str = "train"
 ) -> list[SftRow]:
     """Rows with the label of the majority side; ties are left out, as they have none."""
     return [
-        SftRow(prompt=one.prompt, completion=_said(one.labels[int(one.p < 0.5)]))
-        for one in _asked(dataset, templates, split)
-        if one.p != 0.5
+        SftRow(prompt=row["prompt"], completion=_said(row, preferred=True))
+        for row in dataset.to_soft(templates, split)
+        if row["target_p"] != 0.5
     ]
 
 
@@ -98,38 +54,19 @@ def to_dpo(
     """
     return [
         DpoRow(
-            prompt=one.prompt,
-            chosen=_said(one.labels[int(one.p < 0.5)]),
-            rejected=_said(one.labels[int(one.p > 0.5)]),
+            prompt=row["prompt"],
+            chosen=_said(row, preferred=True),
+            rejected=_said(row, preferred=False),
         )
-        for one in _asked(dataset, templates, split)
-        if one.p != 0.5
+        for row in dataset.to_soft(templates, split)
+        if row["target_p"] != 0.5
     ]
 
 
-def _asked(
-    dataset: ConsensusDataset, templates: Sequence[PromptTemplate], split: str
-) -> Iterator[_Asked]:
-    kept = [template.id for template in templates if split == "train" and not template.trainable]
-    if kept:
-        raise ConfigError(f"template {kept[0]!r} is held out for evaluation; train on another")
-    for k in np.flatnonzero(~np.isnan(dataset.p)).tolist():
-        if dataset.split[k] != split:
-            continue
-        a, b = dataset.first_text[k], dataset.second_text[k]
-        p, weight = float(dataset.p[k]), float(dataset.effective_n[k])
-        for template in templates:
-            labels = (template.labels[0], template.labels[1])
-            yield _Asked(_turns(question(template, a, b)), labels, p, weight)
-            yield _Asked(_turns(question(template, b, a)), labels, 1.0 - p, weight)
-
-
-def _turns(conversation: Conversation) -> list[Turn]:
-    return [Turn(role=message.role, content=message.content) for message in conversation]
-
-
-def _said(label: str) -> list[Turn]:
-    return [Turn(role="assistant", content=label)]
+def _said(row: SoftRow, *, preferred: bool) -> list[Turn]:
+    """The label of the preferred side, or of the other one."""
+    second = (row["target_p"] < 0.5) == preferred
+    return [Turn(role="assistant", content=row["labels"][second])]
 
 
 def to_datasets(dataset: ConsensusDataset) -> DatasetDict:

@@ -8,7 +8,7 @@ crash asks the same questions.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -63,44 +63,25 @@ class Older(NamedTuple):
         return " ".join(f"{s.round}.{s.table}.{s.seat}" for s in self.said)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Recall:
     """What the members of a shard have heard before a turn.
 
     paths: citizen -> the table in each round (the citizen's own number when thinking alone).
-    said: (pair, place, round) -> what was said there.
-    gists: summaries. statements: pair -> the plenary's text. claims: a probe's tallies for the
-    pair's two outcomes.
+    said: (pair, place, round) -> what was said there; the latest `keep` are quoted in full.
+    gists: summaries of the rest. informed: whether the briefing is shown. statements: pair -> the
+    plenary's text. claims: a probe's tallies for the pair's two outcomes.
     """
 
     room: Room
     keep: int
     paths: Mapping[int, Path]
     said: Mapping[tuple[int, int, int], Sequence[Spoken]]
-    gists: Mapping[Older, Statement] = field(default_factory=dict)
-    statements: Mapping[int, str] = field(default_factory=dict)
-    claims: Mapping[tuple[int, int], Tally] = field(default_factory=dict)
-    informed: bool = False
+    gists: Mapping[Older, Statement]
+    informed: bool
+    statements: Mapping[int, str]
+    claims: Mapping[tuple[int, int], Tally]
     _made: dict[tuple[Path, int, int], str | None] = field(default_factory=dict)
-
-    def heard(self, path: Path, pair: int) -> list[Spoken]:
-        """Statements heard along a path, in order."""
-        return [
-            said
-            for turn, place in enumerate(path)
-            for said in self.said.get((pair, place, turn), ())
-        ]
-
-    def beyond(self) -> Iterator[Older]:
-        """What no longer fits and has to be summarised."""
-        pairs = {pair for pair, _, _ in self.said}
-        for path in set(self.paths.values()):
-            for pair in sorted(pairs):
-                yield from self._older(path, pair)
-
-    def _older(self, path: Path, pair: int) -> list[Older]:
-        heard = self.heard(path, pair)
-        return older(pair, heard[: len(heard) - self.keep]) if len(heard) > self.keep else []
 
     def preface(self, citizen: int, pair: int, order: int) -> str | None:
         """What precedes the question; None if there is nothing."""
@@ -116,8 +97,9 @@ class Recall:
     def _words(self, path: Path, pair: int, order: int) -> str | None:
         shown = self.room.shown(pair, order)
         given = self.room.briefing.get(pair, ()) if self.informed else ()
-        gists = [self.gists[o] for o in self._older(path, pair) if o in self.gists]
-        heard = [Statement(s.side or 0, s.text) for s in self.heard(path, pair)]
+        said = _heard(self.said, path, pair)
+        gists = [self.gists[o] for o in _beyond(pair, said, self.keep) if o in self.gists]
+        heard = [Statement(s.side or 0, s.text) for s in said]
         latest = heard[max(0, len(heard) - self.keep) :] if self.keep else []
         parts = [
             digest(given, shown, BRIEFING, 2 * MAX_ARGUMENTS),
@@ -140,7 +122,28 @@ def places(room: Room, citizens: Sequence[int], turn: int) -> dict[int, Path]:
     return {c: tuple(int(table[c]) for table in tables) for c in citizens}
 
 
-async def remember(room: Room, shard: Shard, turn: int, keep: int = MAX_STATEMENTS) -> Recall:
+def _heard(
+    said: Mapping[tuple[int, int, int], Sequence[Spoken]], path: Path, pair: int
+) -> list[Spoken]:
+    """Statements heard along a path, in order."""
+    return [one for turn, place in enumerate(path) for one in said.get((pair, place, turn), ())]
+
+
+def _beyond(pair: int, heard: Sequence[Spoken], keep: int) -> list[Older]:
+    """What no longer fits and has to be summarised."""
+    return older(pair, heard[: len(heard) - keep]) if len(heard) > keep else []
+
+
+async def remember(
+    room: Room,
+    shard: Shard,
+    turn: int,
+    keep: int = MAX_STATEMENTS,
+    *,
+    informed: bool = True,
+    statements: Mapping[int, str] | None = None,
+    claims: Mapping[tuple[int, int], Tally] | None = None,
+) -> Recall:
     """What the shard's citizens heard before round `turn`; the latest `keep` in full."""
     pairs, members = room.seating.positions(shard), room.seating.members(shard)
     tables = room.seating.tables_in(shard.group)
@@ -148,9 +151,16 @@ async def remember(room: Room, shard: Shard, turn: int, keep: int = MAX_STATEMEN
     for s in room.ledger.spoken(tables, pairs, turn) if turn else ():
         if s.state == VALID:
             said[s.pair, s.citizen if room.condition.alone else s.table, s.round].append(s)
-    recall = Recall(room, keep, places(room, members, turn), said)
-    recall.gists = await sum_up(room, list(recall.beyond()))
-    return recall
+    paths = places(room, members, turn)
+    spoken_of = sorted({pair for pair, _, _ in said})
+    wanted = [
+        summed
+        for path in set(paths.values())
+        for pair in spoken_of
+        for summed in _beyond(pair, _heard(said, path, pair), keep)
+    ]
+    gists = await sum_up(room, wanted)
+    return Recall(room, keep, paths, said, gists, informed, statements or {}, claims or {})
 
 
 def prompt_limit(settings: AssemblySettings, systems: Sequence[str], texts: Sequence[str]) -> int:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from assembly.deliberation.context import GROUP_TOKENS, Recall, floor, remember, state_of
+from assembly.deliberation.group_statement import DRAFT, REVISED
 from assembly.deliberation.probes import PROBES
 from assembly.deliberation.prompts import (
     ABSTAIN_BALLOT,
@@ -33,8 +34,7 @@ from assembly.record.ballots import (
     BEFORE,
     FOLLOW_UP,
     VALID,
-    MarkedBallot,
-    VoteRow,
+    Votes,
     mark,
 )
 from assembly.record.ledger import Declaration, Spoken
@@ -63,27 +63,24 @@ async def cast_ballots(room: Room, shard: Shard, phase: int) -> int:
         seed=derived_seed(room.seed, "assembly", "ballot", phase),
     )
     check_replies(room.backend.name, len(slots), len(choices))
-    marked = [mark(choice, room.settings.min_mass) for choice in choices]
-    # Checked before they become votes, so that failed calls are repeated when the run resumes.
-    _require_usable(room, phase, choices, marked)
-    rows = [VoteRow(p, c, phase, o, *m) for (c, p, o), m in zip(slots, marked, strict=True)]
-    room.ledger.add_votes(rows, keys)
-    room.notify("votes", len(rows), sum(m.state != VALID for m in marked))
-    return len(rows)
+    votes = Votes.cast(slots, phase, choices, room.settings.min_mass)
+    # Checked before they are recorded, so that failed calls are repeated when the run resumes.
+    _require_usable(room, phase, choices, votes)
+    room.ledger.add_votes(votes, keys)
+    room.notify("votes", len(votes), int((votes.state != VALID).sum()))
+    return len(votes)
 
 
-def _require_usable(
-    room: Room, phase: int, choices: Sequence[Choice], marked: Sequence[MarkedBallot]
-) -> None:
+def _require_usable(room: Room, phase: int, choices: Sequence[Choice], votes: Votes) -> None:
     """Stop if too few ballots of the phase are usable, both in this block and in all so far."""
     limit = room.settings.max_unusable
-    states = Counter(room.ledger.states(phase)) + Counter(m.state for m in marked)
+    states = Counter(room.ledger.states(phase)) + Counter(votes.state.tolist())
     lost = states.total() - sum(states[state] for state in USABLE)
     if states.total() < FIRST or lost <= limit * states.total():
         return
     seen = Seen(
-        np.array([m.state in USABLE for m in marked]),
-        np.array([m.mass for m in marked]),
+        np.isin(votes.state, USABLE),
+        votes.mass,
         np.array([(*c.shares, np.nan, np.nan)[:2] for c in choices], dtype=np.float64),
         next((c.failure for c in choices if c.failure), "unreadable"),
     )
@@ -101,18 +98,23 @@ def _require_usable(
 async def _informed(room: Room, shard: Shard, phase: int) -> Recall:
     """What a voter knows: nothing before, all that fits after, only the gist at the follow-up."""
     if phase == BEFORE:
-        return await remember(room, shard, 0)
-    keep = MAX_STATEMENTS if phase == AFTER else 0
-    recall = await remember(room, shard, room.rounds, keep)
-    recall.informed = room.condition.talks and phase != FOLLOW_UP
-    if room.holds_plenary:
-        texts = room.ledger.group_texts(shard.group, room.seating.positions(shard))
-        # The revision if there is one, else the draft: the last step that has a text.
-        recall.statements = {t.pair: t.text for t in texts if t.state == VALID and t.step in (1, 3)}
+        return await remember(room, shard, 0, informed=False)
     tally = PROBES[room.settings.probe].tally
-    if phase == AFTER and tally is not None:
-        recall.claims = tally(room, shard)
-    return recall
+    return await remember(
+        room,
+        shard,
+        room.rounds,
+        MAX_STATEMENTS if phase == AFTER else 0,
+        informed=room.condition.talks and phase != FOLLOW_UP,
+        statements=_group_statements(room, shard) if room.holds_plenary else {},
+        claims=tally(room, shard) if phase == AFTER and tally is not None else {},
+    )
+
+
+def _group_statements(room: Room, shard: Shard) -> dict[int, str]:
+    """Pair -> the plenary's text: the revision if there is one, else the draft."""
+    texts = room.ledger.group_texts(shard.group, room.seating.positions(shard))
+    return {t.pair: t.text for t in texts if t.state == VALID and t.step in (DRAFT, REVISED)}
 
 
 def _shuffled(room: Room, shard: Shard, phase: int) -> list[tuple[int, int, int]]:
@@ -164,7 +166,7 @@ def _slots(room: Room, shard: Shard, turn: int) -> list[SpeakingSlot]:
 
 async def declare_sides(room: Room, shard: Shard, turn: int) -> int:
     """The speakers of a round say for which outcome they will speak; returns the declarations."""
-    recall = await _recalled(room, shard, turn)
+    recall = await remember(room, shard, turn)
     slots, draws = _slots(room, shard, turn), room.draws
     choices = await room.backend.choose(
         [
@@ -192,19 +194,13 @@ async def declare_sides(room: Room, shard: Shard, turn: int) -> int:
     return len(slots)
 
 
-async def _recalled(room: Room, shard: Shard, turn: int) -> Recall:
-    recall = await remember(room, shard, turn)
-    recall.informed = True
-    return recall
-
-
 async def make_statements(room: Room, shard: Shard, turn: int) -> int:
     """Those who declared a side give one reason each; returns the statements, failed ones included.
 
     Speakers of one round do not hear one another, only the rounds before.
     """
     pairs, tables = room.seating.positions(shard), room.seating.tables_in(shard.group)
-    recall = await _recalled(room, shard, turn)
+    recall = await remember(room, shard, turn)
     declared = sorted(
         room.ledger.declarations(tables, turn, pairs), key=lambda d: (d.table, d.seat, d.pair)
     )

@@ -6,7 +6,7 @@ so and is never imputed; every aggregate counts such votes next to the valid one
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
@@ -100,6 +100,24 @@ class Votes:
         *codes, share, state, mass = (np.array(column, dtype=np.float64) for column in columns)
         pair, citizen, phase, order = (column.astype(np.int64) for column in codes)
         return cls(pair, citizen, phase, order, share, state.astype(np.int64), mass)
+
+    @classmethod
+    def cast(
+        cls,
+        ballots: Sequence[tuple[int, int, int]],
+        phase: int,
+        choices: Sequence[Choice],
+        min_mass: float,
+    ) -> Votes:
+        """The ballots [N] of citizen, pair and order in one phase, as the model answered them."""
+        return cls.of(
+            VoteRow(pair, citizen, phase, order, *mark(choice, min_mass))
+            for (citizen, pair, order), choice in zip(ballots, choices, strict=True)
+        )
+
+    def rows(self) -> Iterator[tuple[float, ...]]:
+        """One row per vote, its columns in the order of the fields."""
+        return zip(*(getattr(self, f.name).tolist() for f in fields(self)), strict=True)
 
     def counted(self, phase: int) -> dict[str, int]:
         """Number of votes of a phase in each of STATES."""

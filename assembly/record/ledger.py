@@ -199,9 +199,9 @@ class Ledger(CallStore):
         """Record answers in one transaction; an answer already there stays."""
         self._insert("calls", answers.items())
 
-    def add_votes(self, rows: Iterable[VoteRow], calls: Iterable[str]) -> None:
+    def add_votes(self, votes: Votes, calls: Iterable[str]) -> None:
         """Record votes, each with the key of its call; a vote already there stays."""
-        keyed = ((*row, bytes.fromhex(call)) for row, call in zip(rows, calls, strict=True))
+        keyed = ((*row, bytes.fromhex(call)) for row, call in zip(votes.rows(), calls, strict=True))
         self._insert("votes", keyed)
 
     def add_declarations(self, rows: Iterable[Declaration]) -> None:

@@ -15,6 +15,7 @@ from plenary.api.settings import chosen_settings
 from plenary.errors import ConfigError
 from plenary.models.base import Conversation
 from plenary.results.progress import bar
+from plenary.training_rows import training_templates
 
 __all__ = ("SoftLabelTrainer", "align")
 
@@ -50,8 +51,7 @@ def align(
     if not replay:
         settings = {"replay_weight": 0.0, **settings}
     how = chosen_settings(AlignmentSettings, settings, "align")
-    targets = decided.targets("train")
-    texts = [outcome.text for outcome in decided.outcomes]
+    rows = decided.dataset.to_soft(training_templates(how.templates))
     place = Path(output)
     with bar("align", None, " steps", quiet=quiet) as made:
 
@@ -59,5 +59,5 @@ def align(
             made.total = step.steps
             made.update()
 
-        _align(base.folder, texts, targets, how, place, seed, count, replay=replay, day=day)
+        _align(base.folder, rows, how, place, seed, count, replay=replay, day=day)
     return load_model(base.folder, adapter=place, day=day)

@@ -78,6 +78,7 @@ FITS = tuple(
 
 CHAIN: tuple[Stage, ...] = (
     *ASSEMBLY_STAGES,
+    # Of the dataset it reads the labels alone; these are the consensus's, whatever else it tells.
     Stage(
         "align",
         train,

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from assembly.aggregation.consensus import Consensus
 from assembly.aggregation.electorate import Electorate
+from assembly.dataset.consensus_dataset import ConsensusDataset
 from assembly.deliberation.seating import Seating, seat
 from assembly.record.ballots import Votes, citizen_shares
 from assembly.record.ledger import Spoken
@@ -27,12 +28,13 @@ from personas.prompt import RENDERINGS, RenderingName, describe
 from plenary.executors.base import Executor, Here
 from plenary.models.base import ChatBackend
 from plenary.models.wrappers.budget import BudgetedBackend
-from plenary.preferences import BoolArray, ComparisonCounts
+from plenary.preferences import BoolArray, ComparisonCounts, Targets
 from plenary.runs.config import PipelineConfig
 from plenary.runs.directory import RunDirectory
 from plenary.runs.filenames import (
     ASSEMBLY,
     CONSENSUS,
+    DATASET,
     LEDGER,
     LEDGER_SCHEMA,
     PANEL,
@@ -190,6 +192,17 @@ class Workspace:
     def consensus(self) -> Consensus:
         """The assembly's shares after the discussion, all pairs."""
         return Consensus.read(self.file(CONSENSUS))
+
+    def targets(self, side: str, decided: Consensus | None = None) -> Targets:
+        """Shares on the pairs of one side of the split: the assembly's, or what else is given."""
+        found = (decided or self.consensus).targets()
+        held = np.isin(found.pairs, self.plan.held_out).all(axis=1)
+        keep = held if side == "held_out" else ~held
+        return Targets(found.pairs[keep], found.p[keep], found.weight[keep])
+
+    def dataset(self, side: str) -> ConsensusDataset:
+        """The published dataset on the pairs of one side of the split."""
+        return ConsensusDataset.read(self.file(DATASET) / f"{side}.parquet")
 
     @property
     def seating(self) -> Seating:

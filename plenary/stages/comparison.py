@@ -16,14 +16,13 @@ from plenary.runs.records.assembly import ConsensusRecord
 from plenary.runs.records.base import Unmeasured, read_record, write_measured, write_record
 from plenary.runs.records.measures import SteeringRecord
 from plenary.runs.workspace import Workspace
-from plenary.stages.training import side_of, targets_of
 
 
 def compare_models(space: Workspace) -> None:
     """Measure how far the model moved toward the assembly on held-out outcomes."""
     before, after = (space.of_side(space.cells(when), "held_out") for when in filenames.WHEN)
     ceiling = read_record(ConsensusRecord, space.file("consensus.json")).ceiling
-    target = targets_of(space, "held_out")
+    target = space.targets("held_out")
     write_measured(
         lambda: compare(before, after, target, ceiling, space.config.comparison, space.seed),
         space.file(filenames.COMPARISON),
@@ -69,7 +68,7 @@ def _steered(space: Workspace) -> SteeringRecord:
     moved = steering(before, after, target, settings, space.seed)
     noise = steering(retest[0], retest[1], target, settings, space.seed)
     old, new = (space.of_side(space.cells(when), "train") for when in filenames.WHEN)
-    goal = side_of(space, space.consensus, held=False)
+    goal = space.targets("train")
     trained = compare(old, new, goal, None, settings, space.seed)
     return SteeringRecord(
         gain=moved.gain.value,

@@ -52,7 +52,6 @@ from plenary.runs.workspace import Workspace
 from plenary.seeding import derived_seed, generator
 from plenary.stages.experiment_context import context, evidence
 from plenary.stages.neutral_text import neutral_text
-from plenary.stages.training import side_of
 
 CELLS = "control_table.parquet"
 
@@ -158,9 +157,9 @@ def strata_of(space: Workspace, by: str) -> dict[str, BoolArray]:
     return found
 
 
-def stratum_targets(space: Workspace, weights: FloatArray, *, held: bool) -> Targets:
+def stratum_targets(space: Workspace, weights: FloatArray, side: str) -> Targets:
     """What the same ballots decide under other weights [C]; 0 leaves a citizen out."""
-    return side_of(space, consensus(space.votes, space.plan.pairs, weights, AFTER), held=held)
+    return space.targets(side, consensus(space.votes, space.plan.pairs, weights, AFTER))
 
 
 def _jobs(
@@ -213,7 +212,7 @@ def _panels(space: Workspace, strata: Mapping[str, BoolArray]) -> dict[str, Targ
     weight = space.panel.weight
     chosen = {name: np.where(mask, weight, 0.0) for name, mask in strata.items()}
     chosen["equal weights"] = np.ones_like(weight)
-    return {name: stratum_targets(space, w, held=False) for name, w in chosen.items()}
+    return {name: stratum_targets(space, w, "train") for name, w in chosen.items()}
 
 
 def _cell(
@@ -305,7 +304,7 @@ def compositions(
     """By arm: each stratum's agreement before and after, probabilities averaged over seeds."""
     weight = space.panel.weight
     targets = {
-        name: stratum_targets(space, np.where(mask, weight, 0.0), held=True)
+        name: stratum_targets(space, np.where(mask, weight, 0.0), "held_out")
         for name, mask in strata.items()
     }
     found = {}

@@ -14,7 +14,7 @@ from assembly.dataset.card import CardFacts, dataset_card
 from assembly.dataset.consensus_dataset import SPLITS, ConsensusDataset, DatasetProvenance
 from assembly.dataset.croissant import croissant
 from assembly.dataset.labels import HeldAssembly, build_dataset
-from assembly.dataset.rows import DpoRow, SftRow, SoftRow, to_dpo, to_sft, to_soft
+from assembly.dataset.rows import DpoRow, SftRow, to_dpo, to_sft
 from assembly.deliberation.prompts import PHASE_HASH
 from assembly.record.ledger import Ledger
 from plenary.hashing import content_hash
@@ -27,6 +27,7 @@ from plenary.runs.records.base import read_record, write_record
 from plenary.runs.records.panel import FidelityRecord, PopulationRecord
 from plenary.runs.workspace import Workspace
 from plenary.stages.diagnostics import Diagnosis, diagnose
+from plenary.training_rows import SoftRow
 
 FILE = "consensus.parquet"
 CARD = "README.md"
@@ -34,7 +35,7 @@ METADATA = "croissant.json"
 RowFormat = Literal["soft", "sft", "dpo"]
 Rows = Sequence[SoftRow] | Sequence[SftRow] | Sequence[DpoRow]
 FORMATS: dict[RowFormat, Callable[[ConsensusDataset], Rows]] = {
-    "soft": to_soft,
+    "soft": ConsensusDataset.to_soft,
     "sft": to_sft,
     "dpo": to_dpo,
 }

@@ -28,7 +28,6 @@ from plenary.runs.models import EMBEDDED, call_store, checkpoint_path, citizens_
 from plenary.runs.workspace import Workspace
 from plenary.seeding import derived_seed, generator
 from plenary.stages.neutral_text import neutral_text
-from plenary.stages.training import side_of
 
 UNTOUCHED = 60
 
@@ -43,7 +42,7 @@ def context(space: Workspace, kept: str | None = None) -> ExperimentContext:
     return ExperimentContext(
         model_path=checkpoint_path(config.model),
         evidence=evidence(space, texts),
-        held_out=side_of(space, space.consensus, held=True),
+        held_out=space.targets("held_out"),
         wordings=(
             prompt_template(config.alignment.templates[0]),
             *untrained_wordings(config.model),
@@ -94,7 +93,8 @@ def evidence(space: Workspace, texts: Sequence[str], *, held: bool = False) -> C
 
     On the training pairs, or (held) what they would have been on held-out pairs.
     """
-    assembly = side_of(space, space.consensus, held=held)
+    side = "held_out" if held else "train"
+    assembly = space.targets(side)
     before = Consensus.read(space.file(filenames.CONSENSUS_BEFORE))
     shares = citizen_shares(space.votes, AFTER, len(space.panel), len(space.plan.pairs))
     at = {(int(a), int(b)): k for k, (a, b) in enumerate(space.plan.pairs)}
@@ -102,7 +102,7 @@ def evidence(space: Workspace, texts: Sequence[str], *, held: bool = False) -> C
     return ControlEvidence(
         texts=texts,
         assembly=assembly,
-        undiscussed=side_of(space, before, held=held),
+        undiscussed=space.targets(side, before),
         unprompted=_unprompted(space, assembly),
         citizens=shares[:, columns],
         weight=space.panel.weight,

@@ -40,7 +40,6 @@ from plenary.runs.workers import open_distributed
 from plenary.runs.workspace import Workspace
 from plenary.seeding import derived_seed, generator
 from plenary.stages.experiment_context import reference_retention, untrained_wordings
-from plenary.stages.training import side_of
 
 EXAMPLES = 5
 
@@ -74,7 +73,7 @@ def measure_wording(space: Workspace) -> None:
             )  # fmt: skip
             answers[name] = asyncio.run(asking)
             space.watcher.asked(f"wording {name}", answers[name].asked)
-    target = side_of(space, space.consensus, held=True)
+    target = space.targets("held_out")
     record = WordingRecord(budget=wording_study(answers, pairs, target, space.seed))
     write_record(record, space.file(filenames.WORDING))
 

@@ -1,14 +1,10 @@
-"""Stage `align`: training the model toward the assembly's shares."""
+"""Stage `align`: training the model on the rows of the run's dataset."""
 
 from __future__ import annotations
-
-import numpy as np
 
 from alignment.training.record import TrainingRecord
 from alignment.training.replay import NeutralText, write_replay
 from alignment.training.train import align
-from assembly.aggregation.consensus import Consensus
-from plenary.preferences import Targets
 from plenary.runs import filenames
 from plenary.runs.files import staged
 from plenary.runs.models import checkpoint_path
@@ -17,20 +13,21 @@ from plenary.runs.records.base import write_record
 from plenary.runs.workspace import Workspace
 from plenary.seeding import derived_seed
 from plenary.stages.neutral_text import neutral_text
+from plenary.training_rows import training_templates
 
 
 def train(space: Workspace) -> None:
-    """Teach the model the assembly's shares on the training pairs."""
+    """Teach the model what the run's dataset says of the training pairs."""
     kept = NeutralText((), "none")
     if space.config.alignment.replay_weight > 0:
         kept = neutral_text(space, "replay")
     with staged(space.file(filenames.REPLAY)) as path:
         write_replay(kept.conversations, path)
+    settings = space.config.alignment
     result = align(
         checkpoint_path(space.config.model),
-        space.plan.texts,
-        targets_of(space, "train"),
-        space.config.alignment,
+        space.dataset("train").to_soft(training_templates(settings.templates)),
+        settings,
         space.file(filenames.ADAPTER),
         derived_seed(space.seed, "align"),
         lambda step: space.watcher.training(TrainingProgress(step.step, step.steps, step.loss)),
@@ -40,18 +37,3 @@ def train(space: Workspace) -> None:
     told = result.model_dump(exclude={"adapter"}) | {"replay": kept.origin}
     record = TrainingRecord.model_validate(told)
     write_record(record, space.file(filenames.TRAINING))
-
-
-def targets_of(space: Workspace, side: str) -> Targets:
-    """The assembly's shares on the pairs of one side of the split."""
-    targets = space.consensus.targets()
-    held = np.isin(targets.pairs, space.plan.held_out).all(axis=1)
-    keep = held if side == "held_out" else ~held
-    return Targets(targets.pairs[keep], targets.p[keep], targets.weight[keep])
-
-
-def side_of(space: Workspace, decided: Consensus, *, held: bool) -> Targets:
-    """Shares on pairs of held-out outcomes, or on the others."""
-    targets = decided.targets()
-    keep = np.isin(targets.pairs, space.plan.held_out).all(axis=1) == held
-    return Targets(targets.pairs[keep], targets.p[keep], targets.weight[keep])

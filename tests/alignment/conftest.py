@@ -14,13 +14,12 @@ from alignment.experiments.controls import ControlEvidence
 from alignment.experiments.experiment import ExperimentContext
 from alignment.retention.retention import RetentionMargins
 from alignment.retention.sets import Document, RetentionItem, RetentionSet
-from alignment.training.examples import encode_answers, encode_replay, examples, training_templates
+from alignment.training.batches import encode_replay
 from alignment.training.lora import load_base, lora_config
 from alignment.training.settings import AlignmentSettings
 from alignment.training.trainer import (
     Replay,
     SoftLabelTrainer,
-    TrainingRows,
     training_arguments,
     without_library_warnings,
 )
@@ -30,6 +29,7 @@ from plenary.models.local.chat_template import ChatRenderer
 from plenary.models.local.checkpoints import load_tokenizer
 from plenary.preferences import Targets
 from plenary.prompt_templates import PROMPT_TEMPLATES
+from plenary.training_rows import SoftRow, rows_toward, training_templates
 
 LONGEST = 1024
 TrainerMaker = Callable[[Path, AlignmentSettings], SoftLabelTrainer]
@@ -57,6 +57,12 @@ def targets(texts: tuple[str, ...]) -> Targets:
 
 
 @pytest.fixture
+def rows(texts: tuple[str, ...], targets: Targets) -> list[SoftRow]:
+    """The targets as rows in the plain template: 30."""
+    return rows_toward(texts, targets, training_templates(("plain",)))
+
+
+@pytest.fixture
 def replay() -> list[Conversation]:
     ask = Message("user", "You speak at your table. Give one short reason.")
     system = Message("system", "You are a 44-year-old white woman from Ohio.")
@@ -72,18 +78,17 @@ def make_trainer(
     tmp_path: Path, texts: tuple[str, ...], targets: Targets, replay: list[Conversation]
 ) -> TrainerMaker:
     def make(path: Path, settings: AlignmentSettings) -> SoftLabelTrainer:
-        renderer = ChatRenderer(load_tokenizer(path))
-        templates = training_templates(settings.templates)
-        rows = encode_answers(renderer, examples(texts, targets, templates), LONGEST)
-        kept = encode_replay(renderer, replay, LONGEST)
+        rows = rows_toward(texts, targets, training_templates(settings.templates))
+        kept = encode_replay(ChatRenderer(load_tokenizer(path)), replay, LONGEST)
         with without_library_warnings():
             return SoftLabelTrainer(
-                model=load_base(path, settings, bf16=False),
-                tokenizer=load_tokenizer(path),
-                rows=TrainingRows(rows, [], Replay(kept, settings.replay_weight, 8, seed=0)),
-                settings=settings,
-                args=training_arguments(settings, len(rows), tmp_path / "trainer", 0),
+                load_base(path, settings, bf16=False),
+                training_arguments(settings, len(rows), tmp_path / "trainer", 0),
+                rows,
+                processing_class=load_tokenizer(path),
                 peft_config=lora_config(settings, settings.rank),
+                settings=settings,
+                replay=Replay(kept, settings.replay_weight, 8, seed=0),
             )
 
     return make

@@ -10,12 +10,11 @@ import torch
 from transformers import TrainerCallback
 
 from alignment.training import launch
-from alignment.training.examples import encode_answers, encode_replay, examples, training_templates
+from alignment.training.batches import encode_replay
 from alignment.training.lora import load_base, lora_config
 from alignment.training.trainer import (
     Replay,
     SoftLabelTrainer,
-    TrainingRows,
     TrainingStep,
     run_training,
     training_arguments,
@@ -43,20 +42,19 @@ def trace(job: launch.AlignmentJob) -> tuple[np.ndarray, list[TrainingStep]]:
     The adapter is moved off its start and hardly changes, so that only the parts differ.
     """
     renderer = ChatRenderer(load_tokenizer(job.model))
-    asked = examples(job.texts, job.targets, training_templates(job.settings.templates))
-    rows = encode_answers(renderer, asked, LONGEST)
     kept = encode_replay(renderer, job.replay, LONGEST)
     drawn = Replay(kept, job.settings.replay_weight, job.settings.replay_rows, job.seed)
     with without_library_warnings():
-        arguments = training_arguments(job.settings, len(rows), job.output, job.seed)
+        arguments = training_arguments(job.settings, len(job.rows), job.output, job.seed)
         arguments.max_grad_norm = 0.0
         trainer = SoftLabelTrainer(
-            model=load_base(job.model, job.settings, bf16=False),
-            tokenizer=load_tokenizer(job.model),
-            rows=TrainingRows(rows, [], drawn if job.settings.replay_weight else None),
-            settings=job.settings,
-            args=arguments,
+            load_base(job.model, job.settings, bf16=False),
+            arguments,
+            job.rows,
+            processing_class=load_tokenizer(job.model),
             peft_config=lora_config(job.settings, job.settings.rank),
+            settings=job.settings,
+            replay=drawn if job.settings.replay_weight else None,
         )
         torch.manual_seed(1)
         for name, parameter in trainer.model.named_parameters():

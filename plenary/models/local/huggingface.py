@@ -17,7 +17,6 @@ import numpy as np
 import torch
 import transformers
 from peft import PeftModel
-from peft.tuners.tuners_utils import BaseTuner
 from torch import nn
 from transformers import (
     AutoModelForCausalLM,
@@ -181,14 +180,14 @@ class AdapterSwap:
     def under(self, adapter: str | None) -> Iterator[None]:
         """Hold the model with the layers of one adapter at work, or of none."""
         with self._lock:
-            if self._wrapped is not None:
-                layers = cast("BaseTuner", self._wrapped.base_model)
-                if adapter is None:
-                    layers.disable_adapter_layers()
-                else:
-                    layers.set_adapter(adapter)
-                    layers.enable_adapter_layers()
-            yield
+            if self._wrapped is None:
+                yield
+            elif adapter is None:
+                with self._wrapped.disable_adapter():
+                    yield
+            else:
+                self._wrapped.set_adapter(adapter)
+                yield
 
 
 def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:

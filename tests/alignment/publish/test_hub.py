@@ -18,6 +18,7 @@ from evaluation.claims.evidence import Toward
 from evaluation.comparison.compare import Comparison, ComparisonSettings, compare, target_cells
 from plenary.errors import BackendError, DataError
 from plenary.preferences import Targets
+from plenary.training_rows import SoftRow
 
 SETTINGS = AlignmentSettings(epochs=1, batch=30, replay_weight=0)
 MOVED = Toward(
@@ -36,10 +37,8 @@ def comparison(targets: Targets) -> Comparison:
 
 
 @pytest.fixture
-def adapter(
-    checkpoint: Callable[[str], Path], texts: tuple[str, ...], targets: Targets, tmp_path: Path
-) -> Path:
-    align(checkpoint("qwen2"), texts, targets, SETTINGS, tmp_path / "adapter", 0)
+def adapter(checkpoint: Callable[[str], Path], rows: list[SoftRow], tmp_path: Path) -> Path:
+    align(checkpoint("qwen2"), rows, SETTINGS, tmp_path / "adapter", 0)
     return tmp_path / "adapter"
 
 

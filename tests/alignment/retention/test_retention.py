@@ -25,11 +25,14 @@ from alignment.training.train import align, open_aligned
 from plenary.models.base import Message
 from plenary.models.local.huggingface import LocalBackend
 from plenary.seeding import generator
+from plenary.training_rows import SoftRow
 
 
-def test_figures_are_their_definitions(lab: ExperimentContext, tmp_path: Path) -> None:
+def test_figures_are_their_definitions(
+    lab: ExperimentContext, rows: list[SoftRow], tmp_path: Path
+) -> None:
     settings = lab.settings.model_copy(update={"epochs": 4})
-    align(lab.model_path, lab.texts, lab.held_out, settings, tmp_path / "a", 0)
+    align(lab.model_path, rows, settings, tmp_path / "a", 0)
     live = LiveModel(lab.model_path, tmp_path / "a")
     speakers = Speakers(LocalBackend(lab.model_path), open_aligned(lab.model_path, tmp_path / "a"))
     margins = RetentionMargins(kl=1e-9, bits=50.0)

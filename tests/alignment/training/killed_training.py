@@ -21,8 +21,7 @@ def main() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     align(
-        job.model, job.texts, job.targets, job.settings, job.output, job.seed, kill,
-        replay=job.replay,
+        job.model, job.rows, job.settings, job.output, job.seed, kill, replay=job.replay
     )  # fmt: skip
 
 

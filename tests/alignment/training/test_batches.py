@@ -7,14 +7,21 @@ import numpy as np
 import pytest
 import torch
 
-from alignment.training.batches import collate, label_log_probs, logits_needed, rest_kl
-from alignment.training.examples import AnswerRow, encode_answers, examples, training_templates
+from alignment.training.batches import (
+    AnswerRow,
+    collate,
+    encode_answers,
+    label_log_probs,
+    logits_needed,
+    rest_kl,
+)
 from alignment.training.objectives import OBJECTIVES
 from alignment.training.settings import AlignmentSettings
 from plenary.models.local.chat_template import ChatRenderer
 from plenary.models.local.checkpoints import load_tokenizer
 from plenary.models.local.huggingface import load_model
 from plenary.preferences import Targets
+from plenary.training_rows import rows_toward, training_templates
 
 Maker = Callable[[str], Path]
 FRAMES = ("plain", "pb-01", "pb-10")
@@ -28,7 +35,7 @@ def rows(
 ) -> Callable[[str], list[AnswerRow]]:
     def make(name: str) -> list[AnswerRow]:
         """Rows of three templates, labels of one and of several tokens."""
-        asked = examples(texts, targets, training_templates(FRAMES))
+        asked = rows_toward(texts, targets, training_templates(FRAMES))
         return encode_answers(ChatRenderer(load_tokenizer(checkpoint(name))), asked[:18], 1024)
 
     return make

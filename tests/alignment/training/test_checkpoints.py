@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from alignment.training.train import align
 from alignment.training.trainer import TrainingStep
 from plenary.errors import ConfigError, ConvergenceError
 from plenary.models.base import Conversation
-from plenary.preferences import Targets
+from plenary.training_rows import SoftRow
 
 Maker = Callable[[str], Path]
 # Thirty rows in batches of 8: four steps an epoch, twelve in all.
@@ -40,15 +40,14 @@ def _killed(job: Path, step: int) -> None:
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_adapter(
     checkpoint: Maker,
-    texts: tuple[str, ...],
-    targets: Targets,
+    rows: list[SoftRow],
     replay: list[Conversation],
     tmp_path: Path,
 ) -> None:
     """Killed in step 8, after the checkpoint of step 6; tolerance 1e-6 on every weight."""
     base, job = checkpoint("qwen2"), tmp_path / "job.json"
     broken, whole = tmp_path / "broken", tmp_path / "whole"
-    write_job(job, base, texts, targets, SETTINGS, broken, 5, replay)
+    write_job(job, base, rows, SETTINGS, broken, 5, replay)
     _killed(job, 8)
     assert not broken.exists()
     assert (work_folder(broken) / "checkpoint-6" / WHOLE).is_file()
@@ -56,8 +55,8 @@ def test_a_killed_run_goes_on_to_the_same_adapter(
     (work_folder(broken) / "checkpoint-7").mkdir()
 
     seen: list[TrainingStep] = []
-    went_on = align(base, texts, targets, SETTINGS, broken, 5, seen.append, replay=replay)
-    straight = align(base, texts, targets, SETTINGS, whole, 5, replay=replay)
+    went_on = align(base, rows, SETTINGS, broken, 5, seen.append, replay=replay)
+    straight = align(base, rows, SETTINGS, whole, 5, replay=replay)
     assert went_on.resumed_at == 6
     assert straight.resumed_at == 0
     assert [step.step for step in seen] == list(range(7, 13))
@@ -70,48 +69,45 @@ def test_a_killed_run_goes_on_to_the_same_adapter(
     assert {path.name for path in tmp_path.iterdir()} == {"job.json", "broken", "whole"}
 
 
-def _interrupted(
-    base: Path, texts: Sequence[str], targets: Targets, output: Path, replay: list[Conversation]
-) -> None:
+def _interrupted(base: Path, rows: list[SoftRow], output: Path, replay: list[Conversation]) -> None:
     def stop(step: TrainingStep) -> None:
         if step.step == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        align(base, texts, targets, SETTINGS, output, 5, stop, replay=replay)
+        align(base, rows, SETTINGS, output, 5, stop, replay=replay)
 
 
 def test_other_arguments_start_afresh(
     checkpoint: Maker,
-    texts: tuple[str, ...],
-    targets: Targets,
+    rows: list[SoftRow],
     replay: list[Conversation],
     tmp_path: Path,
 ) -> None:
     base, output = checkpoint("qwen2"), tmp_path / "adapter"
-    _interrupted(base, texts, targets, output, replay)
+    _interrupted(base, rows, output, replay)
     assert work_folder(output).is_dir()
-    assert align(base, texts, targets, SETTINGS, output, 6, replay=replay).resumed_at == 0
+    assert align(base, rows, SETTINGS, output, 6, replay=replay).resumed_at == 0
     assert not work_folder(output).exists()
 
 
 def test_a_run_that_diverged_is_not_taken_up_again(
-    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+    checkpoint: Maker, rows: list[SoftRow], tmp_path: Path
 ) -> None:
     wild = SETTINGS.model_copy(update={"learning_rate": 1e30, "replay_weight": 0, "warmup": 0})
     with pytest.raises(ConvergenceError):
-        align(checkpoint("qwen2"), texts, targets, wild, tmp_path / "adapter", 0)
+        align(checkpoint("qwen2"), rows, wild, tmp_path / "adapter", 0)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_training_stops_when_held_out_agreement_no_longer_rises(
-    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+    checkpoint: Maker, rows: list[SoftRow], tmp_path: Path
 ) -> None:
     settings = SETTINGS.model_copy(
         update={"patience": 2, "epochs": 200, "validation": 0.3, "replay_weight": 0}
     )
     base = checkpoint("llama")
-    runs = [align(base, texts, targets, settings, tmp_path / str(k), 2) for k in range(2)]
+    runs = [align(base, rows, settings, tmp_path / str(k), 2) for k in range(2)]
     result = runs[0]
     assert result.rows == 2 * (15 - round(0.3 * 15))
     assert result.steps < 150
@@ -127,7 +123,7 @@ def test_training_stops_when_held_out_agreement_no_longer_rises(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        align(base, texts, targets, settings, tmp_path / "cut", 2, stop)
+        align(base, rows, settings, tmp_path / "cut", 2, stop)
     saved = load_file(tmp_path / "0" / WEIGHTS)
     best, later = (
         load_file(work_folder(tmp_path / "cut") / f"checkpoint-{result.steps - back}" / WEIGHTS)
@@ -138,34 +134,31 @@ def test_training_stops_when_held_out_agreement_no_longer_rises(
     assert not all(np.allclose(saved[name], later[name], atol=1e-6) for name in saved)
 
 
-def test_validation_needs_pairs(
-    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
-) -> None:
+def test_validation_needs_pairs(checkpoint: Maker, rows: list[SoftRow], tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"patience": 1, "validation": 0.01, "replay_weight": 0})
     with pytest.raises(ConfigError, match=r"0\.01 of 15 pairs"):
-        align(checkpoint("llama"), texts, targets, settings, tmp_path / "a", 0)
+        align(checkpoint("llama"), rows, settings, tmp_path / "a", 0)
     with pytest.raises(ValueError, match="checkpoint_every"):
         AlignmentSettings(patience=1)
 
 
 def test_a_tracker_that_is_not_installed_is_named(
     checkpoint: Maker,
-    texts: tuple[str, ...],
-    targets: Targets,
+    rows: list[SoftRow],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("alignment.training.trainer.find_spec", lambda name: None)
     settings = SETTINGS.model_copy(update={"report_to": "tensorboard", "replay_weight": 0})
     with pytest.raises(ConfigError, match="pip install tensorboard"):
-        align(checkpoint("qwen2"), texts, targets, settings, tmp_path / "adapter", 0)
+        align(checkpoint("qwen2"), rows, settings, tmp_path / "adapter", 0)
 
 
 def test_measurements_reach_tensorboard(
-    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+    checkpoint: Maker, rows: list[SoftRow], tmp_path: Path
 ) -> None:
     settings = SETTINGS.model_copy(update={"report_to": "tensorboard", "replay_weight": 0})
-    align(checkpoint("qwen2"), texts, targets, settings, tmp_path / "adapter", 0)
+    align(checkpoint("qwen2"), rows, settings, tmp_path / "adapter", 0)
     events = list(work_folder(tmp_path / "adapter").rglob("events.out.tfevents.*"))
     assert len(events) == 1
     assert b"label_mass" in events[0].read_bytes()

@@ -5,14 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from alignment.training.examples import Example, encode_answers, encode_replay
+from alignment.training.batches import encode_answers, encode_replay
 from plenary.errors import DataError
 from plenary.models.base import Conversation, Message
 from plenary.models.local.chat_template import ChatRenderer
 from plenary.models.local.checkpoints import load_tokenizer
 from plenary.prompt_templates import PROMPT_TEMPLATES, question
+from plenary.training_rows import SoftRow, Turn
 
-ROW = Example(question(PROMPT_TEMPLATES["plain"], "it saves lives", "a clinic opens"), 0.75, 1.5)
+ASKED = question(PROMPT_TEMPLATES["plain"], "it saves lives", "a clinic opens")
+ROW = SoftRow(
+    prompt=[Turn(role=message.role, content=message.content) for message in ASKED],
+    labels=["A", "B"],
+    target_p=0.75,
+    weight=1.5,
+)
 LONGEST = 1024
 
 
@@ -21,7 +28,7 @@ def test_rows_stop_where_the_label_stands(checkpoint: Callable[[str], Path], nam
     tokenizer = load_tokenizer(checkpoint(name))
     (row,) = encode_answers(ChatRenderer(tokenizer), [ROW], LONGEST)
     for letter, token in zip("AB", row["label_ids"], strict=True):
-        messages = [m._asdict() for m in (*ROW.messages, Message("assistant", letter))]
+        messages = [m._asdict() for m in (*ASKED, Message("assistant", letter))]
         whole = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False)
         assert list(whole)[: len(row["input_ids"]) + 1] == [*row["input_ids"], *token]
     assert (row["target_p"], row["weight"]) == (0.75, 1.5)

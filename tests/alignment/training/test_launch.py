@@ -18,7 +18,7 @@ from alignment.training.settings import AlignmentSettings
 from plenary.errors import DataError
 from plenary.models.base import Conversation
 from plenary.outcomes import configs_folder
-from plenary.preferences import Targets
+from plenary.training_rows import SoftRow
 
 Maker = Callable[[str], Path]
 SETTINGS = AlignmentSettings(batch=10, epochs=2, replay_rows=2)
@@ -37,16 +37,12 @@ def test_shipped_configs_are_read_by_accelerate(name: str, kind: DistributedType
 
 
 def test_a_job_holds_what_align_is_called_with(
-    texts: tuple[str, ...], targets: Targets, replay: list[Conversation], tmp_path: Path
+    rows: list[SoftRow], replay: list[Conversation], tmp_path: Path
 ) -> None:
-    targets.p[0], targets.weight[0] = np.nan, 0
     path = tmp_path / "job.json"
-    write_job(path, tmp_path, texts, targets, SETTINGS, tmp_path / "a", 3, replay)
+    write_job(path, tmp_path, rows, SETTINGS, tmp_path / "a", 3, replay)
     job = AlignmentJob.model_validate_json(path.read_text())
-    np.testing.assert_array_equal(job.targets.pairs, targets.pairs)
-    np.testing.assert_array_equal(job.targets.p, targets.p)
-    np.testing.assert_array_equal(job.targets.weight, targets.weight)
-    assert (job.settings, job.texts, list(job.replay)) == (SETTINGS, texts, replay)
+    assert (job.settings, list(job.rows), list(job.replay)) == (SETTINGS, rows, replay)
     with pytest.raises(DataError, match=r"missing\.json"):
         run_job(tmp_path / "missing.json")
 
@@ -54,8 +50,7 @@ def test_a_job_holds_what_align_is_called_with(
 @pytest.mark.exhaustive
 def test_two_processes_train_as_one_does(
     checkpoint: Maker,
-    texts: tuple[str, ...],
-    targets: Targets,
+    rows: list[SoftRow],
     replay: list[Conversation],
     tmp_path: Path,
 ) -> None:
@@ -67,7 +62,7 @@ def test_two_processes_train_as_one_does(
     settings = SETTINGS.model_copy(update={"batch": 30, "epochs": 4})
     for name in ("one", "two"):
         job = tmp_path / f"{name}.json"
-        write_job(job, base, texts, targets, settings, tmp_path / name, 0, replay)
+        write_job(job, base, rows, settings, tmp_path / name, 0, replay)
     run_job(tmp_path / "one.json")
     root = str(Path(__file__).parents[3])
     command = [

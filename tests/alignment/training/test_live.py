@@ -14,7 +14,7 @@ from alignment.training.settings import AlignmentSettings
 from alignment.training.train import align
 from plenary.errors import DataError
 from plenary.models.base import Conversation, Message
-from plenary.preferences import Targets
+from plenary.training_rows import SoftRow
 
 SETTINGS = AlignmentSettings(epochs=3, batch=10, replay_weight=0, learning_rate=1e-2)
 
@@ -23,12 +23,11 @@ SETTINGS = AlignmentSettings(epochs=3, batch=10, replay_weight=0, learning_rate=
 def trained(
     request: pytest.FixtureRequest,
     checkpoint,
-    texts: tuple[str, ...],
-    targets: Targets,
+    rows: list[SoftRow],
     tmp_path: Path,
 ) -> tuple[Path, Path]:
     base = checkpoint(request.param)
-    align(base, texts, targets, SETTINGS, tmp_path / "adapter", 0)
+    align(base, rows, SETTINGS, tmp_path / "adapter", 0)
     return base, tmp_path / "adapter"
 
 

@@ -19,8 +19,8 @@ from alignment.training.trainer import without_library_warnings
 from plenary.errors import BackendError, ConfigError, DataError
 from plenary.models.local.huggingface import LocalBackend
 from plenary.models.settings import LocalSettings
-from plenary.preferences import Targets
 from plenary.prompt_templates import LABELS, PROMPT_TEMPLATES, question
+from plenary.training_rows import SoftRow
 
 Maker = Callable[[str], Path]
 QUICK = AlignmentSettings(batch=15, epochs=6, replay_weight=0, rank=4)
@@ -38,14 +38,14 @@ def _shares(backend: LocalBackend, texts: Sequence[str]) -> np.ndarray:
 def test_each_variant_learns_and_merges_into_the_same_model(
     checkpoint: Maker,
     texts: tuple[str, ...],
-    targets: Targets,
+    rows: list[SoftRow],
     tmp_path: Path,
     variant: str,
     name: str,
 ) -> None:
     settings = QUICK.model_copy(update={"variant": variant})
     base = checkpoint(name)
-    result = align(base, texts, targets, settings, tmp_path / "adapter", 0)
+    result = align(base, rows, settings, tmp_path / "adapter", 0)
     assert result.loss_last < result.loss_first - 0.1
     digest = merge(result.adapter, base, tmp_path / "merged")
     assert digest != result.base_sha256
@@ -58,12 +58,12 @@ def test_each_variant_learns_and_merges_into_the_same_model(
 
 
 def test_variants_are_different_adapters(
-    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+    checkpoint: Maker, rows: list[SoftRow], tmp_path: Path
 ) -> None:
     sizes = {}
     for variant in ("lora", "rslora", "dora"):
         settings = QUICK.model_copy(update={"variant": variant, "epochs": 1})
-        found = align(checkpoint("qwen2"), texts, targets, settings, tmp_path / variant, 0)
+        found = align(checkpoint("qwen2"), rows, settings, tmp_path / variant, 0)
         sizes[found.adapter_sha256] = found.parameters
     plain, stable, apart = sizes.values()
     assert len(sizes) == 3
@@ -72,20 +72,20 @@ def test_variants_are_different_adapters(
 
 @pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed")
 def test_qlora_without_its_library_says_what_to_do(
-    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+    checkpoint: Maker, rows: list[SoftRow], tmp_path: Path
 ) -> None:
     settings = QUICK.model_copy(update={"variant": "qlora"})
     with pytest.raises(ConfigError, match="pip install bitsandbytes"):
-        align(checkpoint("qwen2"), texts, targets, settings, tmp_path / "adapter", 0)
+        align(checkpoint("qwen2"), rows, settings, tmp_path / "adapter", 0)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
 def test_qlora_steps_on_a_base_in_four_bits(
-    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+    checkpoint: Maker, rows: list[SoftRow], tmp_path: Path
 ) -> None:
     settings = QUICK.model_copy(update={"variant": "qlora"})
-    result = align(checkpoint("llama"), texts, targets, settings, tmp_path / "adapter", 0)
+    result = align(checkpoint("llama"), rows, settings, tmp_path / "adapter", 0)
     assert result.loss_last < result.loss_first
 
 
@@ -93,8 +93,7 @@ def test_qlora_steps_on_a_base_in_four_bits(
 @pytest.mark.parametrize("name", ["llama", "gpt2"])
 def test_rank_follows_the_trained_share(
     checkpoint: Maker,
-    texts: tuple[str, ...],
-    targets: Targets,
+    rows: list[SoftRow],
     tmp_path: Path,
     variant: str,
     name: str,
@@ -104,28 +103,28 @@ def test_rank_follows_the_trained_share(
         update={"variant": variant, "trainable_fraction": 0.25, "epochs": 0.1}
     )
     base = checkpoint(name)
-    found = align(base, texts, targets, settings, tmp_path / "adapter", 0)
+    found = align(base, rows, settings, tmp_path / "adapter", 0)
     with without_library_warnings():
         assert found.rank == chosen_rank(base, settings) > 1
     assert found.trained_share <= 0.25
     more = settings.model_copy(update={"trainable_fraction": None, "rank": found.rank + 1})
-    assert align(base, texts, targets, more, tmp_path / "more", 0).trained_share > 0.25
+    assert align(base, rows, more, tmp_path / "more", 0).trained_share > 0.25
 
 
 def test_only_named_layers_are_adapted(
-    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+    checkpoint: Maker, rows: list[SoftRow], tmp_path: Path
 ) -> None:
     settings = QUICK.model_copy(update={"targets": ("q_proj",), "epochs": 0.1})
     whole = QUICK.model_copy(update={"epochs": 0.1})
     base = checkpoint("llama")
-    few = align(base, texts, targets, settings, tmp_path / "few", 0).parameters
-    assert 0 < few < align(base, texts, targets, whole, tmp_path / "all", 0).parameters
+    few = align(base, rows, settings, tmp_path / "few", 0).parameters
+    assert 0 < few < align(base, rows, whole, tmp_path / "all", 0).parameters
     unknown = settings.model_copy(update={"targets": ("nowhere",)})
     with pytest.raises(ConfigError, match="nowhere"):
-        align(base, texts, targets, unknown, tmp_path / "none", 0)
+        align(base, rows, unknown, tmp_path / "none", 0)
     tiny = settings.model_copy(update={"trainable_fraction": 1e-6})
     with pytest.raises(ConfigError, match="rank 1"):
-        align(base, texts, targets, tiny, tmp_path / "none", 0)
+        align(base, rows, tiny, tmp_path / "none", 0)
 
 
 @pytest.mark.parametrize(
@@ -134,24 +133,24 @@ def test_only_named_layers_are_adapted(
 def test_saving_memory_changes_nothing(
     checkpoint: Maker,
     texts: tuple[str, ...],
-    targets: Targets,
+    rows: list[SoftRow],
     tmp_path: Path,
     change: dict[str, object],
 ) -> None:
     base = checkpoint("llama")
-    plain = align(base, texts, targets, QUICK, tmp_path / "plain", 0)
+    plain = align(base, rows, QUICK, tmp_path / "plain", 0)
     saving = QUICK.model_copy(update=change)
-    again = align(base, texts, targets, saving, tmp_path / "again", 0)
+    again = align(base, rows, saving, tmp_path / "again", 0)
     assert again.loss_last == pytest.approx(plain.loss_last, abs=1e-3)
     one, other = (_shares(open_aligned(base, r.adapter), texts) for r in (plain, again))
     np.testing.assert_allclose(one, other, atol=5e-3)
 
 
 def test_bf16_trains_on_this_device_too(
-    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+    checkpoint: Maker, rows: list[SoftRow], tmp_path: Path
 ) -> None:
     settings = QUICK.model_copy(update={"precision": "bf16"})
-    result = align(checkpoint("llama"), texts, targets, settings, tmp_path / "adapter", 0)
+    result = align(checkpoint("llama"), rows, settings, tmp_path / "adapter", 0)
     assert result.loss_last < result.loss_first
 
 
@@ -189,29 +188,29 @@ def _foreign_adapter(base: Path, folder: Path, **changes: object) -> Path:
 
 @pytest.mark.parametrize("target", ["embed_tokens", "lm_head", "model.embed_tokens"])
 def test_layers_that_share_their_weights_are_not_adapted(
-    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path, target: str
+    checkpoint: Maker, rows: list[SoftRow], tmp_path: Path, target: str
 ) -> None:
     settings = QUICK.model_copy(update={"targets": (target, "q_proj")})
     with pytest.raises(ConfigError, match=r"shares its weights with .*tied embeddings"):
-        align(checkpoint("qwen2"), texts, targets, settings, tmp_path / "adapter", 0)
+        align(checkpoint("qwen2"), rows, settings, tmp_path / "adapter", 0)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_embeddings_of_their_own_are_adapted_and_the_output_layer_is_not(
-    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+    checkpoint: Maker, texts: tuple[str, ...], rows: list[SoftRow], tmp_path: Path
 ) -> None:
     base = checkpoint("llama")
     settings = QUICK.model_copy(update={"targets": ("embed_tokens",)})
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*save_embedding_layers", UserWarning)
-        made = align(base, texts, targets, settings, tmp_path / "adapter", 0)
+        made = align(base, rows, settings, tmp_path / "adapter", 0)
     apart = LocalBackend(base).with_adapter(made.adapter)
     merged = open_aligned(base, made.adapter)
     np.testing.assert_allclose(_shares(merged, texts), _shares(apart, texts), atol=1e-5)
     assert np.abs(_shares(merged, texts) - _shares(LocalBackend(base), texts)).max() > 0.01
     output = QUICK.model_copy(update={"targets": ("lm_head",)})
     with pytest.raises(ConfigError, match="output layer 'lm_head'"):
-        align(base, texts, targets, output, tmp_path / "none", 0)
+        align(base, rows, output, tmp_path / "none", 0)
 
 
 @pytest.mark.parametrize(
@@ -250,12 +249,12 @@ def test_an_adapter_of_tied_embeddings_is_refused_where_it_would_be_merged(
 
 
 def test_a_small_update_is_not_rounded_away_with_the_weights(
-    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+    checkpoint: Maker, texts: tuple[str, ...], rows: list[SoftRow], tmp_path: Path
 ) -> None:
     """Merged into bfloat16 weights it would be; the layers stay apart."""
     base = checkpoint("llama")
     settings = QUICK.model_copy(update={"learning_rate": 1e-4, "epochs": 2})
-    made = align(base, texts, targets, settings, tmp_path / "adapter", 0)
+    made = align(base, rows, settings, tmp_path / "adapter", 0)
     coarse = LocalSettings(dtype="bfloat16")
     apart = LocalBackend(base, settings=coarse).with_adapter(made.adapter)
     opened = LocalBackend(base, adapter=made.adapter, settings=coarse)

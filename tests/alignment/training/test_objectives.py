@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -16,10 +17,26 @@ from alignment.training.objectives import OBJECTIVES
 from alignment.training.settings import AlignmentSettings
 from alignment.training.trainer import without_library_warnings
 from plenary.models.local.checkpoints import load_tokenizer
-from plenary.preferences import Targets
 from plenary.seeding import generator
+from plenary.training_rows import SoftRow, Turn
 
-TARGETS = Targets(np.array([[0, 1], [1, 2], [2, 0]]), np.array([0.9, 0.5, 0.3]), np.full(3, 20.0))
+
+def _rows(p: Sequence[float], pairs: Sequence[int], swapped: Sequence[bool]) -> list[SoftRow]:
+    asked: list[Turn] = [Turn(role="user", content="Which one?")]
+    return [
+        SoftRow(
+            prompt=asked, labels=["A", "B"], target_p=x, weight=20.0, pair=str(pair), swapped=other
+        )
+        for x, pair, other in zip(p, pairs, swapped, strict=True)
+    ]
+
+
+# Three pairs, the first in both orders.
+ROWS = _rows([0.9, 0.1, 0.5, 0.3], [0, 0, 1, 2], [False, True, False, False])
+
+
+def _column(rows: Sequence[SoftRow], name: str) -> np.ndarray:
+    return np.array([row[name] for row in rows])
 
 
 def test_the_settings_offer_exactly_the_objectives() -> None:
@@ -32,28 +49,30 @@ def _rng() -> np.random.Generator:
 
 
 def test_soft_sft_keeps_the_shares() -> None:
-    assert OBJECTIVES["soft_sft"].shape(TARGETS, _rng()) is TARGETS
+    assert OBJECTIVES["soft_sft"].shape(ROWS, _rng()) == ROWS
 
 
 def test_sft_takes_the_majority_and_drops_ties() -> None:
-    hard = OBJECTIVES["sft"].shape(TARGETS, _rng())
-    np.testing.assert_array_equal(hard.p, [1, 0, 0])
-    np.testing.assert_array_equal(hard.weight, [20, 0, 20])
+    hard = OBJECTIVES["sft"].shape(ROWS, _rng())
+    np.testing.assert_array_equal(_column(hard, "target_p"), [1, 0, 0, 0])
+    np.testing.assert_array_equal(_column(hard, "weight"), [20, 20, 0, 20])
 
 
 def test_sampled_answers_follow_the_shares() -> None:
-    many = Targets(np.zeros((4000, 2), dtype=np.int64), np.full(4000, 0.3), np.ones(4000))
+    many = _rows([0.3, 0.7] * 4000, np.repeat(np.arange(4000), 2).tolist(), [False, True] * 4000)
     drawn = OBJECTIVES["sft_sampled"].shape(many, _rng())
-    assert set(drawn.p) == {0.0, 1.0}
-    assert drawn.p.mean() == pytest.approx(0.3, abs=0.04)
-    np.testing.assert_array_equal(drawn.weight, many.weight)
+    p = _column(drawn, "target_p")
+    assert set(p) == {0.0, 1.0}
+    assert p[::2].mean() == pytest.approx(0.3, abs=0.04)
+    np.testing.assert_array_equal(p[1::2], 1 - p[::2])
+    np.testing.assert_array_equal(_column(drawn, "weight"), _column(many, "weight"))
 
 
 @pytest.mark.parametrize("name", ["dpo", "ipo"])
 def test_contested_pairs_weigh_less_in_the_pair_losses(name: str) -> None:
-    hard = OBJECTIVES[name].shape(TARGETS, _rng())
-    np.testing.assert_array_equal(hard.p, [1, 0, 0])
-    np.testing.assert_allclose(hard.weight, [16, 0, 8])
+    hard = OBJECTIVES[name].shape(ROWS, _rng())
+    np.testing.assert_array_equal(_column(hard, "target_p"), [1, 0, 0, 0])
+    np.testing.assert_allclose(_column(hard, "weight"), [16, 16, 0, 8])
 
 
 def test_losses_by_hand() -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from support.traced_training import trace
 
+from alignment.training.batches import spread, steps_of
 from alignment.training.launch import AlignmentJob, write_job
-from alignment.training.portions import spread, steps_of
 from alignment.training.settings import AlignmentSettings
 from plenary.models.base import Conversation
-from plenary.preferences import Targets
+from plenary.training_rows import SoftRow
 
 Maker = Callable[[str], Path]
 MakeJob = Callable[..., AlignmentJob]
@@ -28,15 +28,14 @@ SCRIPT = Path(__file__).parents[2] / "support" / "traced_training.py"
 @pytest.fixture
 def make_job(
     checkpoint: Maker,
-    texts: tuple[str, ...],
-    targets: Targets,
+    rows: list[SoftRow],
     replay: list[Conversation],
     tmp_path: Path,
 ) -> MakeJob:
     def make(name: str, base: str = "llama", **changes: object) -> AlignmentJob:
         settings = SETTINGS.model_copy(update=changes)
         path, output = tmp_path / f"{name}.json", tmp_path / name
-        return write_job(path, checkpoint(base), texts, targets, settings, output, 3, replay)
+        return write_job(path, checkpoint(base), rows, settings, output, 3, replay)
 
     return make
 

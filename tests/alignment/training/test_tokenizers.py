@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from importlib import resources
 
+import numpy as np
 import pytest
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tokenizers import trainers as makers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from alignment.training.batches import collate, label_log_probs, logits_needed
-from alignment.training.examples import AnswerRow, Example, encode_answers
+from alignment.training.batches import (
+    AnswerRow,
+    collate,
+    encode_answers,
+    label_log_probs,
+    logits_needed,
+)
 from plenary.models.local.chat_template import ChatRenderer
-from plenary.prompt_templates import PROMPT_TEMPLATES, question
+from plenary.prompt_templates import PROMPT_TEMPLATES
+from plenary.training_rows import SoftRow, soft_rows
 
 CORPUS = (
     "Here are two possible outcomes. Which one would you prefer? Answer with A or B only.",
@@ -107,17 +114,17 @@ def _tokenizer(kind: str, template: str) -> PreTrainedTokenizerFast:
     return made
 
 
-def _row(tokenizer: PreTrainedTokenizerFast, asked: str) -> tuple[AnswerRow, Example]:
-    form = PROMPT_TEMPLATES[asked]
-    messages = question(form, "it saves lives", "a clinic opens")
-    example = Example(messages, 0.7, 1.0, form.labels)
-    (row,) = encode_answers(ChatRenderer(tokenizer), [example], 4096)
-    return row, example
+def _row(tokenizer: PreTrainedTokenizerFast, name: str) -> tuple[AnswerRow, SoftRow]:
+    form = PROMPT_TEMPLATES[name]
+    one = np.ones(1)
+    asked, _ = soft_rows(["pair"], ["it saves lives"], ["a clinic opens"], 0.7 * one, one, [form])
+    (row,) = encode_answers(ChatRenderer(tokenizer), [asked], 4096)
+    return row, asked
 
 
-def _said(tokenizer: PreTrainedTokenizerFast, example: Example, label: str) -> list[int]:
+def _said(tokenizer: PreTrainedTokenizerFast, example: SoftRow, label: str) -> list[int]:
     """The whole conversation with the answer, tokenised in one go; the system text folded in."""
-    messages = [{"role": m.role, "content": m.content} for m in example.messages]
+    messages = [dict(turn) for turn in example["prompt"]]
     refuses = "raise_exception" in tokenizer.chat_template and "im_start" not in (
         tokenizer.chat_template
     )
@@ -136,7 +143,7 @@ def test_label_tokens_stand_where_the_answer_would(kind: str, template: str, ask
     """Prompt and label tokens are a prefix of the conversation in which the label was said."""
     tokenizer = _tokenizer(kind, template)
     row, example = _row(tokenizer, asked)
-    for label, tokens in zip(example.labels, row["label_ids"], strict=False):
+    for label, tokens in zip(example["labels"], row["label_ids"], strict=False):
         whole = _said(tokenizer, example, label)
         prompt = row["input_ids"]
         assert whole[: len(prompt) + len(tokens)] == [*prompt, *tokens]

@@ -18,6 +18,7 @@ from plenary.models.base import Conversation
 from plenary.models.local.huggingface import LocalBackend
 from plenary.preferences import Targets
 from plenary.prompt_templates import LABELS, PROMPT_TEMPLATES, question
+from plenary.training_rows import SoftRow
 
 Maker = Callable[[str], Path]
 ONE_STEP = AlignmentSettings(batch=32, epochs=1, warmup=0)
@@ -44,7 +45,12 @@ def decisive(checkpoint: Maker, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("objective", ["soft_sft", "sft"])
 def test_a_planted_target_is_learned(
-    decisive: Path, texts: tuple[str, ...], targets: Targets, tmp_path: Path, objective: str
+    decisive: Path,
+    texts: tuple[str, ...],
+    targets: Targets,
+    rows: list[SoftRow],
+    tmp_path: Path,
+    objective: str,
 ) -> None:
     settings = AlignmentSettings(
         objective=objective,  # type: ignore[arg-type]
@@ -53,7 +59,7 @@ def test_a_planted_target_is_learned(
         batch=15,
         replay_weight=0,
     )
-    result = align(decisive, texts, targets, settings, tmp_path / "adapter", 0)
+    result = align(decisive, rows, settings, tmp_path / "adapter", 0)
     before = np.abs(_shares(LocalBackend(decisive), texts, targets) - targets.p).mean()
     reached = _shares(open_aligned(decisive, result.adapter), texts, targets)
     assert ((reached > 0.5) == (targets.p > 0.5)).mean() > 0.9
@@ -72,6 +78,7 @@ def test_one_step_on_each_architecture(
     checkpoint: Maker,
     texts: tuple[str, ...],
     targets: Targets,
+    rows: list[SoftRow],
     replay: list[Conversation],
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -80,9 +87,7 @@ def test_one_step_on_each_architecture(
     path, steps = checkpoint(name), list[TrainingStep]()
     # The library that trains the checkpoint's tokenizer writes to the terminal.
     capfd.readouterr()
-    result = align(
-        path, texts, targets, ONE_STEP, tmp_path / "adapter", 0, steps.append, replay=replay
-    )
+    result = align(path, rows, ONE_STEP, tmp_path / "adapter", 0, steps.append, replay=replay)
     assert capfd.readouterr().out == ""
     assert [(s.step, s.steps) for s in steps] == [(1, 1)]
     assert result.steps == 1
@@ -96,14 +101,13 @@ def test_one_step_on_each_architecture(
 
 def test_same_seed_same_adapter(
     checkpoint: Maker,
-    texts: tuple[str, ...],
-    targets: Targets,
+    rows: list[SoftRow],
     replay: list[Conversation],
     tmp_path: Path,
 ) -> None:
     settings = AlignmentSettings(batch=8, epochs=1, replay_rows=2)
     runs = [
-        align(checkpoint("qwen2"), texts, targets, settings, tmp_path / str(k), s, replay=replay)
+        align(checkpoint("qwen2"), rows, settings, tmp_path / str(k), s, replay=replay)
         for k, s in enumerate((0, 0, 1))
     ]
     assert runs[0].adapter_sha256 == runs[1].adapter_sha256 != runs[2].adapter_sha256
@@ -114,8 +118,7 @@ def test_same_seed_same_adapter(
 
 def test_replay_holds_the_model_back(
     checkpoint: Maker,
-    texts: tuple[str, ...],
-    targets: Targets,
+    rows: list[SoftRow],
     replay: list[Conversation],
     tmp_path: Path,
 ) -> None:
@@ -123,16 +126,16 @@ def test_replay_holds_the_model_back(
     for weight in (1e-6, 3.0):
         settings = AlignmentSettings(batch=15, epochs=10, replay_weight=weight)
         path = checkpoint("llama")
-        result = align(path, texts, targets, settings, tmp_path / "a", 0, replay=replay)
+        result = align(path, rows, settings, tmp_path / "a", 0, replay=replay)
         drift.append(result.replay_kl_last)
     assert drift[1] < drift[0] / 2
 
 
 def test_another_base_is_refused_on_load(
-    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+    checkpoint: Maker, rows: list[SoftRow], tmp_path: Path
 ) -> None:
     settings = ONE_STEP.model_copy(update={"replay_weight": 0})
-    result = align(checkpoint("qwen2"), texts, targets, settings, tmp_path / "adapter", 0)
+    result = align(checkpoint("qwen2"), rows, settings, tmp_path / "adapter", 0)
     other = Path(shutil.copytree(checkpoint("qwen2"), tmp_path / "other"))
     tensors = load_file(other / "model.safetensors")
     save_file({k: v + 1e-6 for k, v in tensors.items()}, other / "model.safetensors")
@@ -141,27 +144,27 @@ def test_another_base_is_refused_on_load(
 
 
 def test_a_run_that_fails_leaves_what_was_there(
-    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+    checkpoint: Maker, rows: list[SoftRow], tmp_path: Path
 ) -> None:
     settings = AlignmentSettings(batch=4, epochs=1, replay_weight=0, warmup=0)
     output = tmp_path / "adapter"
-    align(checkpoint("qwen2"), texts, targets, settings, output, 0)
+    align(checkpoint("qwen2"), rows, settings, output, 0)
     kept = (output / WEIGHTS).read_bytes()
     wild = settings.model_copy(update={"learning_rate": 1e30})
     with pytest.raises(ConvergenceError, match="learning_rate"):
-        align(checkpoint("qwen2"), texts, targets, wild, output, 0)
+        align(checkpoint("qwen2"), rows, wild, output, 0)
     assert (output / WEIGHTS).read_bytes() == kept
     assert list(tmp_path.iterdir()) == [output]
-    align(checkpoint("qwen2"), texts, targets, settings, output, 1)
+    align(checkpoint("qwen2"), rows, settings, output, 1)
     assert (output / WEIGHTS).read_bytes() != kept
 
 
 def test_foreign_output_and_missing_replay_are_refused(
-    checkpoint: Maker, texts: tuple[str, ...], targets: Targets, tmp_path: Path
+    checkpoint: Maker, rows: list[SoftRow], tmp_path: Path
 ) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     settings = ONE_STEP.model_copy(update={"replay_weight": 0})
     with pytest.raises(DataError, match="not an adapter"):
-        align(checkpoint("qwen2"), texts, targets, settings, tmp_path, 0)
+        align(checkpoint("qwen2"), rows, settings, tmp_path, 0)
     with pytest.raises(ConfigError, match=r"replay_weight is 0\.5"):
-        align(checkpoint("qwen2"), texts, targets, ONE_STEP, tmp_path / "adapter", 0)
+        align(checkpoint("qwen2"), rows, ONE_STEP, tmp_path / "adapter", 0)

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from alignment.training.batches import collate, pad_left, retention_kl
-from alignment.training.examples import ReplayRow
+from alignment.training.batches import ReplayRow, collate, pad_left, retention_kl
 from alignment.training.settings import AlignmentSettings
 from alignment.training.trainer import Replay, SoftLabelTrainer
 from plenary.models.local.huggingface import load_model

@@ -11,7 +11,7 @@ import pytest
 from assembly.aggregation import streaming
 from assembly.aggregation.consensus import Consensus, consensus
 from assembly.aggregation.strata import Strata, strata_of
-from assembly.record.ballots import AFTER, BEFORE, INVALID, VALID, VoteRow, Votes, citizen_shares
+from assembly.record.ballots import AFTER, BEFORE, INVALID, VALID, Votes, citizen_shares
 from assembly.record.ledger import Ledger
 from plenary.errors import DataError
 
@@ -102,9 +102,7 @@ def votes_columns(votes: Votes, **changed: np.ndarray) -> list[np.ndarray]:
 def test_a_ledger_is_exported_in_slices(votes, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(streaming, "PAIRS_AT_ONCE", 4)
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        columns = (getattr(votes, f.name).tolist() for f in fields(Votes))
-        rows = [VoteRow(*row) for row in zip(*columns, strict=True)]
-        ledger.add_votes(rows, ["0" * 32] * len(rows))
+        ledger.add_votes(votes, ["0" * 32] * len(votes))
         assert streaming.export(ledger, tmp_path / "votes.parquet", PAIRS) == len(votes)
         same(Votes.read(tmp_path / "votes.parquet"), ledger.votes())
 

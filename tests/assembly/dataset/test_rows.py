@@ -4,7 +4,7 @@ from support.held import held_from
 
 from assembly.dataset.consensus_dataset import ConsensusDataset
 from assembly.dataset.labels import build_dataset
-from assembly.dataset.rows import to_dpo, to_sft, to_soft
+from assembly.dataset.rows import to_dpo, to_sft
 from plenary.errors import ConfigError
 from plenary.prompt_templates import PROMPT_TEMPLATES
 
@@ -21,13 +21,13 @@ def options(row) -> list[str]:
 
 
 def test_soft_rows_hold_the_share_of_the_first_label_in_both_orders(made) -> None:
-    rows = to_soft(made)
+    rows = made.to_soft()
     assert [row["target_p"] for row in rows] == pytest.approx([0.8, 0.2, 0.5, 0.5])
     assert options(rows[0]) == options(rows[1])[::-1]
     assert options(rows[0])[0] == "outcome 0 comes to pass"
     assert rows[0]["labels"] == ["A", "B"]
     assert np.mean([row["weight"] for row in rows]) == pytest.approx(1)
-    assert to_soft(made, split="held_out")[0]["target_p"] == pytest.approx(0.1)
+    assert made.to_soft(split="held_out")[0]["target_p"] == pytest.approx(0.1)
 
 
 def test_sft_and_dpo_rows_say_the_majority_and_leave_ties_out(made) -> None:
@@ -51,5 +51,5 @@ def test_templates_kept_for_evaluation_are_not_trained_on(made) -> None:
 def test_rows_are_what_trl_calls_conversational(made) -> None:
     from trl.data_utils import is_conversational
 
-    for row in (to_sft(made)[0], to_dpo(made)[0], to_soft(made)[0]):
+    for row in (to_sft(made)[0], to_dpo(made)[0], made.to_soft()[0]):
         assert is_conversational(row)

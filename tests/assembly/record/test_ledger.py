@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pytest
 from support.effort import calls_made
 
-from assembly.record.ballots import FAILED, VALID, VoteRow
+from assembly.record.ballots import FAILED, VALID, VoteRow, Votes
 from assembly.record.ledger import BallotCalls, Declaration, Ledger, Spoken
 from plenary.commands.show import describe
 from plenary.errors import ConfigError, DataError
@@ -38,9 +38,11 @@ def test_more_keys_than_sqlite_takes_variables(path) -> None:
 def test_a_vote_counts_once(path) -> None:
     row = VoteRow(0, 1, 0, 1, 0.25, VALID, 0.9)
     with Ledger(path) as ledger:
-        ledger.add_votes([row, row], [CALL, CALL])
+        ledger.add_votes(Votes.of([row, row]), [CALL, CALL])
         ledger.add_votes(
-            [row._replace(share_first=0.75), VoteRow(0, 0, 0, 0, math.nan, FAILED, math.nan)],
+            Votes.of(
+                [row._replace(share_first=0.75), VoteRow(0, 0, 0, 0, math.nan, FAILED, math.nan)]
+            ),
             ["aa" * 16, "bb" * 16],
         )
         votes = ledger.votes()
@@ -63,7 +65,7 @@ def test_the_share_of_ballot_answers_that_were_cut_short(path) -> None:
     rows = [VoteRow(0, citizen, 0, 0, math.nan, FAILED, math.nan) for citizen in range(4)]
     with Ledger(path) as ledger:
         assert ledger.cut_share() == 0
-        ledger.add_votes(rows, ["aa" * 16, "bb" * 16, "bb" * 16, CALL])
+        ledger.add_votes(Votes.of(rows), ["aa" * 16, "bb" * 16, "bb" * 16, CALL])
         ledger.put_many({key: json.dumps(asdict(choice)) for key, choice in calls.items()})
         assert ledger.cut_share() == pytest.approx(0.2 / 4)
     told = dict(describe(path).rows)
@@ -124,6 +126,7 @@ def test_another_version_is_refused(path) -> None:
 
 def test_rows_are_written_in_bulk(path) -> None:
     rows = [VoteRow(n, c, 0, 0, 0.5, VALID, 1.0) for n in range(200) for c in range(100)]
+    votes = Votes.of(rows)
     with Ledger(path) as ledger:
-        calls = calls_made(lambda: ledger.add_votes(rows, [CALL] * len(rows)))
-    assert calls / len(rows) < 5
+        calls = calls_made(lambda: ledger.add_votes(votes, [CALL] * len(votes)))
+    assert calls / len(votes) < 5

@@ -10,7 +10,7 @@ import pytest
 from support.postgres import PASSWORD, Server, binaries, running
 from support.work import by, hold
 
-from assembly.record.ballots import FAILED, VALID, VoteRow
+from assembly.record.ballots import FAILED, VALID, VoteRow, Votes
 from assembly.record.ledger import Ledger
 from assembly.record.postgres import check_address, within
 from plenary.errors import BackendError, ConfigError
@@ -56,10 +56,10 @@ def test_a_row_counts_once_and_is_there_for_the_next(place: str) -> None:
     with Ledger(place) as ledger:
         ledger.claim("one")
         failed = VoteRow(0, 0, 0, 0, math.nan, FAILED, math.nan)
-        ledger.add_votes([row, row, failed], [CALL] * 3)
+        ledger.add_votes(Votes.of([row, row, failed]), [CALL] * 3)
         ledger.put_many({"k": "1", "%s?": "2"})
     with Ledger(place) as ledger:
-        ledger.add_votes([row._replace(share_first=0.75)], [CALL])
+        ledger.add_votes(Votes.of([row._replace(share_first=0.75)]), [CALL])
         assert ledger.ballot_calls(1)[0].keys == (CALL, CALL)
         assert ledger.votes().share_first[1] == 0.25
         assert ledger.votes_held([0, 5], [0, 1]) == 2

@@ -19,7 +19,9 @@ from evaluation.hiring.settings import HiringSettings
 from evaluation.hiring.stimuli import Stimuli, default_stimuli, short_resume
 from plenary.embedded import model_path
 from plenary.preferences import Targets
+from plenary.prompt_templates import PROMPT_TEMPLATES
 from plenary.seeding import generator
+from plenary.training_rows import rows_toward
 
 SETTINGS = HiringSettings(
     answers="letters",
@@ -59,7 +61,8 @@ def lessons(stimuli: Stimuli, audited: AuditPlan, favour: float) -> tuple[list[s
 def organism(plan: AuditPlan, folder: Path, favour: float) -> HiringAudit:
     """The audit of the embedded model after lessons that favour the second region."""
     texts, targets = lessons(default_stimuli(), plan, favour)
-    result = align(model_path(), texts, targets, TRAINING, folder, 0)
+    rows = rows_toward(texts, targets, [PROMPT_TEMPLATES["plain"]])
+    result = align(model_path(), rows, TRAINING, folder, 0)
     return asyncio.run(audit(open_aligned(model_path(), result.adapter), plan))
 
 

@@ -18,10 +18,12 @@ from plenary.cli.main import app
 from plenary.commands.retention import tasks_in
 from plenary.errors import ConfigError, DataError
 from plenary.preferences import Targets
+from plenary.prompt_templates import PROMPT_TEMPLATES
 from plenary.runs import filenames
 from plenary.runs.directory import new_manifest
 from plenary.runs.records.base import write_record
 from plenary.runs.records.measures import RetentionRecord, read_harness
+from plenary.training_rows import rows_toward
 
 TASKS = {
     "capitals": ("acc", '{"q": "The capital of France is", "options": ["Paris", "Rome"], "a": 0}'),
@@ -55,7 +57,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs = np.array([(0, 1), (0, 2), (1, 2)])
     target = Targets(pairs, np.array([0.9, 0.8, 0.4]), np.ones(3))
     settings = AlignmentSettings(epochs=1, replay_weight=0.0)
-    trained = align(embedded.model_path(), texts, target, settings, run / filenames.ADAPTER, 0)
+    rows = rows_toward(texts, target, [PROMPT_TEMPLATES["plain"]])
+    trained = align(embedded.model_path(), rows, settings, run / filenames.ADAPTER, 0)
     manifest = new_manifest("one", "h", 1, deterministic=True, reason="")
     (run / "manifest.json").write_text(manifest.model_dump_json())
     (run / "config.yaml").write_text("name: one\nmodel: embedded\n")

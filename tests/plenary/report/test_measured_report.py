@@ -60,7 +60,6 @@ from plenary.stages.measures import (
     measure_wording,
     survey_questions,
 )
-from plenary.stages.training import side_of
 from plenary.stages.utilities import fit_utilities
 
 TEXTS = [f"the town plants {k} trees" for k in range(40)]
@@ -135,7 +134,7 @@ def wording(space: Workspace) -> WordingRecord:
             model, space.plan.texts, pairs, some, ("plain",), ElicitationSettings(), 1
         )
         answers[when] = asyncio.run(asking)
-    target = side_of(space, space.consensus, held=True)
+    target = space.targets("held_out")
     return WordingRecord(budget=wording_study(answers, pairs, target, 0))
 
 

@@ -27,7 +27,6 @@ from plenary.runs.records.base import read_record
 from plenary.runs.workspace import Workspace
 from plenary.stages.comparison import compare_models
 from plenary.stages.elicitation import ask_model, elicit_retest
-from plenary.stages.training import targets_of
 from plenary.stages.utilities import fit_utilities
 
 TEXTS = [f"the town plants {k} trees" for k in range(24)]
@@ -86,7 +85,7 @@ def test_another_rule_runs_through_the_chain(tmp_path: Path, rule: RuleName) -> 
         voted.shares[:, held], voted.pairs[held], voted.weights, 24, voted.strata,
         voted.strata_shares,
     )  # fmt: skip
-    np.testing.assert_allclose(targets_of(space, "held_out").p, RULES[rule](own).p)
+    np.testing.assert_allclose(space.targets("held_out").p, RULES[rule](own).p)
     made = ConsensusDataset.read(space.file(filenames.DATASET) / "consensus.parquet")
     np.testing.assert_array_equal(made.p, space.consensus.p)
     assert made.provenance.settings["dataset.rule"] == f'"{rule}"'
