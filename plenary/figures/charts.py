@@ -1,7 +1,8 @@
 """Figures of the viewer as SVG: narrow enough for a phone, coloured by its style sheet.
 
-Each has a title, the finding as description, and a tooltip on every mark. Shape and colour say the
-same: a ring is before, a diamond after, an upright line the population.
+Each has a title, the finding as its description, and a tooltip on every mark. Shape and colour
+carry
+the same information: a ring is before, a diamond after, an upright line the population.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class PlottedInterval(NamedTuple):
 
 
 class PlottedChange(NamedTuple):
-    """A row of a figure of change: before and after, either may be missing."""
+    """A row of a before/after figure; either value may be missing."""
 
     label: str
     before: PlottedInterval | None
@@ -61,7 +62,7 @@ class PlottedChange(NamedTuple):
 
 
 def tile_map(citizens: Mapping[str, int], title: str, finding: str) -> Markup:
-    """Every state as a tile with its number of citizens; darker is more."""
+    """Every state as a tile with its number of citizens; darker means more."""
     most = max(citizens.values(), default=0)
     parts = []
     for state, (code, column, row) in GRID.items():
@@ -124,7 +125,7 @@ def changes(rows: Sequence[PlottedChange], title: str, finding: str) -> Markup:
 
 
 def bars(rows: Sequence[tuple[str, float]], unit: str, title: str, finding: str) -> Markup:
-    """Lengths from zero with their numbers."""
+    """Horizontal bars from zero, with their numbers."""
     x = _across(max((value for _, value in rows), default=1.0) * 1.25 or 1.0)
     parts: list[Markup] = []
     for k, (label, value) in enumerate(rows):

@@ -1,6 +1,6 @@
 """The figure of panel against population, as SVG in the report or as an SVG or PNG file.
 
-In the report its page gives the classes their colours; a file brings its own style.
+In the report, the page's style sheet colours the figure; a separate file contains its own style.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ STYLE = (
     "text{font:12px sans-serif;fill:#222}.head{font-weight:bold}.band{fill:#cfd8e3}"
     ".truth{stroke:#44546a;stroke-width:2}.drawn{fill:#b4441c}.grid{stroke:#e6e6e6}"
 )
-TITLE = "The panel against the population"
+TITLE = "The panel compared with the population"
 
 
 def finding(table: Sequence[CategoryShare]) -> str:
-    """What the figure shows, in a sentence."""
+    """What the figure shows, in one sentence."""
     outside = sum(not row.inside for row in table)
-    return f"{outside} of {len(table)} categories lie outside the 95 % band of a random sample."
+    return f"{outside} of {len(table)} categories are outside the 95 % band of a random sample."
 
 
 def panel_figure(table: Sequence[CategoryShare], style: str = "") -> Markup:

@@ -1,7 +1,7 @@
 """Chart primitives (scatter, ranges, stacked bars, histogram) as inline SVG, coloured by the page.
 
-Every figure carries a title and a description for those who do not see it, every mark a tooltip.
-Model text is cleaned and escaped here, because the result is marked as safe.
+Every figure has a title and a description for readers who cannot see it, and every mark a tooltip.
+Model text is cleaned and escaped here, because the result is marked as safe HTML.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Series(NamedTuple):
 
 
 def axis(low: float, high: float, start: float, end: float, ticks: int = 5) -> Axis:
-    """An axis over round ticks that hold both limits; about a single value it is one unit wide."""
+    """An axis with round ticks that contain both limits; around a single value it is 1 wide."""
     if high - low < 1e-9:
         low, high = low - 0.5, high + 0.5
     step = _round_step((high - low) / max(ticks - 1, 1))
@@ -129,7 +129,7 @@ def ranges(
 def stacked(
     rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], title: str, finding: str
 ) -> Markup:
-    """Bars of shares that add up to 1, one row each; the style knows segments as part0, part1."""
+    """Bars of shares that add up to 1, one row each; their style classes are part0, part1, ..."""
     height = ROW * len(rows) + 46
     x = Axis(0.0, 1.0, LEFT, WIDTH - 22, (0.0, 0.25, 0.5, 0.75, 1.0))
     parts = [_text(x.at(t), height - 26, f"{t:.0%}", "middle") for t in x.ticks]
@@ -212,7 +212,7 @@ def _text(x: float, y: float, text: str, anchor: str) -> Markup:
 
 
 def _mark(x: float, y: float, kind: str, label: str, size: float = 4) -> Markup:
-    """A circle before, a diamond after, a square for anything else: colour is never alone."""
+    """A circle before, a diamond after, else a square, so that colour is never the only cue."""
     tooltip = Markup("<title>{}</title>").format(strip_hidden(label))
     if kind == "before":
         shape = Markup('<circle cx="{:g}" cy="{:g}" r="{:g}" class="mark before">{}</circle>')

@@ -1,6 +1,6 @@
 """Building blocks of viewer pages (tables, figures, tiles, forms), shown by one template.
 
-Text is cleaned and escaped where it is shown; only drawings are markup, made in figures.py.
+Text is cleaned and escaped where it is shown; only drawings are markup, made in plenary/figures.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from plenary.figures.page_parts import Head, Tile
 
 
 class PageLink(NamedTuple):
-    """A cell that leads somewhere inside the viewer."""
+    """A cell that links to a page of the viewer."""
 
     text: str
     href: str
@@ -23,7 +23,7 @@ Cell = str | PageLink
 
 
 class PageTable(NamedTuple):
-    """A table; folded behind a line when `summary` is given."""
+    """A table, folded behind a summary line if `summary` is given."""
 
     caption: str
     heads: tuple[Head, ...]
@@ -33,7 +33,7 @@ class PageTable(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A drawing, what it says in words, and its numbers where no table beside it has them."""
+    """A drawing, its finding in words, and its numbers unless a table beside it has them."""
 
     drawing: Markup
     caption: str
@@ -42,14 +42,14 @@ class Figure(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Figures side by side where there is room."""
+    """Figures side by side if there is space."""
 
     figures: tuple[Figure, ...]
     kind: str = "figures"
 
 
 class Tiles(NamedTuple):
-    """A row of numbers; `live` ones are renewed while the run goes on."""
+    """A row of numbers; `live` ones are updated while the run is under way."""
 
     tiles: tuple[Tile, ...]
     live: bool = False
@@ -57,7 +57,7 @@ class Tiles(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """How much of a whole is done."""
+    """A progress bar."""
 
     label: str
     share: float
@@ -75,7 +75,7 @@ class ChoiceField(NamedTuple):
 
 
 class Form(NamedTuple):
-    """What narrows a list; `search` None is no search field."""
+    """Search and filters of a list; if `search` is None, there is no search field."""
 
     search: str | None
     placeholder: str
@@ -84,7 +84,7 @@ class Form(NamedTuple):
 
 
 class Pager(NamedTuple):
-    """Where in a list one is, and the way on and back; '' is no way."""
+    """The position in a list, and links to the next and previous page ('' for none)."""
 
     page: int
     pages: int
@@ -96,7 +96,7 @@ class Pager(NamedTuple):
 
 
 class Speech(NamedTuple):
-    """One statement as it was heard; `side` names its outcome, `tone` first, second or none."""
+    """One statement as it was heard; `side` names its outcome, `tone` is first, second or none."""
 
     text: str
     speaker: Cell
@@ -121,7 +121,7 @@ class Heading(NamedTuple):
 
 
 class Links(NamedTuple):
-    """Ways from here."""
+    """Links to other pages."""
 
     label: str
     links: tuple[PageLink, ...]
@@ -132,7 +132,7 @@ Block = PageTable | Figure | Figures | Tiles | Bar | Form | Pager | Speech | Tex
 
 
 class Page(NamedTuple):
-    """A page: `place` is the part of the menu it belongs to."""
+    """A page; `place` is the entry of the menu to which it belongs."""
 
     title: str
     place: str

@@ -22,7 +22,7 @@ class Around(NamedTuple):
 
 
 def asked_of(listing: Listing, query: Query) -> ListQuery:
-    """What the address of a page asks of a list; what no list knows is left aside."""
+    """What the address of a page asks of a list; unknown parameters are ignored."""
     chosen = {
         name: query[name]
         for name, (_, options) in listing.filters.items()
@@ -38,7 +38,7 @@ def asked_of(listing: Listing, query: Query) -> ListQuery:
 
 
 def page_of(query: Query) -> int:
-    """Number of the page asked for; the first for anything that is no number."""
+    """Number of the page asked for; the first if it is not a number."""
     text = query.get("page", "1")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
 
@@ -62,7 +62,7 @@ def around(
 
 
 def pager(found: ListPage, path: str, kept: Query, noun: str) -> Pager:
-    """Where in a list one is."""
+    """The position in a list, with links."""
 
     def way(page: int) -> str:
         if not 1 <= page <= found.pages:
@@ -74,13 +74,13 @@ def pager(found: ListPage, path: str, kept: Query, noun: str) -> Pager:
 
 
 def waiting(title: str, place: str, what: str) -> Page:
-    """A page whose matter a run has not come to."""
-    line = f"{what} This page fills when a run comes that far; load it again then."
+    """A page for what the run has not reached yet."""
+    line = f"{what} The page fills once the run gets that far; reload it then."
     return Page(title, place, (Text(line),))
 
 
 def percent(value: float | None) -> str:
-    """A share as per cent."""
+    """A share as a percentage."""
     return "none" if value is None or value != value else f"{value:.1%}"
 
 
@@ -90,5 +90,5 @@ def signed(value: float | None) -> str:
 
 
 def plain(name: str) -> str:
-    """A name of a column as one says it."""
+    """The name of a column in plain words."""
     return name.replace("_", " ")

@@ -40,7 +40,7 @@ DECISION = {None: "not counted yet", 0: "decided", 1: "contested"}
 
 
 def pairs(viewed: RunView, query: Query) -> Page:
-    """The list of pairs, with a figure of those it was narrowed to."""
+    """The list of pairs, with a figure of those that match the filter."""
     room = viewed.room()
     if room is None:
         return waiting("Pairs", "/pairs", NOT_SEATED)
@@ -58,15 +58,15 @@ def pairs(viewed: RunView, query: Query) -> Page:
     )  # fmt: skip
     caption = (
         "Before and after: weighted share for the first outcome. Changed sides: weighted share of "
-        "citizens. Moved by: mean absolute change of a citizen's probability. Contested: the "
-        "interval holds one half."
+        "citizens. Moved by: mean absolute change in a citizen's probability. Contested: the "
+        "interval includes one half."
     )
     table = PageTable(caption, PAIRS, rows)
     return Page("Pairs", "/pairs", (parts.form, _cloud(room, asked), parts.pager, table))
 
 
 def pair(viewed: RunView, number: int, query: Query) -> Page | None:
-    """A pair's ballots before and after by stratum, and the way to its tables; None for no pair."""
+    """A pair's ballots before and after by stratum, with links to its tables; None for no pair."""
     room = viewed.room()
     if room is None:
         return waiting("Pair", "/pairs", NOT_SEATED)
@@ -78,7 +78,7 @@ def pair(viewed: RunView, number: int, query: Query) -> Page | None:
     level = viewed.config.comparison.level
     standings = queries.standings(room, number, attribute, level)
     options = tuple((name, plain(name)) for name in ATTRIBUTES)
-    lead = f"Shares are for the first outcome, “{first}”; the rest is for the second."
+    lead = f"Shares are for the first outcome, “{first}”; the remainder is for the second."
     return Page(
         f"“{first}” or “{second}”",
         "/pairs",
@@ -94,7 +94,7 @@ def pair(viewed: RunView, number: int, query: Query) -> Page | None:
 
 
 def table(viewed: RunView, number: int, place: int) -> Page | None:
-    """What a table said on a pair and who moved after it; None for no such table."""
+    """What a table said about a pair, and who moved after it; None for no such table."""
     room = viewed.room()
     if room is None:
         return waiting("Table", "/pairs", NOT_SEATED)
@@ -110,11 +110,11 @@ def table(viewed: RunView, number: int, place: int) -> Page | None:
         blocks.append(Text(f"Round {turn + 1}", soft=True))
         blocks += [speech(room, one, _person(room, one.citizen)) for one in said]
     if not heard:
-        blocks.append(Text("No statement is recorded at this table on this pair."))
+        blocks.append(Text("No statement on this pair is recorded at this table."))
     blocks += summaries(viewed, room, number, place)
     blocks += common_statement(viewed, room, number, place)
     members = room.seating.tables[place]
-    blocks += [Heading("Who moved after it"), *_moved(room, number, members, heard)]
+    blocks += [Heading("Who moved afterwards"), *_moved(room, number, members, heard)]
     return Page(f"Table {place + 1}: “{first}” or “{second}”", "/pairs", tuple(blocks))
 
 
@@ -128,7 +128,7 @@ def _cloud(room: RunSnapshot, asked: queries.ListQuery) -> Block:
     found = queries.marks(room.store, queries.PAIRS, asked)
     rows = [row for row in found.rows if row[6] is not None and row[7] is not None]
     if not rows:
-        return Text("No pair that fits has ballots before and after.")
+        return Text("No matching pair has ballots before and after.")
     before, after = (np.array([row[k] for row in rows]) for k in (6, 7))
     crossed = int(((before > 0.5) != (after > 0.5)).sum())
     finding = f"On {crossed} of {len(rows)} pairs the majority of the ballots changed."
@@ -169,8 +169,8 @@ def _ballots(
     drawing = changes(moves, f"Ballots before and after by {attribute}", f"{finding}.")
     caption = (
         f"{finding}. ○ before, ◆ after; weighted shares for the first outcome with {level:.0%} "
-        f"intervals (Wilson, over citizens before, over groups after; one citizen or group alone "
-        f"tells nothing, 0 to 100 %), {everybody.citizens} citizens."
+        f"intervals (Wilson; over citizens before, over groups after; with a single citizen or "
+        f"group the interval is 0 to 100 %). {everybody.citizens} citizens."
     )
     return Figure(drawing, caption, PageTable(f"Ballots by {attribute}.", heads, rows))
 
@@ -205,7 +205,7 @@ def _tables(room: RunSnapshot, number: int) -> PageTable:
         Head("Table"), Head("Citizens", True), Head("Mean before", True), Head("Mean after", True),
         Head("Changed sides", True),
     )  # fmt: skip
-    caption = "Unweighted means of the table's citizens for the first outcome."
+    caption = "Unweighted mean probability of the first outcome over the table's citizens."
     return PageTable(caption, heads, tuple(rows))
 
 
@@ -221,7 +221,7 @@ def _moved(
 ) -> tuple[Block, ...]:
     moves = queries.moves_on(room.store, number, members)
     if not moves:
-        return (Text("No ballot of this table is recorded on this pair yet."),)
+        return (Text("No ballot on this pair is recorded for this table yet."),)
     sides = [one.side for one in heard]
     pattern = [
         PlottedChange(room.panel.personas[m.citizen].name, _point(m.before), _point(m.after))
@@ -240,9 +240,9 @@ def _moved(
     heads = (
         Head("Citizen"), Head("Before", True), Head("After", True), Head("Moved"), Head("Role"),
     )  # fmt: skip
-    table = PageTable("Each citizen's probability for the first outcome.", heads, rows)
+    table = PageTable("Each citizen's probability of the first outcome.", heads, rows)
     caption = (
-        f"{finding} ○ before, ◆ after. That somebody moved after a statement does not show that "
+        f"{finding} ○ before, ◆ after. That a citizen moved after a statement does not show that "
         "the statement moved them."
     )
     return (Figure(changes(pattern, "Who moved", finding), caption, table),)
@@ -254,7 +254,7 @@ def _point(value: float | None) -> PlottedInterval | None:
 
 def _toward(move: queries.CitizenMove) -> str:
     if move.change is None:
-        return "no valid ballot in both"
+        return "not valid both times"
     if abs(move.change) < 0.0005:
         return "not at all"
     return f"{abs(100 * move.change):.1f} points toward the {_SIDES[move.change < 0]}"

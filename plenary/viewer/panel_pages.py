@@ -51,7 +51,7 @@ JOURNEY = (
 
 
 def panel(viewed: RunView) -> Page:
-    """The panel on a map and by attribute, against the population."""
+    """The panel on a map and by attribute, compared with the population."""
     room = viewed.room()
     if room is None or not (viewed.path / filenames.SHARES).exists():
         return waiting("Panel", "/panel", NOT_SEATED)
@@ -59,16 +59,16 @@ def panel(viewed: RunView) -> Page:
     lead = (
         f"{len(room.panel)} citizens, effective size {room.panel.effective_size:.1f}, drawn by "
         f"{room.panel.method!r}; {percent(room.panel.imputed_share)} of them, by weight, have "
-        "columns from a donor record."
+        "values imputed from a donor record."
     )
     blocks: list[Block] = [Text(lead)]
     if any(person.state for person in room.panel):
         blocks += [Heading("Where they live"), *_map(viewed, room)]
-    blocks += [Heading("By attribute, against the population"), Text(panel_finding(shares))]
+    blocks += [Heading("By attribute, compared with the population"), Text(panel_finding(shares))]
     blocks.append(
         Text(
-            "Dots are weighted shares of the panel, upright lines those of the population, bands "
-            "where 95 % of simple random samples of the panel's effective size would lie.",
+            "Dots are weighted shares in the panel, upright lines those in the population. Bands "
+            "contain 95 % of simple random samples of the panel's effective size.",
             soft=True,
         )
     )
@@ -96,8 +96,8 @@ def citizens(viewed: RunView, query: Query) -> Page:
         spoken in found.rows
     )  # fmt: skip
     caption = (
-        "Changed sides: share of the pairs. Moved by: mean absolute change of the probability "
-        "from the ballot before to the ballot after. Names are invented."
+        "Changed sides: share of pairs. Moved by: mean absolute change in probability from the "
+        "ballot before to the ballot after. Names are invented."
     )
     table = PageTable(caption, CITIZENS, rows)
     return Page("Citizens", "/citizens", (parts.form, parts.pager, table))
@@ -124,7 +124,9 @@ def citizen(viewed: RunView, number: int, query: Query) -> Page | None:
     if person.attitudes:
         drawn = tuple((a.about, a.answer, a.source) for a in person.attitudes)
         heads = (Head("About"), Head("Answer drawn"), Head("From"))
-        blocks.append(PageTable("Attitudes, drawn and not the record's own.", heads, drawn))
+        blocks.append(
+            PageTable("Attitudes: drawn from a survey, not part of the record.", heads, drawn)
+        )
     blocks += [Heading("Ballots before and after"), *_ballots(room, number, moves)]
     path = f"/citizens/{number}"
     blocks += [pager(found, path, {}, "pairs"), _journey(room, number, found)]
@@ -133,7 +135,7 @@ def citizen(viewed: RunView, number: int, query: Query) -> Page | None:
 
 
 def _map(viewed: RunView, room: RunSnapshot) -> tuple[Block, ...]:
-    states = [person.state or "not known" for person in room.panel]
+    states = [person.state or "unknown" for person in room.panel]
     counts = Counter(states)
     weighed: Counter[str] = Counter()
     for state, weight in zip(states, room.panel.weight.tolist(), strict=True):
@@ -157,15 +159,15 @@ def _map(viewed: RunView, room: RunSnapshot) -> tuple[Block, ...]:
         return (table._replace(summary=""),)
     most = counts.most_common(1)[0]
     finding = (
-        f"Citizens sit in {len(counts)} states; the most, {most[1]}, in {strip_hidden(most[0])}. "
-        "Darker tiles hold more citizens; the number is written in each."
+        f"Citizens live in {len(counts)} states; most of them, {most[1]}, in "
+        f"{strip_hidden(most[0])}. Darker tiles have more citizens; each shows its number."
     )
     return (Figure(tile_map(counts, "Citizens by state", finding), finding, table),)
 
 
 def _attribute(name: str, rows: tuple[CategoryShare, ...]) -> Figure:
     outside = [row.category for row in rows if not row.inside]
-    finding = f"{name.capitalize()}: {len(outside)} of {len(rows)} categories outside the band"
+    finding = f"{name.capitalize()}: {len(outside)} of {len(rows)} categories are outside the band"
     finding += f" ({', '.join(map(strip_hidden, outside))})." if outside else "."
     cells = tuple(
         (
@@ -201,7 +203,7 @@ def _tiles(room: RunSnapshot, number: int, moves: list[queries.CitizenMove]) -> 
 def _ballots(room: RunSnapshot, number: int, moves: list[queries.CitizenMove]) -> tuple[Block, ...]:
     both = [move for move in moves if move.turned is not None]
     if not both:
-        return (Text("No pair has a valid ballot before and after yet."),)
+        return (Text("No pair has valid ballots both before and after yet."),)
     before = np.array([move.before for move in both])
     after = np.array([move.after for move in both])
     size = float(np.abs(after - before).mean())
@@ -213,7 +215,8 @@ def _ballots(room: RunSnapshot, number: int, moves: list[queries.CitizenMove]) -
     )
     caption = (
         f"{finding} Each mark is a pair: the probability of its first outcome in this citizen's "
-        "ballots, mean of both orders. On the dashed line nothing moved. The table below has the "
+        "ballots (mean of both orders). On the dashed line nothing changed. The table below has "
+        "the "
         "numbers."
     )
     return (Figure(drawing, caption),)
@@ -235,7 +238,7 @@ def _journey(room: RunSnapshot, number: int, found: queries.ListPage) -> PageTab
                 PageLink(f"table {table + 1}", f"{path}/tables/{table}"),
             )
         )
-    caption = "Probability of the first outcome; change in points, the largest first."
+    caption = "Probability of the first outcome; change in points, largest first."
     return PageTable(caption, JOURNEY, tuple(rows))
 
 

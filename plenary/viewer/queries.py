@@ -1,7 +1,7 @@
 """SQL queries behind the viewer's pages: searched, filtered and sorted lists, and ballots.
 
-All that a reader types reaches a query as a bound value; names of columns come from the tables
-below alone.
+Whatever a reader types reaches a query as a bound value; names of columns come only from the tables
+below.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ MARKS = 2000
 
 
 class Listing(NamedTuple):
-    """A list: where from, its columns, its orders, and what it can be narrowed to.
+    """A list: its source, columns, sort orders and filters.
 
-    sorts: name -> (label, ORDER BY); the first is the usual one. filters: parameter -> (label,
+    sorts: name -> (label, ORDER BY); the first is the default. filters:  parameter -> (label,
     value -> (label, condition)).
     """
 
@@ -37,7 +37,7 @@ class Listing(NamedTuple):
 
 
 class ListQuery(NamedTuple):
-    """What a reader asked of a list."""
+    """What a reader asked for: search, filters, order, page."""
 
     search: str = ""
     sort: str = ""
@@ -104,7 +104,7 @@ OUTCOMES = Listing(
      "has_moved"),
     {
         "moved": ("moved most", "abs(shift) DESC NULLS LAST, number"),
-        "target": ("the assembly's favourites", "target DESC NULLS LAST, number"),
+        "target": ("most preferred by the assembly", "target DESC NULLS LAST, number"),
         "before": ("highest before", '"before" DESC NULLS LAST, number'),
         "after": ("highest after", '"after" DESC NULLS LAST, number'),
         "number": ("as in the catalogue", "number"),
@@ -145,19 +145,19 @@ def find(store: Store, listing: Listing, asked: ListQuery, size: int = PAGE) -> 
 
 
 def paged(rows: Sequence[tuple], page: int, size: int = PAGE) -> ListPage:
-    """One page of rows that are at hand."""
+    """One page of rows already in memory."""
     page, pages = _within(page, len(rows), size)
     return ListPage(list(rows[(page - 1) * size : page * size]), len(rows), page, pages)
 
 
 def _within(page: int, total: int, size: int) -> tuple[int, int]:
-    """The page asked for, or the nearest there is, and how many there are."""
+    """The page asked for, or the nearest existing one, and the number of pages."""
     pages = max(1, -(-total // size))
     return min(max(page, 1), pages), pages
 
 
 def marks(store: Store, listing: Listing, asked: ListQuery) -> ListPage:
-    """What a figure above a list shows: as many rows as can be told apart."""
+    """The rows of the figure above a list: as many as can be distinguished."""
     return find(store, listing, asked._replace(page=1), MARKS)
 
 
@@ -171,7 +171,7 @@ class Share(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """A stratum on a pair: before, after, and in the ballot after some days where there is one."""
+    """A stratum on a pair: before, after, and in the follow-up ballot if there is one."""
 
     category: str
     citizens: int
@@ -190,7 +190,7 @@ def votes_on(store: Store, pair: int) -> Votes:
 
 
 def standings(room: RunSnapshot, pair: int, attribute: str, level: float) -> tuple[Standing, ...]:
-    """Everybody, then every category of an attribute, on a pair."""
+    """All citizens, then every category of an attribute, on a pair."""
     votes = votes_on(room.store, pair)
     everybody = np.ones(len(room.panel), dtype=bool)
     found = [_standing(room, votes, "everybody", everybody, level)]
@@ -214,7 +214,7 @@ def _standing(
 def _share(
     room: RunSnapshot, votes: Votes, members: BoolArray, phase: int, level: float
 ) -> Share | None:
-    """As the labels are counted, over the members whose ballots are in; None before the first."""
+    """Counted like the labels, over members whose ballots have arrived; None before the first."""
     in_phase = votes.phase == phase
     cast = np.bincount(votes.citizen[in_phase], minlength=len(members))
     there = np.flatnonzero(members & (cast == 2))
@@ -238,7 +238,7 @@ def _share(
 
 
 def counted(share: Share) -> str:
-    """Citizens by what they said, those that nobody did left out."""
+    """Number of citizens by their choice, without choices that nobody made."""
     parts = zip(COUNTED, share.counts, strict=True)
     return ", ".join(f"{count} {name}" for name, count in parts if count)
 
@@ -247,7 +247,7 @@ _SAID = 'pair, "table", round, seat, citizen, side, state, text'
 
 
 def heard_at(store: Store, pair: int, table: int) -> list[Spoken]:
-    """What a table said on a pair, in order."""
+    """What a table said about a pair, in order."""
     query = f'SELECT {_SAID} FROM statements WHERE pair = ? AND "table" = ? ORDER BY round, seat'
     return [Spoken(*row) for row in store.rows(query, pair, table)]
 
@@ -261,7 +261,7 @@ def said_by(store: Store, citizen: int) -> list[Spoken]:
 class CitizenMove(NamedTuple):
     """A citizen's probability for a pair's first outcome, before and after; None if not valid.
 
-    turned: 1 where the side changed, from or to a tie included; None without both ballots.
+    turned: 1 if the side changed, also from or to a tie; None without both ballots.
     """
 
     pair: int
@@ -283,7 +283,7 @@ _MOVE = "pair, citizen, p_before, p_after, turned, invalid"
 
 
 def moves_on(store: Store, pair: int, citizens: Sequence[int]) -> list[CitizenMove]:
-    """How some citizens moved on a pair, the furthest first."""
+    """How some citizens moved on a pair, largest movement first."""
     places = ", ".join("?" * len(citizens))
     query = (
         f"SELECT {_MOVE} FROM moves WHERE pair = ? AND citizen IN ({places}) "
@@ -293,7 +293,7 @@ def moves_on(store: Store, pair: int, citizens: Sequence[int]) -> list[CitizenMo
 
 
 def journey(store: Store, citizen: int) -> list[CitizenMove]:
-    """A citizen's moves on every pair, the furthest first."""
+    """A citizen's movement on every pair, largest first."""
     query = (
         f"SELECT {_MOVE} FROM moves WHERE citizen = ? "
         "ORDER BY abs(p_after - p_before) DESC NULLS LAST, pair"

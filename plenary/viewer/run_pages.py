@@ -34,15 +34,15 @@ FACTS = (Head("What"), Head("Value", True), Head("Note"))
 
 
 class Live(Record):
-    """What a page under way asks for again and again."""
+    """What the page of a run under way polls."""
 
-    over: bool = Field(description="nothing will change any more")
-    share: float = Field(description="ballots cast over ballots to cast, 0 to 1")
+    over: bool = Field(description="whether the run has ended")
+    share: float = Field(description="ballots cast divided by ballots due, 0 to 1")
     said: dict[str, str] = Field(description="key of a tile -> its text")
 
 
 def live(viewed: RunView) -> Live:
-    """How far the run is, from its ledger and its last word."""
+    """How far the run is, from its ledger and its progress file."""
     cast, invalid = viewed.ballots_cast()
     spoken, silent = viewed.statements_made()
     due = _ballots_due(viewed)
@@ -50,7 +50,7 @@ def live(viewed: RunView) -> Live:
     said = {
         "stage": _stage(viewed, word),
         "votes": f"{cast:,}",
-        "due": f"of {due:,}" if due else "of a number not known yet",
+        "due": f"of {due:,}" if due else "total not known yet",
         "statements": f"{spoken:,}",
         "silent": f"{silent:,} without usable text",
         "invalid": percent(invalid / cast if cast else None),
@@ -65,7 +65,7 @@ def live(viewed: RunView) -> Live:
 
 
 def overview(viewed: RunView) -> Page:
-    """Where the run is, and what it found once it is over."""
+    """How far the run is, and its results once it has ended."""
     now, manifest = live(viewed), viewed.manifest
     blocks: list[Block] = [_headline(viewed), *_result(viewed), Heading("Progress")]
     blocks += [Bar("Ballots cast", now.share, "share"), _tiles(now)]
@@ -74,26 +74,26 @@ def overview(viewed: RunView) -> Page:
         for name, record in manifest.stages.items()
     ]
     heads = (Head("Stage"), Head("Time", True), Head("Files"))
-    blocks.append(PageTable("Stages so far, in the order they run.", heads, tuple(rows)))
+    blocks.append(PageTable("Stages so far, in the order in which they ran.", heads, tuple(rows)))
     facts = (
-        ("seed", str(manifest.seed), "root of every random draw"),
-        ("settings", manifest.config_hash, "content address"),
+        ("seed", str(manifest.seed), "seed of all random draws"),
+        ("settings", manifest.config_hash, "hash of the settings"),
         ("repeatable", "yes" if manifest.deterministic else "no", manifest.reason),
     )
     heads = (Head("What"), Head("Value"), Head("Note"))
-    blocks.append(PageTable("Where it comes from.", heads, facts))
+    blocks.append(PageTable("Where this run comes from.", heads, facts))
     return Page("Overview", "/", tuple(blocks))
 
 
 def cost(viewed: RunView) -> Page:
-    """What the run took: time by stage, calls, tokens, money."""
+    """What the run cost: time by stage, calls, tokens, money."""
     stages = [(n, r.seconds) for n, r in viewed.manifest.stages.items() if r.done]
     if not stages:
         return Page("Cost and time", "/cost", (Text("No stage has ended yet."),))
     total = sum(seconds for _, seconds in stages)
     longest = max(stages, key=lambda stage: stage[1])
     finding = (
-        f"{total:,.1f} seconds in all; the longest stage is {longest[0]} with "
+        f"{total:,.1f} seconds in total; the longest stage was {longest[0]} with "
         f"{longest[1]:,.1f} seconds."
     )
     table = PageTable(
@@ -111,7 +111,7 @@ def cost(viewed: RunView) -> Page:
 def _headline(viewed: RunView) -> Text:
     path = viewed.path / filenames.PLAN
     if not path.exists():
-        return Text("Nothing is planned yet.")
+        return Text("The outcomes and pairs are not chosen yet.")
     plan = Plan.read(path)
     return Text(
         f"{viewed.config.panel.citizens} simulated citizens, {len(plan.pairs)} pairs of "
@@ -139,7 +139,7 @@ def _result(viewed: RunView) -> tuple[Block, ...]:
     there = (viewed.path / filenames.REPORT).exists()
     links = (PageLink("The report of this run", "/report"),) if there else ()
     said = (Text(found.finding),) if found.finding else ()
-    return (Heading("Result"), *said, Tiles(tiles), Links("Read on", links))
+    return (Heading("Result"), *said, Tiles(tiles), Links("Read more", links))
 
 
 def _tiles(now: Live) -> Tiles:
@@ -153,10 +153,14 @@ def _tiles(now: Live) -> Tiles:
             tile("Ballots", "votes", "due"),
             tile("Statements", "statements", "silent"),
             tile("Invalid ballots", "invalid", "invalid_count"),
-            tile("Tokens", "tokens", "fresh calls of the assembly"),
-            tile("Cost", "cost", "in the price table's money"),
-            *(() if now.over else (tile("Time left", "left", "of this stage, at this pace"),)),
-            tile("Last sign of life", "updated"),
+            tile("Tokens", "tokens", "new calls of the assembly"),
+            tile("Cost", "cost", "in the currency of the price table"),
+            *(
+                ()
+                if now.over
+                else (tile("Time left", "left", "for this stage, at the current pace"),)
+            ),
+            tile("Last update", "updated"),
         ),
         live=not now.over,
     )
@@ -187,11 +191,11 @@ def _left(word: ProgressRecord | None) -> str:
 
 def _age(word: ProgressRecord | None) -> str:
     if word is None:
-        return "not kept"
+        return "not recorded"
     if word.state != "running":
         return f"{word.updated:%Y-%m-%d %H:%M} UTC"
     seconds = (datetime.now(UTC) - word.updated).total_seconds()
-    late = ": it may have been killed" if seconds > STALE else ""
+    late = "; the run may have been killed" if seconds > STALE else ""
     return f"{_duration(max(seconds, 0.0))} ago{late}"
 
 
@@ -210,7 +214,7 @@ def _asked(viewed: RunView) -> tuple[tuple[str, str, str], ...]:
         path = viewed.path / f"{when}.json"
         if path.exists():
             r = read_record(ElicitationRecord, path)
-            neither = f", {r.undecided:,.0f} for no preference" if r.undecided else ""
+            neither = f", {r.undecided:,.0f} without a preference" if r.undecided else ""
             cut = f", {r.cut:,} of them cut short" if r.cut else ""
             note = f"{r.seconds:,.1f} s, {r.invalid:,} invalid{cut}{neither}"
             rows.append((f"answers asked {when} training", f"{r.asked:,}", note))
@@ -225,12 +229,12 @@ def _assembly(viewed: RunView) -> tuple[tuple[str, str, str], ...]:
     t = r.timing
     return (
         ("calls of the assembly", f"{r.calls:,}", "in the last session"),
-        ("tokens of the assembly", f"{word.tokens:,}" if word else "not known", "fresh calls"),
+        ("tokens of the assembly", f"{word.tokens:,}" if word else "not known", "new calls"),
         ("price of the assembly", "not known" if r.cost is None else f"{r.cost:,.4f}", ""),
         ("turns", f"{t.turns:,}", f"{t.milliseconds_a_turn:,.2f} ms each"),
         ("seconds with the model", f"{t.model:,.1f}", "a call was under way"),
-        ("seconds of the framework", f"{t.framework:,.1f}", "graph, checkpoints, prompts"),
-        ("seconds of the ledger", f"{t.ledger:,.1f}", "reading and writing"),
+        ("seconds in the framework", f"{t.framework:,.1f}", "graph, checkpoints, prompts"),
+        ("seconds in the ledger", f"{t.ledger:,.1f}", "reading and writing"),
     )
 
 

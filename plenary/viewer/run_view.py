@@ -26,7 +26,7 @@ from plenary.viewer import tables
 from plenary.viewer.store import Store, open_ledger, open_store
 
 Row = TypeVar("Row", Argument, Gist, GroupText)
-# Counting takes longer the larger a run is: at most this share of the time goes into it.
+# Counting takes longer for larger runs; at most this share of the time is spent on it.
 PACE = 0.1
 WATCHED = (
     "manifest.json",
@@ -41,7 +41,7 @@ WATCHED = (
 
 
 class RunSnapshot(NamedTuple):
-    """The tables of a run and what its plan and panel are, all of one moment."""
+    """The tables, plan and panel of a run, all read at the same moment."""
 
     store: Store
     plan: Plan
@@ -50,7 +50,7 @@ class RunSnapshot(NamedTuple):
 
 
 class RunView:
-    """A run directory under way or ended; DataError when it is none."""
+    """A run directory, under way or ended; DataError if it is not a run directory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -63,7 +63,7 @@ class RunView:
 
     @property
     def manifest(self) -> RunManifest:
-        """Provenance and stages, as they stand on disk."""
+        """Provenance and stages, as they are on disk."""
         return read_manifest(self.path)
 
     @property
@@ -73,22 +73,22 @@ class RunView:
 
     @property
     def progress(self) -> ProgressRecord | None:
-        """The last word of the run; none for one made before there was such a file."""
+        """The run's latest progress; None for runs made before progress was recorded."""
         path = self.path / PROGRESS
         return read_record(ProgressRecord, path) if path.exists() else None
 
     def done(self, stage: str) -> bool:
-        """A stage has ended."""
+        """Whether a stage has ended."""
         record = self.manifest.stages.get(stage)
         return record is not None and record.done
 
     def room(self) -> RunSnapshot | None:
-        """The tables of the run, at most a little old; None before the panel is seated."""
+        """The tables of the run, at most slightly out of date; None before the panel is seated."""
         with self._lock:
             mark = self._now()
             if mark != self._mark and time.monotonic() >= self._next:
                 started = time.monotonic()
-                # The old tables close with the last page that reads them.
+                # The old tables are closed when the last page that reads them is done.
                 self._room = self._open()
                 self._mark, ended = mark, time.monotonic()
                 self._next = ended + (ended - started) / PACE
@@ -104,7 +104,7 @@ class RunView:
         return self._ledger(query, (0, 0))
 
     def written(self, table: str, kind: type[Row], pair: int) -> list[Row]:
-        """Rows on a pair of one of the ledger's tables; none where the ledger is no file here."""
+        """Rows on a pair from a table of the ledger; none if the ledger is not a local file."""
         path = self.path / filenames.LEDGER
         if not path.exists():
             return []
@@ -115,7 +115,7 @@ class RunView:
             return [kind(*row) for row in ledger.execute(query, [pair])]
 
     def population_by_state(self) -> dict[str, float]:
-        """Share of the population by state; empty where it is not to be had on this machine."""
+        """Share of the population by state; empty if it is not available on this machine."""
         if self._states is None:
             try:
                 population = load_population(self.config.population)
@@ -127,7 +127,7 @@ class RunView:
         return self._states
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         with self._lock:
             if self._room is not None:
                 self._room.store.close()

@@ -1,7 +1,7 @@
 """The viewer's SQL tables: copied from the ledger while the run is under way, later from exports.
 
-Nothing here can change a file: SQLite is opened for reading, DuckDB without access to any file but
-the two it was handed.
+Nothing here can change a file: SQLite is opened read-only, and DuckDB can access only the two files
+that it was given.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ FROM moves JOIN citizens ON citizens.number = moves.citizen GROUP BY {key}
 
 
 class Store:
-    """Tables `votes`, `statements`, `citizens`, `pairs`, `outcomes`, and what is counted of them.
+    """Tables `votes`, `statements`, `citizens`, `pairs`, `outcomes`, and counts made from them.
 
     Reads from several threads take turns.
     """
@@ -106,15 +106,15 @@ class Store:
             self._database.execute(statement)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._database.close()
 
 
 def open_ledger(path: Path, table: str = "facts") -> sqlite3.Connection:
-    """A ledger open for reading, in a folder that may be read-only; DataError for no ledger.
+    """A ledger opened for reading, in a folder that may be read-only; DataError for no ledger.
 
-    table: one that it must have. A ledger that nobody writes is read as it lies: SQLite would
-    leave two files beside it.
+    table: one that it must contain. A ledger that nobody is writing is opened as immutable, because
+    SQLite would otherwise create two files beside it.
     """
     address = path.resolve().as_uri()
     written = path.with_name(f"{path.name}-wal").exists()
@@ -136,7 +136,7 @@ def open_store(run: Path, *, voted: bool) -> Store | None:
     votes, statements = run / filenames.VOTES, run / filenames.STATEMENTS
     if voted and votes.exists() and statements.exists():
         try:
-            # Through Arrow: DuckDB would take a bracket or star in the path for a pattern.
+            # Through Arrow, because DuckDB would read a bracket or star in the path as a pattern.
             return Store(pads.dataset(votes), pads.dataset(statements))
         except (OSError, pa.ArrowInvalid) as error:
             raise DataError(f"cannot read {str(votes)!r}: {error}; export it again") from error

@@ -21,7 +21,7 @@ from plenary.runs.plan import Plan
 from plenary.safe_text import strip_hidden
 from plenary.viewer.store import Columns, Value
 
-# Attributes of a citizen by which ballots can be told apart, in the order they are offered.
+# Attributes by which ballots can be broken down, in the order in which they are offered.
 ATTRIBUTES = (
     "region",
     "age",
@@ -40,7 +40,7 @@ SHIFTS = ("before", "after", "target", "shift", "low", "high")
 
 
 def category(persona: Persona, attribute: str) -> str:
-    """A citizen's category of an attribute; ages and incomes in bands."""
+    """A citizen's category in an attribute; ages and incomes in bands."""
     value = getattr(persona, attribute)
     if value is None:
         return NO_ANSWER
@@ -51,7 +51,7 @@ def category(persona: Persona, attribute: str) -> str:
 
 
 def ordered(attribute: str, categories: Sequence[str]) -> tuple[str, ...]:
-    """The categories that occur; bands from low to high, others by the alphabet."""
+    """The categories that occur; bands from low to high, others in alphabetical order."""
     there = set(categories)
     if attribute in BANDS:
         bands = (*band_labels(BANDS[attribute]), NO_ANSWER)
@@ -60,7 +60,7 @@ def ordered(attribute: str, categories: Sequence[str]) -> tuple[str, ...]:
 
 
 def citizens(panel: Panel) -> Columns:
-    """One row a citizen [C]."""
+    """One row per citizen [C]."""
     named: dict[str, list[Value]] = {
         name: [strip_hidden(str(getattr(person, name) or "")) for person in panel]
         for name in ("id", "name", "sex", "race_origin", "education", "region", "state")
@@ -78,7 +78,7 @@ def citizens(panel: Panel) -> Columns:
 
 
 def pairs(plan: Plan, run: Path) -> Columns:
-    """One row a pair [P]; `contested` is NULL until the ballots are counted."""
+    """One row per pair [P]; `contested` is NULL until the ballots are counted."""
     decided = (
         Consensus.read(run / filenames.CONSENSUS) if (run / filenames.CONSENSUS).exists() else None
     )
@@ -105,9 +105,9 @@ def pairs(plan: Plan, run: Path) -> Columns:
 
 
 def outcomes(plan: Plan, run: Path) -> Columns:
-    """One row an outcome [K]; utilities are NULL until they are fitted.
+    """One row per outcome [K]; utilities are NULL until they are fitted.
 
-    `has_moved` is NULL where so many outcomes moved that no scale is left to say it of one.
+    `has_moved` is NULL if so many outcomes moved that there is no common scale.
     """
     size = len(plan.outcomes)
     values = {name: np.full(size, np.nan) for name in SHIFTS}

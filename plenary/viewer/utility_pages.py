@@ -20,15 +20,15 @@ HEADS = (
     Head("Outcome"), Head("Topic"), Head("Split"), Head("Assembly", True), Head("Before", True),
     Head("After", True), Head("Change", True), Head("Moved"),
 )  # fmt: skip
-MOVED = {None: "no fixed scale", 0: "within noise", 1: "beyond noise"}
+MOVED = {None: "no common scale", 0: "within noise", 1: "beyond noise"}
 BEFORE, AFTER, TARGET = 4, 5, 6
 
 
 def utilities(viewed: RunView, query: Query) -> Page:
-    """Utilities of the outcomes that the list was narrowed to."""
+    """Utilities of the outcomes that match the filter."""
     room = viewed.room()
     if room is None or not viewed.done("compare"):
-        return waiting("Utilities", PATH, "Utilities are not compared yet.")
+        return waiting("Utilities", PATH, "Utilities have not been compared yet.")
     asked = asked_of(queries.OUTCOMES, query)
     found = queries.find(room.store, queries.OUTCOMES, asked)
     parts = around(queries.OUTCOMES, asked, found, PATH, "outcomes", "words of the outcome, topic")
@@ -42,7 +42,7 @@ def utilities(viewed: RunView, query: Query) -> Page:
     )  # fmt: skip
     level = viewed.config.comparison.level
     caption = (
-        f"Thurstonian utilities on the scale of the model before training; change with its "
+        f"Thurstonian utilities on the scale of the model before training; the change has a "
         f"{level:.0%} interval. They describe choices between sentences, not values held."
     )
     notes = [_scale(viewed, side) for side in filenames.SIDES]
@@ -57,17 +57,17 @@ def _scatters(room: RunSnapshot, asked: queries.ListQuery) -> Block:
     found = queries.marks(room.store, queries.OUTCOMES, asked)
     rows = [row for row in found.rows if None not in (row[BEFORE], row[AFTER], row[TARGET])]
     if len(rows) < 2:
-        return Text("Fewer than two outcomes that fit have utilities; no figure is drawn.")
+        return Text("Fewer than two matching outcomes have utilities, so no figure is drawn.")
     before, after, target = (np.array([row[k] for row in rows]) for k in (BEFORE, AFTER, TARGET))
     everything = np.concatenate([before, after, target])
     limits = (float(everything.min()), float(everything.max()))
     labels = [row[1] for row in rows]
     drawn = []
     for when, values in (("before", before), ("after", after)):
-        title = f"Model {when} training against the assembly"
+        title = f"Model {when} training and the assembly"
         distance = float(np.abs(values - target).mean())
         finding = f"Mean distance from the assembly's utilities {when} training: {distance:.2f}"
-        finding += f", {len(rows)} outcomes."
+        finding += f" ({len(rows)} outcomes)."
         names = ("assembly", f"model {when} training")
         drawing = scatter(Series(target, values, labels, when), limits, names, title, finding)
         caption = f"{finding} On the dashed line they agree. The table below has the numbers."
@@ -76,7 +76,7 @@ def _scatters(room: RunSnapshot, asked: queries.ListQuery) -> Block:
 
 
 def _scale(viewed: RunView, side: str) -> Text:
-    """What can be said of single rows of one side."""
+    """Whether single outcomes on one side of the split can be said to have moved."""
     if not (viewed.path / filenames.shift_file(side)).exists():
         noted = viewed.path / filenames.SHIFTS
         why = read_record(Unmeasured, noted).not_measured.get(side, "") if noted.exists() else ""
@@ -88,4 +88,6 @@ def _scale(viewed: RunView, side: str) -> Text:
     )
     if shift.scale_holds:
         return Text(f"{said}{int(shift.moved.sum())} of {len(shift.shift)} moved.", soft=True)
-    return Text(f"{said}most of them moved, so no row alone can be said to have moved.", soft=True)
+    return Text(
+        f"{said}most of them moved, so a single outcome cannot be said to have moved.", soft=True
+    )

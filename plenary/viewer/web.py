@@ -1,7 +1,7 @@
 """The viewer's web application: nine read-only pages, and what is refused for safety.
 
-Every answer forbids the browser all but our own style sheet and script, and names other than this
-machine's are refused, so that no web page can read a run through a name that it controls.
+Every response allows the browser only our own style sheet and script. Requests under other names
+than this machine's are refused, so that no web page can read a run through a name that it controls.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ MENU = (
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-    "form-action 'self'; base-uri 'none'; template-ancestors 'none'"
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-# The report brings its style inside and needs no script; its own policy narrows this further.
-REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; template-ancestors 'none'"
+# The report contains its own style and needs no script; its own policy is stricter still.
+REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
 
 GUARDS = {
     "x-content-type-options": "nosniff",
@@ -71,7 +71,7 @@ Maker = Callable[[RunView, Request], Page | None]
 
 
 class Guard:
-    """Refuses foreign names of the host and sets the headers of every answer."""
+    """Refuses foreign host names and sets the headers of every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -95,13 +95,13 @@ class Guard:
             await self._app(scope, receive, guarded)
             return
         refusal = PlainTextResponse(
-            f"this page answers to localhost only, not to {host!r}\n", status_code=421
+            f"this page can be opened as localhost only, not as {host!r}\n", status_code=421
         )
         await refusal(scope, receive, guarded)
 
 
 def application(run: Path) -> Starlette:
-    """The viewer of a run directory; DataError when it is none."""
+    """The viewer of a run directory; DataError if it is not a run directory."""
     viewed = RunView(run)
     number = "{number:int}"
     makers: dict[str, Maker] = {
@@ -136,7 +136,7 @@ def application(run: Path) -> Starlette:
 
 
 def render(page: Page, name: str) -> str:
-    """The HTML of a page; all text is escaped and rid of hidden characters."""
+    """The HTML of a page; all text is escaped and stripped of hidden characters."""
     return _template().render(page=page, name=name, menu=MENU, version=plenary.__version__)
 
 
@@ -170,7 +170,7 @@ def _live(viewed: RunView, request: Request) -> Response:
 def _report(viewed: RunView, request: Request) -> Response:
     path = viewed.path / filenames.REPORT
     if not path.is_file() or path.is_symlink():
-        raise HTTPException(404, "The report of this run is not written yet.")
+        raise HTTPException(404, "The report of this run has not been written yet.")
     return HTMLResponse(path.read_bytes(), headers={"content-security-policy": REPORT_POLICY})
 
 
@@ -203,7 +203,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def serve(run: Path, port: int, tell: Callable[[str], None], *, browser: bool = False) -> None:
-    """Serve a run until interrupted; `tell` hears the address once it can be asked."""
+    """Serve a run until interrupted; `tell` gets the address once the server answers."""
     app = application(run)
     with _listening(port) as sock:
         address = f"http://{LOOPBACK}:{sock.getsockname()[1]}/"

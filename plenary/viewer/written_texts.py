@@ -34,20 +34,20 @@ def _arguments(
     viewed: RunView, room: RunSnapshot, pair: int, chosen: str | Path
 ) -> tuple[Block, ...]:
     if isinstance(chosen, Path):
-        return (
-            Text(f"They are those of the file {strip_hidden(str(chosen))}, not kept in the run."),
-        )
+        return (Text(f"They come from the file {strip_hidden(str(chosen))}, not kept in the run."),)
     made = viewed.written("arguments", Argument, pair)
     if not made:
         return (Text("None is recorded on this pair."),)
-    told = "Given to everybody after the first ballot, in this order."
+    told = "Given to every citizen after the first ballot, in this order."
     if any(one.state != VALID for one in made):
-        told = "Nobody read them: a pair has an accepted argument for each side, or none."
+        told = (
+            "Nobody read them: arguments are shown only if there is an accepted one for each side."
+        )
     return (Text(told, soft=True), *(_argument(room, one) for one in made))
 
 
 def _argument(room: RunSnapshot, one: Argument) -> Speech:
-    # `invalid` is the mark of an argument that a reviewer did not take.
+    # `invalid` marks an argument that a reviewer did not accept.
     state = {"valid": "", "invalid": ", rejected by a reviewer"}.get(
         STATES[one.state], f", {STATES[one.state]}"
     )
@@ -56,7 +56,7 @@ def _argument(room: RunSnapshot, one: Argument) -> Speech:
 
 
 def summaries(viewed: RunView, room: RunSnapshot, pair: int, table: int) -> tuple[Block, ...]:
-    """How older statements of a table were summed up for those who no longer heard them whole."""
+    """Summaries of a table's older statements, as shown to citizens instead of the statements."""
     made = [
         one
         for one in viewed.written("gists", Gist, pair)
@@ -64,11 +64,11 @@ def summaries(viewed: RunView, room: RunSnapshot, pair: int, table: int) -> tupl
     ]
     if not made:
         return ()
-    lead = "Statements that no longer fitted into what a citizen was shown, in short."
+    lead = "Summaries of statements that no longer fitted into a citizen's prompt."
     if len(made) > PAGE:
         lead += f" The first {PAGE} of {len(made)} summaries."
     shown = (_summary(room, one) for one in made[:PAGE])
-    return (Heading("Earlier statements, in short"), Text(lead, soft=True), *shown)
+    return (Heading("Summaries of earlier statements"), Text(lead, soft=True), *shown)
 
 
 def _summary(room: RunSnapshot, one: Gist) -> Speech:
@@ -81,7 +81,7 @@ def _summary(room: RunSnapshot, one: Gist) -> Speech:
 def common_statement(
     viewed: RunView, room: RunSnapshot, pair: int, table: int
 ) -> tuple[Block, ...]:
-    """What the tables that share a plenary with this one wrote on a pair, step by step."""
+    """What the tables sharing a plenary with this one wrote about a pair, step by step."""
     seating = room.seating
     group = next(h for h in range(seating.groups) if table in seating.tables_in(h))
     made = [one for one in viewed.written("plenary", GroupText, pair) if one.group == group]

@@ -82,7 +82,7 @@ def _within_memory(
                 f"one prompt after {len(job.prefix)} shared tokens exceeds the memory: {error}; "
                 "use a smaller model, chat.local.dtype=bfloat16 or a larger device"
             ) from error
-    # Outside the handler: the exception's templates hold the tensors of the batch that failed.
+    # Outside the handler: the exception's frames hold the tensors of the batch that failed.
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     for half in np.array_split(members, 2):

@@ -134,7 +134,7 @@ def test_a_list_is_narrowed_by_keyboard(browser: Browser, address: str) -> None:
     page.get_by_role("row").nth(1).get_by_role("link").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("trees")
     page.get_by_role("link", name="Table 2").click()
-    expect(page.get_by_role("heading", name="Who moved after it")).to_be_visible()
+    expect(page.get_by_role("heading", name="Who moved afterwards")).to_be_visible()
     assert not seen.wrong
     page.close()
 

@@ -72,6 +72,7 @@ def test_every_page_says_what_it_is_and_loads_only_its_own(tiny: Path, path: str
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
     assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
     assert answer.headers["cache-control"] == "no-store"
 
 
@@ -139,7 +140,7 @@ def test_a_run_under_way_is_shown_as_far_as_it_is(under_way: Path) -> None:
     with asking(under_way) as client:
         for path in PAGES:
             assert client.get(path).status_code == 200, path
-        assert "not compared yet" in client.get("/utilities").text
+        assert "not been compared yet" in client.get("/utilities").text
         assert "none yet" in client.get("/pairs/25").text
         now = client.get("/live.json").json()
         assert now["share"] == pytest.approx((14 * 38 + 14 * 20) / (2 * 14 * 38))
