@@ -91,7 +91,7 @@ def test_spoken_words_of_an_endpoint_hold_no_key(bench: Bench) -> None:
 def test_an_address_with_a_login_is_refused_and_not_repeated(bench: Bench) -> None:
     answer = elicit(bench, "http://user:pass-of-mine@127.0.0.1:9/v1")
     assert answer.code == 2
-    assert "carries no password" in answer.err
+    assert "must not contain a password" in answer.err
     assert_unseen(bench, answer, "pass-of-mine")
 
 

@@ -19,12 +19,12 @@ from plenary.stages.plan import plan
 
 
 def with_rule(stages: Sequence[Stage], name: str, rule: Rule) -> tuple[Stage, ...]:
-    """The stages with labels by a function of one's own; ConfigError for a name that is taken.
+    """The stages, with labels made by the user's own function; ConfigError if the name is taken.
 
-    A finished stage is known by the name: give a changed function another one.
+    A finished stage is recognised by this name, so give a changed function another name.
     """
     if name in RULES:
-        raise ConfigError(f"{name!r} is a rule of the settings; give your own another name")
+        raise ConfigError(f"{name!r} is a built-in rule; give your own another name")
     place = [stage.name for stage in stages].index("consensus")
     stage = stages[place]
     changed = stage._replace(
@@ -57,7 +57,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
         ("plan",),
         ("before.parquet", "before.json"),
     ),
-    # The ledger's calls are content-addressed, so newer code carries an assembly on.
+    # The ledger's calls are content-addressed, so newer code can continue an assembly.
     Stage(
         "convene",
         convene_assembly,

@@ -56,14 +56,14 @@ MEASURES: tuple[Stage, ...] = (
 
 
 def _taught(config: PipelineConfig) -> Settings:
-    """How the model is trained; replay text counts by its content."""
+    """The training settings; a replay file counts by its content."""
     path = config.alignment.replay
     chosen = config.alignment.model_dump_json(exclude={"replay"})
     return (chosen, None if path is None else content_hash(path))
 
 
 def report(space: Workspace) -> None:
-    """Write the summary and the page."""
+    """Write the summary and the HTML report."""
     write_report(space)
 
 

@@ -18,7 +18,7 @@ class StageCost(NamedTuple):
 
 
 def total_cost(costs: Sequence[StageCost]) -> StageCost:
-    """The sum over stages; None where one of them is not known."""
+    """The sum over stages; a part is None if it is unknown for one of them."""
     columns = list(zip(*costs, strict=True))
     sums = [None if None in column else sum(column) for column in columns[1:]]
     return StageCost("all", *sums)  # type: ignore[arg-type]

@@ -1,10 +1,10 @@
 """Estimating calls, tokens, cost and time of a run before any paid model is asked (--dry-run).
 
-Calls are counted by holding the assembly itself, on a few pairs, with a stand-in for the model;
-every pair is asked alike, so the rest is a multiple (citizens asked again in other words are few
-and counted whole); prompts that come out the same twice are asked once where answers are exact,
-so it may be a little less. Tokens are guessed at 4 characters each and
-statements at their full length: an upper end. Training and the measures after it are not in it.
+Calls are counted by holding the assembly on a few pairs with a stand-in for the model. Every pair
+is asked alike, so the total is a multiple of this (the few paraphrased ballots are counted in
+full). Equal prompts are asked only once if answers are exact, so the true number may be slightly
+lower. Tokens are estimated at 4 characters each and statements at their full length, which gives an
+upper bound. Training and the measures after it are not included.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from plenary.stages.plan import chosen_outcomes, make_plan
 
 SAMPLE_PAIRS = 8
 PROBED = 512
-# Seconds after which a probe tells enough.
+# A speed probe that took this many seconds is long enough.
 ENOUGH = 1.0
 
 
 class StandIn(ChatBackend):
-    """Counts what a model would be asked; its words and choices stand for nothing."""
+    """Counts what a model would be asked; its replies and choices mean nothing."""
 
     name = "stand-in"
     supports_seed = True
@@ -59,7 +59,7 @@ class StandIn(ChatBackend):
     async def generate(
         self, conversations: Sequence[Conversation], sampling: Sampling
     ) -> list[Reply]:
-        """Distinct texts of the greatest length."""
+        """Distinct texts of the maximum length."""
         answers = []
         for conversation in conversations:
             self.replies += 1
@@ -92,14 +92,14 @@ class StandIn(ChatBackend):
 
 
 class _Pace(NamedTuple):
-    """Seconds a choice and a reply, measured."""
+    """Measured seconds per choice and per reply."""
 
     choice: float
     reply: float
 
 
 def estimate(config: PipelineConfig) -> list[StageCost]:
-    """What each stage of a whole run asks and costs; models of this machine are tried for speed."""
+    """What each stage of a whole run asks and costs; the speed of local models is measured."""
     preflight(config)
     catalogue = chosen_outcomes(config.outcomes, config.seed, embedded_reads=takes_part(config))
     plan = make_plan(catalogue, config.outcomes, config.design, config.seed)
@@ -136,12 +136,12 @@ def _elicitations(config: PipelineConfig, plan: Plan) -> list[StageCost]:
     )
     after, again = (row._replace(stage=f"elicit {when}") for when in ("after", "again"))
     row = total_cost([row, *read])._replace(stage=row.stage)
-    # Exact answers repeat themselves: they need no second asking.
+    # Exact answers would only repeat themselves, so they are not asked a second time.
     return [row, after, StageCost(again.stage, 0, 0, 0, 0.0, 0.0) if here else again]
 
 
 def _reading(config: PipelineConfig, plan: Plan, *specs: str) -> list[StageCost]:
-    """What it takes to ask the models which words of the outcomes they know."""
+    """The cost of asking the models which words of the outcomes they know."""
     costs = []
     for spec in probed(config, specs):
         stand_in = StandIn(exact=_is_here(spec))
@@ -160,9 +160,9 @@ def _assembly(config: PipelineConfig, plan: Plan, panel: Panel) -> StageCost:
 
 
 def _paraphrasing(config: PipelineConfig, plan: Plan, panel: Panel) -> StageCost:
-    """Which citizens and pairs is not known yet: the first ones stand for them."""
+    """Which citizens and pairs will be asked is not known yet, so the first ones stand for them."""
     stand_in, count = _stand_in(config), min(config.dataset.paraphrased, len(panel))
-    # Ballots in the assembly's own rendering are in the ledger by then.
+    # Ballots in the assembly's own rendering will already be in the ledger.
     profiles = [
         config.profile.model_copy(update={"rendering": name})
         for name in RENDERINGS
@@ -189,9 +189,9 @@ def _counted(
     times: float,
     shares: Mapping[str, float] | None = None,
 ) -> StageCost:
-    """A multiple of what the stand-in was asked, at the prices and paces of the citizens.
+    """A multiple of what the stand-in was asked, at the price and speed of the citizens' models.
 
-    shares: models that are asked in their place, each with its share.
+    shares: models that are asked instead of them, each with its share.
     """
     shares = shares or citizens_models(config)
     prompt = round(times * stand_in.prompt_tokens)
@@ -210,7 +210,7 @@ def _hold(
     config: PipelineConfig, plan: Plan, panel: Panel, pairs: IntArray, stand_in: StandIn
 ) -> None:
     texts = tuple(describe(persona, config.profile) for persona in panel)
-    # A briefing file may name pairs beyond the sample; it costs a few words a prompt.
+    # A briefing file may name pairs beyond the sample; it costs only a few words per prompt.
     briefing = config.assembly.briefing
     kept = None if isinstance(briefing, Path) else briefing
     settings = config.assembly.model_copy(update={"briefing": kept})
@@ -222,7 +222,7 @@ def _hold(
 def _money(
     config: PipelineConfig, shares: Mapping[str, float], prompt: int, completion: int
 ) -> float | None:
-    """What so many tokens cost, spread over models by share; None where a price is not known."""
+    """The price of these tokens, divided over models by share; None if a price is unknown."""
     prices = {spec: price_for(spec, config) for spec in shares}
     parts = [shares[spec] * p.of(prompt, completion) for spec, p in prices.items() if p is not None]
     return sum(parts) / sum(shares.values()) if len(parts) == len(shares) else None
@@ -231,7 +231,7 @@ def _money(
 def _seconds(
     config: PipelineConfig, shares: Mapping[str, float], stand_in: StandIn, times: float
 ) -> float | None:
-    """Time of the asking, each model at its pace; None where one is an endpoint."""
+    """Time needed, each model at its own speed; None if one of them is an endpoint."""
     if not all(map(_is_here, shares)):
         return None
     spent = 0.0
@@ -247,7 +247,7 @@ def _pace(
     chosen: Sequence[Conversation],
     spoken: Sequence[tuple[Conversation, Sampling]],
 ) -> _Pace:
-    """A model tried on the conversations of its stage, more at once while that takes no time."""
+    """A model's measured speed on conversations of its stage, in growing batches."""
     model = open_model(spec, config, config.budget)
 
     async def choose(count: int) -> None:

@@ -34,7 +34,7 @@ from plenary.stages.plan import chosen_outcomes, make_plan
 
 
 class Marks(NamedTuple):
-    """Hashes of what a stage depends on: with its code, and without."""
+    """Hashes of what a stage depends on, with and without its code."""
 
     fingerprint: str
     settings: str
@@ -50,8 +50,8 @@ def run_stages(
 ) -> Workspace:
     """Run `stages` in order in the run directory `root/config.name` and return the workspace.
 
-    What can be checked before a model is asked is checked before the directory is touched; so is
-    that finished stages were made under these settings, unless `exists` says "redo".
+    Whatever can be checked before a model is asked is checked before the directory is touched; this
+    includes that finished stages were made under these settings, unless `exists` is "redo".
     """
     preflight(config)
     for stage in stages:
@@ -81,7 +81,7 @@ def run_stages(
 
 
 def preflight(config: PipelineConfig) -> None:
-    """Raise for models, outcomes, pairs and populations that cannot be what the config says."""
+    """Raise an error for models, outcomes, pairs and populations that do not fit the config."""
     check_models(config)
     reads = takes_part(config)
     catalogue = chosen_outcomes(config.outcomes, config.seed, embedded_reads=reads)
@@ -97,13 +97,13 @@ def preflight(config: PipelineConfig) -> None:
         columns_of(population, names)
     if config.panel.citizens > len(population):
         raise ConfigError(
-            f"panel.citizens is {config.panel.citizens!r} and the population has "
+            f"panel.citizens is {config.panel.citizens!r}, but the population has only "
             f"{len(population)} records; ask for fewer"
         )
 
 
 def _run_stage(space: Workspace, stage: Stage) -> float | None:
-    """Seconds the stage took, sessions that were cut off included; None when it was found done."""
+    """Seconds the stage took, including interrupted sessions; None if it was already done."""
     run, marks = space.run, _marks(space, stage)
     if not stage.always and run.is_done(stage.name, marks.fingerprint):
         return None
@@ -124,7 +124,7 @@ def _run_stage(space: Workspace, stage: Stage) -> float | None:
 
 @contextmanager
 def _told_why(space: Workspace) -> Iterator[None]:
-    """Note what models could not do, and end an error with why the first answer was no answer."""
+    """Record what models could not do; errors get the reason for the first invalid answer."""
     try:
         yield
     except (BackendError, DataError) as error:
@@ -138,7 +138,7 @@ def _told_why(space: Workspace) -> Iterator[None]:
 
 
 def _work(space: Workspace, stage: Stage) -> None:
-    """Do the stage's work; in a notebook, whose own event loop is running, in a thread beside."""
+    """Do the stage's work; in a notebook, which runs an event loop already, in another thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -1,7 +1,7 @@
 """Settings of an existing run against those asked for now: what would be redone, and the date used.
 
-Settings are compared by value under the present code, and files by content, so that newer code
-alone changes nothing here.
+Settings are compared by value as the present code reads them, and files by content, so newer code
+alone makes no difference here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LONGEST = 60
 
 
 def own_settings(config: PipelineConfig, stage: Stage) -> str:
-    """Hash of what of the settings a stage depends on."""
+    """Hash of the settings that a stage depends on."""
     values = [
         value.model_dump(mode="json") if isinstance(value, BaseModel) else value
         for value in stage.settings(config)
@@ -39,7 +39,7 @@ def own_settings(config: PipelineConfig, stage: Stage) -> str:
 
 
 def input_hashes(config: PipelineConfig) -> dict[str, str]:
-    """Content hashes of the files that the settings name, those of an endpoint left out."""
+    """Content hashes of the files that the settings name, without those of an endpoint."""
     named = {f"model {spec!r}": spec_hash(spec) for spec in specs(config)}
     files = {"outcomes.path": config.outcomes.path, "assembly.briefing": config.assembly.briefing}
     named |= {key: content_hash(path) for key, path in files.items() if isinstance(path, Path)}
@@ -47,12 +47,12 @@ def input_hashes(config: PipelineConfig) -> dict[str, str]:
 
 
 def settings_of(run: Path) -> PipelineConfig | None:
-    """The settings a run was made under; None where it was stopped before they were written."""
+    """The settings under which a run was made; None if it stopped before they were written."""
     return load_config(run / CONFIG) if (run / CONFIG).is_file() else None
 
 
 def with_day(config: PipelineConfig, run: RunDirectory) -> PipelineConfig:
-    """The settings with the day that chat templates are told: the run's, unless given."""
+    """The settings with the date that chat templates print: the day of the run, unless given."""
     if config.chat.day is not None:
         return config
     was = settings_of(run.path)
@@ -61,13 +61,13 @@ def with_day(config: PipelineConfig, run: RunDirectory) -> PipelineConfig:
 
 
 def differences(was: PipelineConfig, asked: PipelineConfig) -> list[str]:
-    """Every setting that is another, as "name: the run's value -> the value asked for"."""
+    """Every setting that differs, as "name: the run's value -> the value asked for"."""
     old, new = flat_settings(was), flat_settings(asked)
     return changed(old | {"name": None}, new | {"name": None})
 
 
 def changed(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
-    """Every name whose value is another, as "name: old -> new"."""
+    """Every name whose value differs, as "name: old -> new"."""
     return [
         f"{name}: {_short(old.get(name))} -> {_short(new.get(name))}"
         for name in sorted(old.keys() | new.keys())
@@ -77,7 +77,7 @@ def changed(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
 
 def _short(value: object) -> str:
     text = repr(value)
-    # Long values are mostly paths, which differ at their end.
+    # Long values are mostly paths, which differ at the end.
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 3]}...{text[-LONGEST // 2 :]}"
 
 
@@ -90,10 +90,10 @@ def told(found: Sequence[str]) -> str:
 def refuse_overwriting(
     run: RunDirectory, asked: PipelineConfig, stages: Sequence[Stage], *, redo: bool
 ) -> None:
-    """ConfigError when these settings would have finished stages done again in place of the old.
+    """ConfigError if these settings would repeat finished stages and replace their results.
 
-    redo: it is asked for; even so an assembly is never held on under other settings or by other
-    citizens, since its votes would mix with those that were cast.
+    redo: repeating is asked for. Even then, an assembly is never continued under other settings or
+    with other citizens, because its votes would mix with those already cast.
     """
     manifest, was = run.manifest, settings_of(run.path)
     if was is None:
@@ -116,7 +116,7 @@ def refuse_overwriting(
     if held:
         remedy += ", or --exists replace to start again: its votes would mix with others"
     else:
-        remedy += ", or --exists redo to have them replaced"
+        remedy += ", or --exists redo to replace them"
     raise ConfigError(
         f"run {asked.name!r} was made under other settings, and {', '.join(map(repr, lost))} would "
         f"be done again: {found}; {remedy}"
@@ -124,15 +124,15 @@ def refuse_overwriting(
 
 
 def _alike(was: PipelineConfig, asked: PipelineConfig) -> PipelineConfig:
-    """The run's settings but for what a dataset is published with, which is no work to lose."""
+    """The run's settings without the facts of publication, which cost no work to change."""
     published = {name: getattr(asked.dataset, name) for name in PUBLISHED}
     return was.model_copy(update={"dataset": was.dataset.model_copy(update=published)})
 
 
 def _known(recorded: Collection[str], stages: Sequence[Stage]) -> list[Stage]:
-    """The stages of this command and of those before it, and all of the chain if the run has some.
+    """The stages of this command and those before it, or the whole chain if the run began it.
 
-    Training libraries take seconds to import, so the chain is opened only where it was begun.
+    Training libraries take seconds to import, so the chain is imported only if it was begun.
     """
     named = {stage.name: stage for stage in ASSEMBLY_STAGES}
     if set(recorded) - named.keys() - {stage.name for stage in stages}:
@@ -144,7 +144,7 @@ def _known(recorded: Collection[str], stages: Sequence[Stage]) -> list[Stage]:
 def _at_odds(
     manifest: RunManifest, stage: Stage, was: PipelineConfig, asked: PipelineConfig, *, files: bool
 ) -> bool:
-    """Whether a stage has something to lose, and what it was made under is another now."""
+    """Whether a stage has results to lose and was made under other settings than asked for now."""
     record = manifest.stages.get(stage.name)
     if record is None or stage.always or not (record.done or stage.continues):
         return False
@@ -153,7 +153,7 @@ def _at_odds(
 
 
 def _behind(stage: Stage, known: Sequence[Stage]) -> set[str]:
-    """Names of all stages that a stage hangs on."""
+    """Names of all stages that a stage depends on."""
     by_name = {s.name: s for s in known}
     found, open_ = set[str](), list(stage.needs)
     while open_:

@@ -20,12 +20,12 @@ Settings = tuple[BaseModel | str | float | None, ...]
 class Stage(NamedTuple):
     """One step of a run.
 
-    settings: what of the config it depends on. needs: stages whose files it reads.
-    outputs: files it leaves. continues: begun work is carried on, so other settings are refused
-    instead of starting again. recorded: what it asks is kept for good, so newer code carries it on;
-    of all other stages the code is part of the fingerprint (code_marks.py). check: raises, before a
-    model is asked, where the stage could not do its work. always: cheap, and shows what may have
-    come since.
+    settings: the parts of the config it depends on. needs: stages whose files it reads.
+    outputs: files it writes. continues: unfinished work is continued, so other settings are refused
+    instead of starting again. recorded: its calls are recorded for good, so newer code may continue
+    it; for all other stages the code is part of the fingerprint (plenary/runs/fingerprint.py).
+    check: raises an error, before a model is asked, if the stage could not do its work. always: run
+    every time, because it is cheap and shows what has been added since.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Stage(NamedTuple):
 
 
 def subject(config: PipelineConfig) -> Settings:
-    """What identifies the model to be aligned, its files included."""
+    """What identifies the model to be aligned, including its files."""
     return (config.model, spec_hash(config.model), config.base_url, config.chat.local, _day(config))
 
 
@@ -52,24 +52,24 @@ def citizens_of(config: PipelineConfig) -> Settings:
 
 
 def _day(config: PipelineConfig) -> str:
-    """What chat templates that print a date are told."""
+    """The date given to chat templates that print one."""
     return str(config.chat.day)
 
 
 def held_under(config: PipelineConfig) -> Settings:
-    """What an assembly is held under; a briefing counts by its content."""
+    """The settings of an assembly; a briefing file counts by its content."""
     briefing = config.assembly.briefing
     chosen = config.assembly.model_dump_json(exclude={*FREE, "briefing"})
     return (chosen, content_hash(briefing) if isinstance(briefing, Path) else briefing)
 
 
 def rule_of(config: PipelineConfig) -> Settings:
-    """How the ballots of an assembly are counted."""
+    """The settings that say how ballots are counted."""
     return (config.dataset.rule, config.dataset.rule_strata, config.population)
 
 
 def outcomes_of(config: PipelineConfig) -> Settings:
-    """What outcomes are drawn from; a file counts by its content."""
+    """The settings from which outcomes are drawn; a file counts by its content."""
     path = config.outcomes.path
     chosen = config.outcomes.model_dump_json(exclude={"max_unread", "probe"})
     return (chosen, content_hash(path) if path else None, takes_part(config))

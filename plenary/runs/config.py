@@ -51,27 +51,27 @@ class OutcomeSettings(BaseModel):
 
     path: Path | None = Field(
         default=None,
-        description="catalogue (.yaml, .json, .csv, .tsv, .jsonl); none is the one that ships",
+        description="catalogue (.yaml, .json, .csv, .tsv, .jsonl); none: the shipped one",
     )
     count: int | None = Field(
-        default=64, ge=4, description="outcomes drawn, spread over the topics; none takes all"
+        default=64, ge=4, description="number of outcomes drawn, spread over the topics; none: all"
     )
-    exclude_topics: tuple[str, ...] = Field(default=(), description="topics left out")
+    exclude_topics: tuple[str, ...] = Field(default=(), description="topics to leave out")
     readable_only: bool = Field(
         default=True,
-        description="leave out topics that the model that ships cannot read, if it takes part",
+        description="leave out topics that the shipped model cannot read, if it takes part",
     )
     max_unread: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="share of outcomes of one's own with a word that a model of the run cannot "
-        "read, above which the run refuses; below it they are named",
+        description="largest share of your own outcomes with a word that a model of the run "
+        "does not know; above it the run is refused, below it they are named",
     )
     probe: bool | Literal["auto"] = Field(
         default="auto",
-        description="ask models which words of the outcomes they know, before the assembly; auto: "
-        "where the outcomes are one's own. The model that ships is not asked: its words are known",
+        description="ask models, before the assembly, which words of the outcomes they know; auto: "
+        "only for your own outcomes. The shipped model is not asked, as its words are known",
     )
     held_out: float = Field(
         default=0.4, gt=0, lt=1, description="share of the outcomes that are never trained on"
@@ -79,9 +79,9 @@ class OutcomeSettings(BaseModel):
 
 
 class BudgetSettings(BaseModel):
-    """What one command may ask of each model; recorded answers are kept, and cost nothing again.
+    """What one command may ask of each model; recorded answers are kept and cost nothing again.
 
-    Every start of a command, a resumed run's too, has the whole of it. None is no limit.
+    Every start of a command, also of a resumed run, has the full budget. None means no limit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,113 +97,124 @@ class BudgetSettings(BaseModel):
         description="prompt and completion tokens of a model, set aside before each request",
     )
     money: float | None = Field(
-        default=None, gt=0, description="what a model may cost, in the currency of its price"
+        default=None,
+        gt=0,
+        description="the most that a model may cost, in the currency of its price",
     )
     seconds: float | None = Field(
         default=None,
         gt=0,
-        description="seconds from the first call to a model, after which none begins",
+        description="seconds after the first call to a model during which further calls may begin",
     )
     prices: dict[str, Price] = Field(
         default={},
         description="PROVIDER:MODEL (@ADDRESS) -> price of a million prompt and completion tokens; "
-        "wins over the table that ships",
+        "takes precedence over the shipped table",
     )
 
 
 class DatasetSettings(BaseModel):
-    """What a dataset is published with; nobody but its publisher knows most of it."""
+    """How labels are made, and facts for publication, most of which only the publisher knows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     strata: tuple[str, ...] = Field(
         default=("age", "sex", "race_origin", "education", "region"),
         min_length=1,
-        description="attributes by whose categories labels, movement and dissent are broken down",
+        description="attributes by which labels, movement and dissent are broken down",
     )
     rule: RuleName = Field(
         default="weighted_share",
-        description="how ballots become labels; others draw the groups 100 times for intervals",
+        description="how ballots become labels; rules other than weighted_share bootstrap groups "
+        "100 times for intervals",
     )
     rule_strata: str = Field(
         default="region",
-        description="attribute whose categories a rule over strata and multilevel utilities weigh",
+        description="attribute whose categories are the strata of rules over strata and of "
+        "multilevel utilities",
     )
     utilities: Literal["multilevel", "pooled"] = Field(
         default="multilevel",
-        description="the assembly's utilities: of strata fitted together, or one fit to the "
-        "labels; labels of another rule than weighted_share and multilevel_thurstonian, and parts "
-        "that fit.disconnected lets stand apart, are always pooled",
+        description="the assembly's utilities: strata fitted together, or one fit to the labels; "
+        "labels of rules other than weighted_share and multilevel_thurstonian, and parts that "
+        "fit.disconnected keeps apart, are always pooled",
     )
     paraphrased: int = Field(
         default=6,
         ge=0,
-        description="citizens asked once more before discussion, on four times as many pairs, with "
-        "their profile in every rendering: what the wording adds to the error of a label",
+        description="number of citizens asked again before discussion, on four times as many "
+        "pairs, with their profile in every rendering: what persona wording adds to a label's "
+        "error",
     )
     novelty: bool = Field(
-        default=False, description="compare statements by embeddings (extra diversity)"
+        default=False, description="compare statements by embeddings (needs the extra `diversity`)"
     )
     licence: str = Field(
         default=UNSTATED, min_length=1, description="SPDX identifier of the dataset's licence"
     )
     creator: str = Field(default="not given", min_length=1, description="who publishes it")
-    contact: str = Field(default="not given", min_length=1, description="where questions go")
-    removal: str = Field(default="not given", min_length=1, description="how a row is taken back")
-    url: str = Field(default="not given", min_length=1, description="where it is published")
+    contact: str = Field(default="not given", min_length=1, description="where to send questions")
+    removal: str = Field(default="not given", min_length=1, description="how to have a row removed")
+    url: str = Field(
+        default="not given", min_length=1, description="where the dataset is published"
+    )
     published: str | None = Field(
         default=None,
         pattern=r"^\d{4}-\d{2}-\d{2}$",
-        description="date of publication; none is the day of the run",
+        description="date of publication; none: the day of the run",
     )
     version: str = Field(
         default="0.1.0", pattern=r"^\d+\.\d+\.\d+$", description="version of the dataset"
     )
     validation: str | None = Field(
-        default=None, min_length=1, description="what was compared with human data"
+        default=None, min_length=1, description="comparisons made with human data"
     )
 
 
 class MeasureSettings(BaseModel):
-    """What a run measures of the model before and after beside its utilities."""
+    """What a run measures, before and after training, besides utilities."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     wording_pairs: int = Field(
         default=40,
         ge=0,
-        description="held-out pairs asked in every designed wording; 0 leaves the wording study "
-        "out; about 200 tell the outcome's share to +-0.05",
+        description="held-out pairs asked in every designed wording; 0: no wording study; "
+        "about 200 give the outcomes' share of variance to +-0.05",
     )
-    hiring: bool = Field(default=False, description="audit hiring decisions, as `hiring` says")
-    retention: bool = Field(default=True, description="what training kept: text, items, replies")
+    hiring: bool = Field(
+        default=False, description="audit hiring decisions, with the settings `hiring`"
+    )
+    retention: bool = Field(
+        default=True, description="measure what training kept: neutral text, items, replies"
+    )
     human_anchor: bool = Field(
-        default=False, description="ask the survey's items, the citizens included"
+        default=False, description="ask the survey's items, also of the citizens"
     )
 
 
 class PipelineConfig(BaseModel):
-    """Everything a run depends on. Secrets are read from the environment and never stand here."""
+    """Everything a run depends on. Secrets come from the environment and are never part of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(default="run", description="name of the run directory")
-    seed: int = Field(default=0, ge=0, description="root of every random stream")
+    seed: int = Field(default=0, ge=0, description="root seed of all random streams")
     model: str = Field(
         default="embedded", description="model to be aligned: embedded or local:PATH"
     )
     citizens_model: str | dict[str, float] = Field(
         default="embedded",
-        description="model that speaks for the citizens: embedded or a backend spec; or several "
-        "with the share of citizens that each plays",
+        description="model that plays the citizens: embedded or a backend spec; or several, each "
+        "with the share of citizens that it plays",
     )
     base_url: str | None = Field(
         default=None, description="address of an OpenAI-compatible endpoint for langchain: specs"
     )
     ledger: str | None = Field(
         default=None,
-        description="PostgreSQL database of the assembly's ledger, postgresql://USER@HOST/DB, "
-        "its password in PGPASSWORD; none is a file in the run directory",
+        description="PostgreSQL database for the assembly's ledger, postgresql://USER@HOST/DB, "
+        "with its password in PGPASSWORD; none: a file in the run directory",
     )
     outcomes: OutcomeSettings = OutcomeSettings()
     population: PopulationSettings = PopulationSettings()
@@ -221,8 +232,8 @@ class PipelineConfig(BaseModel):
     battery: BatterySettings = BatterySettings()
     analysis_plan: Path | None = Field(
         default=None,
-        description="plan that was locked before the run (plenary preregister lock); "
-        "the report holds the run against it",
+        description="plan that was locked before the run (plenary preregister lock); the report "
+        "compares the run with it",
     )
     chat: ChatSettings = ChatSettings()
     budget: BudgetSettings = BudgetSettings()
@@ -244,16 +255,15 @@ class PipelineConfig(BaseModel):
         )
         if citizens <= seats:
             raise ValueError(
-                f"{citizens} citizens in groups of {seats} are one group, whose votes say nothing "
-                "about the spread between groups; lower assembly.table_size or "
-                "assembly.tables_per_group, or "
-                "recruit more"
+                f"{citizens} citizens in groups of {seats} make only one group, so the spread "
+                "between groups is unknown; lower assembly.table_size or "
+                "assembly.tables_per_group, or recruit more"
             )
         return self
 
     @model_validator(mode="after")
     def _one_gate(self) -> Self:
-        """Ballots and elicitations count an answer by the same answer mass."""
+        """Ballots and elicitations use the same answer mass as threshold for a valid answer."""
         mass, other = self.elicitation.min_mass, self.assembly.min_mass
         if mass == other:
             return self
@@ -264,8 +274,8 @@ class PipelineConfig(BaseModel):
             elicitation = self.elicitation.model_copy(update={"min_mass": other})
             return self.model_copy(update={"elicitation": elicitation})
         raise ValueError(
-            f"elicitation.min_mass {mass!r} and assembly.min_mass {other!r} are one gate; set "
-            "elicitation.min_mass alone"
+            f"elicitation.min_mass {mass!r} and assembly.min_mass {other!r} are the same threshold; set "
+            "elicitation.min_mass only"
         )
 
     @field_validator("ledger")
@@ -280,7 +290,9 @@ class PipelineConfig(BaseModel):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("give an address that starts with http:// or https://")
         if parts.username or parts.password:
-            raise ValueError("an address carries no password; set the provider's API key variable")
+            raise ValueError(
+                "an address must not contain a password; set the provider's API key variable"
+            )
         return value
 
 
@@ -298,7 +310,7 @@ def load_config(source: str | Path | None, overrides: Sequence[str] = ()) -> Pip
 
 
 def _one_name_given(tree: Written, overrides: Sequence[str]) -> None:
-    """A change of the gate under one of its names takes back what a file says under the other."""
+    """A change of min_mass under one of its two names overrides the other name in a file."""
     given = {override.partition("=")[0].strip() for override in overrides}
     for name, other in (GATE, GATE[::-1]):
         group = tree.get(other[0])
@@ -307,7 +319,7 @@ def _one_name_given(tree: Written, overrides: Sequence[str]) -> None:
 
 
 def validated(tree: Mapping[str, object] | Written) -> PipelineConfig:
-    """The config behind a nested mapping; ConfigError for unknown names and wrong types."""
+    """The config in a nested mapping; ConfigError for unknown names and wrong types."""
     try:
         return fitted(PipelineConfig, tree)
     except ValidationError as error:
@@ -320,13 +332,13 @@ def resolved_yaml(config: PipelineConfig) -> str:
 
 
 def config_hash(config: PipelineConfig) -> str:
-    """Content address of the settings (blake2b-64); the run's name is no setting of the method."""
+    """Hash of the settings (blake2b-64), without the run's name."""
     text = config.model_dump_json(exclude={"name"})
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def known_settings(model: type[BaseModel] = PipelineConfig, prefix: str = "") -> Iterator[str]:
-    """Dotted names of every setting, groups included."""
+    """Dotted names of all settings, including groups of settings."""
     for name, field in model.model_fields.items():
         yield prefix + name
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -334,7 +346,7 @@ def known_settings(model: type[BaseModel] = PipelineConfig, prefix: str = "") ->
 
 
 def flat_settings(config: PipelineConfig) -> dict[str, object]:
-    """Dotted name -> value of every single setting."""
+    """Dotted name -> value of every setting."""
     return dict(_flatten(config.model_dump(mode="json"), ""))
 
 
@@ -372,9 +384,9 @@ def _read(path: Path) -> Written:
 
 
 def _absolute(tree: Written, folder: Path = Path()) -> Written:
-    """The tree with files named from `folder` by their whole path, so that a run's settings hold.
+    """The tree with files relative to `folder` named by full path, so a run's settings stay valid.
 
-    A word that stands for no file stays.
+    A value that names no file is left as it is.
     """
     for group, name in FILES:
         inner = tree.get(group) if group else tree

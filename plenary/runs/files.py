@@ -16,18 +16,18 @@ from plenary.errors import DataError
 
 @contextmanager
 def disk_faults_named(place: str) -> Iterator[None]:
-    """Raise DataError, with the place and what to do, for what a disk or a damaged file raises."""
+    """Turn errors of a disk or a damaged file into DataError, with the place and what to do."""
     try:
         yield
     except (OSError, sqlite3.OperationalError, SafetensorError) as error:
         raise DataError(
-            f"cannot read or write in {place!r}: {error}; make room or give access, then go on "
+            f"cannot read or write in {place!r}: {error}; free space or give access, then continue "
             "with --exists resume (what was recorded is kept)"
         ) from error
     except sqlite3.Error as error:
         raise DataError(
-            f"a file in {place!r} is damaged: {error}; put its copy back, or start again with "
-            "--exists replace (a checkpoints.sqlite may be deleted, nothing is lost with it)"
+            f"a file in {place!r} is damaged: {error}; restore a copy of it, or start again with "
+            "--exists replace (a checkpoints.sqlite may be deleted without losing anything)"
         ) from error
 
 
@@ -39,7 +39,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def staged(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends without an error."""
+    """A temporary path beside `path` that replaces it when the block ends without an error."""
     handle, name = tempfile.mkstemp(f"{path.suffix}", f".{path.stem}.", path.parent)
     os.close(handle)
     temporary = Path(name)

@@ -1,8 +1,8 @@
 """Code fingerprints: a hash of all code that a function may run, found by following imports.
 
-Modules beside the workspace hold several stages each, so there a function is followed name by name;
-what it reaches elsewhere counts as whole modules, with everything they import and the data files
-they read. A module that is named in a text (a door opened by name) counts as imported. Nothing is
+Modules of stages contain several stages each, so there a function is followed name by name;
+whatever it reaches elsewhere counts as whole modules, with everything they import and the data
+files they read. A module named in a string (and imported by name) counts as imported. Nothing is
 imported to find this out.
 """
 
@@ -74,7 +74,7 @@ class Sources:
         return self._digests[path]
 
     def closure(self, names: Iterable[str]) -> set[Path]:
-        """The files of modules and of all that they import, with the data files that these read."""
+        """The files of modules and of all they import, with the data files they read."""
         seen, files, open_ = set[str](), set[Path](), list(names)
         while open_:
             name = open_.pop()
@@ -86,7 +86,7 @@ class Sources:
         return files
 
     def _of_module(self, name: str) -> Used:
-        """Modules that a module imports anywhere or names in a text, and its own packages."""
+        """Modules that a module imports anywhere or names in a string, and its own packages."""
         if name not in self._used:
             text, found = self.paths[name].read_text(encoding="utf-8"), set[str]()
             for source, listed, plain in _IMPORT.findall(text):
@@ -102,7 +102,7 @@ class Sources:
     def data(self, text: str, named: frozenset[str], beside: Path) -> frozenset[Path]:
         """The data files that code in a folder may read: beside it, in a package, or shipped.
 
-        named: the words that stand in it as texts.
+        named: the strings in it.
         """
         folders = {beside} if _FOLDER in text else set[Path]()
         if _RESOURCES in text:
@@ -114,7 +114,7 @@ class Sources:
         return frozenset(path for folder in folders for path in self._data_below(folder))
 
     def _data_below(self, folder: Path) -> frozenset[Path]:
-        """Files of a folder and its folders; code, other packages and presets are left out."""
+        """Files of a folder and its subfolders, without code, other packages and presets."""
         if folder not in self._below:
             found = set[Path]()
             for child in folder.iterdir():
@@ -154,7 +154,7 @@ class Module:
             self.definitions |= dict.fromkeys(names, node)
 
     def find(self, symbol: Symbol) -> ast.stmt | None:
-        """The statement that defines a symbol of this module; None where there is none."""
+        """The statement that defines a symbol of this module; None if there is none."""
         node = self.definitions.get(symbol.name)
         if not symbol.attribute:
             return node
@@ -185,7 +185,7 @@ def bound(node: ast.Import | ast.ImportFrom, sources: Sources) -> dict[str, tupl
 class Follower:
     """Follows definitions name by name within `packages`; beyond them modules count whole.
 
-    settings: a class that is not followed, as its values are told apart elsewhere.
+    settings: a class that is not followed, because its values are compared elsewhere.
     """
 
     def __init__(self, sources: Sources, packages: frozenset[str], settings: Symbol) -> None:
@@ -198,7 +198,7 @@ class Follower:
         found, open_ = dict[Symbol, Used](), [start]
         while open_:
             symbol = open_.pop()
-            # What marks code is no part of a result.
+            # The code of fingerprints is not part of a result.
             if symbol not in found and symbol != self._settings and symbol.module != __name__:
                 found[symbol] = self._of(symbol)
                 open_ += found[symbol].symbols
@@ -247,7 +247,7 @@ class Follower:
         return self._sorted(text, used, self._sources.data(text, texts, beside))
 
     def _sorted(self, text: str, used: Iterable[Symbol], data: frozenset[Path]) -> Used:
-        """Symbols to follow apart from modules that count whole; what is not ours is left out."""
+        """Symbols to follow, and modules that count whole; other packages' code is left out."""
         ours = [symbol for symbol in used if symbol.module in self._sources.paths]
         near = frozenset(s for s in ours if self._follows(s.module) and s.name)
         whole = frozenset(s.module for s in ours if not self._follows(s.module))
@@ -278,7 +278,7 @@ def _defined(node: ast.stmt) -> str:
 
 
 def _hints(function: Function) -> Iterator[tuple[str, ast.expr]]:
-    """Arguments with their annotations, and the annotation of what comes back."""
+    """Arguments with their annotations, and the return annotation."""
     arguments = function.args
     for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
         if argument.annotation is not None:
@@ -290,7 +290,7 @@ def _hints(function: Function) -> Iterator[tuple[str, ast.expr]]:
 def code_hash(
     work: Callable[..., object], workspace: type, settings: type, sources: Sources | None = None
 ) -> str:
-    """Hash of the code and data that a stage's `work` may run, and of the version of plenary.
+    """Hash of the code and data that a stage's `work` may use, and of the version of plenary.
 
     Definitions are followed name by name in the packages of `work` and `workspace`, all but the
     class `settings`, whose values a stage names itself.
@@ -311,7 +311,7 @@ def code_hash(
 
 
 def module_hash(*modules: str) -> str:
-    """Hash of modules, of all that they import and of the data that these read."""
+    """Hash of modules, of all they import, and of the data they read."""
     return _hash(_installed(), (), modules, ())
 
 

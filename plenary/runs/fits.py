@@ -14,7 +14,7 @@ from plenary.runs.workspace import Workspace
 def load_fits(space: Workspace, sources: Sequence[str], side: str) -> tuple[UtilityFit, ...]:
     """The fits of some sources on one side of the split; NotMeasured when one could not be made."""
     path = space.file(filenames.FITS)
-    # A run of an earlier version stopped instead, so all its fits are there.
+    # A run of an earlier version would have stopped, so all its fits exist.
     noted = read_record(Unmeasured, path).not_measured if path.exists() else {}
     for source in sources:
         if (why := noted.get(filenames.fit_stem(source, side))) is not None:

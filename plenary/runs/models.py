@@ -30,13 +30,13 @@ LOCAL = "local:"
 PLANTED = "planted:"
 EXACT = ("cpu", "float32", False)
 UNSURE = {
-    "langchain": "is an endpoint, whose answers may change from call to call, a seed or not",
-    "vllm": "batches as prompts come, so last digits may change",
+    "langchain": "is an endpoint, whose answers may change from call to call even with a seed",
+    "vllm": "batches prompts as they come, so last digits may change",
 }
 
 
 def resolve(spec: str) -> str:
-    """A backend spec: "embedded" becomes local:PATH of the model that ships."""
+    """A backend spec: "embedded" becomes local:PATH of the shipped model."""
     if spec == EMBEDDED:
         return f"{LOCAL}{embedded.model_path()}"
     prefix = spec.partition(":")[0]
@@ -47,12 +47,12 @@ def resolve(spec: str) -> str:
 
 
 def checkpoint_path(spec: str) -> Path:
-    """Folder of the checkpoint behind a spec; ConfigError when weights are not at hand."""
+    """Folder of the checkpoint behind a spec; ConfigError if there are no weights."""
     resolved = resolve(spec)
     if not resolved.startswith(LOCAL):
         raise ConfigError(
             f"model {spec!r} has no weights to train; use model=embedded or model=local:PATH "
-            "(`plenary elicit` measures it as it is)"
+            "(`plenary elicit` can measure it without training)"
         )
     return existing_folder(resolved.removeprefix(LOCAL), "model")
 
@@ -70,19 +70,19 @@ def citizens_models(config: PipelineConfig) -> dict[str, float]:
 
 
 def specs(config: PipelineConfig) -> tuple[str, ...]:
-    """Every model of a run, the one to be aligned first."""
+    """Every model of a run, first the one to be aligned."""
     return (config.model, *citizens_models(config))
 
 
 def check_models(config: PipelineConfig) -> None:
-    """Raise before anything is written when a model of the config cannot be what it is to be."""
+    """Raise an error, before anything is written, if a model of the config cannot play its role."""
     for spec in specs(config):
         _prints_date(spec)
 
 
 @cache
 def _prints_date(spec: str) -> bool:
-    """Whether a model's chat template prints a date; the model that ships is known not to."""
+    """Whether a model's chat template prints a date; the shipped model's does not."""
     return check_template(resolve(spec)) if spec != EMBEDDED else False
 
 
@@ -92,7 +92,7 @@ def _list_prices() -> dict[str, Price]:
 
 
 def call_store(path: Path) -> SqliteStore:
-    """Answers kept in a file, found again only by the code that asked for them and read them."""
+    """The cache of answers in a file, keyed also by the code that asks and reads them."""
     return SqliteStore(path, module_hash(open_backend.__module__))
 
 
@@ -106,7 +106,7 @@ def open_plain(spec: str, config: PipelineConfig, adapter: Path | None = None) -
 def budgeted(
     backend: ChatBackend, spec: str, config: PipelineConfig, budget: BudgetSettings
 ) -> BudgetedBackend:
-    """A model under a budget, at its price; it counts what it is asked."""
+    """A model under a budget, with its price; it counts what it is asked."""
     return BudgetedBackend(
         backend,
         calls=budget.calls,
@@ -118,7 +118,7 @@ def budgeted(
 
 
 def price_for(spec: str, config: PipelineConfig) -> Price | None:
-    """Price of a model's tokens by the config's table, else the one that ships."""
+    """Price of a model's tokens from the config's table, else from the shipped one."""
     return price_of(resolve(spec), {**_list_prices(), **config.budget.prices}, config.base_url)
 
 
@@ -137,9 +137,9 @@ def cast_models(config: PipelineConfig, citizens: int) -> list[str]:
 def seat_models(
     config: PipelineConfig, backends: Mapping[str, ChatBackend], worded: Sequence[Sequence[str]]
 ) -> ChatBackend:
-    """The model that speaks for the citizens, or the models, each for its part of them.
+    """The model that plays the citizens, or several models, each for its share of them.
 
-    worded: the texts of all citizens, in each wording that is in use.
+    worded: the persona texts of all citizens, in each wording in use.
     """
     shares = citizens_models(config)
     if len(shares) == 1:
@@ -150,12 +150,12 @@ def seat_models(
 
 
 def takes_part(config: PipelineConfig) -> bool:
-    """Whether the model that ships is a citizen or the subject."""
+    """Whether the shipped model plays citizens or is the model to be aligned."""
     return EMBEDDED in specs(config)
 
 
 def probed(config: PipelineConfig, models: Iterable[str]) -> list[str]:
-    """Those of the models that are asked which words they know: planted ones know their own."""
+    """The models that are asked which words they know; planted ones know their own."""
     wanted = config.outcomes.probe
     if not (config.outcomes.path if wanted == "auto" else wanted):
         return []
@@ -165,9 +165,9 @@ def probed(config: PipelineConfig, models: Iterable[str]) -> list[str]:
 def deterministic(
     config: PipelineConfig, *, alone: bool = True, trains: bool = False
 ) -> tuple[bool, str]:
-    """Whether the same seed gives the same figures again, as far as tests verify it, and why.
+    """Whether the same seed gives the same figures, as far as tests verify it, and the reason.
 
-    alone: one process asks. trains: a model is trained.
+    alone: a single process asks. trains: a model is trained.
     """
     local = config.chat.local
     for spec in specs(config):
@@ -180,10 +180,10 @@ def deterministic(
         if config.chat.day is None and _prints_date(spec):
             return False, f"the chat template of {spec!r} prints a date; set chat.day to repeat it"
     if not alone:
-        return False, "not verified for several workers, which share prompts out as they come"
+        return False, "not verified for several workers, which divide prompts as they come"
     if trains and gpu_at_hand():
-        return False, "not verified for training on a GPU, and there is one"
+        return False, "not verified for training on a GPU, and this machine has one"
     return True, (
-        "verified by tests, not in this run: models in float32 on the CPU and in one process give "
+        "verified by tests, not in this run: models in float32 on the CPU in one process give "
         "the same figures on the same machine with the same seed, versions and number of threads"
     )

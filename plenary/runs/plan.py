@@ -54,15 +54,15 @@ class Plan(BaseModel):
 
 
 def unread_outcomes(catalogue: Catalogue, most: float = 0.5) -> dict[str, tuple[str, ...]]:
-    """Outcome id -> words that the model that ships cannot read.
+    """Outcome id -> words that the shipped model cannot read.
 
-    DataError where more than a share `most` of the outcomes holds one.
+    DataError if more than a share `most` of the outcomes has one.
     """
     found = {o.id: words for o in catalogue if (words := unread_words(o.text))}
     if len(found) > most * len(catalogue):
         named = "; ".join(f"{name!r}: {', '.join(map(repr, found[name]))}" for name in [*found][:5])
         raise DataError(
-            f"the model that ships cannot read a word of {len(found)} of {len(catalogue)} outcomes "
+            f"the shipped model cannot read a word in {len(found)} of {len(catalogue)} outcomes "
             f"({named}{'; ...' if len(found) > 5 else ''}), so its votes on them mean nothing; use "
             "plain English words, another citizens_model and model, or raise outcomes.max_unread"
         )

@@ -20,24 +20,26 @@ EVERY = 1.0
 
 
 class ProgressRecord(Record):
-    """The last word of a run that is under way, or that ended."""
+    """The latest progress of a run that is under way, or its final state."""
 
-    state: Literal["running", "ended", "stopped"] = Field(description="stopped: by an error")
+    state: Literal["running", "ended", "stopped"] = Field(description="stopped means by an error")
     updated: datetime = Field(description="UTC")
     stage: str = Field(default="", description="stage under way, or the last one")
     place: int = Field(default=0, description="its number, from 1")
     stages: int = Field(default=0, description="of how many")
     done: int = Field(default=0, description="shards of the assembly or training steps done")
-    total: int = Field(default=0, description="of how many; 0 is not known")
-    turns: int = Field(default=0, description="votes and texts settled in this session")
-    tokens: int = Field(default=0, description="tokens of fresh calls of the assembly")
-    cost: float | None = Field(default=None, description="their price; none where it is not known")
-    left: float | None = Field(default=None, description="seconds the stage has to go at this pace")
+    total: int = Field(default=0, description="of how many; 0 means unknown")
+    turns: int = Field(default=0, description="votes and texts recorded in this session")
+    tokens: int = Field(default=0, description="tokens of the assembly's new calls")
+    cost: float | None = Field(default=None, description="their price; none if unknown")
+    left: float | None = Field(
+        default=None, description="seconds left for the stage at the current pace"
+    )
     loss: float | None = Field(default=None, description="of the last training step, nats")
 
 
 class Noting:
-    """Passes everything on to another watcher and keeps the last word in a file."""
+    """Passes everything on to another watcher and keeps the latest progress in a file."""
 
     def __init__(self, watcher: Watcher, path: Path) -> None:
         self._watcher, self._path = watcher, path
@@ -71,7 +73,7 @@ class Noting:
         self._watcher.asked(what, answers)
 
     def note(self, **changes: object) -> None:
-        """Write the record with some of it changed."""
+        """Write the record with some fields changed."""
         self._written = time.monotonic()
         self._record = self._record.model_copy(update={**changes, "updated": _now()})
         write_record(self._record, self._path)
@@ -84,7 +86,7 @@ class Noting:
 
 @contextmanager
 def noting(watcher: Watcher, path: Path) -> Iterator[Watcher]:
-    """The watcher, noted down in `path` until the block ends, and how it ended."""
+    """The watcher, with its progress kept in `path` until the block ends, and how it ended."""
     noted = Noting(watcher, path)
     noted.note()
     state = "stopped"
@@ -108,7 +110,7 @@ class TrainingProgress(NamedTuple):
 
 
 class Watcher(Protocol):
-    """Hears about stages as they begin and end, and about what happens in the long ones."""
+    """Receives events: stages that begin and end, and progress within long stages."""
 
     def begin(self, stage: str, place: int, stages: int) -> None:
         """A stage begins; `place` counts from 1."""
@@ -132,7 +134,7 @@ class Watcher(Protocol):
 
 
 class NullWatcher:
-    """A watcher that says nothing."""
+    """A watcher that ignores all events."""
 
     def begin(self, stage: str, place: int, stages: int) -> None:
         """Say nothing."""

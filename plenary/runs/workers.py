@@ -1,7 +1,7 @@
 """Sharing work among executors: shards of an assembly and blocks of questions.
 
-Each worker opens its own models, once. Limits a second and budgets are shared out equally, so that
-all workers together keep to them.
+Each worker opens its own models once. Rate limits and budgets are divided equally, so that all
+workers together keep within them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ BLOCKS_A_WORKER = 4
 
 
 def make_executor(name: str, workers: int | None, config: PipelineConfig) -> Executor:
-    """The executor of a name with `workers` places, by default the cores of this machine."""
+    """The named executor with `workers` workers, by default one per core of this machine."""
     if name not in EXECUTORS:
         raise ConfigError(f"unknown --executor {name!r}; use one of {', '.join(EXECUTORS)}")
     if workers is not None and workers < 1:
@@ -49,14 +49,14 @@ def make_executor(name: str, workers: int | None, config: PipelineConfig) -> Exe
     limits = config.budget.model_dump(exclude={"prices"}, exclude_none=True)
     if limits and not executor.one_machine:
         raise ConfigError(
-            f"budget.{next(iter(limits))} cannot be kept over several machines; use --executor "
-            "processes or take the budget out"
+            f"budget.{next(iter(limits))} cannot be enforced over several machines; use --executor "
+            "processes or remove the budget"
         )
     return executor
 
 
 def config_of_worker(config: PipelineConfig, workers: int) -> str:
-    """The settings as text, calls a second shared out."""
+    """The settings as text, with calls per second divided among workers."""
     endpoint = config.chat.endpoint
     if endpoint.calls_per_second is not None:
         share = endpoint.calls_per_second / workers
@@ -68,9 +68,9 @@ def config_of_worker(config: PipelineConfig, workers: int) -> str:
 def share_of_budget(
     budget: BudgetSettings, spent: Counts, cost: float | None, workers: int
 ) -> BudgetSettings | None:
-    """What each worker may spend: an equal part of what is left, None where that is nothing.
+    """What each worker may spend: an equal part of what is left, None if nothing is left.
 
-    Seconds run for all alike.
+    The limit in seconds is the same for all.
     """
     left = {
         "calls": budget.calls and (budget.calls - spent.calls) // workers,
@@ -86,7 +86,7 @@ def share_of_budget(
 def models_of_worker(
     config: str, budgets: tuple[tuple[str, str], ...]
 ) -> tuple[PipelineConfig, dict[str, BudgetedBackend]]:
-    """The models of a worker process, open for as long as it lives."""
+    """The models of a worker process, open as long as it lives."""
     settings = PipelineConfig.model_validate_json(config)
     models = {
         spec: open_model(spec, settings, BudgetSettings.model_validate_json(budget))
@@ -96,7 +96,7 @@ def models_of_worker(
 
 
 class WorkerResult(NamedTuple):
-    """A shard that a worker held, None if its budget did not do; by model, what it was asked.
+    """A shard that a worker held, or None if its budget did not suffice; calls counted by model.
 
     notes: what each model's endpoint refuses.
     """
@@ -108,7 +108,7 @@ class WorkerResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HoldShard:
-    """Holds shards in a worker, in the ledger that all share or, without one, in its own."""
+    """Holds shards in a worker, in the shared ledger or, if there is none, in its own."""
 
     agenda: Agenda
     config: str
@@ -143,10 +143,10 @@ def remote_runner(
     persona_texts: tuple[str, ...],
     ledger: Path | str,
 ) -> RemoteRunner | None:
-    """How workers hold shards; None when this process does.
+    """How workers hold shards; None if this process does it.
 
-    What the workers ask is counted in `models`; shards that they cannot afford are left. A ledger
-    that is a file is shared on one machine only.
+    The workers' calls are counted in `models`; shards beyond their budget are left to the caller. A
+    ledger in a file is shared only on one machine.
     """
     if isinstance(executor, Here):
         return None
@@ -173,7 +173,7 @@ def remote_runner(
 
 
 def _share(budget: BudgetSettings, model: BudgetedBackend, workers: int) -> BudgetSettings | None:
-    """What each worker may ask of a model, whose seconds run on meanwhile."""
+    """What each worker may ask of a model, while its time limit keeps running."""
     model.meter.start()
     if budget.seconds is not None:
         left = max(budget.seconds - model.meter.elapsed, 1e-9)
@@ -201,7 +201,7 @@ class AskBlock:
 
 
 class DistributedBackend(BackendWrapper):
-    """A model whose batches of `least` questions and more are answered by workers, in blocks."""
+    """A model whose batches of at least `least` questions are answered by workers, in blocks."""
 
     def __init__(
         self, backend: ChatBackend, executor: Executor, work: AskBlock, least: int = LEAST_SPREAD
@@ -225,11 +225,11 @@ class DistributedBackend(BackendWrapper):
 def open_distributed(
     spec: str, config: PipelineConfig, adapter: Path | None, executor: Executor
 ) -> BudgetedBackend:
-    """An open model under the budget, whose large batches workers answer unless this process does.
+    """An open model under the budget; workers answer its large batches unless this process does.
 
-    An exact local model reads other questions beside a question there, so the last bits of a
-    probability may differ from one block size to another. An endpoint is asked from here alone:
-    more of `chat.endpoint.concurrency` does what more processes would, within one budget.
+    A local model batches questions differently there, so the last bits of a probability may depend
+    on the block size. An endpoint is asked only from this process: a higher
+    `chat.endpoint.concurrency` has the same effect as more processes, within one budget.
     """
     backend = open_plain(spec, config, adapter)
     if not isinstance(executor, Here) and not getattr(backend, "metered", False):

@@ -52,7 +52,7 @@ from plenary.runs.workers import open_distributed
 
 
 class Workspace:
-    """Settings and an open run directory, with what earlier stages made, read when first needed."""
+    """Settings and an open run directory; results of earlier stages are read when first needed."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Workspace:
         return self._models[spec]
 
     def note_models(self) -> None:
-        """Write down what the models' endpoints refuse and why the first answers failed."""
+        """Record what the models' endpoints refuse and why the first answers failed."""
         for spec, model in self._models.items():
             self.run.record_model(spec, model.notes, model.counts.failure)
 
@@ -104,7 +104,7 @@ class Workspace:
 
     @cached_property
     def citizens(self) -> ChatBackend:
-        """The model that speaks for the citizens, or the models, each for its part of them."""
+        """The model that plays the citizens, or several models, each for its share of them."""
         worded = [self.worded(name) for name in RENDERINGS]
         return seat_models(self.config, self.citizens_models, worded)
 
@@ -120,7 +120,7 @@ class Workspace:
 
     @property
     def citizens_cost(self) -> float | None:
-        """What those calls cost; None where a price is not known."""
+        """What those calls cost; None if a price is unknown."""
         costs = [model.cost for model in self.citizens_models.values()]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if len(known) == len(costs) else None
@@ -132,7 +132,7 @@ class Workspace:
 
     @property
     def reading(self) -> Comprehension:
-        """Words that a citizens' model cannot read, and why it is not known of a model."""
+        """Words that a citizens' model cannot read, and why this is not known for a model."""
         told = read_record(AssemblyRecord, self.file(ASSEMBLY)).reading
         return Comprehension.join(
             [Comprehension(self.plan.unread, {}), Comprehension(told.unread, told.not_measured)]
@@ -150,11 +150,11 @@ class Workspace:
 
     @property
     def persona_texts(self) -> tuple[str, ...]:
-        """What each citizen's model is told it is [C]."""
+        """The persona text of each citizen [C]."""
         return tuple(describe(persona, self.config.profile) for persona in self.panel)
 
     def worded(self, rendering: RenderingName) -> tuple[str, ...]:
-        """`persona_texts` [C] in a rendering, all else as in the settings."""
+        """`persona_texts` [C] in another rendering, otherwise as in the settings."""
         profile = self.config.profile.model_copy(update={"rendering": rendering})
         return tuple(describe(persona, profile) for persona in self.panel)
 
@@ -165,7 +165,7 @@ class Workspace:
 
     @cached_property
     def transcript(self) -> list[Spoken]:
-        """Every statement, failed ones included."""
+        """Every statement, including failed ones."""
         rows = pq.read_table(self.file(STATEMENTS)).to_pylist()
         return [Spoken(**row) for row in rows]
 
@@ -219,10 +219,10 @@ class Workspace:
         return AnswerTable.read(self.file(f"{when}.parquet"))
 
     def cells(self, when: str) -> ComparisonCounts:
-        """Those of them that count."""
+        """The valid ones among `answers`."""
         return self.answers(when).accepted
 
     def of_side(self, cells: ComparisonCounts, side: str) -> ComparisonCounts:
-        """The cells among held-out outcomes, or among training outcomes."""
+        """The cells of held-out outcomes, or of training outcomes."""
         held = np.isin(cells.first, self.plan.held_out) & np.isin(cells.second, self.plan.held_out)
         return cells.select(held if side == "held_out" else ~held)

@@ -50,7 +50,7 @@ def test_quickstart_is_as_large_as_promised() -> None:
         ("name=../up", "setting 'name' has '../up'"),
         ("name=[", "cannot read the value in 'name=['"),
         ("base_url=ftp://x", "setting 'base_url' has 'ftp://x'"),
-        ("base_url=https://me:pw@host/v1", "carries no password"),
+        ("base_url=https://me:pw@host/v1", "must not contain a password"),
     ],
 )  # fmt: skip
 def test_a_bad_change_is_quoted_and_says_what_to_do(override: str, message: str) -> None:

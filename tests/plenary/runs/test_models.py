@@ -135,7 +135,7 @@ def test_determinism_is_claimed_with_its_condition(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(models, "gpu_at_hand", lambda: True)
     assert deterministic(config)[0]
     assert deterministic(config, trains=True) == (
-        False, "not verified for training on a GPU, and there is one",
+        False, "not verified for training on a GPU, and this machine has one",
     )  # fmt: skip
 
 
