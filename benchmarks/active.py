@@ -128,7 +128,7 @@ def run_baseline(world: World, form: Form, most: int) -> float:
 
 
 class Reached(Exception):
-    """The goal is reached: nothing more is to be asked."""
+    """The goal is reached; no more questions are asked."""
 
 
 def run_active(world: World, form: Form, most: int, batch: int, selection: str = "swiss") -> float:

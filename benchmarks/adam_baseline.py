@@ -1,9 +1,9 @@
-"""The reference method as the paper describes it, written anew: our fit is measured against it.
+"""The reference method, reimplemented from the paper's description, as the baseline of our fit.
 
-A Thurstonian model with one averaged probability a pair, no prior, no order bias; float32 Adam,
-1000 epochs at learning rate 0.01, mu standardised at every step, cold start in every round. Edges:
-a random 2-regular graph, then batches taken from pairs that are both in the bottom 10 % of |mu
-difference| and the bottom 20 % of degree sum, widened by half up to five times; at the end
+A Thurstonian model with one averaged probability per pair, no prior and no order bias; float32
+Adam, 1000 epochs at learning rate 0.01, mu standardised at every step, cold start in every round.
+Edges: a random 2-regular graph, then batches taken from pairs that are both in the bottom 10 % of
+|mu difference| and the bottom 20 % of degree sum, widened by half up to five times; at the end
 pseudo-labels for all unasked pairs with a probability above .95 (docs/references.md, key
 mazeika2025).
 
@@ -136,7 +136,7 @@ class Chooser:
         self._codes = pair_codes(self._pairs, outcomes)
 
     def asked(self, pairs: IntArray) -> None:
-        """Strike pairs [P, 2] out."""
+        """Remove pairs [P, 2] from the choice."""
         at = np.searchsorted(self._codes, pair_codes(pairs, self._outcomes))
         self._left[at] = False
         self._degree += np.bincount(pairs.ravel(), minlength=self._outcomes)

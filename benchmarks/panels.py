@@ -1,8 +1,8 @@
 """Panels and the quota lottery against their targets: python benchmarks/panels.py [--quick].
 
-Times of panels are processor seconds; the lottery's are given in both, since its target is one of
-the clock, which other work on the machine lengthens. Medians and ranges go to the error stream.
-Personas a second are in benchmarks/population.py.
+Times of panels are processor seconds; the lottery's are also given in wall time, because its target
+is a wall time, which other work on the machine lengthens. Medians and ranges go to the error
+stream. For personas per second see benchmarks/population.py.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from personas.sampling.recruit import METHODS, PanelSettings, recruit
 from personas.sampling.sortition import draw_seats, quota_lottery
 from plenary.seeding import generator
 
-# No more than this, in the worst of the seeds.
+# Upper bounds for the worst of the seeds.
 BOUNDS = (
     ("swap 100 worst 1-way TVD", 0.02),
     ("swap 100 median 2-way TVD", 0.08),

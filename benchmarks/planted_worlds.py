@@ -1,4 +1,4 @@
-"""Worlds with known utilities, and the answers they give, shared by the benchmarks of the fit."""
+"""Worlds with known utilities, and their answers, shared by the benchmarks of the utility fit."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ SHAPES: dict[str, Callable[[int, np.random.Generator], FloatArray]] = {
 
 
 class Regime(NamedTuple):
-    """How a world departs from clean: all in units of the sd of mu, except rates and counts.
+    """How a world departs from a clean one, in units of the sd of mu, except rates and counts.
 
-    budget: pairs asked, in units of K log2 K. answers: a prompt; None means exact probabilities.
+    budget: pairs asked, in units of K log2 K. answers: per prompt; None means exact probabilities.
     shape: distribution of mu (SHAPES).
     """
 
@@ -77,7 +77,7 @@ def p_first(
 def answers(
     mu: FloatArray, sigma: FloatArray, pairs: IntArray, regime: Regime, rng: np.random.Generator
 ) -> ComparisonCounts:
-    """Both orders of every pair [P, 2], two cells a pair in a row."""
+    """Both orders of every pair [P, 2], two consecutive cells per pair."""
     shown = both_orders(pairs)
     noise = np.repeat(regime.pair_noise * rng.standard_normal(len(pairs)), 2)
     p = p_first(mu, sigma, shown, regime, noise * np.tile([1, -1], len(pairs)))

@@ -2,14 +2,14 @@
 
 python benchmarks/population.py [--quick] [--json]
 
-First personas are drawn, named and rendered in a stream of chunks; the peak memory is that of the
-whole process. Then raking: persons are drawn from the packaged population with a bias to the
-educated; the margins are those of the sample with the bias weighted away, over cells that all have
-persons, since the other side stops with an error at the first empty one. Both sides get the same
-persons, starting weights of 1, margins, tolerance and limit on sweeps. Times are processor seconds,
-so that other work on the machine does not count. A case that the other side does not finish within
-its time limit, or stops with an error in, counts with the time until then, and the line says so.
-What is measured besides the targets goes to the error stream.
+First, personas are drawn, named and rendered in a stream of chunks; the peak memory is that of the
+whole process. Then raking: people are drawn from the packaged population with a bias toward the
+educated; the margins are those of the sample with the bias weighted away, over cells that all
+contain people, because ipfn stops with an error at the first empty cell. Both sides get the same
+people, starting weights of 1, margins, tolerance and limit on iterations. Times are processor
+seconds, so that other work on the machine does not count. A case that ipfn does not finish within
+its time limit, or in which it fails, counts with the time until then, and the line says so. Other
+measurements go to the error stream.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def million(population: Population, repeats: int) -> tuple[float, float]:
 
 
 def run(quick: bool) -> Iterator[Target]:
-    """Every case, smaller and with less patience for the other side when quick."""
+    """Every case; with --quick, smaller cases and a shorter time limit for ipfn."""
     population = load_population()
     count = 50_000 if quick else 1_000_000
     found = stream(population, count)

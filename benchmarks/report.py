@@ -1,6 +1,6 @@
 """How large is the report, and how long do the report and a page of the viewer take to make?
 
-A run of the model that ships: small with --quick, else the quickstart's.
+A run of the shipped model: a small one with --quick, otherwise the quickstart.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Run every benchmark and render docs/benchmarks.md.
 
-Each script beside this one takes --quick and --json and ends with one JSON object that holds
-`targets: [{name, value, target, ratio, met}]`. One that breaks is named on the page; the others
-go on.
+Each script in this folder takes --quick and --json and ends with one JSON object that contains
+`targets: [{name, value, target, ratio, met}]`. If one fails, the page names it and the others still
+run.
 """
 
 from __future__ import annotations
@@ -27,36 +27,38 @@ PACKAGES = ("numpy", "scipy", "torch", "transformers", "trl", "pyarrow")
 
 
 class Target(BaseModel):
-    """One figure and what it is to reach."""
+    """One figure and its target."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="what is measured, with its unit")
     value: float = Field(description="measured value")
     target: str = Field(description="bar, in words")
-    ratio: bool = Field(description="two measurements of one run, one over the other")
-    met: bool = Field(description="the bar is reached")
+    ratio: bool = Field(description="whether it is a ratio of two measurements of one run")
+    met: bool = Field(description="whether the target is reached")
 
 
 class Outcome(BaseModel):
-    """What a benchmark ends with; it may print more."""
+    """The JSON object that a benchmark prints last."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     targets: tuple[Target, ...] = Field(description="figures of the benchmark")
     question: str = Field(default="", description="what the script asks: its first line")
-    seconds: float = Field(default=0.0, description="by the clock")
-    load: float = Field(default=0.0, description="processes that wanted a core, as it began")
+    seconds: float = Field(default=0.0, description="wall time")
+    load: float = Field(
+        default=0.0, description="processes waiting for or using a core when it began"
+    )
     failure: str = Field(default="", description="why there are no figures")
 
 
 def is_benchmark(path: Path) -> bool:
-    """A script beside this one, not a module that scripts share."""
+    """Whether a file is a benchmark script, not a module that scripts share."""
     return path != HERE / "run_all.py" and "__main__" in path.read_text(encoding="utf-8")
 
 
 def run_one(script: Path, *, quick: bool) -> Outcome:
-    """The last line that a benchmark prints, read, and under what load it was measured."""
+    """Run a benchmark; its last line, parsed, and the load under which it was measured."""
     command = [sys.executable, str(script), "--json", *(["--quick"] if quick else [])]
     question = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").split("\n")
     load, began = os.getloadavg()[0], time.monotonic()
@@ -75,7 +77,7 @@ def _last(text: str) -> str:
 
 
 def page(outcomes: dict[str, Outcome], *, quick: bool) -> str:
-    """The document: where, when and how it was measured, then one table a script."""
+    """The page: where, when and how it was measured, then one table per script."""
     cores = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{_processor()}"
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     form = "quick form (smaller samples)" if quick else "whole form"
@@ -126,7 +128,7 @@ def _number(value: float) -> str:
 
 
 def main() -> None:
-    """Run them all; exit 1 when a target is missed or a script broke."""
+    """Run all benchmarks; exit 1 if a target is missed or a script failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="under 50 s a script")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -1,4 +1,4 @@
-"""What every benchmark ends with: measured values beside the targets they are held to."""
+"""What every benchmark prints at its end: measured values and their targets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 class Target(NamedTuple):
     """One measured value. `at_least` says which side of the target is good; None: no target.
 
-    A ratio holds two measurements of one run against each other; it means the same elsewhere.
+    A ratio compares two measurements of the same run, so it means the same on other machines.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A panel, its assembly and a consensus dataset, nothing trained: 90 seconds on two cores.
+"""A panel, its assembly and a consensus dataset, without training: 90 seconds on two cores.
 
 Run: python examples/dataset_only.py [FOLDER]
 """

@@ -1,4 +1,4 @@
-"""What a model prefers, with standard errors, by any backend spec; no run directory.
+"""What any model prefers, with standard errors, without a run directory.
 
 Run: python examples/measure_a_model.py [SPEC]     e.g. local:/path or langchain:openai:NAME
 """

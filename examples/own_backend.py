@@ -1,4 +1,4 @@
-"""Any function as a model: two verbs, and nothing is invented when an answer is missing.
+"""Any function as a model: two methods, and nothing is invented when an answer is missing.
 
 Run: python examples/own_backend.py
 """

@@ -1,4 +1,4 @@
-"""Citizens from your own table of persons: a mapping file says what its columns mean.
+"""Citizens from your own table of people: a mapping file says what its columns mean.
 
 Run: python examples/own_citizens.py
 """

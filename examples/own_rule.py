@@ -1,4 +1,4 @@
-"""Your own way from ballots to labels: a function from an electorate to a verdict.
+"""Your own aggregation rule: a function from an electorate to a result.
 
 Run: python examples/own_rule.py
 """
@@ -18,7 +18,7 @@ from plenary.seeding import generator
 
 
 def worst_off(electorate: Electorate) -> RuleResult:
-    """An outcome wins a pair as far as the stratum that likes it least lets it."""
+    """An outcome's share is its share in the stratum that likes it least."""
     strata = stratum_shares(electorate, electorate.strata, len(electorate.strata_shares)).p
     low, high = np.nanmin(strata, axis=0), np.nanmax(strata, axis=0)
     p = np.where(low > 0.5, low, np.where(high < 0.5, high, 0.5))

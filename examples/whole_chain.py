@@ -1,4 +1,4 @@
-"""Census to report in one call, with its figures; three to four minutes on two idle cores.
+"""From census to report in one call, in three to four minutes on two idle cores.
 
 Run: python examples/whole_chain.py [FOLDER]
 """

@@ -33,7 +33,7 @@ def test_notebooks(tmp_path: Path) -> None:
     assert "6 citizens" in printed
     assert "ceiling" in printed
     printed = executed("reading_the_results", f"FOLDER = {str(tmp_path)!r}\nNAME = 'notebook'")
-    assert "the interval holds one half" in printed
+    assert "the interval includes one half" in printed
     assert "correlation with the assembly's utilities" in printed
 
 

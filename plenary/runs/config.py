@@ -274,8 +274,8 @@ class PipelineConfig(BaseModel):
             elicitation = self.elicitation.model_copy(update={"min_mass": other})
             return self.model_copy(update={"elicitation": elicitation})
         raise ValueError(
-            f"elicitation.min_mass {mass!r} and assembly.min_mass {other!r} are the same threshold; set "
-            "elicitation.min_mass only"
+            f"elicitation.min_mass {mass!r} and assembly.min_mass {other!r} are the same "
+            "threshold; set elicitation.min_mass only"
         )
 
     @field_validator("ledger")
