@@ -34,7 +34,7 @@ READ = ReadingRecord()
 
 
 def _reading(space: Workspace, models: Mapping[str, BudgetedBackend]) -> ReadingRecord:
-    """Which words of the outcomes the models do not know; DataError for too many of them."""
+    """Words of the outcomes that the models do not know; DataError if there are too many."""
     asked = probed(space.config, models)
     if not asked:
         return ReadingRecord()
@@ -51,7 +51,7 @@ def _reading(space: Workspace, models: Mapping[str, BudgetedBackend]) -> Reading
 
 
 def convene_assembly(space: Workspace) -> None:
-    """Hold the assembly, or carry it on, and export what the ledger holds."""
+    """Hold the assembly, or resume it, and export what the ledger contains."""
     reading = _reading(space, space.citizens_models)
     with Ledger(space.ledger) as ledger:
         votes = hold(space, space.config.assembly, ledger, space.file(filenames.CHECKPOINTS))
@@ -68,9 +68,9 @@ def hold(
     checkpoints: Path,
     calls: CallStore | None = None,
 ) -> Votes:
-    """Hold an assembly of the run's citizens on its pairs, or carry on the one in the ledger.
+    """Hold an assembly of the run's citizens on its pairs, or resume the one in the ledger.
 
-    Workers hold it where the run has them, unless calls are shared with another assembly.
+    Workers hold it if the run has any, unless calls are shared with another assembly.
     """
     elsewhere = None
     if calls is None:
@@ -121,7 +121,7 @@ def _assembly_record(
         statements=len(transcript),
         silent=sum(spoken.state != VALID for spoken in transcript),
         cut_share=cut_share,
-        # Of those who declared a side, only a reply that was cut short is invalid.
+        # Among declared sides, only a reply that was cut short is invalid.
         cut_statements=sum(s.side is not None and s.state == INVALID for s in transcript),
         changed=moved and moved.changed,
         shift=moved and moved.shift,

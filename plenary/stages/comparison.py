@@ -38,7 +38,7 @@ def compare_models(space: Workspace) -> None:
 
 
 def _shift(space: Workspace, side: str) -> UtilityShift:
-    """What moved among the outcomes of one side, judged by the test-retest."""
+    """Which outcomes on one side of the split moved, judged by the test-retest."""
     old, new, target, *retest = load_fits(space, (*filenames.SOURCES, *filenames.RETESTS), side)
     outcomes = np.array(getattr(space.plan, side))
     before, after = (among(space.cells(when), outcomes) for when in filenames.WHEN)
@@ -56,7 +56,7 @@ def _shift(space: Workspace, side: str) -> UtilityShift:
 
 
 def steer(space: Workspace) -> None:
-    """How far and how cleanly utilities moved, beside the same of the test-retest."""
+    """How far and how directly utilities moved toward the target; the same for the test-retest."""
     write_measured(lambda: _steered(space), space.file(filenames.STEERING))
 
 

@@ -46,10 +46,10 @@ CONTROLS: tuple[ConditionName, ...] = ("reflection", "none")
 NAMED: tuple[ProbeName, ...] = tuple(name for name in PROBES if name != "none")
 
 MEANING: dict[ProbeName, str] = {
-    "false-majority": "change of a vote toward the side that a majority is falsely said to hold",
-    "vote-reveal": "change of a vote toward the panel's majority when votes are shown",
-    "no-persona": "distance of a first vote from that without a persona",
-    "shuffled-persona": "distance of a first vote from that under another's persona",
+    "false-majority": "change in a vote toward the side falsely said to have a majority",
+    "vote-reveal": "change in a vote toward the panel's majority when votes are shown",
+    "no-persona": "distance between a first vote and that without a persona",
+    "shuffled-persona": "distance between a first vote and that with another citizen's persona",
 }
 
 
@@ -67,13 +67,15 @@ def probe_names(text: str) -> tuple[ProbeName, ...]:
 
 
 def hold_conditions(space: Workspace, probes: tuple[ProbeName, ...]) -> ConditionsRecord:
-    """Hold what is missing, each in a ledger of its own, compare, and write both files.
+    """Hold missing conditions and probes, each in its own ledger, compare, and write both files.
 
-    A ballot that conditions have in common is asked once: all answers go to the run's own ledger.
+    A ballot that several conditions share is asked once: all answers go to the run's own ledger.
     """
     main = space.config.assembly
     if main.probe != "none":
-        raise ConfigError(f"the run itself holds probe {main.probe!r}; set assembly.probe=none")
+        raise ConfigError(
+            f"the run itself was held with probe {main.probe!r}; set assembly.probe=none"
+        )
     votes: dict[ConditionName, Votes] = {
         condition: space.votes if condition == main.condition else _held(space, condition, "none")
         for condition in CONDITIONS
@@ -106,7 +108,7 @@ def hold_conditions(space: Workspace, probes: tuple[ProbeName, ...]) -> Conditio
 
 
 def _agreement(space: Workspace, probes: tuple[ProbeName, ...]) -> AgreementRecord | None:
-    """Against both controls where their probes are asked for and the run held a discussion."""
+    """Comparison with both controls, if their probes are asked for and the run had a discussion."""
     if (
         space.config.assembly.condition != "deliberation"
         or not set(probes) >= conditions.AGREEMENT_PROBES
@@ -172,7 +174,7 @@ def _probe(space: Workspace, probe: ProbeName, again: Votes) -> ProbeRecord:
 
 
 def _write_shifts(space: Workspace, effects: Mapping[ConditionName, Effect]) -> None:
-    """One row a pair: shift of the share of its first outcome against each control."""
+    """One row per pair: shift of the share of its first outcome compared with each control."""
     ids = [[space.plan.outcomes[k].id for k in side] for side in space.plan.pairs.T.tolist()]
     columns: dict[str, object] = {"first_id": ids[0], "second_id": ids[1]}
     for control, effect in effects.items():
@@ -195,7 +197,7 @@ AGREEMENT_PROBES: frozenset[ProbeName] = frozenset(
 
 
 def _rise(space: Workspace, votes: Votes) -> FloatArray:
-    """Change [P] of the weighted share on the majority's side."""
+    """Change [P] in the weighted share on the majority's side."""
     shape = (len(space.panel), len(space.plan.pairs))
     before, after = (
         on_majority(weighted_mean(citizen_shares(votes, phase, *shape), space.panel.weight))
@@ -207,7 +209,7 @@ def _rise(space: Workspace, votes: Votes) -> FloatArray:
 def against_controls(
     space: Workspace, held: Callable[[ConditionName, ProbeName], Votes]
 ) -> AgreementRecord:
-    """Hold both controls and compare, pair by pair."""
+    """Hold both controls and compare them with the run, pair by pair."""
     own = _rise(space, space.votes)
     leads = {}
     for name, control in AGREEMENT_CONTROLS.items():

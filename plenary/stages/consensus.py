@@ -26,7 +26,7 @@ PLAIN = "weighted_share"
 
 
 class NamedRule(NamedTuple):
-    """An aggregation rule and what records call it."""
+    """An aggregation rule and its name in records."""
 
     name: str
     rule: Rule
@@ -35,7 +35,7 @@ class NamedRule(NamedTuple):
 def decide(space: Workspace, own: NamedRule | None = None) -> None:
     """The labels of all pairs before and after the discussion, and the panel's own reliability.
 
-    own: a rule of the user's instead of that of the settings.
+    own: the user's own rule, instead of the one in the settings.
     """
     chosen = own or NamedRule(space.config.dataset.rule, RULES[space.config.dataset.rule])
     first = _decided(space, chosen, BEFORE, np.arange(len(space.panel)))
@@ -80,7 +80,7 @@ def _decided(space: Workspace, chosen: NamedRule, phase: int, clusters: IntArray
 
 
 def _ceiling(space: Workspace) -> ReliabilityCeiling:
-    """How far two panels would agree on the held-out pairs, groups kept whole."""
+    """How far two panels would agree on the held-out pairs; groups are kept together."""
     first = len(space.plan.train_pairs)
     votes = space.votes
     held = votes.pair >= first
@@ -96,7 +96,7 @@ def _ceiling(space: Workspace) -> ReliabilityCeiling:
 
 
 def _rule_ceiling(space: Workspace, rule: Rule) -> ReliabilityCeiling:
-    """The same by a rule, which sees the held-out pairs alone."""
+    """The same for a rule, which sees only the held-out pairs."""
     first, voted = len(space.plan.train_pairs), space.electorate(AFTER)
     held = replace(voted, shares=voted.shares[:, first:], pairs=voted.pairs[first:])
     rng = generator(space.seed, "ceiling", "rule")

@@ -63,7 +63,7 @@ Tell = Callable[[str], None]
 
 
 class ControlRequest(NamedTuple):
-    """What is run: arms, doses as axis=value, steps of neutral text after the assembly's arm.
+    """What to run: arms, doses as axis=value, steps of neutral text after the assembly arm.
 
     by: attribute whose strata are compared; panels: also train toward each stratum's consensus,
     and toward the panel's with equal weights. retention: a set's name or file, None for the model's
@@ -80,7 +80,7 @@ class ControlRequest(NamedTuple):
 
 
 class _Job(NamedTuple):
-    """One cell to be: its arm, seed, what is done, and under which settings."""
+    """One cell to run: its arm, seed, target and settings."""
 
     arm: str
     seed: int
@@ -89,7 +89,7 @@ class _Job(NamedTuple):
 
 
 def check_request(request: ControlRequest) -> None:
-    """ConfigError for an unknown arm or dose, or counts that mean nothing."""
+    """ConfigError for an unknown arm or dose, or for impossible counts."""
     for arm in request.arms:
         if arm not in CONTROL_TARGETS:
             raise ConfigError(f"unknown arm {arm!r}; use one of {', '.join(CONTROL_TARGETS)}")
@@ -97,16 +97,16 @@ def check_request(request: ControlRequest) -> None:
         parse_dose(dose)
     if request.seeds < 1 or request.rebound < 0:
         raise ConfigError(
-            f"seeds {request.seeds!r} and rebound {request.rebound!r}; give at least 1 and 0"
+            f"seeds is {request.seeds!r} and rebound {request.rebound!r}; give at least 1 and 0"
         )
     if request.rebound and REFERENCE not in request.arms:
         raise ConfigError(f"rebound needs the arm {REFERENCE!r}; add it to --arms")
     if request.panels and request.by is None:
-        raise ConfigError(f"panels={request.panels!r} without an attribute; add --by")
+        raise ConfigError(f"panels={request.panels!r} needs an attribute; add --by")
 
 
 def control_experiment(space: Workspace, request: ControlRequest, tell: Tell) -> ControlTable:
-    """Run the cells that are missing, and write the table of all that were asked for."""
+    """Run the missing cells, and write the table of all cells asked for."""
     check_request(request)
     with locked(space.run.path):
         return _control(space, request, tell)
@@ -115,7 +115,7 @@ def control_experiment(space: Workspace, request: ControlRequest, tell: Tell) ->
 def _control(space: Workspace, request: ControlRequest, tell: Tell) -> ControlTable:
     decided = read_record(ConsensusRecord, space.file("consensus.json"))
     if (ceiling := decided.ceiling) is None:
-        raise NotMeasured(f"arms have no ceiling to be held against: {decided.not_measured!r}")
+        raise NotMeasured(f"arms cannot be compared with a ceiling: {decided.not_measured!r}")
     lab = context(space, request.retention)
     strata = strata_of(space, request.by) if request.by else {}
     base = answered(LocalBackend(lab.model_path, day=lab.day), lab, None, space.seed)
@@ -140,7 +140,7 @@ def _control(space: Workspace, request: ControlRequest, tell: Tell) -> ControlTa
 
 
 def strata_of(space: Workspace, by: str) -> dict[str, BoolArray]:
-    """Citizens [C] of each stratum of an attribute that holds enough of them."""
+    """Citizens [C] of each stratum of an attribute, for strata with enough citizens."""
     column = cells_of(space.population, by)
     rows = {int(row): k for k, row in enumerate(space.population.row_id)}
     codes = column.codes[[rows[persona.row_id] for persona in space.panel]]
@@ -151,14 +151,14 @@ def strata_of(space: Workspace, by: str) -> dict[str, BoolArray]:
     }
     if not found:
         raise ConfigError(
-            f"no stratum of {by!r} has {FEWEST_CITIZENS} citizens; take another attribute or "
+            f"no stratum of {by!r} has {FEWEST_CITIZENS} citizens; choose another attribute or "
             "recruit more"
         )
     return found
 
 
 def stratum_targets(space: Workspace, weights: FloatArray, side: str) -> Targets:
-    """What the same ballots decide under other weights [C]; 0 leaves a citizen out."""
+    """What the same ballots decide with other weights [C]; 0 leaves a citizen out."""
     return space.targets(side, consensus(space.votes, space.plan.pairs, weights, AFTER))
 
 
@@ -170,7 +170,7 @@ def _jobs(
 ) -> Iterator[_Job]:
     seeds = [derived_seed(space.seed, "sweep", k) for k in range(request.seeds)]
     panels = _panels(space, strata) if request.panels else {}
-    # Seed by seed, so that a control experiment that is stopped has all arms with fewer seeds.
+    # Seed by seed, so that an interrupted control experiment has all arms, with fewer seeds.
     for seed in seeds:
         for arm in request.arms:
             made = condition(arm, lab.evidence, generator(seed, "arm", arm))
@@ -185,7 +185,7 @@ def _jobs(
 
 
 def _own_targets(jobs: Sequence[_Job], assembly: Targets) -> dict[str, Similarity]:
-    """By arm that trains: its targets against the assembly's."""
+    """For each arm that trains: how similar its targets are to the assembly's."""
     made: dict[str, list[Targets]] = {}
     for job in jobs:
         if job.made.targets is not None:
@@ -196,7 +196,7 @@ def _own_targets(jobs: Sequence[_Job], assembly: Targets) -> dict[str, Similarit
 def _held_targets(
     space: Workspace, lab: ExperimentContext, jobs: Sequence[_Job]
 ) -> dict[tuple[str, int], Targets]:
-    """By arm and seed: what the arm's own target says on held-out pairs, if anything."""
+    """For each arm and seed: the arm's own target on held-out pairs, if it has one."""
     elsewhere = evidence(space, lab.texts, held=True)
     said = {
         (job.arm, job.seed): own_target(
@@ -208,7 +208,7 @@ def _held_targets(
 
 
 def _panels(space: Workspace, strata: Mapping[str, BoolArray]) -> dict[str, Targets]:
-    """Training targets of other panels: each stratum alone, and everyone with equal weight."""
+    """Training targets of other panels: each stratum alone, and all citizens with equal weight."""
     weight = space.panel.weight
     chosen = {name: np.where(mask, weight, 0.0) for name, mask in strata.items()}
     chosen["equal weights"] = np.ones_like(weight)
@@ -229,7 +229,7 @@ def _cell(
 
 
 def _cell_path(lab: ExperimentContext, job: _Job) -> Path:
-    """Named by content: other targets, settings, questions or code are another file."""
+    """The cell's file; its name changes with targets, settings, questions and code."""
     made = job.made.targets
     arrays: list[np.ndarray] = [lab.held_out.pairs, lab.held_out.p, lab.untouched]
     arrays += [] if made is None else [made.pairs, made.p, made.weight]
@@ -248,7 +248,7 @@ def _cell_path(lab: ExperimentContext, job: _Job) -> Path:
 
 @lru_cache
 def _weights(path: Path) -> str:
-    """Hash of the base's weights: the same in every checkout, and read once."""
+    """Hash of the base model's weights: the same in every checkout, and computed once."""
     return base_fingerprint(path)
 
 
@@ -264,7 +264,7 @@ def _rebounds(
     request: ControlRequest,
     tell: Tell,
 ) -> list[ControlResult]:
-    """The assembly's arm after more training on neutral text."""
+    """The assembly arm after further training on neutral text."""
     texts = neutral_text(space, "rebound").conversations
     name = f"rebound={request.rebound}"
     found = []
@@ -286,7 +286,7 @@ def _rebounds(
 
 
 def _adapter_of(result: ControlResult, lab: ExperimentContext, base: Answered) -> Path:
-    """The adapter of the assembly's cell, trained again where that of other settings lies now."""
+    """The adapter of the assembly's cell; trained again if other settings have overwritten it."""
     adapter = adapter_folder(lab, REFERENCE, result.seed)
     if not adapter.is_dir() or read_manifest(adapter).settings != lab.settings.told:
         run_condition(
@@ -301,7 +301,7 @@ def compositions(
     results: Sequence[ControlResult],
     strata: Mapping[str, BoolArray],
 ) -> dict[str, Composition]:
-    """By arm: each stratum's agreement before and after, probabilities averaged over seeds."""
+    """For each arm: agreement by stratum before and after, probabilities averaged over seeds."""
     weight = space.panel.weight
     targets = {
         name: stratum_targets(space, np.where(mask, weight, 0.0), "held_out")
@@ -323,7 +323,7 @@ def compositions(
 
 
 def _write_cells(results: Sequence[ControlResult], path: Path) -> None:
-    """One row a cell, for figures of one's own."""
+    """One row per cell, for your own figures."""
     rows = [
         {
             "arm": r.arm, "seed": r.seed, "agreement": r.comparison.agreement_after,

@@ -58,7 +58,7 @@ def make_dataset(space: Workspace) -> None:
 
 
 def held(space: Workspace, found: Diagnosis) -> HeldAssembly:
-    """The run's assembly as the dataset takes it."""
+    """The run's assembly in the form that the dataset needs."""
     with Ledger(space.ledger) as ledger:
         calls = ledger.ballot_calls(len(space.plan.pairs))
     return HeldAssembly(
@@ -109,7 +109,7 @@ def _provenance(space: Workspace) -> DatasetProvenance:
 
 
 def card_facts(space: Workspace, not_measured: dict[str, str]) -> CardFacts:
-    """What the user said of the dataset, and what the run knows of its population."""
+    """Facts about the dataset from the user, and about the population from the run."""
     given, run = space.config.dataset, space.run.manifest
     population = read_record(PopulationRecord, space.file(filenames.POPULATION))
     fidelity = read_record(FidelityRecord, space.file(filenames.FIDELITY))
@@ -133,7 +133,7 @@ def card_facts(space: Workspace, not_measured: dict[str, str]) -> CardFacts:
 
 
 def write_rows(space: Workspace, form: RowFormat, path: Path) -> int:
-    """Write training rows as JSON lines, training split, both orders; their number."""
+    """Write the training split as JSON lines, in both orders; returns the number of rows."""
     rows = FORMATS[form](ConsensusDataset.read(space.file(filenames.DATASET) / FILE))
     write_text(path, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
     return len(rows)

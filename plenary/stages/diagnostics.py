@@ -50,7 +50,7 @@ from plenary.stages.paraphrase import read_paraphrased
 
 TOLD = {
     "panel draw": "another panel of this size",
-    "persona wording": "profiles in every rendering, first ballots of some citizens and pairs",
+    "persona wording": "profiles in every rendering, from first ballots on some pairs",
     "discussion": "what the citizens of a group have in common after it",
     "sampling": "the model's answers drawn again",
     "order": "the two orders of presentation",
@@ -61,18 +61,18 @@ TOLD = {
 UNTOLD = {
     "panel draw": "too few citizens with every ballot",
     "persona wording": "profiles were worded in one way; set dataset.paraphrased",
-    "discussion": "nobody heard others",
-    "sampling": "one draw an answer cannot tell; it is part of the others",
+    "discussion": "no citizen heard others",
+    "sampling": "one draw per answer cannot show it; it is part of the other sources",
     "order": "one order of presentation",
     "models": "one model plays all citizens; name several in citizens_model",
-    "interactions": "nothing but order was crossed with citizens",
+    "interactions": "only order was crossed with citizens",
 }
 
 PANEL_SIZES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 class Diagnosis(NamedTuple):
-    """The record, and the parts that the dataset needs whole; None is "not measured"."""
+    """The record, and parts that the dataset needs in full; None means "not measured"."""
 
     record: DiagnosticsRecord
     curve: ReliabilityCurve | None
@@ -81,7 +81,7 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(space: Workspace) -> Diagnosis:
-    """Measure what the ballots and the transcript of the run tell, and note why not the rest."""
+    """Measure what ballots and transcript allow, and record why the rest is not measured."""
     found = influence_found(space)
     reasons = space.reading.not_measured | found.not_measured
     rng = generator(space.seed, "diagnostics", "spread")
@@ -176,7 +176,7 @@ def _sizes(curve: ReliabilityCurve) -> tuple[SizeRecord, ...]:
 
 
 def _budget(space: Workspace) -> VarianceComponents:
-    """Citizens and order are crossed in the ballots; the rest is known from beside them."""
+    """Citizens and order are crossed in the ballots; other sources come from separate data."""
     laid = grid(space.votes, AFTER, len(space.panel), len(space.plan.pairs)).share
     answers = laid.transpose(2, 1, 0)[:, :, None, None, :, None]
     beside = _beside(space, laid.mean(axis=0))
@@ -190,7 +190,7 @@ def _budget(space: Workspace) -> VarianceComponents:
 
 
 def _beside(space: Workspace, shares: FloatArray) -> dict[str, FloatArray]:
-    """Variances [P] of a label by groups, models and wordings, where the run has several."""
+    """Variances [P] of a label over groups, models and wordings, if the run has several."""
     size = space.panel.effective_size
     groups: dict[str, IntArray] = {}
     if space.config.assembly.condition == "deliberation" and heard(space):
@@ -214,7 +214,7 @@ def _cycles(space: Workspace) -> CyclesRecord:
     found = citizen_cycles(laid, space.plan.pairs, space.panel.weight, len(space.plan.outcomes))
     told = np.flatnonzero(~np.isnan(found.by_citizen))
     if not found.triads:
-        raise NotMeasured("the design closes no triad")
+        raise NotMeasured("the design has no closed triad")
     if not len(told):
         raise NotMeasured(f"no citizen has valid ballots on any of {found.triads} triads")
     return CyclesRecord(
@@ -243,7 +243,7 @@ ALONE = "the same citizens thinking alone on the same pairs (condition reflectio
 
 
 class InfluenceFound(NamedTuple):
-    """What could be told. merit [N]: movement after each statement, to rank arguments.
+    """What was found. merit [N]: movement after each statement, to rank arguments.
 
     not_measured: why influence or conformity (SWAY, CONFORMITY) is None.
     """
@@ -255,26 +255,26 @@ class InfluenceFound(NamedTuple):
 
 
 def known(value: float) -> float | None:
-    """The value, None where it is NaN."""
+    """The value, or None if it is NaN."""
     return None if np.isnan(value) else float(value)
 
 
 def heard(space: Workspace) -> bool:
-    """Whether anybody said what others could hear."""
+    """Whether any citizen said something that others could hear."""
     return any(s.side is not None and s.state == VALID for s in space.transcript)
 
 
 def influence_found(space: Workspace, alone: Votes | None = None) -> InfluenceFound:
     """Influence and conformity of the run's discussion, beyond what happens without one.
 
-    alone: votes of the same citizens on the same pairs in a control condition. Without them the
-    control is inside the run: what others did on the same pair at tables that a citizen never met.
+    alone: votes of the same citizens on the same pairs in a control condition. Without them, the
+    control is within the run: what tables that a citizen never met did on the same pair.
     """
     settings, pairs = space.config.assembly, len(space.plan.pairs)
     if settings.condition != "deliberation" or not heard(space):
-        why = "no statement could be used; look at the failed ones"
+        why = "no statement was usable; look at the failed ones"
         if settings.condition != "deliberation":
-            why = f"nobody hears others in condition {settings.condition!r}"
+            why = f"citizens do not hear each other in condition {settings.condition!r}"
         return InfluenceFound(None, None, None, {SWAY: why, CONFORMITY: why})
     rounds = range(max(settings.rounds, 1))
     tables = np.stack([space.seating.table_of(turn) for turn in rounds])
@@ -287,7 +287,7 @@ def influence_found(space: Workspace, alone: Votes | None = None) -> InfluenceFo
         reasons,
     )
     if moved is not None and not moved.ranked:
-        reasons[SWAY] = "no table heard a side that others did not"
+        reasons[SWAY] = "every table heard the same sides"
     conforms = measured(
         lambda: conformity(
             space.votes,
@@ -310,7 +310,7 @@ def influence_found(space: Workspace, alone: Votes | None = None) -> InfluenceFo
 
 
 def _change(votes: Votes, citizens: int, pairs: int) -> FloatArray:
-    """Change [C, P] of each citizen's share."""
+    """Change [C, P] in each citizen's share."""
     before, after = (citizen_shares(votes, phase, citizens, pairs) for phase in (BEFORE, AFTER))
     return after - before
 

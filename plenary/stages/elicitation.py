@@ -23,7 +23,7 @@ from plenary.stages.assembly import READ, _reading
 
 
 def elicit_before(space: Workspace) -> None:
-    """Ask the model about every pair as it is, if it can read the outcomes."""
+    """Ask the untrained model about every pair, if it can read the outcomes."""
     model = space.model(space.config.model)
     reading = _reading(space, {space.config.model: model})
     ask_model(space, model, "before", reading=reading)
@@ -38,7 +38,7 @@ def ask_model(
 ) -> None:
     """Ask a model about every pair; recorded calls are not asked again.
 
-    labels: name the random stream; the same for all that is compared.
+    labels: name the random stream; equal for everything that is compared.
     """
     started = time.monotonic()
     settings = space.config.elicitation
@@ -79,7 +79,7 @@ def elicit_after(space: Workspace) -> None:
 
 
 def elicit_retest(space: Workspace) -> None:
-    """The test-retest of the model before: the same pairs, templates and orders once more."""
+    """The test-retest of the untrained model: the same pairs, templates and orders again."""
     before = space.answers("before")
     asked_again = not repeats_itself(before)
     if asked_again:

@@ -33,7 +33,7 @@ UNTOUCHED = 60
 
 
 def context(space: Workspace, kept: str | None = None) -> ExperimentContext:
-    """The experiment that a run's files define."""
+    """The context of a control experiment, from a run's files."""
     config, plan = space.config, space.plan
     extra = untouched_outcomes(space)
     texts = (*plan.texts, *(outcome.text for outcome in extra))
@@ -59,7 +59,7 @@ def context(space: Workspace, kept: str | None = None) -> ExperimentContext:
 
 
 def untrained_wordings(model: str) -> tuple[PromptTemplate, ...]:
-    """Wordings that no training uses; for the model that ships, such as it can read."""
+    """Wordings that training never uses; for the shipped model, only those that it can read."""
     if model == EMBEDDED:
         return tuple(
             PromptTemplate(
@@ -73,7 +73,7 @@ def untrained_wordings(model: str) -> tuple[PromptTemplate, ...]:
 
 
 def untouched_outcomes(space: Workspace) -> tuple[Outcome, ...]:
-    """Outcomes of the catalogue on topics that no outcome of the run is about."""
+    """Outcomes of the catalogue on topics that do not occur in the run."""
     path = space.config.outcomes.path
     asked = {outcome.topic for outcome in space.plan.outcomes}
     catalogue = load_outcomes(path) if path else default_outcomes()
@@ -89,9 +89,9 @@ def _some_pairs(first: int, count: int, seed: int) -> IntArray:
 
 
 def evidence(space: Workspace, texts: Sequence[str], *, held: bool = False) -> ControlEvidence:
-    """What the arms are made from, the citizens' model asked without persona included.
+    """What the control targets are made from, including the citizens' model without a persona.
 
-    On the training pairs, or (held) what they would have been on held-out pairs.
+    On the training pairs, or (held) on the held-out pairs.
     """
     side = "held_out" if held else "train"
     assembly = space.targets(side)
@@ -141,6 +141,6 @@ def reference_retention(space: Workspace) -> Retention:
 
 
 def retention_set(space: Workspace, name: str | None = None) -> RetentionSet:
-    """The set of that name or file; none is the one that suits the run's model."""
+    """The retention set of that name or file; None: the one that suits the run's model."""
     shipped = "embedded" if space.config.model == EMBEDDED else "general"
     return load_retention_set(name or shipped)

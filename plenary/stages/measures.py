@@ -99,7 +99,7 @@ def _hiring(space: Workspace) -> HiringRecord:
 
 
 def _examples(plan: AuditPlan, before: Audited, after: Audited) -> tuple[ExamplePair, ...]:
-    """Resumes drawn at random, each with its first cue of the second group and of the first."""
+    """Resumes drawn at random, each with its first cue of the second and of the first group."""
     sheets = [side.answers.sheet(plan.primary("P1")) for side in (before, after)]
     tables = [
         {(int(s.resume[k]), int(s.variant[k])): float(expit(s.value[k]))
@@ -125,13 +125,13 @@ def _examples(plan: AuditPlan, before: Audited, after: Audited) -> tuple[Example
 
 
 def keep(space: Workspace) -> None:
-    """What training kept of the base model."""
+    """Measure what training kept of the base model."""
     kept = reference_retention(space) if space.config.measures.retention else None
     write_record(RetentionRecord(kept=kept), space.file(filenames.RETENTION))
 
 
 def anchor(space: Workspace) -> None:
-    """Survey answers before and after, and of the citizens, against those of people."""
+    """Compare survey answers before, after and of the citizens with those of people."""
     record = AnchorRecord(result=None)
     if space.config.measures.human_anchor:
         survey = load_survey()
@@ -189,7 +189,7 @@ def survey_questions(survey: Survey) -> tuple[SurveyQuestion, ...]:
 
 
 class AuditRequest(NamedTuple):
-    """What is audited; `adapter` is of the same model after training, asked by the same plan."""
+    """What is audited; `adapter`: the same model after training, asked with the same plan."""
 
     config: PipelineConfig
     plan: AuditPlan
@@ -201,14 +201,14 @@ class AuditRequest(NamedTuple):
 def audit_request(
     config: PipelineConfig, cues: Path | None, adapter: Path | None, out: Path
 ) -> AuditRequest:
-    """The plan under the settings; ConfigError for one that costs too many calls."""
+    """The audit plan from the settings; ConfigError if it needs too many calls."""
     stimuli = default_stimuli() if cues is None else load_stimuli(cues)
     plan = audit_plan(stimuli, config.hiring, config.seed)
     return AuditRequest(config, plan, adapter, out, content_hash(cues) if cues else "default")
 
 
 class Audited(NamedTuple):
-    """One model's answers and what they show."""
+    """One model's answers and findings."""
 
     answers: HiringAudit
     findings: HiringFindings

@@ -17,15 +17,15 @@ TEXTS = 240
 
 
 def neutral_text(space: Workspace, purpose: Literal["replay", "rebound"]) -> NeutralText:
-    """The user's file, else for the model that ships its own dialogues, else what the model says.
+    """The user's file; otherwise the shipped model's own dialogues, or what another model says.
 
-    What the model says is asked once: the run keeps its calls.
+    A model is asked for its text once, because the run keeps its calls.
     """
     config, seed = space.config, derived_seed(space.seed, purpose)
     if config.alignment.replay is not None:
         return read_replay(config.alignment.replay)
     if config.model == EMBEDDED:
         made = replay_conversations(seed, TEXTS)
-        return NeutralText(made, f"{len(made)} dialogues made for the model that ships")
+        return NeutralText(made, f"{len(made)} dialogues made for the shipped model")
     with call_store(space.file(filenames.CALLS)) as store:
         return asyncio.run(sample_replay(CachedBackend(space.model(config.model), store), seed))

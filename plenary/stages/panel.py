@@ -23,7 +23,7 @@ from plenary.runs.workspace import Workspace
 
 
 def census(space: Workspace) -> None:
-    """Load the population, its hash checked, and note what it is."""
+    """Load the population, check its hash, and record what it is."""
     population = space.population
     source = population.source
     record = PopulationRecord(
@@ -49,7 +49,7 @@ def recruit_panel(space: Workspace) -> None:
     write_text(space.file(filenames.PANEL_SHEET), data_sheet(panel))
     rows = np.array([persona.row_id for persona in panel])
     told = panel_fidelity(space.population, rows, panel.weight)
-    # One cell: everybody is the same, most often since the survey does not tell.
+    # One cell: all are the same, usually because the survey has no such column.
     margins = [margin for margin in told if margin.cells > 1] or told
     record = FidelityRecord(
         citizens=len(panel),

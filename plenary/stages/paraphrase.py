@@ -30,7 +30,7 @@ class Paraphrased(NamedTuple):
 
 
 def paraphrase(space: Workspace) -> None:
-    """Ask `dataset.paraphrased` citizens and four times as many pairs; write the answers."""
+    """Ask `dataset.paraphrased` citizens about four times as many pairs; write the answers."""
     citizens = _drawn(space, "citizens", len(space.panel), space.config.dataset.paraphrased)
     count = PAIRS_A_CITIZEN * len(citizens)
     pairs = _drawn(space, "pairs", len(space.plan.pairs), count)
@@ -62,7 +62,7 @@ def _drawn(space: Workspace, what: str, of: int, count: int) -> IntArray:
 
 
 def read_paraphrased(space: Workspace) -> Paraphrased | None:
-    """What `paraphrase` wrote; None where nobody was asked."""
+    """What `paraphrase` wrote; None if nobody was asked."""
     table = pq.read_table(space.file(filenames.PARAPHRASED))
     if not table.num_rows:
         return None

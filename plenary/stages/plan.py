@@ -35,7 +35,7 @@ def make_plan(
 ) -> Plan:
     """Split the outcomes and draw the pairs.
 
-    DataError when the model that ships takes part and cannot read too many of them.
+    DataError if the shipped model takes part and cannot read too many of them.
     """
     # The catalogue that ships is in its words.
     own = embedded_reads and settings.path is not None
@@ -52,9 +52,9 @@ def make_plan(
 
 
 def check_joined(made: Plan) -> None:
-    """ConfigError when a side has too few pairs to join its outcomes: no utilities could be fitted.
+    """ConfigError if the pairs of a side do not connect its outcomes, as a utility fit needs.
 
-    Said here, because a fit would say it only after the whole assembly was held.
+    Checked here, because the fit would find it only after the whole assembly.
     """
     sides = {"held_out": np.isin(np.arange(len(made.outcomes)), made.held_out)}
     sides["train"] = ~sides["held_out"]
@@ -63,13 +63,13 @@ def check_joined(made: Plan) -> None:
         parts = components(pairs[:, 0], pairs[:, 1], len(member))[member]
         if len(pairs) and np.ptp(parts):
             raise ConfigError(
-                f"{len(pairs)!r} pairs do not join the {member.sum()} {side.replace('_', '-')} "
+                f"{len(pairs)!r} pairs do not connect all {member.sum()} {side.replace('_', '-')} "
                 f"outcomes; raise design.{side}_pairs, or set fit.disconnected to 'flag'"
             )
 
 
 def chosen_outcomes(settings: OutcomeSettings, seed: int, *, embedded_reads: bool) -> Catalogue:
-    """The catalogue cut down to the wanted topics and count; order as in the catalogue."""
+    """The catalogue reduced to the wanted topics and count, in its order."""
     catalogue = load_outcomes(settings.path) if settings.path else default_outcomes()
     unknown = sorted(set(settings.exclude_topics) - set(catalogue.topics))
     if unknown:
@@ -83,7 +83,7 @@ def chosen_outcomes(settings: OutcomeSettings, seed: int, *, embedded_reads: boo
     kept = [k for k, outcome in enumerate(catalogue) if outcome.topic not in left_out]
     if len(kept) < (settings.count or 2):
         raise DataError(
-            f"{len(kept)} outcomes are left of {len(catalogue)} and outcomes.count is "
+            f"{len(kept)} of {len(catalogue)} outcomes are left, but outcomes.count is "
             f"{settings.count!r}; ask for fewer or exclude fewer topics"
         )
     return spread(catalogue.select(kept), settings.count, generator(seed, "outcomes"))

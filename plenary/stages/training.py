@@ -17,7 +17,7 @@ from plenary.training_rows import training_templates
 
 
 def train(space: Workspace) -> None:
-    """Teach the model what the run's dataset says of the training pairs."""
+    """Train the model toward the assembly's shares on the training pairs."""
     kept = NeutralText((), "none")
     if space.config.alignment.replay_weight > 0:
         kept = neutral_text(space, "replay")

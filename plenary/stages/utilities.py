@@ -25,12 +25,12 @@ from plenary.runs.records.assembly import ConsensusRecord, RetestRecord
 from plenary.runs.records.base import Unmeasured, read_record, write_record
 from plenary.runs.workspace import Workspace
 
-# The rules whose labels are shares of the population, which the strata's utilities describe.
+# Rules whose labels are population shares, which the strata's utilities describe.
 STRATA_RULES = ("weighted_share", "multilevel_thurstonian")
 
 
 def check_training(config: PipelineConfig) -> None:
-    """Raise for a model without weights or the layers to adapt, and for unreadable replay text."""
+    """Raise an error for a model without weights or layers to adapt, or unreadable replay text."""
     if config.alignment.replay is not None:
         read_replay(config.alignment.replay)
     with without_library_warnings():
@@ -40,7 +40,7 @@ def check_training(config: PipelineConfig) -> None:
 def fit_utilities(space: Workspace) -> None:
     """Fit utilities before, after, of the test-retest and of the assembly, by side of the split.
 
-    Answers that do not join the outcomes of a side give no fit there; the reason is recorded.
+    If the answers do not connect the outcomes of a side, there is no fit; the reason is recorded.
     """
     reasons: dict[str, str] = {}
     for side in filenames.SIDES:
@@ -56,7 +56,7 @@ def fit_utilities(space: Workspace) -> None:
 
 
 def _asked(space: Workspace, side: str) -> dict[str, ComparisonCounts]:
-    """The cells of one side, those of the test-retest where there is one."""
+    """The cells of one side, including those of the test-retest if there is one."""
     there = [
         when
         for when in (*filenames.WHEN, *filenames.RETESTS)
@@ -83,14 +83,14 @@ def _pooled(
     fitted = fit_answers(local, len(outcomes), space.config.fit, ties=ties)
     if not fitted.converged:
         raise ConvergenceError(
-            f"utilities {source!r} on {side!r} outcomes did not settle in "
+            f"utilities {source!r} on {side!r} outcomes did not converge in "
             f"{fitted.iterations} iterations; raise fit.max_iterations or design pairs"
         )
     return fitted
 
 
 def _of_assembly(space: Workspace, side: str) -> UtilityFit:
-    """The assembly's utilities on one side; outcomes of different sides never meet."""
+    """The assembly's utilities on one side; outcomes of different sides are never compared."""
     rule = read_record(ConsensusRecord, space.file("consensus.json")).rule
     apart = space.config.fit.disconnected == "flag"
     if space.config.dataset.utilities == "pooled" or rule not in STRATA_RULES or apart:

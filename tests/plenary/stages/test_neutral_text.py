@@ -38,7 +38,7 @@ def test_another_model_is_kept_on_its_own_words_and_asked_once(
 def test_the_model_that_ships_is_kept_on_its_dialogues(tmp_path: Path) -> None:
     found = neutral_text(_space(tmp_path), "replay")
     assert found.conversations == replay_conversations(derived_seed(0, "replay"), 240)
-    assert "made for the model that ships" in found.origin
+    assert "made for the shipped model" in found.origin
 
 
 def test_a_file_of_the_user_comes_first(tmp_path: Path) -> None:
