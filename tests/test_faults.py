@@ -139,7 +139,7 @@ def test_a_read_only_run_directory_is_an_error(guarded: Path, exists) -> None:
 
 def test_a_read_only_folder_of_runs_is_an_error(guarded: Path) -> None:
     other = manifest().model_copy(update={"name": "two"})
-    with pytest.raises(ConfigError, match="cannot make run directory"):
+    with pytest.raises(ConfigError, match="cannot create run directory"):
         open_run(guarded, other, "error")
 
 

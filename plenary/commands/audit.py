@@ -12,9 +12,9 @@ Record = dict[str, object]
 
 
 def audit_models(request: AuditRequest, executor: Executor = HERE) -> Record:
-    """Ask, examine and write answers (Parquet) and findings (JSON) into the folder.
+    """Ask the model, examine its answers, and write answers (Parquet) and findings (JSON).
 
-    ConfigError for a folder with those of another model or other settings.
+    ConfigError if the folder holds those of another model or other settings.
     """
     for when, adapter in (("before", None), ("after", request.adapter)):
         if when == "before" or adapter is not None:

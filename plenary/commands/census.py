@@ -54,7 +54,7 @@ class Imported(NamedTuple):
 
 
 class RakedFolder(NamedTuple):
-    """A population with other weights in a folder, and the report of the raking."""
+    """A folder with a reweighted population, and the report of the raking."""
 
     folder: str
     report: RakingReport
@@ -63,7 +63,7 @@ class RakedFolder(NamedTuple):
 def fetch_tables(
     year: int, survey: str, places: str, tables: Sequence[str], out: Path, cache: Path
 ) -> Fetched:
-    """Write each table as CSV, and margins.yaml for those that count adults."""
+    """Write each table as CSV, and margins.yaml for tables that count adults."""
     client = _client(year, survey, cache)
     found = [client.table(name, geography(places)) for name in tables]
     out.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def fetch_zips(year: int, states: Sequence[str], out: Path) -> Fetched:
 def fetch_records(
     year: int, survey: str, states: Sequence[str], out: Path, cache: Path
 ) -> Imported:
-    """A population from the microdata endpoint, state by state (FIPS codes)."""
+    """A population from the microdata API, state by state (FIPS codes)."""
     client = _client(year, survey, cache)
     rows = [row for state in states for row in client.microdata(state, ENDPOINT_VARIABLES)]
     return _kept(import_records(rows, year), out)
@@ -105,7 +105,7 @@ def fetch_records(
 def import_files(
     files: Sequence[Path], mapping: Path | None, housing: Sequence[Path], year: int, out: Path
 ) -> Imported:
-    """Make a population of a table with a mapping, or of the survey's person files."""
+    """Make a population from a table with a mapping, or from the survey's person files."""
     if mapping is None:
         try:
             return _kept(import_pums(files, housing, year), out)
@@ -128,7 +128,7 @@ def rake_population(
     shares: bool,
     out: Path,
 ) -> RakedFolder:
-    """Rake a population to margins, of files or counted in another population; keep it."""
+    """Rake a population to margins from files or from another population, and keep it."""
     people = load_population(population)
     targets: list[MarginTarget] = [target for path in margins for target in read_targets(path)]
     if columns:
@@ -142,12 +142,12 @@ def rake_population(
 
 
 def chosen(folder: Path | None, everybody: bool) -> PopulationSettings:
-    """Settings of the population in a folder, filtered as runs filter it unless `everybody`."""
+    """Settings of the population in a folder, filtered as in runs unless `everybody` is true."""
     return (EVERYBODY if everybody else PopulationSettings()).model_copy(update={"folder": folder})
 
 
 def bounds(lowest: float, highest: float | None) -> RakingSettings:
-    """Raking settings; ConfigError for bounds that are none."""
+    """Raking settings; ConfigError for impossible bounds."""
     try:
         return RakingSettings(lowest=lowest, highest=highest)
     except ValidationError as error:

@@ -1,7 +1,7 @@
 """`plenary clean`: finding and removing half-written files of killed processes in a run directory.
 
-Half-written files and folders are of no use to anyone. Checkpoints are: a killed training goes on
-from them when it is started again, so they stay until they are asked to go.
+Half-written files and folders are useless. Checkpoints are not: a killed training resumes from
+them, so they are removed only on request.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from alignment.training.checkpoints import LOGS, WORK, close_work, last_whole
 from alignment.training.train import PARTIAL
 from plenary.runs.directory import locked, read_manifest
 
-# As `staged` names them: .STEM.XXXXXXXX.SUFFIX
+# The names that `staged` gives: .STEM.XXXXXXXX.SUFFIX
 _TEMPORARY = re.compile(r"\.[^.].*\.[a-z0-9_]{8}\.[a-z]+")
 
 
 class Leftover(NamedTuple):
-    """A file or folder, its size in bytes, and whether a training can go on from it."""
+    """A file or folder, its size in bytes, and whether a training can resume from it."""
 
     path: Path
     size: int
@@ -29,7 +29,7 @@ class Leftover(NamedTuple):
 
 
 def leftovers(run: Path) -> list[Leftover]:
-    """What lies in a run directory that no process is at work in; DataError for another folder."""
+    """Half-written files in a run directory; DataError if it is not a run directory."""
     read_manifest(run)
     return [
         Leftover(path, _size(path), path.suffix == WORK and last_whole(path) is not None)
@@ -38,9 +38,9 @@ def leftovers(run: Path) -> list[Leftover]:
 
 
 def remove_leftovers(run: Path, *, checkpoints: bool) -> list[Leftover]:
-    """Delete them and say what went; checkpoints that a training can go on from only if asked.
+    """Delete leftovers and return them; checkpoints of an unfinished training only if asked.
 
-    The logs of a training stay. ConfigError while a process is at work in the directory.
+    The logs of a training stay. ConfigError while a process is using the directory.
     """
     read_manifest(run)
     with locked(run):

@@ -20,7 +20,7 @@ from plenary.seeding import generator
 
 
 class ComparedAnswers(NamedTuple):
-    """Answers before, after and before again (test-retest); the target. All on one catalogue."""
+    """Answers before, after, and before again (retest); the target; all on the same catalogue."""
 
     before: AnswerTable
     after: AnswerTable
@@ -37,7 +37,7 @@ def compare_votes(
 ) -> Record:
     """Fit before and after on the same outcomes and say which of them moved.
 
-    exists: what is done with a comparison of other answers or settings there, as `claim` has it.
+    exists: what to do with an existing comparison of other answers or settings, as in `claim`.
     """
     texts, ids = _same_outcomes(sides), [outcome.id for outcome in sides.before.origin.outcomes]
     asked = [table for table in sides[:3] if table is not None]
@@ -82,7 +82,7 @@ def compare_votes(
 def _retest(
     sides: ComparedAnswers, before: UtilityFit, fitting: FitSettings, *, ties: bool
 ) -> list[NullPair]:
-    """The model before, asked again; or its two orders apart; or nothing."""
+    """The test-retest: the model before asked again, or its two orders compared, or none."""
     if sides.again is not None:
         return [(before, fit_table(sides.again, fitting, ties=ties))]
     try:
@@ -97,14 +97,14 @@ def _same_outcomes(sides: ComparedAnswers) -> tuple[str, ...]:
     texts = [table.texts for table in sides if table is not None]
     if any(other != texts[0] for other in texts[1:]):
         raise DataError(
-            f"tables about {[len(some) for some in texts]!r} outcomes that are not the same; "
-            "give one catalogue with --outcomes, or elicit them from one"
+            f"the tables have {[len(some) for some in texts]!r} outcomes that are not the same; "
+            "give one catalogue with --outcomes, or elicit both from the same one"
         )
     return texts[0]
 
 
 def _moved(shift: UtilityShift, texts: tuple[str, ...]) -> list[Record]:
-    """The outcomes that moved, the largest shift first."""
+    """The outcomes that moved, largest shift first."""
     order = np.argsort(-np.abs(shift.shift))
     return [
         {
@@ -121,20 +121,24 @@ def _warnings(sides: ComparedAnswers, shift: UtilityShift) -> list[str]:
     found = []
     if not shift.scale_holds:
         found.append(
-            "most outcomes moved, so no scale is fixed and single rows say nothing: name outcomes "
-            "that stay in advance (comparison.anchors)"
+            "most outcomes moved, so there is no common scale and single rows mean nothing: name "
+            "in "
+            "advance outcomes that will not move (comparison.anchors)"
         )
     if not np.array_equal(sides.before.pairs, sides.after.pairs):
-        found.append("before and after were not asked the same pairs: the errors are too small")
+        found.append(
+            "before and after were not asked the same pairs, so the standard errors are too small"
+        )
     if sides.before.origin.template_hashes != sides.after.origin.template_hashes:
-        found.append("before and after were not asked in the same templates")
+        found.append("before and after were not asked with the same templates")
     if np.isnan(shift.inflation):
         found.append(
-            "no test-retest: give --retest with the model before, asked again with a new seed"
+            "no test-retest: give --retest with the first model's answers, asked again with a "
+            "new seed"
         )
     elif sides.again is None:
         found.append(
-            "test-retest from the two orders of each pair; --retest with the model before, asked "
-            "again, knows more"
+            "test-retest from the two orders of each pair; --retest with the first model, asked "
+            "again, would be better"
         )
     return found

@@ -19,7 +19,7 @@ from plenary.runs.models import EMBEDDED, open_model
 
 
 class Check(NamedTuple):
-    """Answer to one question; exit_code is 0 when it is fine."""
+    """The result of one check; exit_code is 0 if it passed."""
 
     name: str
     detail: str
@@ -27,7 +27,7 @@ class Check(NamedTuple):
 
 
 def examine(out: Path) -> list[Check]:
-    """Ask every question; a failure of one does not stop the others."""
+    """Run every check; a failure of one does not stop the others."""
     questions: tuple[tuple[str, Callable[[], str]], ...] = (
         ("machine", _machine),
         ("versions", _versions),

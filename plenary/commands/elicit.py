@@ -41,9 +41,9 @@ Record = dict[str, object]
 
 
 class ElicitRequest(NamedTuple):
-    """What is to be elicited: settings, number of pairs, how they are chosen, where answers go.
+    """What to elicit: settings, number of pairs, how they are chosen, and where answers go.
 
-    exists: what is done with answers of other settings that lie there, as `claim` has it.
+    exists: what to do with existing answers under other settings, as in `claim`.
     """
 
     config: PipelineConfig
@@ -68,7 +68,7 @@ def _pair_count(request: ElicitRequest, outcomes: int) -> int:
 
 
 def _pairs(request: ElicitRequest, outcomes: int) -> IntArray:
-    """The pairs of a design that is fixed beforehand."""
+    """The pairs of a design that is fixed in advance."""
     if request.design == "all":
         return all_pairs(outcomes)
     rng = generator(request.config.seed, "measure", "pairs")
@@ -76,7 +76,7 @@ def _pairs(request: ElicitRequest, outcomes: int) -> IntArray:
 
 
 def dry_run_record(request: ElicitRequest) -> Record:
-    """What `measure` would ask: calls and tokens; no model is opened. Active designs: at most."""
+    """Calls and tokens that `measure` would need, at most; no model is opened."""
     _check_design(request.design)
     catalogue, settings = _catalogue(request.config), request.config.elicitation
     count = _pair_count(request, len(catalogue))
@@ -96,8 +96,8 @@ def _cost_record(request: ElicitRequest, catalogue: Catalogue, pairs: int, cost:
         "prompt_tokens_exact": cost.prompt_tokens_exact,
         "prompt_tokens_sampled": cost.prompt_tokens_sampled,
         "completion_tokens_sampled": cost.completion_tokens_sampled,
-        "note": "exact: the backend gives probabilities; sampled: it gives answers; tokens are "
-        "estimated at 4 characters each",
+        "note": "exact: if the backend gives probabilities; sampled: if it gives answers; tokens "
+        "are estimated at 4 characters each",
     }
 
 
@@ -107,10 +107,10 @@ def _check_design(design: str) -> None:
 
 
 def measure(request: ElicitRequest, executor: Executor = HERE) -> Record:
-    """Ask the model and write the table of answers; calls already made are not made again.
+    """Ask the model and write the table of answers; calls already made are not repeated.
 
-    An output that is no file of votes is a folder, which is filled part by part. ConfigError for
-    one that was made under other settings.
+    An output that is not a file of votes is a folder, which is filled part by part. ConfigError if
+    it was made under other settings.
     """
     _check_design(request.design)
     catalogue = _catalogue(request.config)
@@ -170,7 +170,7 @@ def _measured_in_parts(request: ElicitRequest, executor: Executor) -> Record:
 
 
 def _explored(request: ElicitRequest, backend: ChatBackend, catalogue: Catalogue) -> Elicitation:
-    """Answers to pairs chosen round by round."""
+    """Answers to pairs that are chosen round by round."""
     config, parts = request.config, list[Elicitation]()
     settings = ActiveSettings.model_validate(
         {"selection": request.design, "max_pairs": _pair_count(request, len(catalogue))}
@@ -204,7 +204,7 @@ def _answers_record(
 
 
 def _made(*settings: BaseModel, **tables: AnswerTable | None) -> dict[str, str]:
-    """What a fit of tables is made under: the settings, and the tables by content."""
+    """What a fit depends on: the settings, and the tables by content."""
     under = {
         f"{type(group).__name__}.{name}": repr(value)
         for group in settings
@@ -214,7 +214,7 @@ def _made(*settings: BaseModel, **tables: AnswerTable | None) -> dict[str, str]:
 
 
 def _digest(table: AnswerTable) -> str:
-    """Hash of a table's answers and outcomes, wherever it was read from."""
+    """Hash of a table's answers and outcomes, independent of its file."""
     digest = hashlib.blake2b("\x1f".join(table.texts).encode(), digest_size=8)
     for column in table.to_arrow().columns:
         digest.update(column.to_numpy().tobytes())

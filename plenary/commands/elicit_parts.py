@@ -1,8 +1,8 @@
 """Large elicitations outside a run: asked in parts, kept as files, resumed, and merged at the end.
 
-A part that is there is not asked again; one that was under way when all was killed is asked anew.
-Workers hold one part each, whoever gathers them holds one, and the merged table is written part by
-part, so memory does not grow with the number of pairs.
+A finished part is not asked again; a part that was under way when the command was killed is asked
+from its start. Workers hold one part each in memory, and the merged table is written part by part,
+so memory does not grow with the number of pairs.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MERGED = "answers.parquet"
 
 
 class PartAnswers(NamedTuple):
-    """What a worker brings back: answers, the model's name, and what it was asked."""
+    """What a worker returns: answers, the model's name, and the counts of its calls."""
 
     answers: Elicitation
     source: str
@@ -52,9 +52,9 @@ class PartAnswers(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AskPart:
-    """Elicits one part in a worker. Whether a template is usable is seen over all parts, not here.
+    """Elicits one part in a worker. Whether a template is usable is decided later, over all parts.
 
-    start: the first pair of all; its part stops after a few questions when they are of no use.
+    start: the first pair of all; its part stops after a few questions if the answers are unusable.
     """
 
     spec: str
@@ -74,7 +74,7 @@ class AskPart:
         early = config.elicitation.max_unusable if first else None
         with ExitStack() as stack:
             backend: ChatBackend = model
-            # An endpoint may be stopped within a part, and what it answered was paid for.
+            # An endpoint may be stopped within a part, and its answers so far were paid for.
             if model.metered and self.store is not None:
                 store = stack.enter_context(SqliteStore(self.store))
                 backend = CachedBackend(model, store)
@@ -85,9 +85,9 @@ class AskPart:
 
 
 class Parts:
-    """A folder of answers to pairs [P, 2], `size` pairs a part.
+    """A folder of answers to pairs [P, 2], `size` pairs per part.
 
-    key: content address of all that an answer hangs on; parts of another key are refused.
+    key: hash of everything that an answer depends on; parts with another key are refused.
     """
 
     def __init__(self, folder: Path, pairs: IntArray, key: str, size: int) -> None:
@@ -97,7 +97,7 @@ class Parts:
 
     @property
     def store(self) -> Path:
-        """Where the answers of parts under way are kept."""
+        """The cache of answers for parts under way."""
         return self._folder / "calls.sqlite"
 
     def __len__(self) -> int:
@@ -107,7 +107,7 @@ class Parts:
         return self._folder / f"{number:06d}.parquet"
 
     def missing(self) -> list[int]:
-        """Numbers of the parts to be asked; ConfigError where the folder holds other answers."""
+        """Numbers of the parts still to be asked; ConfigError if the folder holds other answers."""
         for path in sorted(self._folder.glob("*.parquet")):
             self._check(path, AnswerTable.read(path))
         return [number for number in range(len(self)) if not self._path(number).exists()]
@@ -127,14 +127,14 @@ class Parts:
         return self._pairs[number * self._size : (number + 1) * self._size]
 
     def keep(self, number: int, asked: PartAnswers, seed: int) -> None:
-        """Write a part, whole or not at all; BackendError when not one answer of it counts."""
+        """Write a part, whole or not at all; BackendError if none of its answers is valid."""
         table = answer_table(asked.answers, (), asked.source, {"part_of": self._key}, seed)
         path = self._path(number)
         self._check(path, table)
         if not table.usable.any():
             raise BackendError(
                 f"{asked.source!r} gave no usable answer to any of the {len(table.cells)} "
-                f"questions of part {number}; see that it answers, the part will be asked again"
+                f"questions of part {number}; check that it answers; the part will be asked again"
             )
         with staged(path) as temporary:
             table.write(temporary)
@@ -144,14 +144,14 @@ class Parts:
         return (AnswerTable.read(self._path(number)) for number in range(len(self)))
 
     def of_template(self, template: int, *, excluded: bool) -> Iterator[AnswerTable]:
-        """The cells of one template in order, one part at a time; all of them excluded, if so."""
+        """The cells of one template in order, one part at a time; all marked excluded, if so."""
         for table in self.read():
             part = table.select(table.template == template)
             yield replace(part, excluded=part.excluded | excluded)
 
 
 class Totals(NamedTuple):
-    """Sums over all parts: cells and unusable cells [F] a template, and over all cells the rest."""
+    """Sums over all parts: cells and unusable cells per template [F], and totals over all cells."""
 
     cells: FloatArray
     unusable: FloatArray
@@ -170,7 +170,7 @@ class Totals(NamedTuple):
 
 
 def _figures(table: AnswerTable, templates: int) -> list[float]:
-    """What one table adds to the totals, in their order."""
+    """What one table adds to the totals, in the order of the fields."""
     mass = table.cells.mass[~np.isnan(table.cells.mass)]
     return [
         *np.bincount(table.template, minlength=templates),
@@ -184,7 +184,7 @@ def _figures(table: AnswerTable, templates: int) -> list[float]:
 
 
 class Gathered(NamedTuple):
-    """What lies in a folder of parts when all are there, and what was asked to get there."""
+    """The merged answers of a complete folder of parts, and the calls made for them."""
 
     table: Path
     source: str
@@ -205,13 +205,14 @@ def gather(
     executor: Executor,
     size: int = PART,
 ) -> Gathered:
-    """Ask the pairs [P, 2] that no part answers yet, then write all answers as one table.
+    """Ask the pairs [P, 2] without an answer so far, then write all answers as one table.
 
-    ConfigError for orders "balanced", whose pilot wants all pairs at once.
+    ConfigError for orders "balanced", whose pilot needs all pairs at once.
     """
     if config.elicitation.orders != "both":
         raise ConfigError(
-            f"elicitation.orders is {config.elicitation.orders!r}, but parts are asked apart; use "
+            f"elicitation.orders is {config.elicitation.orders!r}, but parts are asked "
+            "separately; use "
             "elicitation.orders=both, or answers in one file"
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -247,7 +248,7 @@ def _key(
     settings: dict[str, str],
     size: int,
 ) -> str:
-    """Content address of the questions. What is decided over all parts is not of it."""
+    """Hash of the questions, without what is decided over all parts."""
     kept = {name: text for name, text in settings.items() if name != "max_unusable"}
     asked = [
         [config.model, spec_hash(config.model), config.base_url, config.seed, size, kept],
@@ -267,7 +268,7 @@ async def _ask(
     config: PipelineConfig,
     executor: Executor,
 ) -> Counts:
-    """Have workers ask the open parts, and keep each as it comes; what was asked."""
+    """Have workers ask the missing parts, and keep each as it arrives; returns the calls."""
     workers, counts = min(executor.workers, len(open_)), Counts()
     share = share_of_budget(config.budget, counts, None, workers)
     if share is None:
@@ -292,7 +293,7 @@ async def _ask(
 
 
 def _lost(totals: Totals, source: str, config: PipelineConfig) -> BoolArray:
-    """Which templates [F] are excluded whole; BackendError where that leaves none."""
+    """Which templates [F] are excluded entirely; BackendError if none is left."""
     shares = totals.unusable / totals.cells
     lost = shares > config.elicitation.max_unusable
     if lost.all():

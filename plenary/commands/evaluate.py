@@ -33,7 +33,7 @@ LOOSE = Path("batteries/results.json")
 
 
 class EvaluateRequest(NamedTuple):
-    """Which batteries are asked of which model, and where the results go; run: a folder of it."""
+    """Which batteries are asked of which model, and where results go; run: its run directory."""
 
     config: PipelineConfig
     material: BatteryMaterial
@@ -44,7 +44,7 @@ class EvaluateRequest(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where results go, under which adapter the model is asked, and the run it belongs to."""
+    """Where results go, the adapter of the model asked, and the run to which it belongs."""
 
     out: Path
     adapter: Path | None
@@ -52,7 +52,7 @@ class Place(NamedTuple):
 
 
 def finished_run(config: PipelineConfig, runs: Path) -> Path | None:
-    """The run directory of that name, once its report is written, if it is of the same model."""
+    """The run directory of that name, if its report is written and its model is the same."""
     run = runs / config.name
     if not (run / MANIFEST).exists():
         return None
@@ -62,14 +62,16 @@ def finished_run(config: PipelineConfig, runs: Path) -> Path | None:
 
 
 def place_of(run: Path | None, adapter: Path | None, out: Path | None, *, after: bool) -> Place:
-    """Into the run where there is one and no other place or adapter is named; after: its own."""
+    """The run's folder, unless another place or adapter is given; after: the run's own adapter."""
     if after and run is None:
         raise ConfigError(
-            "there is no finished run of that config and model to take the adapter from; "
+            "there is no finished run of that config and model with an adapter; "
             "run plenary run first, or give --adapter and --out"
         )
     if after and adapter is not None:
-        raise ConfigError(f"--after takes the run's adapter and not {str(adapter)!r}; give one")
+        raise ConfigError(
+            f"--after takes the run's adapter, not {str(adapter)!r}; give only one of them"
+        )
     if run is None or out is not None or adapter is not None:
         own = run / filenames.ADAPTER if run is not None and after else adapter
         return Place(out or LOOSE, own, None)
@@ -82,7 +84,7 @@ def place_of(run: Path | None, adapter: Path | None, out: Path | None, *, after:
 def request_of(
     config: PipelineConfig, suite: Suite, batteries: Sequence[str], place: Place
 ) -> EvaluateRequest:
-    """The request; all outcomes of the catalogue that the model reads are at hand."""
+    """The request, with all outcomes of the catalogue that the model can read."""
     check_names(batteries)
     every = config.outcomes.model_copy(update={"count": None})
     catalogue = chosen_outcomes(every, config.seed, embedded_reads=config.model == EMBEDDED)
@@ -93,10 +95,10 @@ def request_of(
 
 
 def ask(request: EvaluateRequest, executor: Executor = HERE, *, quiet: bool) -> list[BatteryResult]:
-    """Ask, and write the results after each battery; recorded calls are not made again.
+    """Ask, and write the results after each battery; recorded calls are not repeated.
 
-    Results of the same model for other batteries stay in the file; ConfigError for a file with
-    those of another model or other settings.
+    Results of the same model for other batteries stay in the file; ConfigError if the file has
+    results of another model or other settings.
     """
     config, out = request.config, request.out
     claim([out], made_under(request), "--out")
@@ -120,14 +122,14 @@ def ask(request: EvaluateRequest, executor: Executor = HERE, *, quiet: bool) -> 
 
 
 def made_under(request: EvaluateRequest) -> dict[str, object]:
-    """What results hang on, whichever batteries are asked."""
+    """What results depend on, whichever batteries are asked."""
     groups = ("outcomes", "elicitation", "battery")
     made = asked_under(request.config, *groups, adapter=request.adapter)
     return made | {"--suite": request.material.suite}
 
 
 class _Even(ChatBackend):
-    """Answers evenly without a model: what a dry run asks."""
+    """Gives even answers without a model, for a dry run."""
 
     name = "even"
     supports_seed = True
@@ -151,14 +153,14 @@ class _Even(ChatBackend):
 
 
 def calls_planned(request: EvaluateRequest) -> Record:
-    """Prompts a battery, counted on a chooser that is always even; no model is opened."""
+    """Prompts per battery, counted with a chooser that is always even; no model is opened."""
     counts: Record = {}
     for name in request.batteries:
         counting = CountingBackend(_Even())
         asyncio.run(evaluate_model(counting, [name], request.material, request.config.seed))
         counts[BATTERIES[name].title] = counting.counts.calls
     sampled = request.material.elicitation.samples
-    note = f"prompts; a backend that only samples answers each {sampled} times"
+    note = f"prompts; a backend that only samples answers each one {sampled} times"
     return counts | {"model": request.config.model, "note": note}
 
 
@@ -172,7 +174,7 @@ def tables(results: Sequence[BatteryResult]) -> Iterator[tuple[str, Record]]:
 
 
 def told(measure: Measure) -> str:
-    """A measure as text: value, interval, null value, note."""
+    """A measure as text: value, interval, value of a null chooser, note."""
     if measure.value is None:
         return f"not determined{f' ({measure.note})' if measure.note else ''}"
     text = f"{measure.value:.3g}{f' {measure.unit}' if measure.unit else ''}"

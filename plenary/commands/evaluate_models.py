@@ -28,7 +28,7 @@ from plenary.runs.records.measures import RetentionRecord, SteeringRecord
 
 
 class Several(NamedTuple):
-    """Models, and where given the parameters and the family of each; adapter: of the first."""
+    """Models, and if given, the parameters and family of each; adapter: of the first model."""
 
     models: tuple[str, ...]
     parameters: tuple[float, ...] = ()
@@ -40,14 +40,14 @@ def _check(several: Several) -> None:
     for what, given in (("parameters", several.parameters), ("family", several.families)):
         if given and len(given) != len(several.models):
             raise ConfigError(
-                f"{len(given)} times --{what} for {len(several.models)} models; give one a model"
+                f"{len(given)} times --{what} for {len(several.models)} models; give one per model"
             )
 
 
 def ask_several(
     several: Several, config: PipelineConfig, suite: Suite, out: Path
 ) -> list[BatteryResult]:
-    """Ask all models about the same pairs and write the results; recorded calls are kept."""
+    """Ask all models about the same pairs and write the results; recorded calls are reused."""
     _check(several)
     reader = EMBEDDED if EMBEDDED in several.models else several.models[0]
     config = config.model_copy(update={"model": reader})
@@ -84,9 +84,9 @@ def _sized(models: Sequence[ChatBackend], several: Several) -> list[scaling.Size
 def compare_runs(
     runs: Sequence[Path], families: Sequence[str], config: PipelineConfig, out: Path
 ) -> list[BatteryResult]:
-    """How far training moved models of several sizes; runs of one model are its repetitions."""
+    """How far training moved models of several sizes; runs of the same model are repetitions."""
     if families and len(families) != len(runs):
-        raise ConfigError(f"{len(families)} times --family for {len(runs)} runs; give one a run")
+        raise ConfigError(f"{len(families)} times --family for {len(runs)} runs; give one per run")
     trained = [read_record(TrainingRecord, run / filenames.TRAINING) for run in runs]
     adapters = {record.adapter_sha256 for record in trained}
     if len(adapters) < len(runs):

@@ -24,7 +24,7 @@ from plenary.untrusted import first_fault
 def read_votes(
     path: Path, outcomes: Path | None, edges: str = "all", order: str = "listed"
 ) -> AnswerTable:
-    """A table of answers of ours, of the user, or a published preference graph."""
+    """A table of answers written by plenary or by the user, or a published preference graph."""
     try:
         settings = ImportSettings.model_validate({"edges": edges, "order": order})
     except ValidationError as error:
@@ -33,7 +33,7 @@ def read_votes(
 
 
 def votes_record(tables: Sequence[AnswerTable]) -> Record:
-    """What is in files of votes: nothing is asked of a model to use them."""
+    """Counts of files of votes, for a dry run: using them asks no model."""
     return {
         "calls": 0,
         "tokens": 0,
@@ -51,7 +51,7 @@ def fit_votes(
 ) -> Record:
     """Fit a table of answers and write `stem`.parquet and .json, and the ranking as .csv.
 
-    exists: what is done with a fit of other answers or settings there, as `claim` has it.
+    exists: what to do with an existing fit of other answers or settings, as in `claim`.
     """
     fitted = fit_table(table, settings)
     outputs = [stem.with_name(f"{stem.name}{end}") for end in (".csv", ".parquet", ".json")]
@@ -81,7 +81,7 @@ def fit_votes(
 
 
 def _write_ranking(fitted: UtilityFit, table: AnswerTable, path: Path) -> None:
-    """Outcomes by falling utility, as CSV."""
+    """Outcomes by decreasing utility, as CSV."""
     rows: list[Sequence[object]] = []
     for rank, k in enumerate(np.argsort(-fitted.mu).tolist(), 1):
         outcome = table.origin.outcomes[k]

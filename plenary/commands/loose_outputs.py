@@ -1,6 +1,6 @@
 """Protecting output files outside run directories from being overwritten under other settings.
 
-Beside an output lies a small JSON file, NAME.made.json, that says what it was made under.
+A small JSON file beside each output, NAME.made.json, says under which settings it was made.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ Made = dict[str, object]
 
 
 class MadeRecord(Record):
-    """What an output was made under."""
+    """The settings and inputs under which an output was made."""
 
     made: dict[str, str] = Field(description="setting or input -> its value; files by content")
 
 
 def asked_under(config: PipelineConfig, *groups: str, adapter: Path | None = None) -> Made:
-    """What answers of the config's model hang on: the groups of settings, and files by content."""
+    """What answers of the config's model depend on: groups of settings, and files by content."""
     named = ("model", "base_url", "seed", "chat.local", "chat.day", *groups)
     catalogue = config.outcomes.path
     found: Made = {
@@ -48,11 +48,11 @@ def asked_under(config: PipelineConfig, *groups: str, adapter: Path | None = Non
 def claim(
     outputs: Sequence[Path], made: Mapping[str, object], option: str, exists: str | None = None
 ) -> None:
-    """Take outputs for what is made under `made`, and note it beside the first of them.
+    """Claim output paths for results made under `made`, and record it beside the first of them.
 
-    ConfigError, before anything is touched, where one of them is there already and was made under
-    something else, or nobody knows under what. option: what names another place. exists: where the
-    command has it, "error" refuses whatever is there, and "redo" and "replace" remove it.
+    ConfigError, before anything is touched, if one of them already exists and was made under other
+    or unknown settings. option: the option that gives another place. exists, for commands that have
+    it: "error" refuses any existing output; "redo" and "replace" remove it.
     """
     if exists is not None and exists not in get_args(Exists):
         raise ConfigError(f"unknown --exists {exists!r}; use one of {', '.join(get_args(Exists))}")
@@ -65,7 +65,7 @@ def claim(
     elif there:
         remedy = f"give another {option}, or remove it first"
         if exists is not None:
-            remedy += "; --exists replace does"
+            remedy += "; --exists replace does that"
         _refuse(there[0], note, now, remedy, strict=exists == "error")
     outputs[0].parent.mkdir(parents=True, exist_ok=True)
     write_record(MadeRecord(made=now), note)
@@ -73,11 +73,10 @@ def claim(
 
 def _refuse(path: Path, note: Path, now: dict[str, str], remedy: str, *, strict: bool) -> None:
     if strict:
-        raise ConfigError(f"{str(path)!r} is there already; {remedy}")
+        raise ConfigError(f"{str(path)!r} exists already; {remedy}")
     if not note.is_file():
         raise ConfigError(
-            f"{str(path)!r} is there already, and no {note.name!r} says what it was made under; "
-            f"{remedy}"
+            f"{str(path)!r} exists already, and no {note.name!r} says how it was made; {remedy}"
         )
     if found := changed(read_record(MadeRecord, note).made, now):
         raise ConfigError(f"{str(path)!r} was made under other settings: {told(found)}; {remedy}")

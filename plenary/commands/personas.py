@@ -51,7 +51,7 @@ def draw(
     seed: int,
     figure: Path | None,
 ) -> dict[str, str]:
-    """Draw a panel, write it beside its data sheet, and sum up how near it is."""
+    """Draw a panel, write it with its data sheet, and summarise how close it is."""
     values: dict[str, object] = {"citizens": citizens}
     if method is not None:
         values["method"] = method
@@ -75,17 +75,17 @@ def draw(
 
 
 def quotas_as_json(path: Path) -> str:
-    """The quotas of a file as a setting on the command line."""
+    """The quotas of a file, as a change of settings."""
     return json.dumps([quota.model_dump() for quota in read_quotas(path)])
 
 
 def check(path: Path) -> dict[str, str]:
-    """Read and sum up a panel file."""
+    """Read and summarise a panel file."""
     return _summary(read_panel(path))
 
 
 def stream(path: Path, count: int, seed: int) -> dict[str, str]:
-    """Write personas with their descriptions as JSON lines, a chunk at a time."""
+    """Write personas with their descriptions as JSON lines, chunk by chunk."""
     population = load_population()
     started = time.monotonic()
     with path.open("w", encoding="utf-8") as handle:
@@ -96,7 +96,7 @@ def stream(path: Path, count: int, seed: int) -> dict[str, str]:
                 for person in chunk
             )
     rate = count / (time.monotonic() - started)
-    return {"personas": f"{count}", "a second": f"{rate:,.0f}"}
+    return {"personas": f"{count}", "per second": f"{rate:,.0f}"}
 
 
 def validate_model(
@@ -109,7 +109,7 @@ def validate_model(
     seed: int,
     base_url: str | None,
 ) -> Validation:
-    """Ask the items of a survey of a model in the part of a fresh panel."""
+    """Ask a model, playing a newly drawn panel, the items of a survey."""
     try:
         profile = ProfileSettings.model_validate({"rendering": rendering})
     except ValidationError as error:
@@ -134,7 +134,7 @@ def validate_model(
 
 
 def validation_rows(found: Validation) -> dict[str, str]:
-    """Medians over items of each figure for the four ways of answering, and the verdict."""
+    """Median of each figure over items, for the model and three baselines, and the verdict."""
     rows = {"figure (median over items)": "  ".join(f"{way:>11}" for way in found.scores)}
     for figure in FIGURES:
         values = [found.median(way, figure) for way in found.scores]
@@ -160,7 +160,7 @@ def validation_json(found: Validation) -> str:
 
 
 def panel_diversity(path: Path, encoder: str | None, seed: int) -> dict[str, str]:
-    """Near duplicates of a panel's descriptions, and coverage of a sample of the population."""
+    """Near-duplicate descriptions in a panel, and its coverage of a sample of the population."""
     panel = read_panel(path)
     settings = DiversitySettings() if encoder is None else DiversitySettings(encoder=encoder)
     sample = next(stream_personas(load_population(), REFERENCE, seed))

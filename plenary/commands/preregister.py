@@ -36,7 +36,7 @@ Record = dict[str, object]
 
 
 def draft_plan(config: PipelineConfig, output: Path) -> Record:
-    """A plan with the settings of a config; ConfigError where a file is already."""
+    """Write a plan with the settings of a config; ConfigError if the file exists."""
     if output.exists():
         raise ConfigError(f"{str(output)!r} exists; give another --output")
     settings = {
@@ -61,7 +61,7 @@ def lock_now(path: Path) -> Record:
 
 
 def check_plan(path: Path) -> Record:
-    """The state of a plan."""
+    """The state of a plan: locked or not, edited or not."""
     return _shown(path, lock_state(path))
 
 

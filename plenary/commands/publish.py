@@ -28,7 +28,7 @@ from plenary.stages.experiment_context import reference_retention
 def publish(
     space: Workspace, base: str, licence: str, output: Path, repository: str | None
 ) -> dict[str, str]:
-    """Write the folder; push it only when a repository is named. Gives what `show` prints."""
+    """Write the folder; upload it only if a repository is named. Returns what is printed."""
     checkpoint = checkpoint_path(space.config.model)
     adapter = space.file(filenames.ADAPTER)
     comparison, arms = (
@@ -53,14 +53,14 @@ def publish(
 
 
 def _toward(space: Workspace, comparison: Comparison, arms: ControlTable | None) -> Toward:
-    """What the run shows of movement; a run without its measures cannot tell it from re-asking."""
+    """What the run shows of movement; without its measures, no movement is claimed."""
     if space.file(filenames.STEERING).exists():
         return toward(comparison, read_measures(space), controls(arms) if arms else None)
     return Toward(comparison.gain_low, comparison.gain_high, None, None, None, None, 1)
 
 
 def provenance(space: Workspace, base: str, licence: str, shown_by: Toward) -> TargetProvenance:
-    """Where the run's target comes from."""
+    """The origin of the run's training target."""
     population = read_record(PopulationRecord, space.file(filenames.POPULATION))
     return TargetProvenance(
         base=base,

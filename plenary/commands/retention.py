@@ -36,8 +36,8 @@ def tasks_in(folder: Path, wanted: Sequence[str] = ()) -> tuple[str, ...]:
     if missing or not found:
         named = repr(missing[0]) if missing else "no task"
         raise DataError(
-            f"{str(folder)!r} holds {', '.join(found) or 'nothing with a line task:'}, and "
-            f"{named} was asked for; give a folder of lm_eval's task files"
+            f"{str(folder)!r} holds {', '.join(found) or 'no file with a line task:'}, but "
+            f"{named} was asked for;  give a folder of lm_eval's task files"
         )
     return tuple(wanted) or tuple(found)
 

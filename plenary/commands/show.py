@@ -24,7 +24,7 @@ from plenary.runs import filenames
 from plenary.untrusted import read_tree
 from plenary.viewer.store import open_ledger
 
-# alignment.adapter says the same, but takes torch, and seconds, to import.
+# alignment.training.adapter knows this too, but importing it loads torch and takes seconds.
 ADAPTER_MANIFEST = "plenary_adapter.json"
 _CUT = """SELECT count(*) FROM calls WHERE reply LIKE '%"cut": %' AND reply NOT LIKE '%"cut": 0%'"""
 Rows = Iterator[tuple[str, str]]
@@ -38,7 +38,7 @@ class ArtifactFigures(NamedTuple):
 
 
 def describe(path: Path) -> ArtifactFigures:
-    """Say what lies at `path`; DataError when it is nothing that plenary writes."""
+    """Describe what is at `path`; DataError if plenary does not write such a thing."""
     title, rows = _found(path)
     return ArtifactFigures(f"{path}: {title}", tuple(rows))
 
@@ -49,7 +49,9 @@ def _found(path: Path) -> tuple[str, Rows]:
     if (path / filenames.CONSENSUS).is_file():
         return "a consensus dataset", _dataset(path / filenames.CONSENSUS)
     if not path.is_file():
-        raise DataError(f"{str(path)!r} is no run directory and no artifact of one; check the path")
+        raise DataError(
+            f"{str(path)!r} is neither a run directory nor an artifact of one; check the path"
+        )
     if path.suffix == ".sqlite":
         return "a ledger or store of calls", _ledger(path)
     if path.suffix == ".parquet":
@@ -72,7 +74,7 @@ def _parquet(path: Path) -> tuple[str, Rows]:
                 raise
             except (TypeError, ValueError, LookupError, ArithmeticError) as error:
                 raise DataError(
-                    f"{str(path)!r} has the columns of {title} and other values in them: {error}; "
+                    f"{str(path)!r} has the columns of {title}, but invalid values: {error}; "
                     "export it again"
                 ) from error
     return "a table", iter(
@@ -137,7 +139,7 @@ def _fit(path: Path) -> Rows:
 def _shift(path: Path) -> Rows:
     shift = UtilityShift.read(path)
     yield "outcomes", f"{len(shift.shift):,}"
-    yield "moved", f"{int(shift.moved.sum()):,}" if shift.scale_holds else "no fixed scale"
+    yield "moved", f"{int(shift.moved.sum()):,}" if shift.scale_holds else "no common scale"
     said = f"{shift.correlation_before:.2f} before, {shift.correlation_after:.2f} after"
     yield "rank correlation with the target", said
 

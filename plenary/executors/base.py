@@ -14,10 +14,10 @@ Result = TypeVar("Result")
 
 
 class Executor(Protocol):
-    """Works off tasks in `workers` places.
+    """Runs tasks with a number of workers.
 
-    one_machine: all of them see this machine's files. A task whose worker dies is worked at again
-    by another, so what it records must be keyed. Functions, tasks and results are pickled.
+    one_machine: all workers see this machine's files. If a worker dies, another repeats its task,
+    so whatever a task records must have a key. Functions, tasks and results are pickled.
     """
 
     one_machine: bool
@@ -26,19 +26,19 @@ class Executor(Protocol):
     def each(
         self, work: Callable[[Task], Result], tasks: Sequence[Task]
     ) -> AsyncGenerator[tuple[int, Result], None]:
-        """Results with the positions of their tasks, as they come; a failed task's error."""
+        """Results with the positions of their tasks, as they come; raises a failed task's error."""
         ...
 
 
 class TaskOutcome(NamedTuple):
-    """What came out of a task: a result, or an error of ours."""
+    """The outcome of a task: a result, or one of plenary's errors."""
 
     result: Any
     error: PlenaryError | None
 
 
 def attempt(work: Callable[[Task], Result], task: Task) -> TaskOutcome:
-    """Work at a task; only errors of ours travel, anything else is a bug and ends the worker."""
+    """Run a task; only plenary's errors are passed on, any other is a bug and ends the worker."""
     try:
         return TaskOutcome(work(task), None)
     except PlenaryError as error:
@@ -46,7 +46,7 @@ def attempt(work: Callable[[Task], Result], task: Task) -> TaskOutcome:
 
 
 class Here:
-    """Works off tasks one after another in this process."""
+    """Runs tasks one after another in this process."""
 
     one_machine = True
     workers = 1

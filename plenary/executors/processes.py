@@ -1,8 +1,8 @@
 """Worker processes on one machine that share out tasks by leases in a SQLite file.
 
-A worker claims a task for a few seconds and renews the lease while it works. When it dies or stops,
-the lease is given back or runs out, and another takes the task over. So a task may be worked at
-twice: what it records must be keyed, as in the ledger.
+A worker claims a task for a few seconds and renews the lease while it works. If it dies or stops,
+the lease is released or expires, and another worker takes over the task. So a task may be run
+twice, and whatever it records must have a key, as in the ledger.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CREATE TABLE tasks (number INTEGER PRIMARY KEY, task BLOB NOT NULL, owner INTEGE
 
 
 class TaskLease(NamedTuple):
-    """A task that its worker alone works at until the lease runs out."""
+    """A task that belongs to one worker until the lease expires."""
 
     number: int
     task: bytes
@@ -42,7 +42,7 @@ class TaskLease(NamedTuple):
 class LeaseQueue:
     """An open queue; every process and thread opens its own.
 
-    Times are those of the machine's monotonic clock, which nobody sets.
+    Times are from the machine's monotonic clock, which cannot be set.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,7 +57,7 @@ class LeaseQueue:
         return queue
 
     def claim(self, owner: int, lease: float) -> TaskLease | None:
-        """The first open task that nobody holds; None while there is none."""
+        """The first open task without a lease; None if there is none."""
         now = time.monotonic()
         rows = self._db.execute(
             "UPDATE tasks SET owner = ?, until = ? WHERE number = (SELECT number FROM tasks "
@@ -67,24 +67,24 @@ class LeaseQueue:
         return TaskLease(*rows[0]) if rows else None
 
     def renew(self, number: int, owner: int, lease: float) -> None:
-        """Hold a task for longer, unless another has taken it over."""
+        """Extend a lease, unless another worker has taken over the task."""
         self._db.execute(
             "UPDATE tasks SET until = ? WHERE number = ? AND owner = ?",
             (time.monotonic() + lease, number, owner),
         )
 
     def finish(self, number: int, outcome: bytes) -> None:
-        """Leave what came out; the first to finish a task is heard."""
+        """Store the outcome of a task; only the first one counts."""
         self._db.execute(
             "UPDATE tasks SET outcome = ? WHERE number = ? AND outcome IS NULL", (outcome, number)
         )
 
     def release(self, owner: int) -> None:
-        """Give back what a dead worker held."""
+        """Release the leases of a dead worker."""
         self._db.execute("UPDATE tasks SET until = 0 WHERE owner = ?", (owner,))
 
     def stop(self) -> None:
-        """Take back what nobody works at."""
+        """Remove open tasks that no worker is running."""
         now = time.monotonic()
         self._db.execute("DELETE FROM tasks WHERE outcome IS NULL AND until < ?", (now,))
 
@@ -94,7 +94,7 @@ class LeaseQueue:
         return self._db.execute(query).fetchall()[0][0]
 
     def take(self) -> list[tuple[int, bytes]]:
-        """What was finished since the last time, in the order of the tasks."""
+        """Outcomes finished since the last call, in the order of the tasks."""
         rows = self._db.execute(
             "UPDATE tasks SET taken = 1 WHERE outcome IS NOT NULL AND taken = 0 "
             "RETURNING number, outcome"
@@ -107,8 +107,8 @@ class LeaseQueue:
 
 
 def work_off(path: Path, work: bytes, parent: int, lease: float) -> None:
-    """What a worker process does: claim tasks and work at them until none is open."""
-    # Ctrl-C reaches the whole group; the parent alone decides what it means.
+    """The loop of a worker process: claim tasks and run them until none is open."""
+    # Ctrl-C reaches the whole process group; only the parent decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     function: Callable[[object], object] = pickle.loads(work)
     queue, me = LeaseQueue(path), os.getpid()
@@ -125,7 +125,7 @@ def work_off(path: Path, work: bytes, parent: int, lease: float) -> None:
 
 @contextmanager
 def _renewing(path: Path, number: int, parent: int, lease: float) -> Iterator[None]:
-    """Renew a lease from a thread of its own while the block runs."""
+    """Renew a lease from a separate thread while the block runs."""
     done = threading.Event()
     owner = os.getpid()
 
@@ -133,7 +133,7 @@ def _renewing(path: Path, number: int, parent: int, lease: float) -> Iterator[No
         queue = LeaseQueue(path)
         while not done.wait(min(BEAT, lease / 4)):
             if os.getppid() != parent:
-                os._exit(1)  # nobody is left to hear of it; the ledger holds what was recorded
+                os._exit(1)  # nobody is left to report to; the ledger holds what was recorded
             queue.renew(number, owner, lease)
         queue.close()
 
@@ -147,7 +147,7 @@ def _renewing(path: Path, number: int, parent: int, lease: float) -> Iterator[No
 
 
 class Processes:
-    """Works off tasks in `workers` processes of this machine."""
+    """Runs tasks in `workers` processes on this machine."""
 
     one_machine = True
 
@@ -172,7 +172,7 @@ class Processes:
                 queue.close()
 
     def _crew(self, path: Path, work: bytes, tasks: int) -> Sequence[BaseProcess]:
-        # Forking a process that runs threads (torch, the model's batching) may lock up.
+        # Forking a process that runs threads (torch, the model's batching) may deadlock.
         context = multiprocessing.get_context("spawn")
         arguments = (path, work, os.getpid(), self._lease)
         crew = [
@@ -188,7 +188,7 @@ class Processes:
 async def _outcomes(
     queue: LeaseQueue, crew: Sequence[BaseProcess]
 ) -> AsyncGenerator[tuple[int, Any], None]:
-    """Results as they are finished; after a failure those at work end and it is raised."""
+    """Results as they finish; after a failure, running tasks end and the error is raised."""
     failed: TaskOutcome | None = None
     going = True
     while going:
@@ -206,27 +206,27 @@ async def _outcomes(
         raise failed.error
     if left := queue.open():
         raise BackendError(
-            f"all {len(crew)} workers ended with {left} tasks left; what was recorded is kept, go "
-            "on with --exists resume"
+            f"all {len(crew)} workers ended with {left} tasks left; what was recorded is kept, "
+            "continue with --exists resume"
         )
 
 
 def _alive(queue: LeaseQueue, crew: Sequence[BaseProcess]) -> bool:
-    """Whether anybody works; gives back the leases of the dead. A bug in a worker is raised."""
+    """Whether any worker is alive; releases leases of dead ones. Raises a bug in a worker."""
     for worker in crew:
         if not worker.is_alive() and worker.pid is not None:
             queue.release(worker.pid)
             if (worker.exitcode or 0) > 0:
                 raise BackendError(
-                    f"a worker ended with exit code {worker.exitcode!r}; its traceback stands "
-                    "above, report it as a bug"
+                    f"a worker ended with exit code {worker.exitcode!r}; its traceback is "
+                    "above; report it as a bug"
                 )
     return any(worker.is_alive() for worker in crew)
 
 
 @contextmanager
 def _threads(workers: int) -> Iterator[None]:
-    """Workers that start in the block share the cores instead of each using all."""
+    """Workers started in the block share the cores instead of each using all of them."""
     name = "OMP_NUM_THREADS"
     kept = os.environ.get(name)
     os.environ.setdefault(name, str(max(1, (os.cpu_count() or 1) // workers)))

@@ -1,7 +1,7 @@
 """The Ray executor: tasks on every machine of a cluster.
 
-The cluster is that of RAY_ADDRESS, else one on this machine. Ray works at a task again when its
-worker or its machine is lost.
+The cluster is the one at RAY_ADDRESS, otherwise one on this machine. Ray repeats a task if its
+worker or machine is lost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PAUSE = 0.02
 
 
 class OnRay:
-    """Works off tasks on a Ray cluster, `workers` at a time, one core each."""
+    """Runs tasks on a Ray cluster, `workers` at a time, with one core each."""
 
     one_machine = False
 
@@ -64,12 +64,12 @@ def _result(ray: ModuleType, reference: object) -> TaskOutcome:
     except ray.exceptions.RayError as error:
         raise BackendError(
             f"a task failed on Ray: {str(error).strip().splitlines()[-1]!r}; what was recorded is "
-            "kept, see to the cluster and go on with --exists resume"
+            "kept; check the cluster and continue with --exists resume"
         ) from error
 
 
 def _connected(workers: int) -> ModuleType:
-    # Only who asks for Ray pays for importing it.
+    # Imported only if Ray is used, because it is slow.
     try:
         ray = importlib.import_module("ray")
     except ImportError as error:

@@ -31,7 +31,7 @@ VERSIONED = (
 
 
 class StageRecord(BaseModel):
-    """What a finished (or, for a stage that can go on, begun) stage was made from and made."""
+    """Inputs and outputs of a finished stage, or of an unfinished one that can be continued."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,7 +39,9 @@ class StageRecord(BaseModel):
         description="hash of the settings, the inputs and the code of the stage"
     )
     settings: str = Field(description="hash of the settings and inputs alone")
-    seconds: float = Field(default=0.0, ge=0, description="wall time, without killed sessions")
+    seconds: float = Field(
+        default=0.0, ge=0, description="wall time, without sessions that were killed"
+    )
     outputs: dict[str, str] = Field(default_factory=dict, description="file -> sha256")
     done: bool = Field(default=True, description="false while the stage is under way")
 
@@ -51,13 +53,13 @@ class RunManifest(BaseModel):
 
     name: str = Field(description="name of the run")
     created: datetime = Field(
-        description="UTC; its day is the date that chat templates are told, unless chat.day says"
+        description="UTC; its day is the date given to chat templates unless chat.day is set"
     )
-    config_hash: str = Field(description="blake2b-64 of the settings, name left out")
+    config_hash: str = Field(description="blake2b-64 of the settings without the name")
     seed: int = Field(description="root seed")
     deterministic: bool = Field(
-        description="same seed, machine, threads and versions give the same figures, as far as "
-        "tests verify it; false where nothing verified it"
+        description="the same seed, machine, threads and versions give the same figures, as far "
+        "as tests verify it; false if nothing verified it"
     )
     reason: str = Field(description="what was verified, or why nothing was")
     inputs: dict[str, str] = Field(default_factory=dict, description="input -> content hash")
@@ -88,16 +90,16 @@ class RunDirectory:
         return self.path / name
 
     def record(self, stage: str, record: StageRecord) -> None:
-        """Write down that a stage began or ended."""
+        """Record that a stage began or ended."""
         stages = {**self.manifest.stages, stage: record}
         self._update(stages=stages)
 
     def record_inputs(self, inputs: Mapping[str, str]) -> None:
-        """Write down content hashes of inputs."""
+        """Record content hashes of inputs."""
         self._update(inputs={**self.manifest.inputs, **inputs})
 
     def record_model(self, spec: str, notes: tuple[str, ...], failure: str) -> None:
-        """Write down what a model's endpoint refuses and why its first invalid answer was so."""
+        """Record what a model's endpoint refuses and why its first invalid answer was invalid."""
         known = self.manifest
         adapted, failures = dict(known.adapted), dict(known.failures)
         if notes:
@@ -108,20 +110,20 @@ class RunDirectory:
             self._update(adapted=adapted, failures=failures)
 
     def is_done(self, stage: str, fingerprint: str) -> bool:
-        """The stage ended under this fingerprint and its files are as it left them."""
+        """Whether the stage ended under this fingerprint and its files are unchanged."""
         record = self.manifest.stages.get(stage)
         if record is None or not record.done or record.fingerprint != fingerprint:
             return False
         return all(content_hash(self.file(name)) == sha for name, sha in record.outputs.items())
 
     def spent(self, stage: str, fingerprint: str) -> float:
-        """Seconds that a stage begun under this fingerprint took in sessions that were stopped."""
+        """Seconds spent in stopped sessions on a stage begun under this fingerprint."""
         record = self.manifest.stages.get(stage)
         begun = record is not None and not record.done and record.fingerprint == fingerprint
         return record.seconds if record is not None and begun else 0.0
 
     def close(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         self.lock.close()
 
     def _update(self, **changes: object) -> None:
@@ -130,7 +132,7 @@ class RunDirectory:
 
 
 def open_run(root: Path, manifest: RunManifest, exists: Exists) -> RunDirectory:
-    """Open `root/name`; ConfigError when it exists and `exists` does not say what to do with it."""
+    """Open `root/name`; ConfigError if it exists and `exists` does not allow using it."""
     if exists not in get_args(Exists):
         raise ConfigError(f"unknown --exists {exists!r}; use one of {', '.join(get_args(Exists))}")
     path = root / manifest.name
@@ -139,7 +141,7 @@ def open_run(root: Path, manifest: RunManifest, exists: Exists) -> RunDirectory:
     _refuse_foreign(path)
     lock = _locked(path)
     try:
-        # Only now: until then another process may have written.
+        # Only now, because another process may have written until then.
         _refuse_existing(path, path / MANIFEST, exists)
         if exists in ("resume", "redo") and (path / MANIFEST).exists():
             return RunDirectory(path, _merged(read_manifest(path), manifest), lock)
@@ -160,7 +162,7 @@ def read_manifest(path: Path) -> RunManifest:
         return RunManifest.model_validate_json((path / MANIFEST).read_bytes())
     except OSError as error:
         raise DataError(
-            f"{str(path)!r} is no run directory: no {MANIFEST}; check the path"
+            f"{str(path)!r} is not a run directory (it has no {MANIFEST}); check the path"
         ) from error
     except ValidationError as error:
         raise DataError(
@@ -172,7 +174,7 @@ def read_manifest(path: Path) -> RunManifest:
 def new_manifest(
     name: str, config_hash: str, seed: int, *, deterministic: bool, reason: str
 ) -> RunManifest:
-    """Manifest of a run about to start, with the versions and revision it runs under."""
+    """Manifest of a run about to start, with package versions and git revision."""
     return RunManifest(
         name=name,
         created=datetime.now(UTC).replace(microsecond=0),
@@ -197,7 +199,7 @@ def package_versions() -> dict[str, str]:
 
 
 def git_revision() -> str | None:
-    """Commit of the checkout the code lies in, '+' behind it if files differ, else None."""
+    """Commit of the code's checkout, with '+' if files differ; None outside a checkout."""
     here = Path(plenary.__file__).parents[1]
     if not (here / ".git").exists():
         return None
@@ -210,7 +212,7 @@ def git_revision() -> str | None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep other processes out of a run directory; ConfigError when one is in it."""
+    """Keep other processes out of a run directory; ConfigError if one is using it."""
     lock = _locked(path)
     try:
         yield
@@ -223,7 +225,7 @@ def _make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"cannot make run directory {str(path)!r}: {error.strerror}; choose another --out"
+            f"cannot create run directory {str(path)!r}:  {error.strerror}; choose another --out"
         ) from error
 
 
@@ -248,8 +250,9 @@ def _locked(path: Path) -> IO[str]:
 def _refuse_existing(path: Path, sign: Path, exists: Exists) -> None:
     if exists == "error" and sign.exists():
         raise ConfigError(
-            f"run directory {str(path)!r} exists; use --exists resume to go on, --exists redo to "
-            "go on under other settings, --exists replace to start again, or another --name"
+            f"run directory {str(path)!r} exists; use --exists resume to continue, --exists redo "
+            "to "
+            "continue under other settings,  --exists replace to start again, or another --name"
         )
 
 
@@ -257,13 +260,14 @@ def _refuse_foreign(path: Path) -> None:
     links = sorted(child.name for child in path.rglob("*") if child.is_symlink())
     if links:
         raise ConfigError(
-            f"{links[0]!r} in run directory {str(path)!r} is a link, which would lead writes out "
-            "of it; remove the link"
+            f"{links[0]!r} in run directory {str(path)!r} is a link, which would lead writes "
+            "outside; remove the link"
         )
     content = {child.name for child in path.iterdir()} - {".lock"}
     if content and MANIFEST not in content:
         raise ConfigError(
-            f"{str(path)!r} holds {sorted(content)[0]!r} and no {MANIFEST}, so it is not replaced; "
+            f"{str(path)!r} contains {sorted(content)[0]!r} but no {MANIFEST}, so it is not "
+            "replaced; "
             "choose another --name or --out"
         )
 

@@ -83,7 +83,7 @@ def test_a_directory_at_work_is_left_alone(run: Path, tmp_path: Path) -> None:
 
 def test_another_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.partial").mkdir()
-    with pytest.raises(DataError, match="no run directory"):
+    with pytest.raises(DataError, match="not a run directory"):
         remove_leftovers(tmp_path, checkpoints=True)
     assert (tmp_path / "a.partial").is_dir()
 

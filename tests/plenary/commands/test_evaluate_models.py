@@ -52,7 +52,7 @@ def test_sizes_are_measured_where_they_are_given(tmp_path: Path):
 
 def test_each_model_needs_its_size(tmp_path: Path):
     several = Several(_worlds(tmp_path, 2), (1e6,))
-    with pytest.raises(ConfigError, match="give one a model"):
+    with pytest.raises(ConfigError, match="give one per model"):
         ask_several(several, CONFIG, "core", tmp_path / "o.json")
 
 
@@ -87,7 +87,7 @@ def test_steering_is_compared_over_finished_runs(tmp_path: Path):
     assert {m.value for m in found.measures if m.name.startswith("directional gain, ")} == {0.5}
     with pytest.raises(ConfigError, match="name each training once"):
         compare_runs([runs[0], runs[0]], (), CONFIG, out)
-    with pytest.raises(ConfigError, match="give one a run"):
+    with pytest.raises(ConfigError, match="give one per run"):
         compare_runs(runs, ("one",), CONFIG, out)
     neither = CliRunner().invoke(app, ["evaluate-models"])
     assert neither.exit_code == 2

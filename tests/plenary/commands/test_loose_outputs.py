@@ -41,7 +41,7 @@ def test_an_output_is_claimed_once(tmp_path: Path) -> None:
     for exists in (None, "resume"):
         with pytest.raises(ConfigError, match="model: None -> 'n', seed: '1' -> '2'; give"):
             claim([output], {"seed": 2, "model": "n"}, "--out", exists)
-    with pytest.raises(ConfigError, match="there already"):
+    with pytest.raises(ConfigError, match="exists already"):
         claim([output], {"seed": 1}, "--out", "error")
     with pytest.raises(ConfigError, match="unknown --exists 'no'"):
         claim([output], {"seed": 1}, "--out", "no")

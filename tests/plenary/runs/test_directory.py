@@ -134,7 +134,7 @@ def test_unknown_answer_to_exists_is_quoted(tmp_path: Path) -> None:
 
 def test_path_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(ConfigError, match="cannot make run directory"):
+    with pytest.raises(ConfigError, match="cannot create run directory"):
         open_run(tmp_path / "file", manifest(), "error")
 
 
@@ -173,7 +173,7 @@ def test_staged_path_keeps_the_ending(tmp_path: Path) -> None:
         assert temporary.suffix == ".jsonl"
 
 
-@pytest.mark.parametrize(("text", "message"), [(None, "no run directory"), ("{}", "malformed")])
+@pytest.mark.parametrize(("text", "message"), [(None, "not a run directory"), ("{}", "malformed")])
 def test_unreadable_manifest(tmp_path: Path, text: str | None, message: str) -> None:
     if text is not None:
         (tmp_path / MANIFEST).write_text(text)

@@ -177,7 +177,7 @@ def test_looking_leaves_nothing_behind(tiny: Path) -> None:
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no run directory"):
+    with pytest.raises(DataError, match="is not a run directory"):
         application(tmp_path)
 
 
