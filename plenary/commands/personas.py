@@ -96,7 +96,7 @@ def stream(path: Path, count: int, seed: int) -> dict[str, str]:
                 for person in chunk
             )
     rate = count / (time.monotonic() - started)
-    return {"personas": f"{count}", "per second": f"{rate:,.0f}"}
+    return {"personas": f"{count}", "a second": f"{rate:,.0f}"}
 
 
 def validate_model(
