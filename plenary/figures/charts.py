@@ -1,8 +1,7 @@
 """Figures of the viewer as SVG: narrow enough for a phone, coloured by its style sheet.
 
 Each has a title, the finding as its description, and a tooltip on every mark. Shape and colour
-carry
-the same information: a ring is before, a diamond after, an upright line the population.
+carry the same information: a ring is before, a diamond after, an upright line the population.
 """
 
 from __future__ import annotations

@@ -21,19 +21,19 @@ class Activations(NamedTuple):
 
 
 class MarkedText(NamedTuple):
-    """A conversation, and the text in its last message whose tokens are meant."""
+    """A conversation, and the text in its last message whose tokens are read or steered."""
 
     conversation: Conversation
     text: str
 
 
 class Interior(Protocol):
-    """What can be read in a model and added to it. layers [L]: those that `read` returns."""
+    """A model's activations, to be read and steered. layers [L]: those that `read` returns."""
 
     layers: tuple[int, ...]
 
     def read(self, texts: Sequence[str]) -> Activations:
-        """Activations of texts that stand alone, without any conversation around them."""
+        """Activations of texts on their own, outside any conversation."""
         ...
 
     def read_marked(self, marked: Sequence[MarkedText]) -> Activations:
@@ -49,19 +49,20 @@ class Interior(Protocol):
     ) -> FloatArray:
         """Log odds [R, N] of the first label over the second.
 
-        Each row of `pushes` [R, D] in turn is added to `layer` at the tokens of the marked texts.
+        Each row of `pushes` [R, D], one at a time, is added to `layer` at the tokens of the marked
+        texts.
         """
         ...
 
     def untrained(self, seed: int) -> Interior:
-        """A copy of the architecture with weights as before any training."""
+        """A copy of the architecture with untrained weights."""
         ...
 
 
 def interior_of(backend: ChatBackend) -> Interior:
-    """The inside of a backend, through wrappers; BackendError where only answers can be had."""
+    """The activations of a backend, also behind wrappers; BackendError if it has only answers."""
     inner: object = backend
-    # Asked for once: a backend makes its inside when it is asked.
+    # Asked for only once, because a backend creates the object on each request.
     while (inside := getattr(inner, "interior", None)) is None:
         inner = getattr(inner, "_backend", None)
         if inner is None:

@@ -1,8 +1,8 @@
 """Adapting requests to an endpoint: dropping or lowering parameters that the server refuses.
 
-A refusal is read from the server's own message and the parameter it names, never from a copy of
-the request that some servers send back. What is not recognised here is nobody's to guess: it is
-quoted where the run stops.
+A refusal is recognised from the server's own message and the parameter it names, never from the
+copy of the request that some servers send back. A refusal that is not recognised here is not
+guessed at: it stops the run, with the server's message.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MOST_LEAST = 256
 
 
 class Wanted(NamedTuple):
-    """A request in our words: how free, how long, from which seed; scored: label probabilities."""
+    """A request: temperature, longest answer, seed; scored: with label probabilities."""
 
     temperature: float
     tokens: int
@@ -29,11 +29,12 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How requests are put to an endpoint.
+    """How requests are sent to an endpoint.
 
-    temperature, seed, logprobs, system: whether it takes them. coldest: lowest temperature it
-    takes. top: most likely tokens it lists at most. length: place of the word for the longest
-    answer among those that are tried, of which the last is none. least, most: bounds of its value.
+    temperature, seed, logprobs, system: whether it accepts them. coldest: lowest accepted
+    temperature.
+    top: how many of the most likely tokens it lists at most. length: which of the parameter names
+    for the longest answer is in use; the last choice is none. least, most: bounds of its value.
     """
 
     temperature: bool = True
@@ -48,14 +49,14 @@ class Manner:
 
 
 class Refusal(NamedTuple):
-    """What a server said against a request: its message, and the parameter it names, if any."""
+    """Why a server refused a request: its message, and the parameter it names, if any."""
 
     text: str
     parameter: str = ""
 
 
 class Adapted(NamedTuple):
-    """The manner that a refusal asks for, and what it means for the answers."""
+    """The adapted manner after a refusal, and what it means for the answers."""
 
     manner: Manner
     note: str
@@ -77,12 +78,12 @@ _SYSTEM = re.compile(
     r"(only|be|expected|one of)\W{0,6}\W?user\W{0,3} (or|and) \W?(assistant|model)|"
     r"user\W{1,6}assistant\W{0,3} roles"
 )
-# A number that stands alone: no part of a version, a name or a longer number.
+# A number on its own: not part of a version, a name or a longer number.
 _NUMBER = re.compile(r"(?<![\w.\-])(\d{1,6})(?![\w\-]|\.\d)")
 
 
 def adapted(refusal: Refusal, wanted: Wanted, manner: Manner, *, system: bool) -> Adapted | None:
-    """What to change after a refusal; None for one that is not known.
+    """What to change after a refusal; None for a refusal that is not recognised.
 
     system: whether the conversation has a system message.
     """

@@ -24,7 +24,7 @@ Conversation = tuple[Message, ...]
 
 
 class _Drawn(tuple[Message, ...]):
-    """A conversation that names its draw; any backend may read it as the plain one."""
+    """A conversation that names its draw; any backend may treat it like a plain one."""
 
     draw: str
 
@@ -32,9 +32,9 @@ class _Drawn(tuple[Message, ...]):
 def drawn(conversation: Conversation, draw: str) -> Conversation:
     """The conversation with the name of the draw it asks for.
 
-    Where answers are drawn, one draw belongs to one citizen: two who are asked the very same words
-    name different draws, and each gets an answer of their own. "" is the draw of a conversation
-    that names none.
+    If answers are sampled, each draw belongs to one citizen: two citizens with exactly the same
+    prompt name different draws, so that each gets an answer of their own. "" is the draw of a
+    conversation that names none.
     """
     if not draw:
         return conversation
@@ -60,7 +60,7 @@ def copies(texts: Iterable[Hashable]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How free text is drawn. `sample` tells repeated draws of one prompt apart in caches."""
+    """How free text is sampled. `sample` distinguishes repeated draws of one prompt in caches."""
 
     temperature: float = 1.0
     max_tokens: int = 64
@@ -70,7 +70,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Free text, or None with the reason when the model gave none (refused, failed, timed out)."""
+    """Free text, or None and the reason (refused, failed, timed out)."""
 
     text: str | None
     failure: str | None = None
@@ -79,7 +79,7 @@ class Reply:
 
     @property
     def cut(self) -> int:
-        """1 where the model's room ended before its reasoning, else 0."""
+        """1 if the reply was cut off during reasoning, else 0."""
         return int((self.failure or "").startswith(CUT))
 
 
@@ -90,7 +90,7 @@ class Choice:
     shares [labels]: probability of each label among valid answers; () when none was valid.
     mass: total probability of the labels before normalising, None where the backend only samples.
     asked, valid: answers asked for, and answers that named exactly one label (1 and 1 for exact
-    probabilities). cut: invalid answers whose room ended before they had settled on a label.
+    probabilities). cut: invalid answers that were cut off before they named a label.
     """
 
     shares: tuple[float, ...]
@@ -115,9 +115,9 @@ def no_choice(asked: int, failure: str) -> Choice:
 
 @runtime_checkable
 class ChatBackend(Protocol):
-    """A language model. Answers come in the order of the conversations; none is ever invented.
+    """A language model. Answers are in the order of the conversations; none is ever invented.
 
-    name: identity that enters cache keys (model id and revision or content hash, adapter included).
+    name: identity used in cache keys (model id and revision or content hash, and the adapter).
     supports_seed: `Sampling.seed` makes generation repeatable.
     exact_choice: `choose` reads exact label probabilities (one pass), so `samples` is ignored.
     """
@@ -129,7 +129,7 @@ class ChatBackend(Protocol):
     async def generate(
         self, conversations: Sequence[Conversation], sampling: Sampling
     ) -> list[Reply]:
-        """One free-text reply a conversation."""
+        """One free-text reply per conversation."""
         ...
 
     async def choose(
@@ -140,12 +140,12 @@ class ChatBackend(Protocol):
         samples: int = 1,
         seed: int = 0,
     ) -> list[Choice]:
-        """One forced choice among `labels` a conversation."""
+        """One forced choice among `labels` per conversation."""
         ...
 
 
 def call_key(backend: str, method: str, conversation: Conversation, **parameters: object) -> str:
-    """Content address of one model call, its draw included (blake2b-128 of canonical JSON)."""
+    """Hash of one model call, including its draw (blake2b-128 of canonical JSON)."""
     payload: list[object] = [backend, method, [list(m) for m in conversation], parameters]
     if draw := draw_of(conversation):
         payload.append(draw)

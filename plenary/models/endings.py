@@ -21,7 +21,7 @@ _FULL = frozenset(
 _THOUGHTS = ("reasoning", "thinking", "thought", "redacted_thinking", "reasoning_content")
 
 
-# How each integration is told to reason; "none" is no reasoning where its models allow that.
+# How each integration sets the reasoning effort; "none" means no reasoning, if its models allow it.
 _CONTROLS: dict[str, Callable[[str], dict[str, object]]] = {
     "openai": lambda effort: {"reasoning_effort": effort},
     "anthropic": lambda effort: (
@@ -35,18 +35,19 @@ _CONTROLS: dict[str, Callable[[str], dict[str, object]]] = {
 
 
 def controls(provider: str, effort: str | None) -> dict[str, object]:
-    """Arguments of the chat model for so much reasoning; ConfigError where it takes none such."""
+    """Arguments of the chat model for a reasoning effort; ConfigError if it accepts none."""
     if effort is None:
         return {}
     if provider not in _CONTROLS or (provider == "anthropic" and effort == "minimal"):
         raise ConfigError(
-            f"provider {provider!r} takes no chat.endpoint.reasoning={effort!r}; leave it unset"
+            f"provider {provider!r} does not accept chat.endpoint.reasoning={effort!r}; leave it "
+            "unset"
         )
     return _CONTROLS[provider](effort)
 
 
 class Ending:
-    """What a message said aloud, "" for nothing, and why that is no answer, if it is none."""
+    """A message's text without reasoning, "" for none, and why it is no answer, if it is not."""
 
     def __init__(self, message: AIMessage) -> None:
         said = said_aloud(str(message.text))
@@ -59,12 +60,12 @@ class Ending:
 
     @property
     def unsettled(self) -> str:
-        """Why an answer that names no label is none."""
+        """Why an answer without a label is invalid."""
         return CUT_ANSWER if self.full else f"unreadable: {self.text[:60]!r}"
 
 
 def reasoned(message: AIMessage) -> bool:
-    """Whether the message holds reasoning of its own beside its text."""
+    """Whether the message has reasoning separate from its text."""
     blocks = message.content if isinstance(message.content, list) else []
     kinds = {block.get("type") for block in blocks if isinstance(block, dict)}
     beside = message.additional_kwargs.keys() | {kind for kind in kinds if kind}

@@ -1,8 +1,8 @@
 """Sending requests to an endpoint: concurrency, retries, waiting, budget and when to give up.
 
-A refusal that is known changes the manner of all further requests once, whoever met it first. What
-cannot be mended stops the asking at once, with the server's own reason; answers that came before
-are handed over all the same.
+A refusal that is recognised changes, once, how all further requests are sent. An error that cannot
+be fixed stops the asking at once, with the server's own message; answers that arrived before it are
+kept.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Outcome = AIMessage | Exception
 _PASSING: tuple[Fault, ...] = ("timeout", "rate limit", "unreached", "server")
 _NOBODY: tuple[Fault, ...] = ("unreached", "denied")
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
-# Failures in a row after which more would fail too; fewer where not one request has been accepted.
+# Failures in a row after which to give up; fewer if no request has been accepted so far.
 _IN_A_ROW, _TRIALS = 20, 4
 _REASONS: dict[Fault, str] = {
     "refused": "refused: the endpoint's filter",
@@ -55,7 +55,7 @@ class EndpointJob(NamedTuple):
 
 
 def why(error: Exception) -> str:
-    """Why there is no answer, in a word where we have one, else in the server's."""
+    """Why there is no answer: a known reason, otherwise the server's message."""
     reason = _REASONS.get(fault_of(error))
     if reason is None:
         return f"failed: {told(error)}"
@@ -63,9 +63,9 @@ def why(error: Exception) -> str:
 
 
 class _Batch:
-    """Jobs to be done: requests are paid for job by job, and handed out while nothing stops them.
+    """Jobs to do: budget is reserved job by job, and requests are handed out until stopped.
 
-    stop: why no further request is sent.
+    stop: the reason why no further request is sent.
     """
 
     def __init__(self, jobs: Sequence[EndpointJob], meter: Meter) -> None:
@@ -76,7 +76,7 @@ class _Batch:
         self._paid: deque[tuple[int, int, Reservation]] = deque()
 
     def next(self) -> tuple[int, int, Reservation] | None:
-        """Job, number of its request, and what is set aside for it; None at the end."""
+        """Job, number of its request, and its reservation; None at the end."""
         if self.stop is not None and not isinstance(self.stop, BudgetExceeded):
             return None
         if not self._paid and self.stop is None and self._begun < len(self.jobs):
@@ -91,19 +91,19 @@ class _Batch:
         return self._paid.popleft() if self._paid else None
 
     def need(self, job: EndpointJob, wanted: Wanted):
-        """What one request may take."""
+        """The most that one request may take."""
         return self.meter.need(job.conversation, 1, wanted.tokens)
 
     def close(self) -> None:
-        """Release what was not asked."""
+        """Release the reservations of requests not sent."""
         for _, _, held in self._paid:
             held.release()
 
 
 class Endpoint:
-    """One model behind an address.
+    """One model at an address.
 
-    manner: how it takes requests, as far as is known. notes: what was adapted, for the record.
+    manner: how to send it requests, as far as is known. notes: what was adapted, for the record.
     """
 
     def __init__(
@@ -124,10 +124,10 @@ class Endpoint:
         jobs: Sequence[EndpointJob],
         done: Callable[[int, list[Outcome]], None] = lambda job, outcomes: None,
     ) -> list[list[Outcome]]:
-        """A message or an exception for each request of each job, which goes to `done` when whole.
+        """A message or an exception for each request; a job goes to `done` when it is complete.
 
-        The first request of a kind goes alone, so that what it meets is met once. BackendError
-        where more would fail too, BudgetExceeded where the next job does not fit.
+        The first request of a kind is sent alone, so that a refusal happens only once. BackendError
+        if more requests would fail too, BudgetExceeded if the next job does not fit.
         """
         batch = _Batch(jobs, current_meter())
         try:
@@ -151,7 +151,7 @@ class Endpoint:
         return [[o for o in row if o is not None] for row in batch.outcomes]
 
     def note(self, manner: Manner, text: str) -> None:
-        """Take requests to be wanted in another manner from now on."""
+        """Send requests in another manner from now on, and record why."""
         self.manner = manner
         self.notes.append(text)
         _LOG.warning("%s (model %s) %s", self._address, self._model, text)
@@ -193,7 +193,7 @@ class Endpoint:
         wanted: Wanted,
         held: Reservation,
     ) -> Outcome:
-        """One answer: adapted to what is refused, asked again after a wait for what passes."""
+        """One answer: adapts to refusals, and retries passing errors after a wait."""
         tries = 0
         while True:
             manner = self.manner
@@ -234,7 +234,8 @@ class Endpoint:
             )
             if isinstance(outcome, AIMessage):
                 usage = outcome.usage_metadata
-                # A server that does not tell is taken to have used what was set aside.
+                # If a server does not report its usage, it is assumed to have used the whole
+                # reservation.
                 prompt, completion = held.need[1:]
                 if usage and usage["input_tokens"]:
                     prompt, completion = usage["input_tokens"], usage["output_tokens"]
@@ -253,7 +254,7 @@ class Endpoint:
     def _adapts(
         self, error: Exception, conversation: Conversation, wanted: Wanted, manner: Manner
     ) -> bool:
-        """Whether another try in the endpoint's manner makes sense after a refusal."""
+        """Whether to try again, in the adapted manner, after a refusal."""
         refusals = refusals_of(error)
         if not refusals:
             return False
@@ -269,7 +270,7 @@ class Endpoint:
         return False
 
     def _stops(self, kind: Kind, error: Exception) -> BackendError | None:
-        """The error to stop with where more requests would fail too."""
+        """The error to stop with, if more requests would fail too."""
         fault, known = fault_of(error), bool(self._accepted)
         if fault == "denied" and (not known or status_of(error) not in (403, 404)):
             return self._no_answer(error)
@@ -284,14 +285,14 @@ class Endpoint:
             return None
         return BackendError(
             f"{self._address!r} (model {self._model!r}) gave no valid answer to 100% of "
-            f"{len(failing)} requests in a row (first reason: {failing[0]!r}); mend that and "
-            "resume, what was answered is kept"
+            f"{len(failing)} requests in a row (first reason: {failing[0]!r}); fix that and "
+            "resume; what was answered is kept"
         )
 
     def _no_answer(self, error: Outcome) -> BackendError:
         stopped = BackendError(
             f"no answer from {self._address!r} (model {self._model!r}): {told(error)}; "  # type: ignore[arg-type]
-            "check the address, the key, the model's name and that the server runs"
+            "check the address, the key, the model's name, and that the server is running"
         )
         stopped.__cause__ = error  # type: ignore[assignment]
         return stopped
@@ -302,7 +303,7 @@ def _nobody_there(outcome: Outcome) -> bool:
 
 
 def _messages(conversation: Conversation, manner: Manner) -> LanguageModelInput:
-    """The messages; where the system role is refused its text heads the first user turn."""
+    """The messages; if the system role is refused, its text starts the first user turn."""
     if manner.system:
         return [(message.role, message.content) for message in conversation]
     head = [message.content for message in conversation if message.role == "system"]

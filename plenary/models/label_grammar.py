@@ -1,7 +1,7 @@
 """The grammar of statements that commit to a label in free text, and of what takes them back.
 
-Labels stand in the text as marks (one character each, see `LABEL`), so that no pattern can tell one
-label from another: exchanging them in a reply exchanges the reading. Text is in lower case.
+Labels are replaced by marks (one character each, see `LABEL`), so that no pattern can distinguish
+one label from another: exchanging them in a reply exchanges the result. Text is in lower case.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Kind = Literal["final", "stated", "bare", "head", "quote head"]
 class LabelStatement(NamedTuple):
     """A statement in sentence `at`: its label's mark, and what of the sentence follows it.
 
-    "head" and "quote head" are the label at the beginning of a line or sentence that goes on to
-    say what it is ("A: ten people ..."), which a quotation of the question does too.
+    "head" and "quote head" are labels at the beginning of a line or sentence that then says what
+    the option is ("A: ten people ..."), as a quotation of the question also does.
     """
 
     at: int
@@ -29,7 +29,7 @@ class LabelStatement(NamedTuple):
 
 
 def _words(text: str) -> str:
-    """Alternatives; a blank between words stands for any white space."""
+    """Alternatives; a blank between words matches any white space."""
     return "|".join(word.replace("_", r"\s+") for word in text.split())
 
 
@@ -74,7 +74,7 @@ _END = (
     rf"|\b(?:{_REASON}|for|but|though|although|while|whereas|even\s+though|even\s+if)\b"
     rf"|(?:{_ASIDE})\b|[,\s]*{_AGAINST}\s+(?:{_option('against')}|the\s+other)))"
 )
-# "for" and a comparison bind where the other label does not stand in the reason.
+# "for" and a comparison are binding unless the other label occurs in the reason.
 _TO = rf"(?:\s+(?:to|above|over|than|a|\u00e0|antes\s+que|en\s+lugar\s+de)\s+{_Y})?"
 
 _BAG = _words(
@@ -195,7 +195,7 @@ _TAIL = (
 
 
 def _flat(pattern: str) -> str:
-    """Group names may stand once in a pattern: all but x and y become plain groups."""
+    """A group name may occur only once in a pattern: all but x and y become plain groups."""
     return re.sub(r"\(\?P<(?!x>|y>|rest>|final>)\w+>", "(?:", pattern)
 
 
@@ -203,7 +203,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(_flat(pattern))
 
 
-# Patterns whose x is the label said; a y, where there is one, is another label.
+# Patterns whose x is the stated label; a y, if there is one, is another label.
 STATED = [
     _compiled(pattern)
     for pattern in (
@@ -265,7 +265,7 @@ DENYING = re.compile(
 )
 QUOTE_HEAD = re.compile(rf"^(?:the\s+)?(?:{_THING})\b")
 
-# Clauses in which a statement is no commitment: conditions, other people, other times.
+# Clauses in which a statement is not a commitment: conditions, other people, other times.
 DOUBT = re.compile(
     r"\b(?:if|unless|whenever|when|whether|suppose|supposing|assuming|were|at\s+first|initially|"
     r"normally|usually|ideally|typically|previously|originally|before|earlier|once|maybe|perhaps|"
@@ -291,8 +291,8 @@ JOINED = re.compile(
     r"(?<!\ball\s)(?<!\bnone\s)but|and|yet|still|overall|yes|well|ok|okay|personally|honestly|"
     r"ultimately|finally|however|to\s+me|for\s+me))\s*$"
 )
-# What may stand before a statement that begins with its label ("A beats B"), which is else about
-# cost, or the poor, or what somebody else thinks.
+# What may come before a statement that begins with its label ("A beats B"), which otherwise is
+# about cost, or the poor, or what somebody else thinks.
 OVERALL = re.compile(
     r"^\W*(?:(?:in\s+my\s+\w+|in\s+the\s+end|in\s+(?:conclusion|short|summary|general|fact|total)|"
     r"on\s+balance|on\s+the\s+whole|all\s+in\s+all|to\s+me|for\s+me|overall|personally|honestly|clearly|"

@@ -52,13 +52,13 @@ _SCORED = Wanted(1.0, 1, 0, scored=True)
 class LangchainBackend(ChatBackend):
     """A chat model by LangChain's name for it, such as openai:MODEL, at a base_url or the default.
 
-    Keys come from the provider's environment variable and from nowhere else. Choices are exact
-    probabilities (asked 1) where the first answer comes with log-probabilities, of which endpoints
-    give the top 20 tokens at most: `mass` is then a lower bound. Elsewhere `samples` answers are
-    drawn at temperature 1 and parsed, each from a seed of its own where the endpoint takes seeds.
-    What an endpoint refuses is left out once and noted in `notes`. A call that fails after
-    `retries` becomes an invalid answer with its reason; where more would fail too, BackendError
-    with the server's reason. Every request is paid for with `budget.current_meter`.
+    Keys come only from the provider's environment variable. Choices are exact probabilities (asked
+    1) if the first answer has log-probabilities; endpoints list at most the top 20 tokens, so
+    `mass` is then a lower bound. Otherwise `samples` answers are drawn at temperature 1 and parsed,
+    each with its own seed if the endpoint accepts seeds. A refused parameter is left out from then
+    on and recorded in `notes`. A call that still fails after `retries` is an invalid answer with
+    its reason; if more would fail too, BackendError with the server's message.
+    `budget.current_meter` counts every request.
     """
 
     supports_seed = False
@@ -88,13 +88,13 @@ class LangchainBackend(ChatBackend):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the endpoint refuses, and what that means for its answers."""
+        """What the endpoint refuses, and what this means for its answers."""
         return tuple(self._endpoint.notes)
 
     async def generate(
         self, conversations: Sequence[Conversation], sampling: Sampling
     ) -> list[Reply]:
-        """One reply a conversation."""
+        """One reply per conversation."""
         longest = sampling.max_tokens + self._settings.reasoning_tokens
         drawn = (sampling.temperature, longest, sampling.seed, sampling.sample)
         jobs = [EndpointJob(c, (_wanted(c, *drawn),)) for c in conversations]
@@ -127,14 +127,15 @@ class LangchainBackend(ChatBackend):
             rest = [k for k in range(len(conversations)) if k not in choices]
             await self._sample(model, conversations, labels, rest, samples, seed, choices)
         if isinstance(probed, Exception) and not isinstance(choices[0].failure, str):
-            # The same question is answered without log-probabilities: they were what was refused.
+            # The same question is answered without log-probabilities, so they were what was
+            # refused.
             self._unscored(f"gives no log-probabilities (server: {told(probed)!r})")
         return [choices[k] for k in range(len(conversations))]
 
     async def _probed(self, model: BaseChatModel, conversation: Conversation) -> Exception | None:
-        """Find out whether answers come with log-probabilities; what is against them, if unknown.
+        """Find out whether answers have log-probabilities; returns an error not recognised so far.
 
-        A probe that fails on the way is not remembered: counting serves until one gets through.
+        A probe that fails in transit is not remembered: answers are counted until a probe succeeds.
         """
         if self._scores is not None:
             return None
@@ -167,7 +168,7 @@ class LangchainBackend(ChatBackend):
         labels: tuple[str, ...],
         choices: dict[int, Choice],
     ) -> None:
-        """Exact choices; none where log-probabilities are refused from here on."""
+        """Exact choices; none if log-probabilities are refused from now on."""
 
         def done(place: int, outcomes: Sequence[Outcome]) -> None:
             if isinstance(outcomes[0], AIMessage) or self._endpoint.manner.logprobs:
@@ -218,7 +219,7 @@ class LangchainBackend(ChatBackend):
             return init_chat_model(self._model, model_provider=self._provider, **settings)  # type: ignore[arg-type]
         except (ValueError, ImportError, openai.OpenAIError) as error:
             raise BackendError(
-                f"cannot open langchain model {self._model!r}: {_short(error)}; mend the spec, "
+                f"cannot open langchain model {self._model!r}: {_short(error)}; fix the spec, "
                 "set the key or install the provider (pip install 'plenary[providers]')"
             ) from error
 
@@ -226,7 +227,7 @@ class LangchainBackend(ChatBackend):
 def _limiter(calls_per_second: float | None) -> InMemoryRateLimiter | None:
     if calls_per_second is None:
         return None
-    # The bucket starts empty and holds one second's calls, so no burst passes the limit.
+    # The bucket starts empty and holds the calls of one second, so that no burst exceeds the limit.
     return InMemoryRateLimiter(
         requests_per_second=calls_per_second,
         check_every_n_seconds=min(0.1, 0.5 / calls_per_second),
@@ -237,7 +238,7 @@ def _limiter(calls_per_second: float | None) -> InMemoryRateLimiter | None:
 def _wanted(
     conversation: Conversation, temperature: float, tokens: int, seed: int, sample: int
 ) -> Wanted:
-    """A drawn answer. Prompts that shared a seed would share their luck on servers that obey it."""
+    """A sampled answer, with its own seed: prompts with a shared seed would not be independent."""
     prompt = call_key("", "seed", conversation)
     return Wanted(temperature, tokens, derived_seed(seed, "langchain", sample, prompt))
 
@@ -253,7 +254,7 @@ def _short(error: object) -> str:
 
 
 def _room(settings: EndpointSettings) -> str:
-    """What of the settings changes answers, as part of a backend's name; "" for the defaults."""
+    """The settings that change answers, as part of a backend's name; "" for the defaults."""
     chosen = (settings.answer_tokens, settings.reasoning_tokens, settings.reasoning)
     usual = DEFAULTS.endpoint
     if chosen == (usual.answer_tokens, usual.reasoning_tokens, usual.reasoning):
@@ -316,7 +317,7 @@ def _counted(outcomes: Sequence[Outcome], labels: tuple[str, ...]) -> Choice:
 
 
 class _Read(NamedTuple):
-    """The label of a sampled answer, or why it is none."""
+    """The label of a sampled answer, or why it has none."""
 
     label: str | None
     failure: str | None

@@ -23,11 +23,12 @@ _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 
 
 class PlenaryChatModel(BaseChatModel):
-    """A backend behind LangChain's interface; callers at the same time share forward passes.
+    """A backend behind LangChain's interface; concurrent callers share forward passes.
 
-    `model.bind(labels=("A", "B"))` answers with the most probable label, its exact probabilities in
-    `response_metadata["logprobs"]` in OpenAI's shape. A reply that fails raises BackendError. A
-    stream is one chunk. Temperature, max_tokens and seed may be bound a call.
+    `model.bind(labels=("A", "B"))` answers with the most probable label and puts the exact
+    probabilities into `response_metadata["logprobs"]` in OpenAI's format. A reply that fails raises
+    BackendError. A stream is a single chunk. Temperature, max_tokens and seed may be bound for a
+    call.
     """
 
     temperature: float = Field(default=1.0, ge=0, description="sampling temperature")
@@ -81,7 +82,8 @@ class PlenaryChatModel(BaseChatModel):
         unknown = [name for name in bound if name not in _SAMPLING]
         if unknown:
             raise BackendError(
-                f"a plenary chat model knows no {unknown[0]!r}; bind labels, {', '.join(_SAMPLING)}"
+                f"a plenary chat model has no parameter {unknown[0]!r}; bind labels, "
+                f"{', '.join(_SAMPLING)}"
             )
         if isinstance(labels, Sequence):
             choice = (await self._backend.choose([conversation], tuple(labels)))[0]
@@ -114,16 +116,17 @@ def _conversation(messages: Sequence[BaseMessage]) -> Conversation:
     for message in messages:
         if message.type not in _ROLES:
             raise BackendError(
-                f"a plenary chat model reads no {message.type!r} message; send {', '.join(_ROLES)}"
+                f"a plenary chat model cannot read a {message.type!r} message; send "
+                f"{', '.join(_ROLES)}"
             )
     return tuple(Message(_ROLES[m.type], str(m.text)) for m in messages)  # type: ignore[arg-type]
 
 
 def _chosen(choice: Choice, labels: tuple[str, ...]) -> tuple[str, dict[str, object]]:
-    """The most probable label and OpenAI's record of log-probabilities."""
+    """The most probable label, and log-probabilities in OpenAI's format."""
     if not choice.shares:
         raise BackendError(
-            f"no label of {labels!r} in the answer: {choice.failure}; look at the prompt"
+            f"none of the labels {labels!r} is in the answer: {choice.failure}; check the prompt"
         )
     mass = 1.0 if choice.mass is None else choice.mass
     top = [
@@ -138,7 +141,7 @@ def _chosen(choice: Choice, labels: tuple[str, ...]) -> tuple[str, dict[str, obj
 def _until(reply: Reply, stop: Sequence[str]) -> str:
     """The text before the first stop string."""
     if reply.text is None:
-        raise BackendError(f"the model gave no reply: {reply.failure}; look at the prompt")
+        raise BackendError(f"the model gave no reply: {reply.failure}; check the prompt")
     found = [reply.text.find(word) for word in stop]
     ends = [at for at in found if at >= 0]
     return reply.text[: min(ends)] if ends else reply.text

@@ -1,10 +1,10 @@
 """Parsing A, B or no label out of a free-text reply: tolerant of wording, strict about meaning.
 
-A label is read only from a statement that is unambiguous (plenary/models/label_grammar.py). Where
-another label stands in the text, in whatever role, none is read by elimination. An answer that
-settles on no label, takes itself back or contradicts itself is None: it is counted as unreadable
-and never guessed. Reading is equivariant: exchange the labels of a reply, and what is read is
-exchanged, or is None in both.
+A label is read only from an unambiguous statement (plenary/models/label_grammar.py). If another
+label occurs in the text in any role, no label is inferred by elimination. An answer that commits to
+no label, takes itself back or contradicts itself gives None: it is counted as unreadable and never
+guessed. Parsing is equivariant: if the labels in a reply are exchanged, the result is exchanged
+too, or it is None both times.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from plenary.models.label_grammar import FIRST_MARK, LABEL, LabelStatement
 from plenary.models.reply_text import answers_in_json, plain, said_aloud
 
 _LETTER = "A-Za-z0-9_\u00c0-\u024f"
-# The number of an item in a list ends no sentence.
+# The number of an item in a list does not end a sentence.
 _SENTENCE = re.compile(r"(?<=[.!?;])(?<!^\d\.)(?<![\s:,(]\d\.)\s+")
 _HEADED = re.compile(rf"(?m)^(\s*(?:[Oo]ption\s+)?[(\[]{LABEL}[)\]])(?=\s+[A-Z0-9])")
-_LONGEST = 800  # characters of a sentence that is read; nobody settles a choice in a longer one
+_LONGEST = 800  # longest sentence that is read; nobody commits to a choice in a longer one
 _QUOTED = re.compile(r'"([^"\n]*)"')
-# A retraction within a sentence begins one of its own.
+# A retraction within a sentence begins a new sentence.
 _BREAK = re.compile(
     r"\s*(?:[,;(]|\s-|\.\.+)\s*(?=(?:no(?:\s*[,.!]|\s+wait|\s+[\ue000-\uf8ff])|wait\b|actually,?\s+"
     r"(?:\w+\s+){0,3}[\ue000-\uf8ff]|sorry\b|scratch\s+that|i\s+meant?\b|or\s+rather\b|make\s+that|"
@@ -31,10 +31,10 @@ _BREAK = re.compile(
 
 
 def settled_label(text: str, labels: Sequence[str]) -> str | None:
-    """As `parse_label` for a reply that was cut by length, of which the rest might say otherwise.
+    """Like `parse_label`, for a reply cut off by its length, whose rest might say otherwise.
 
-    It has settled on a label where it is nothing else, or puts it in a line of its own at the
-    beginning ("B", "Answer: B"), or states it as final in a line that was finished.
+    Such a reply commits to a label if it is nothing else, if it begins with the label on a separate
+    line ("B", "Answer: B"), or if it states the label as final in a complete line.
     """
     label = parse_label(text, labels)
     aloud = (said_aloud(text) or "").strip()
@@ -54,7 +54,7 @@ def settled_label(text: str, labels: Sequence[str]) -> str | None:
 
 
 def parse_label(text: str, labels: Sequence[str]) -> str | None:
-    """The one label that `text` settles on, or None."""
+    """The label to which `text` commits, or None."""
     aloud = said_aloud(text)
     if aloud is None:
         return None
@@ -113,14 +113,14 @@ def _sentences(text: str) -> list[str]:
 
 
 def _quotation(found: re.Match[str]) -> str:
-    """A quoted option as it stands; of other quotations, which are nobody's answer, only a word."""
+    """Keep a quoted option; replace other quotations, which are no answer, by a single word."""
     words = found.group(1)
     kept = grammar.NAMES_OPTION.match(words) or re.fullmatch(r"\w+", words)
     return words if kept else " quoted "
 
 
 def _settled(sentences: list[str]) -> str | None:
-    """The mark of the label that the sentences settle on."""
+    """The mark of the label to which the sentences commit."""
     said: list[LabelStatement] = []
     for at, sentence in enumerate(sentences):
         if grammar.RETRACTS.match(sentence):
@@ -129,7 +129,7 @@ def _settled(sentences: list[str]) -> str | None:
             said = []
         said += _said_in(at, sentence)
     ranked = [at for at, sentence in enumerate(sentences) if grammar.RANKED.search(sentence)]
-    if ranked:  # what stands alone in a ranking is an item of it
+    if ranked:  # a lone label in a ranking is an item of the ranking
         said = [one for one in said if one.kind in ("final", "stated") or one.at < ranked[0]]
     said = _deciding(said)
     marks = {one.mark for one in said}
@@ -145,7 +145,7 @@ def _settled(sentences: list[str]) -> str | None:
 
 
 def _deciding(said: list[LabelStatement]) -> list[LabelStatement]:
-    """What counts: after a final statement nothing before it; heads of all options are quotes."""
+    """The statements that count: the last final one and later ones; lists of options are quotes."""
     finals = [k for k, one in enumerate(said) if one.kind == "final"]
     if finals:
         said = [one for k, one in enumerate(said) if one.kind == "final" or k > finals[-1]]
@@ -187,7 +187,7 @@ def _said_in(at: int, sentence: str) -> list[LabelStatement]:
 
 
 def _stated(at: int, sentence: str, match: re.Match[str]) -> LabelStatement | None:
-    """A statement, unless what stands before it makes it none."""
+    """A statement, unless the words before it cancel it."""
     groups = match.groupdict()
     if groups.get("y") == groups["x"] or not _committed(sentence[: match.start()], match.group()):
         return None
@@ -196,7 +196,7 @@ def _stated(at: int, sentence: str, match: re.Match[str]) -> LabelStatement | No
 
 
 def _committed(before: str, statement: str) -> bool:
-    """Whether the words before a statement leave it the speaker's own and unconditional."""
+    """Whether, given the words before it, a statement is unconditional and the speaker's own."""
     if grammar.DENYING.search(statement):
         return False
     before = grammar.VIEW.sub("", before.strip()).strip()
@@ -210,21 +210,21 @@ def _committed(before: str, statement: str) -> bool:
 
 
 def _sole(head: LabelStatement, sentences: list[str]) -> bool:
-    """Whether "A: ten people" can be meant as an answer: no other label, nothing denied."""
+    """Whether "A: ten people" can be an answer: no other label, no denial."""
     text = grammar.NAMED.sub(" ", " ".join(sentences))
     others = {mark for mark in re.findall(LABEL, text) if mark != head.mark}
     return not others and not grammar.DENIED.search(head.rest)
 
 
 def _doubted(rest: list[str], mark: str) -> bool:
-    """Whether what follows a statement takes it back, or turns to another label."""
+    """Whether the text after a statement takes it back or turns to another label."""
     if any(p.match(rest[0]) for p in (grammar.HEDGED, grammar.LISTED, grammar.SHARED)):
         return True
     return any(_turns(part, mark) or grammar.NO_VOTE.search(part) for part in rest)
 
 
 def _turns(part: str, mark: str) -> bool:
-    """Whether a sentence after the statement may settle on something else."""
+    """Whether a later sentence may commit to something else."""
     if grammar.HEAD.match(part) or grammar.RUNNER_UP.match(part):
         return False
     left = grammar.HARMLESS.sub(" ", grammar.NAMED.sub(" ", part)).replace(mark, " ")

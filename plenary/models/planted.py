@@ -1,7 +1,7 @@
 """Simulated citizens and models with known (planted) utilities, as ground truth for tests.
 
 P(first) = lapse / 2 + (1 - lapse) * Phi((u_first - u_second + order_bias + swing * heard) / (sigma
-* sqrt 2)), `heard` being the digest's lines for the first option minus those for the second.
+* sqrt 2)), where `heard` is the digest's lines for the first option minus those for the second.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PHRASES = (
 
 
 class PlantedWorld(BaseModel):
-    """Known utilities and the way in which they are answered for."""
+    """Known utilities, and how answers follow from them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,7 +74,7 @@ def _key(text: str) -> str:
 
 
 class PlantedBackend(ChatBackend):
-    """Answers every conversation about two outcomes of its world, in any template."""
+    """Answers any conversation about two outcomes of its world, in any template."""
 
     supports_seed = True
 
@@ -92,7 +92,7 @@ class PlantedBackend(ChatBackend):
     async def generate(
         self, conversations: Sequence[Conversation], sampling: Sampling
     ) -> list[Reply]:
-        """A stock reason, drawn by seed; never a letter, so that it holds in both orders."""
+        """A stock reason, drawn by seed; without a letter, so that it is valid in both orders."""
         return [self._reply(conversation, sampling) for conversation in conversations]
 
     async def choose(
@@ -110,7 +110,7 @@ class PlantedBackend(ChatBackend):
         """
         if len(labels) not in (2, 3):
             raise BackendError(
-                f"planted citizens choose between two or three labels, not {labels!r}; ask for two"
+                f"planted citizens choose among two or three labels, not {labels!r}; ask for two"
             )
         return [self._choice(conversation, labels, samples, seed) for conversation in conversations]
 
@@ -134,14 +134,14 @@ class PlantedBackend(ChatBackend):
         return utilities.get(outcome, self._plain[outcome])
 
     def _shown(self, text: str) -> tuple[str, str]:
-        """The two outcomes as shown: on their option lines, else the last two known texts."""
+        """The two outcomes as shown: from the option lines, otherwise the last two known texts."""
         lines = {found.group(1).upper(): _key(found.group(2)) for found in _OPTION.finditer(text)}
         if len(lines) == 2 and all(line in self._plain for line in lines.values()):
             return lines["A"], lines["B"]
         places = self._places(text.casefold())
         if len(places) < 2:
             raise BackendError(
-                f"planted citizens know no two outcomes in {text[-120:]!r}; plant its outcomes"
+                f"planted citizens do not know two outcomes in {text[-120:]!r}; plant its outcomes"
             )
         return places[-2], places[-1]
 

@@ -12,7 +12,7 @@ from plenary.untrusted import read_file
 
 
 class Price(BaseModel):
-    """Price of a million tokens, in the currency of the budget."""
+    """Price per million tokens, in the currency of the budget."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,7 +20,7 @@ class Price(BaseModel):
     completion: float = Field(ge=0, description="price of a million completion tokens")
 
     def of(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """Price of so many tokens."""
+        """Price of these tokens."""
         return (self.prompt * prompt_tokens + self.completion * completion_tokens) / 1e6
 
 
@@ -37,10 +37,10 @@ def read_prices(path: Path) -> dict[str, Price]:
 
 
 def price_of(spec: str, prices: Mapping[str, Price], base_url: str | None) -> Price | None:
-    """Price of a backend spec's tokens; None where it is not known.
+    """Price of a backend spec's tokens; None if unknown.
 
-    Models of this machine cost nothing. A server at a base_url bills as it likes: only a price that
-    is given for its own address (PROVIDER:MODEL@ADDRESS) is known.
+    Local models cost nothing. A server at a base_url may charge any price, so only a price given
+    for its address (PROVIDER:MODEL@ADDRESS) counts.
     """
     prefix, _, model = spec.partition(":")
     if prefix != "langchain":

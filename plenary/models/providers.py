@@ -36,13 +36,14 @@ _LARGEST_SEED = 2**31 - 1
 
 
 class Provider(NamedTuple):
-    """How one integration is told what to do.
+    """The parameters of one integration.
 
-    most, seed: its words for the longest answer in tokens and for the seed (None: it takes none).
-    other: a word to try where a server refuses `most`, with the parameter that holds it before a
-    point. inside: the parameter that holds these and the temperature, if any. logprobs: it may be
-    asked for log-probabilities. key: environment variable of the key. client: arguments that set
-    the timeout and leave retries to us.
+    most, seed: its parameters for the longest answer in tokens and for the seed (None: it has
+    none).
+    other: a parameter to try if a server refuses `most`, with the parameter that contains it before
+    a point. inside: the parameter that contains these and the temperature, if any. logprobs:
+    whether it can be asked for log-probabilities. key: environment variable of the key. client:
+    arguments that set the timeout and leave retries to plenary.
     """
 
     most: str = "max_tokens"
@@ -54,7 +55,7 @@ class Provider(NamedTuple):
     client: Callable[[EndpointSettings], Parameters] = lambda chosen: {"timeout": chosen.timeout}
 
     def parameters(self, wanted: Wanted, manner: Manner) -> Parameters:
-        """Call parameters of a request, as the endpoint takes them."""
+        """Call parameters of a request, as the endpoint accepts them."""
         chosen: Parameters = {}
         if manner.temperature:
             chosen["temperature"] = max(wanted.temperature, manner.coldest)
@@ -70,7 +71,7 @@ class Provider(NamedTuple):
         return bound | {"logprobs": True, "top_logprobs": manner.top} if wanted.scored else bound
 
     def opening(self, base_url: str | None, chosen: EndpointSettings) -> Parameters:
-        """Arguments of the chat model; a server of one's own needs no key."""
+        """Arguments of the chat model; your own server needs no key."""
         arguments = self.client(chosen)
         if base_url:
             arguments["base_url"] = base_url
@@ -134,7 +135,7 @@ _STATUS: dict[int, Fault] = {
     400: "invalid", 401: "denied", 402: "denied", 403: "denied", 404: "denied", 408: "timeout",
     409: "server", 422: "invalid", 429: "rate limit",
 }  # fmt: skip
-# Statuses under which a server may refuse a parameter or a role; some fail on it with 500.
+# Statuses with which servers refuse a parameter or a role; some answer with 500.
 _REFUSING = (400, 422, 500, 501)
 _SPENT = re.compile(
     r"insufficient_quota|insufficient (credit|balance|fund)|billing hard limit|balance is too low"
@@ -142,7 +143,7 @@ _SPENT = re.compile(
 
 
 def fault_of(error: Exception) -> Fault:
-    """What kind of fault it is, whichever library reports it."""
+    """The kind of fault, whichever library reports it."""
     if _SPENT.search(told(error).casefold()):
         return "denied"
     for kind, fault in _KINDS:
@@ -171,14 +172,14 @@ def status_of(error: BaseException) -> int | None:
 
 
 def told(error: Exception) -> str:
-    """What the server said, its status first, else what the library says; no secret in it."""
+    """The server's message after its status, or the library's message; without secrets."""
     status, said = status_of(error), _said(error)
     words = "; ".join(dict.fromkeys(one.text for one in said)) or str(error)
     return redacted(f"{type(error).__name__ if status is None else status}: {words}")[:_LONGEST]
 
 
 def refusals_of(error: Exception) -> list[Refusal]:
-    """What the server has against the request; empty for a fault of another kind."""
+    """The server's refusals of the request; empty for another kind of fault."""
     status = status_of(error)
     if status not in _REFUSING and not isinstance(error, (ModelInvalidRequestError, TypeError)):
         return []
@@ -200,7 +201,7 @@ def _said(error: BaseException) -> list[Refusal]:
 
 
 def _walk(node: object) -> Iterator[Refusal]:
-    """Every message in a server's answer with the parameter it is about; no echo of the input."""
+    """Every message in a server's answer with its parameter, without echoes of the input."""
     if isinstance(node, str):
         try:
             tree = json.loads(node)
@@ -222,7 +223,7 @@ def _walk(node: object) -> Iterator[Refusal]:
 
 
 def retry_after(error: Exception) -> float | None:
-    """Seconds that the server asks to wait, where it says so."""
+    """Seconds that the server asks to wait, if it says so."""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     try:
         return float(headers.get("retry-after", ""))
@@ -231,7 +232,7 @@ def retry_after(error: Exception) -> float | None:
 
 
 def refusal_of(message: AIMessage) -> str | None:
-    """Why the model, or a filter before it, would not answer; None where it answered."""
+    """Why the model, or a filter before it, refused to answer; None if it answered."""
     facts = message.response_metadata
     stated = message.additional_kwargs.get("refusal")
     ended = str(facts.get("finish_reason") or facts.get("stop_reason") or "").casefold()

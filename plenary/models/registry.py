@@ -9,8 +9,8 @@ from plenary.errors import BackendError, ConfigError
 from plenary.models.base import ChatBackend
 from plenary.models.settings import DEFAULTS, ChatSettings
 
-# Doors are opened by name: importing torch or langchain takes seconds that other backends must not
-# pay.
+# Modules are imported by name: importing torch or langchain takes seconds, which other backends
+# should not cost.
 BACKENDS: dict[str, str] = {
     "local": "plenary.models.local.huggingface",
     "langchain": "plenary.models.langchain",
@@ -21,20 +21,20 @@ CHECKPOINTS = ("local", "vllm")
 
 
 def existing_folder(path: str | Path, what: str) -> Path:
-    """The folder at a path; BackendError that says how a hub's checkpoint becomes one."""
+    """The folder at a path; otherwise BackendError that says how to download a checkpoint."""
     folder = Path(path)
     if folder.is_dir():
         return folder
     remedy = "check the path"
     if str(path).count("/") == 1 and not str(path).startswith((".", "/", "~")):
         remedy += f", or fetch it first: hf download {path} --local-dir FOLDER, and give FOLDER"
-    raise BackendError(f"{what} {str(path)!r} is no folder; {remedy}")
+    raise BackendError(f"{what} {str(path)!r} is not a folder; {remedy}")
 
 
 def check_template(spec: str) -> bool:
     """Whether the chat template of a checkpoint prints a date; no weights are read.
 
-    BackendError for a checkpoint that is not there and for a template that leaves out text.
+    BackendError for a missing checkpoint and for a template that drops text.
     """
     prefix, _, rest = spec.partition(":")
     if prefix not in CHECKPOINTS:
@@ -43,7 +43,7 @@ def check_template(spec: str) -> bool:
 
 
 def gpu_at_hand() -> bool:
-    """Whether training would take a GPU."""
+    """Whether training would use a GPU."""
     return importlib.import_module(BACKENDS["local"]).torch.cuda.is_available()
 
 
@@ -56,7 +56,7 @@ def open_backend(
 ) -> ChatBackend:
     """Open local:PATH (adapter), langchain:PROVIDER:MODEL (base_url), vllm:PATH or planted:FILE.
 
-    Every door module has a function `open_spec(rest, adapter, base_url, settings)`.
+    Each backend's module has a function `open_spec(rest, adapter, base_url, settings)`.
     """
     prefix, found, rest = spec.partition(":")
     if prefix not in BACKENDS or not found or not rest:
@@ -64,6 +64,6 @@ def open_backend(
         raise ConfigError(f"unknown backend spec {spec!r}; use one of {known}")
     if adapter is not None and prefix != "local":
         raise ConfigError(
-            f"backend {spec!r} takes no adapter {str(adapter)!r}; use a local:PATH model"
+            f"backend {spec!r} cannot load the adapter {str(adapter)!r}; use a local:PATH model"
         )
     return importlib.import_module(BACKENDS[prefix]).open_spec(rest, adapter, base_url, settings)

@@ -16,7 +16,7 @@ _NAMES = (
     r"(?:seed:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflect(?:ion)?|scratch_?pad|analysis|"
     r"inner_?monologue|deliberation|rationale|cot|chain_of_thought)"
 )
-# What opens and closes reasoning: tags of R1, Qwen, Phi, Seed, Magistral, Kimi, Sky-T1, Cohere,
+# What begins and ends reasoning: tags of R1, Qwen,  Phi, Seed, Magistral, Kimi, Sky-T1, Cohere,
 # Apertus and Gemma, and Granite's words.
 _OPENS = (
     rf"<\s*{_NAMES}\b[^<>]*(?:>|$)|\[THINK\]|\u25c1think\u25b7|<\|begin_of_thought\|>|"
@@ -31,14 +31,14 @@ _CLOSES = (
 _BORDER = re.compile(rf"(?P<open>{_OPENS})|(?P<close>{_CLOSES})", re.IGNORECASE)
 _STUMP = re.compile(r"(?:<\|?/?|\[|\u25c1)(?P<name>[A-Za-z_:|]{0,20})$")
 _HARMONY = re.compile(r"<\|channel\|>\s*(\w*)[^<]*(?:<\|constrain\|>[^<]*)?(?:<\|message\|>)?")
-# The same with its control tokens lost in decoding: "analysisWe need ...assistantfinalB".
+# The same after decoding has dropped the control tokens: "analysisWe need ...assistantfinalB".
 _BARE_HARMONY = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?=[A-Z]|\s*\n|$)")
 _BARE_FINAL = re.compile(r"assistant\s*final|^\s*final\s*$", re.MULTILINE)
 _CONTROL = re.compile(r"<\|[^<>|]{1,40}\|>")
 
 
 def said_aloud(text: str) -> str | None:
-    """The reply without its reasoning; None where it ends before the reasoning does."""
+    """The reply without its reasoning; None if it ends during the reasoning."""
     channels = list(_HARMONY.finditer(text))
     if channels:
         if channels[-1].group(1) != "final":
@@ -67,7 +67,7 @@ def said_aloud(text: str) -> str | None:
 
 
 def _begins_reasoning(name: str) -> bool:
-    """Whether a tag that was cut in its middle was going to open reasoning."""
+    """Whether a tag that was cut off would have begun reasoning."""
     word = name.strip("|").casefold()
     known = ("think", "thought", "reason", "reasoning", "analysis", "channel", "begin_of_thought",
              "start_thinking", "scratchpad", "reflection")  # fmt: skip
@@ -75,7 +75,7 @@ def _begins_reasoning(name: str) -> bool:
 
 
 def opens_reasoning(token: str) -> bool:
-    """Whether the first token of a reply opens reasoning, or is cut in the middle of doing so."""
+    """Whether the first token of a reply begins reasoning, or is the first part of such a tag."""
     return said_aloud(token) is None or _HARMONY.match(token) is not None
 
 
@@ -89,7 +89,7 @@ _FENCE = re.compile(r"^\s*```[\w-]*\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
 
 
 def answers_in_json(text: str) -> list[str] | None:
-    """The answers that a reply in JSON states; None where it is no JSON."""
+    """The answers in a JSON reply; None if the reply is not JSON."""
     fenced = _FENCE.match(text)
     try:
         found = json.loads(fenced.group(1) if fenced else text)
@@ -157,7 +157,7 @@ _REJECTED = "\u274c\u2717\u2718\u2716\U0001f44e\u26d4\U0001f6ab"
 
 
 def plain(text: str) -> str:
-    """Without mark-up, quoted lines and emoji, and with one kind of quotation mark."""
+    """The text without mark-up, quoted lines and emoji, with one kind of quotation mark."""
     text = html.unescape(unicodedata.normalize("NFKC", text)).translate(_PUNCTUATION)
     text = re.sub(r"[\ue000-\uf8ff]", " ", text)
     text = re.sub(rf"[{_REJECTED}]\ufe0f?", " not ", text)
@@ -177,7 +177,7 @@ def _answer(tag: re.Match[str]) -> str:
 
 
 def _named(tag: re.Match[str]) -> str:
-    """An unknown tag may say that what it holds is no answer, so its name stays."""
+    """The name of an unknown tag is kept, as it may say that its content is not an answer."""
     return " " + " ".join(re.findall(r"\w+", tag.group())[:1]) + " "
 
 
@@ -193,7 +193,7 @@ def _without_latex(text: str) -> str:
 
 
 def _boxed(text: str) -> str:
-    """A box is a statement of its own where nothing but punctuation follows in its sentence."""
+    """A box is a separate statement if only punctuation follows it in its sentence."""
 
     def stated(found: re.Match[str]) -> str:
         return f" boxed: {found.group(1) or found.group(2)} "
@@ -203,7 +203,7 @@ def _boxed(text: str) -> str:
 
 
 def _unquoted(text: str) -> str:
-    """Without lines quoted by ">" and without quotations, unless they are all there is."""
+    """The text without lines quoted by ">" and without quotations, unless nothing else is left."""
     lines = text.splitlines()
     own = [line for line in lines if not line.lstrip().startswith(">")]
     if any(line.strip() for line in own):

@@ -11,16 +11,16 @@ import numpy as np
 from plenary.errors import UnusableAnswers
 from plenary.preferences import BoolArray, FloatArray
 
-# Answers that must be there before a run is stopped for them.
+# Answers needed before a run may be stopped because of them.
 FIRST = 40
 
 
 class Seen(NamedTuple):
     """Answers to N questions of one kind.
 
-    usable [N]: those that count. mass [N]: answer mass, NaN where the model gives none. shares
-    [N, 2]: probability of either label where the answer was valid, else NaN. failure: the first
-    reason for an answer that was not valid, as the backend said it.
+    usable [N]: whether the answer counts. mass [N]: answer mass, NaN if the model gives none.
+    shares [N, 2]: probability of each label if the answer was valid, else NaN. failure: the
+    backend's reason for the first invalid answer.
     """
 
     usable: BoolArray
@@ -32,7 +32,7 @@ class Seen(NamedTuple):
 def require_usable(
     seen: Seen, who: str, what: str, min_mass: float, limit: float, setting: str
 ) -> None:
-    """UnusableAnswers when more than `limit` do not count: what was seen, why, what to set.
+    """UnusableAnswers if a share above `limit` does not count: what was seen, why, what to set.
 
     who: the backend. what: the questions, in words. setting: the name of the setting of `limit`.
     """
@@ -57,19 +57,19 @@ def require_usable(
 
 
 def _better(mass: FloatArray, limit: float) -> str:
-    """The highest gate, to two digits, that half the limit of the answers stay under."""
+    """The highest threshold, to two digits, that excludes only half as many as the limit allows."""
     gate = float(np.floor(100 * np.quantile(mass[~np.isnan(mass)], limit / 2)) / 100)
     if gate < 0.05:
-        return "; a lower elicitation.min_mass would count answers that are hardly any"
-    return f", or set elicitation.min_mass={gate:g} if so little is enough"
+        return "; a lower elicitation.min_mass would count answers that are hardly answers"
+    return f", or set elicitation.min_mass={gate:g} if so little mass is enough"
 
 
 @contextmanager
 def nothing_lost() -> Iterator[None]:
-    """Say, where too few answers count, that what was asked is on record."""
+    """Add to the error about unusable answers that all answers are kept."""
     try:
         yield
     except UnusableAnswers as error:
         raise UnusableAnswers(
-            f"{error}; all that was asked is kept, and only failed calls are made again"
+            f"{error}; all answers are kept, and only failed calls will be repeated"
         ) from error

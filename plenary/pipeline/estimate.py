@@ -134,7 +134,7 @@ def _elicitations(config: PipelineConfig, plan: Plan) -> list[StageCost]:
         _money(config, {config.model: 1.0}, prompt, completion),
         calls * pace.choice if pace else None,
     )
-    after, again = (row._replace(stage=f"elicit {when}") for when in ("after", "again"))
+    after, again = (row._replace(stage=f"elicit {when}") for when in ("after", "retest"))
     row = total_cost([row, *read])._replace(stage=row.stage)
     # Exact answers would only repeat themselves, so they are not asked a second time.
     return [row, after, StageCost(again.stage, 0, 0, 0, 0.0, 0.0) if here else again]

@@ -29,7 +29,7 @@ _Change = Callable[[Tensor], Tensor | None]
 
 
 class _Span(NamedTuple):
-    """A token row and the places start..end in it that are meant."""
+    """A token row, and the span start..end in it that is read or steered."""
 
     row: TokenRow
     start: int
@@ -37,7 +37,7 @@ class _Span(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    """Positions of the rows [B]; ids, mask (1 real) and inside (1 in the span) [B, S]."""
+    """Positions of the rows [B]; ids, mask (1: real token) and inside (1: in the span) [B, S]."""
 
     at: list[int]
     ids: Tensor
@@ -47,7 +47,7 @@ class _Batch(NamedTuple):
 
 @contextmanager
 def _hook(module: nn.Module, change: _Change) -> Iterator[None]:
-    """While open, `change` sees the module's hidden states [B, S, D] and may replace them."""
+    """While open, `change` receives the module's hidden states [B, S, D] and may replace them."""
 
     def after(_: nn.Module, __: object, output: Tensor | tuple[Tensor, ...]) -> object:
         new = change(output[0] if isinstance(output, tuple) else output)
@@ -63,14 +63,14 @@ def _hook(module: nn.Module, change: _Change) -> Iterator[None]:
 
 
 def _chosen(blocks: int) -> tuple[int, ...]:
-    """All layers of a small model, else five depths; 0 is the embeddings."""
+    """All layers of a small model, otherwise five depths; 0 is the embeddings."""
     if blocks <= MOST_LAYERS:
         return tuple(range(blocks + 1))
     return tuple(np.linspace(0, blocks, DEPTHS).round().astype(int).tolist())
 
 
 class LocalInterior(Interior):
-    """The inside of one loaded model; `held` keeps other threads out while it is computed."""
+    """The activations of one loaded model; `held` keeps other threads out during a computation."""
 
     def __init__(
         self,
@@ -88,14 +88,14 @@ class LocalInterior(Interior):
         lists = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == blocks]
         if not lists:
             raise BackendError(
-                f"{type(model).__name__!r} keeps its {blocks} blocks in no readable list; "
+                f"{type(model).__name__!r} does not keep its {blocks} blocks in a readable list; "
                 "use a model of another family"
             )
         self._places = [cast("nn.Module", model.get_input_embeddings()), *lists[0]]
         self.layers = _chosen(blocks)
 
     def read(self, texts: Sequence[str]) -> Activations:
-        """Activations of texts that stand alone, with the tokenizer's own start token if any."""
+        """Activations of texts on their own, with the tokenizer's start token if it has one."""
         ids = cast("list[list[int]]", self._tokenizer(list(texts))["input_ids"])
         starts = [len(row) - len(self._plain(t)) for row, t in zip(ids, texts, strict=True)]
         return self._read(
@@ -116,7 +116,7 @@ class LocalInterior(Interior):
         layer: int,
         pushes: FloatArray,
     ) -> FloatArray:
-        """Log odds [R, N] of the first label over the second, each push [D] added in turn."""
+        """Log odds [R, N] of the first label over the second, with each push [D] added in turn."""
         spans = self._spans(marked)
         answers = self._renderer.answer_prompts([m.conversation for m in marked], labels).answers
         if any(len(label) > 1 for answer in answers for label in answer.labels):
@@ -135,7 +135,7 @@ class LocalInterior(Interior):
         return result
 
     def untrained(self, seed: int) -> Interior:
-        """A copy of the architecture with weights as before any training."""
+        """A copy of the architecture with untrained weights."""
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             fresh = AutoModelForCausalLM.from_config(self._model.config, dtype=torch.float32)
@@ -146,7 +146,7 @@ class LocalInterior(Interior):
         return cast("list[int]", self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _spans(self, marked: Sequence[MarkedText]) -> list[_Span]:
-        """Where the marked texts are: what changes in the tokens when a blank stands for them."""
+        """Where the marked texts are: the tokens that change when a blank replaces them."""
         full = self._renderer.answer_prompts([m.conversation for m in marked]).rows
         blanked = self._renderer.answer_prompts([_blanked(m) for m in marked]).rows
         spans = []
@@ -157,7 +157,9 @@ class LocalInterior(Interior):
                 _agreeing(row[::-1][:shorter], other[::-1][:shorter]), shorter - start
             )
             if end <= start:
-                raise BackendError(f"text {mark.text!r} is no token of its own; mark longer text")
+                raise BackendError(
+                    f"text {mark.text!r} is not a token of its own; mark longer text"
+                )
             spans.append(_Span(row, start, end))
         return spans
 
@@ -196,7 +198,7 @@ class LocalInterior(Interior):
         return output.logits[torch.arange(len(last), device=self._device), inverse].float()
 
     def _batches(self, spans: Sequence[_Span]) -> Iterator[_Batch]:
-        """Rows of like length together."""
+        """Batches of rows of similar length."""
         order = np.argsort([len(span.row) for span in spans], kind="stable").tolist()
         for begin in range(0, len(order), ROWS):
             at = order[begin : begin + ROWS]
@@ -208,15 +210,15 @@ class LocalInterior(Interior):
 
 
 def _agreeing(a: TokenRow, b: TokenRow) -> int:
-    """Length of the common start of two rows of one length."""
+    """Length of the common prefix of two rows of equal length."""
     differs = a != b
     return int(differs.argmax()) if differs.any() else len(a)
 
 
 def _blanked(marked: MarkedText) -> Conversation:
-    """The conversation with a blank in place of the marked text."""
+    """The conversation with the marked text replaced by a blank."""
     *before, last = marked.conversation
     head, found, tail = last.content.rpartition(marked.text)
     if not found:
-        raise BackendError(f"text {marked.text!r} is not in {last.content!r}; mark text that is")
+        raise BackendError(f"text {marked.text!r} is not in {last.content!r}; mark a text that is")
     return (*before, last._replace(content=f"{head}{BLANK}{tail}"))

@@ -1,13 +1,13 @@
 """From conversations to token ids: chat template, system role, today's date, answer position.
 
-The one rule for the answer position: render the conversation with each label as the assistant's
-message, tokenise, and cut at the first token that differs. What stands before the cut is the prompt
-(think block, channel header and leading space included), what differs are the answer tokens in
-their context.
+The rule for the answer position: render the conversation with each label as the assistant's
+message, tokenise, and cut at the first token that differs. Everything before the cut is the prompt
+(including think block, channel header and leading space); the tokens that differ are the answer
+tokens in their context.
 
-The one rule for the text: whatever is handed over stands in the prompt. A template that refuses or
-leaves out the system text gets it at the head of the first user message; a template that leaves
-out anything else is refused.
+The rule for the text: everything that is passed in must appear in the prompt. If a template refuses
+or drops the system text, it is put at the start of the first user message; a template that drops
+anything else is refused. ChatRenderer(day) sets the date that a template prints as today's.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _REMEMBERED = 20_000
 _MARKER = re.compile(r"<[|/]?[A-Za-z_][^<>\s]{0,40}>|\[/?[A-Z_]{2,20}\]")
 _PROBE_LABELS = ("A", "B")
 _PROBE_ANSWER = "slotanswerword"
-# What the code of a template may raise, by itself or by raise_exception.
+# Exceptions that a template's code may raise, directly or by raise_exception.
 _TEMPLATE_ERRORS = (
     TemplateError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
 )  # fmt: skip
@@ -57,20 +57,20 @@ class AnswerTokens(NamedTuple):
 
 
 class AnswerPrompts(NamedTuple):
-    """Prompts up to the answer position [N], and for each the answer tokens in its context [N]."""
+    """Prompts up to the answer position [N], and the answer tokens in each one's context [N]."""
 
     rows: list[TokenRow]
     answers: list[AnswerTokens]
 
 
 class _Shape(NamedTuple):
-    """How conversations with one sequence of roles are rendered.
+    """How conversations with the same sequence of roles are rendered.
 
-    folded: the system text goes into the first user message. opening: None where the answer stands
-    as the template prints an assistant's message; else it follows the generation prompt and this
-    text, which ends the reasoning that the prompt began, and `ending` follows it. pieces: template
-    text around the contents, None when the template does more than put text around contents. cuts:
-    where each inner piece may be cut for tokenising.
+    folded: the system text goes into the first user message. opening: None if the answer is printed
+    like an assistant's message; otherwise the answer follows the generation prompt and this text,
+    which ends the reasoning that the prompt began, and `ending` follows the answer. pieces:
+    template text around the contents, None if the template does more than put text around contents.
+    cuts: where each inner piece may be cut for tokenising.
     """
 
     folded: bool
@@ -81,13 +81,13 @@ class _Shape(NamedTuple):
 
 
 def _fold(conversation: Conversation) -> Conversation:
-    """Put the system text in front of the first user message."""
+    """Put the system text at the start of the first user message."""
     system, first, *rest = conversation
     return (Message("user", f"{system.content}\n\n{first.content}"), *rest)
 
 
 def _left_open(text: str) -> str | None:
-    """What ends the reasoning block that `text` leaves open; None where none is open."""
+    """The text that closes the reasoning block left open by `text`; None if none is open."""
     found = list(_BLOCK.finditer(text))
     if not found or found[-1].group(1) or found[-1].group(3):
         return None
@@ -105,7 +105,7 @@ def _common(rows: Sequence[Sequence[int]]) -> int:
 
 
 def _overlap(rows: Sequence[Sequence[int]]) -> bool:
-    """Whether one row starts with, or is, another."""
+    """Whether one row is a prefix of another."""
     return any(
         list(b[: len(a)]) == list(a)
         for k, a in enumerate(rows)
@@ -115,11 +115,10 @@ def _overlap(rows: Sequence[Sequence[int]]) -> bool:
 
 
 class ChatRenderer:
-    """Renders and tokenises conversations for one tokenizer; fast where its template allows.
+    """Renders and tokenises conversations for one tokenizer; fast if its template allows it.
 
-    day: what a template that prints today's date is told instead; today itself where it is None.
-    BackendError for a template that leaves out the user's or, even in the user's message, the
-    system's text.
+    day: the date that a template prints instead of today's; None: today. BackendError for a
+    template that drops the user's text or, even in the user's message, the system text.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, day: date | None = None) -> None:
@@ -143,17 +142,17 @@ class ChatRenderer:
 
     @property
     def manner(self) -> str:
-        """What of the rendering is not plain, as part of a backend's name: "/folded/2026-12-01"."""
+        """Deviations from plain rendering, as part of a backend's name: "/folded/2026-12-01"."""
         folded = "/folded" if self._shapes["system", "user"].folded else ""
         return folded + (f"/{self._now:%Y-%m-%d}" if self.dated else "")
 
     @property
     def dated(self) -> bool:
-        """Whether the template reads a date."""
+        """Whether the template prints a date."""
         return any(word in self._template for word in _DATED)
 
     def _chat_template(self) -> str:
-        """The tokenizer's template, in which the day stands in place of the clock."""
+        """The tokenizer's template, with the day instead of the clock."""
         try:
             template = str(self._tokenizer.get_chat_template())
         except ValueError as error:
@@ -163,7 +162,8 @@ class ChatRenderer:
             ) from error
         if "strftime_now" not in template:
             return template
-        # A template gets data and no functions, so the day is written into a macro of that name.
+        # A template can be given data but no functions, so the day is written into a macro of that
+        # name.
         told = [f"| replace({f!r}, {self._now.strftime(f)!r})" for f in _FORMATS]
         macro = f"{{%- macro strftime_now(form) -%}}{{{{ form {' '.join(told)} }}}}"
         return f"{macro}{{%- endmacro %}}\n{template}"
@@ -173,7 +173,7 @@ class ChatRenderer:
         return re.compile("|".join(map(re.escape, texts)), re.IGNORECASE) if texts else None
 
     def clean(self, text: str) -> str:
-        """`text` without what the tokenizer or template reads as control, and outer white space."""
+        """`text` without control tokens of the tokenizer or template, and without outer blanks."""
         while self._control is not None and self._control.search(text):
             text = self._control.sub(" ", text)
         return text.strip()
@@ -181,7 +181,7 @@ class ChatRenderer:
     def answer_prompts(
         self, conversations: Sequence[Conversation], labels: tuple[str, ...] = _PROBE_LABELS
     ) -> AnswerPrompts:
-        """Token rows up to the position at which the assistant's answer starts."""
+        """Token rows up to the position where the assistant's answer starts."""
         parts = [self._segments(conversation, labels) for conversation in conversations]
         self._remember(segment for heads, tails in parts for segment in (*heads, *tails))
         rows, answers = [], []
@@ -208,7 +208,7 @@ class ChatRenderer:
         return self._answers[key]
 
     def _answer_tokens(self, tails: list[list[int]], labels: tuple[str, ...]) -> AnswerTokens:
-        """Label ids: the tails without what all of them end in (the end of the turn)."""
+        """Label ids: the tails without their common ending (the end of the turn)."""
         ending = min(_common([tail[::-1] for tail in tails]), *(len(tail) - 1 for tail in tails))
         short = [tail[: len(tail) - ending] for tail in tails] if ending >= 0 else []
         if _overlap(short):
@@ -224,7 +224,7 @@ class ChatRenderer:
     def _segments(
         self, conversation: Conversation, labels: tuple[str, ...]
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Text in pieces that tokenise apart, and the rest, with the answer, for each label."""
+        """Text in pieces to be tokenised separately, and the rest with each label as answer."""
         roles = tuple(message.role for message in conversation)
         shape = self._shapes.get(roles) or self._learn(roles)
         messages = tuple(Message(m.role, self.clean(m.content)) for m in conversation)
@@ -258,7 +258,7 @@ class ChatRenderer:
         )
 
     def _render(self, conversation: Conversation, *, prompt: bool = False) -> str:
-        """The template's text; `prompt` adds what an assistant's message starts with."""
+        """The rendered text; `prompt` adds the start of an assistant's message."""
         try:
             rendered = self._tokenizer.apply_chat_template(
                 [{"role": m.role, "content": m.content} for m in conversation],
@@ -273,7 +273,7 @@ class ChatRenderer:
         return str(rendered)
 
     def _learn(self, roles: tuple[str, ...]) -> _Shape:
-        """Find out, once a sequence of roles, what the template does around contents."""
+        """Find out, once per sequence of roles, what the template puts around contents."""
         told = tuple(Message(role, f"slot{k}word") for k, role in enumerate(roles))  # type: ignore[arg-type]
         faults: list[BackendError] = []
         for folded in (False, True) if roles[:2] == ("system", "user") else (False,):
@@ -291,23 +291,23 @@ class ChatRenderer:
         ) from faults[-1]
 
     def _position(self, messages: Conversation, *, folded: bool) -> _Shape:
-        """Where an answer stands: in an assistant's message, but never while it still reasons."""
+        """Where an answer goes: in an assistant's message, but never within its reasoning."""
         last = messages[-1].content
         asked = self._render(messages, prompt=True)
         try:
             said = self._render((*messages, Message("assistant", _PROBE_ANSWER)))
-        except BackendError:  # a template that wants the user to speak last
+        except BackendError:  # a template that requires the user to speak last
             said = ""
         before, found, ending = said.rpartition(_PROBE_ANSWER)
         start, opening = before.rpartition(last)[2], _left_open(asked.rpartition(last)[2])
         if found and (opening is None or _BLOCK.search(start)) and _left_open(start) is None:
             return _Shape(folded, None, "")
         if opening is None and (found or asked == self._render(messages)):
-            raise BackendError("it prints no answer of an assistant that is not reasoning")
+            raise BackendError("it prints an assistant's answer only within reasoning")
         return _Shape(folded, opening or "", ending if found else "")
 
     def _whole(self, messages: Conversation, label: str, shape: _Shape) -> str:
-        """The conversation with its answer; BackendError when a message is not found in it."""
+        """The rendered conversation with its answer; BackendError if a message is missing in it."""
         if shape.opening is None:
             text = self._render((*messages, Message("assistant", label)))
         else:
@@ -315,7 +315,7 @@ class ChatRenderer:
         for message in messages:
             if message.content not in text:
                 raise BackendError(
-                    f"it leaves out or changes the {message.role}'s text {message.content[:80]!r}"
+                    f"it drops or changes the {message.role}'s text {message.content[:80]!r}"
                 )
         return text
 
@@ -326,7 +326,7 @@ class ChatRenderer:
         pieces = self._pieces(text, contents)
         cuts = self._cuts(pieces, contents, text) if pieces else None
         self._shapes[roles] = shape._replace(pieces=pieces, cuts=cuts)
-        # Text such as [INST] may steer the model although the tokenizer does not know it as a
+        # Text such as [INST] may steer the model even if the tokenizer does not know it as a
         # control token.
         self._markers |= {
             found.group() for piece in pieces or () for found in _MARKER.finditer(piece)
@@ -348,7 +348,7 @@ class ChatRenderer:
     def _cuts(
         self, pieces: tuple[str, ...], contents: list[str], text: str
     ) -> tuple[int, ...] | None:
-        """Start of each inner piece's first control token, if tokenising apart changes nothing."""
+        """Start of each inner piece's first control token, if tokens are the same when cut there."""
         cuts = []
         for piece in pieces[1:-1]:
             found = [

@@ -36,10 +36,11 @@ def prints_date(path: str) -> bool:
 
 
 class CheckpointBackend(ChatBackend):
-    """Exact choices, and replies drawn from a seed a prompt, by whatever model a subclass holds.
+    """Exact choices, and replies drawn from one seed per prompt, by the subclass's model.
 
-    A subclass sets `_longest`, positions of its model. Callers ask at once, each in a thread:
-    `_label_log_probs` and `_draw` see to it that one of them computes.
+    A subclass sets `_longest`, the positions of its model. Callers may ask concurrently, each in
+    its own
+    thread: `_label_log_probs` and `_draw` make sure that only one of them computes.
     """
 
     supports_seed = True
@@ -49,7 +50,7 @@ class CheckpointBackend(ChatBackend):
     def __init__(self, tokenizer: PreTrainedTokenizerBase, day: date | None = None) -> None:
         self._tokenizer = tokenizer
         self._renderer = ChatRenderer(self._tokenizer, day)
-        # A lock of its own: one caller's prompts are rendered while another's are computed.
+        # A separate lock, so that one caller's prompts are rendered while another's are computed.
         self._rendering = threading.Lock()
 
     async def choose(
@@ -66,12 +67,12 @@ class CheckpointBackend(ChatBackend):
     async def generate(
         self, conversations: Sequence[Conversation], sampling: Sampling
     ) -> list[Reply]:
-        """One reply a conversation, drawn by seed, sample, its own prompt and draw alone."""
+        """One reply per conversation, which depends only on seed, sample, prompt and draw."""
         return await asyncio.to_thread(self._generate, conversations, sampling)
 
     @abstractmethod
     def _label_log_probs(self, rows: Sequence[TokenRow], labels: Sequence[int]) -> FloatArray:
-        """Log-probability [N, L] of each label token after each row; NaN where there is none."""
+        """Log-probability [N, L] of each label token after each row; NaN if there is none."""
 
     @abstractmethod
     def _draw(
@@ -110,7 +111,7 @@ class CheckpointBackend(ChatBackend):
         return replies
 
     def _reply(self, row: TokenRow, text: str, tokens: Sequence[int]) -> Reply:
-        """The reply of these tokens, which read `text` without control tokens."""
+        """The reply from these tokens, whose text without control tokens is `text`."""
         whole = str(self._tokenizer.decode(list(tokens), skip_special_tokens=False)).strip()
         aloud = said_aloud(whole)
         if aloud is None:
@@ -127,7 +128,7 @@ def reply_stream(row: TokenRow, sampling: Sampling, draw: str = "") -> np.random
 
 
 # Log-probability [N, L], over the whole vocabulary, of each of L tokens after each of N rows; NaN
-# where the model gave none.
+# if the model gave none.
 Read = Callable[[Sequence[TokenRow], Sequence[int]], FloatArray]
 
 
@@ -139,7 +140,7 @@ def too_long(row: TokenRow, longest: int) -> str:
 def read_choices(prompts: AnswerPrompts, longest: int, read: Read) -> list[Choice]:
     """The choice at each prompt [N]; a label of several tokens is their product.
 
-    longest: positions of the model. A prompt that does not fit, or of which the model gave no
+    longest: positions of the model. A prompt that does not fit, or for which the model gave no
     probability, is an invalid answer.
     """
     choices = [no_choice(1, too_long(row, longest)) for row in prompts.rows]

@@ -26,17 +26,17 @@ def checkpoint_hash(folder: Path) -> str:
 
 
 def checkpoint_folder(path: str | Path, what: str) -> Path:
-    """The folder of a checkpoint, which holds safetensors; nothing is fetched from a hub."""
+    """The folder of a checkpoint with safetensors; nothing is downloaded from a hub."""
     folder = existing_folder(path, what)
     if not any(folder.glob("*.safetensors")):
         raise BackendError(
-            f"{what} {str(path)!r} holds no safetensors file; convert its weights to safetensors"
+            f"{what} {str(path)!r} has no safetensors file;  convert its weights to safetensors"
         )
     return folder
 
 
 def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
-    """The tokenizer beside a model."""
+    """The tokenizer of a checkpoint."""
     folder = checkpoint_folder(path, "model")
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

@@ -2,8 +2,8 @@
 
 B rows of a batch, S padded length beyond the prefix, V vocabulary, D width. Rows with a common
 prefix are padded on the RIGHT and read at their own last token: padding between prefix and suffix
-would shift sliding windows, which count cache slots. Replies of models with anything but full
-attention run padded on the left, without sharing.
+would shift sliding windows, which count cache slots. For models without full attention, replies are
+computed with padding on the left and without sharing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from plenary.models.local.prefix_batching import PrefixJob, TokenRow, one_run, p
 from plenary.preferences import FloatArray, IntArray
 
 _PLAIN_HEAD_TOLERANCE = 1e-4
-# Read once: setting the count in a worker sets it for the whole process.
+# Read once, because setting the count in a worker sets it for the whole process.
 _THREADS = torch.get_num_threads()
 
 
@@ -56,7 +56,7 @@ class _State(NamedTuple):
 
 
 def _draw(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
-    """One token a row [B]: the most probable at temperature 0, else drawn by inverse CDF."""
+    """One token per row [B]: the most probable at temperature 0, else drawn by inverse CDF."""
     if temperature == 0:
         return logits.argmax(dim=-1)
     below = torch.softmax(logits / temperature, dim=-1).cumsum(dim=-1)
@@ -72,7 +72,7 @@ _Work = Callable[[IntArray, PrefixJob, DynamicCache | None], None]
 def _within_memory(
     work: _Work, members: IntArray, job: PrefixJob, cache: DynamicCache | None
 ) -> None:
-    """Compute a batch, in halves where the device's memory does not hold it."""
+    """Compute a batch, in halves if it does not fit the device's memory."""
     try:
         work(members, job, cache)
         return
@@ -82,7 +82,7 @@ def _within_memory(
                 f"one prompt after {len(job.prefix)} shared tokens exceeds the memory: {error}; "
                 "use a smaller model, chat.local.dtype=bfloat16 or a larger device"
             ) from error
-    # Outside the handler: the exception's frames hold the tensors of the batch that failed.
+    # Outside the handler, because the exception's frames hold the tensors of the failed batch.
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     for half in np.array_split(members, 2):
@@ -109,7 +109,7 @@ class Forward:
 
     @property
     def _full_attention(self) -> bool:
-        """Whether every layer sees all that is before it, so that gaps in the cache do no harm."""
+        """Whether every layer attends to all earlier tokens, so cache gaps are harmless."""
         return self._layers == {DynamicLayer}
 
     @property
@@ -137,10 +137,10 @@ class Forward:
         return [rows[k][len(job.prefix) :] for k in members]
 
     def _spread(self, work: _Work, jobs: Sequence[PrefixJob]) -> None:
-        """Run jobs side by side, each on its share of the processor's threads.
+        """Run jobs in parallel, each on its share of the processor's threads.
 
-        Whole batches side by side need no barrier inside an operation: on a busy machine this is
-        ten times as fast as two OpenMP threads in one batch.
+        Parallel batches need no barrier within an operation: on a busy machine this is ten times as
+        fast as two OpenMP threads in one batch.
         """
         workers = min(len(jobs), _THREADS) if self._device.type == "cpu" else 1
 
@@ -170,7 +170,7 @@ class Forward:
 
     @staticmethod
     def _widened(cache: DynamicCache | None, size: int) -> DynamicCache | None:
-        """The prefix for `size` rows, as views: the model's first concatenation copies them."""
+        """The prefix for `size` rows, as views that the model's first concatenation copies."""
         if cache is None:
             return None
         wide = copy.copy(cache)
@@ -184,7 +184,7 @@ class Forward:
     def _read(
         self, suffixes: Sequence[TokenRow], cache: DynamicCache | None, prefix: int, *, keep: bool
     ) -> _State:
-        """Logits after each suffix; the cache grown by the suffixes where `keep` asks for it."""
+        """Logits after each suffix; with `keep`, also the cache extended by the suffixes."""
         left = keep and not self._full_attention
         ids, own = (part.to(self._device) for part in pad(suffixes, self._pad, left=left))
         size, width = ids.shape
@@ -225,7 +225,7 @@ class Forward:
 
     @torch.inference_mode()
     def _cache_layers(self) -> set[type]:
-        """Kinds of layer in the model's cache; empty when it keeps none that can be continued."""
+        """Kinds of layer in the model's cache; empty if its cache cannot be continued."""
         cache = self._model(input_ids=self._probe(), use_cache=True).get(self._cache_argument)
         return {type(layer) for layer in cache.layers} if isinstance(cache, DynamicCache) else set()
 
@@ -251,13 +251,13 @@ class Forward:
     ) -> list[list[int]]:
         """Tokens generated after each row, up to an end token or uniforms.shape[1] tokens.
 
-        uniforms [N, tokens] in [0, 1): one draw a token by inverse distribution function, so that a
-        row's reply depends on its own draws and not on its neighbours (up to the last bits that
-        batching changes in logits). temperature 0 takes the most probable token.
+        uniforms [N, tokens] in [0, 1): one draw per token by the inverse distribution function, so
+        that a row's reply depends on its own draws and not on its neighbours (except for the last
+        bits that batching changes in logits). Temperature 0 takes the most probable token.
         """
         if not self._layers:
             raise BackendError(
-                f"{type(self._model).__name__!r} keeps no cache to generate from; use another model"
+                f"{type(self._model).__name__!r} has no cache to generate from; use another model"
             )
         result: list[list[int]] = [[] for _ in rows]
 
@@ -270,7 +270,7 @@ class Forward:
                 result[k] = reply
 
         runs = plan_runs(rows) if self._full_attention else [one_run(rows)]
-        # A step costs about as much for a few rows as for many, so reply batches are wider.
+        # A step costs about the same for a few rows as for many, so batches of replies are larger.
         room = 2 * self._batch_tokens
         self._spread(work, plan_jobs(runs, rows, room, spare=uniforms.shape[1]))
         return result
@@ -278,7 +278,7 @@ class Forward:
     def _continue(
         self, state: _State, uniforms: Tensor, temperature: float, ends: Sequence[int]
     ) -> list[list[int]]:
-        """Token by token from `state`; rows that ended leave the batch once they are half of it."""
+        """Token by token from `state`; finished rows leave the batch once they are half of it."""
         size, longest = uniforms.shape
         tokens = np.full((size, longest), -1, dtype=np.int64)
         stop = torch.tensor(sorted(ends), device=self._device)

@@ -40,8 +40,8 @@ from plenary.models.local.prefix_batching import TokenRow
 from plenary.models.settings import DEFAULTS, ChatSettings, LocalSettings
 from plenary.preferences import FloatArray
 
-# Tokens that a merged adapter is tried on, and how far its log-probabilities may be from those of
-# the adapter apart: what rounding makes in deep models, and of what the adapter changes.
+# Tokens on which a merged adapter is tested, and how far its log-probabilities may be from those of
+# the separate adapter: rounding in deep models, and a part of what the adapter changes.
 PROBE, ROUNDING, SLACK = 16, 1e-3, 0.02
 
 
@@ -53,8 +53,8 @@ def load_model(
 ) -> PreTrainedModel:
     """A causal language model for evaluation, float32 unless `settings` say otherwise.
 
-    The adapter is merged into float32 weights; beside others, which would round it away, it stays
-    layers of its own. BackendError when the merged model is not the one that was trained.
+    The adapter is merged into float32 weights; with other weights, which would round it away, it
+    stays in separate layers. BackendError if the merged model is not the one that was trained.
     """
     folder = checkpoint_folder(path, "model")
     transformers.utils.logging.disable_progress_bar()
@@ -77,7 +77,7 @@ def load_model(
 
 
 def _placement(settings: LocalSettings) -> dict[str, object]:
-    """Arguments of from_pretrained for precision and place."""
+    """Arguments of from_pretrained for precision and device."""
     kind = settings.device.partition(":")[0]
     if settings.four_bit and (kind == "cpu" or not find_spec("bitsandbytes")):
         raise BackendError(
@@ -92,7 +92,7 @@ def _placement(settings: LocalSettings) -> dict[str, object]:
     dtype = getattr(torch, settings.dtype)
     placed: dict[str, object] = {"dtype": dtype}
     if settings.device != "cpu":
-        # A single device goes as a map too: the weights are read straight onto it.
+        # A single device is also given as a map, so that the weights are loaded directly onto it.
         placed["device_map"] = "auto" if settings.device == "auto" else {"": settings.device}
     if settings.four_bit:
         placed["quantization_config"] = BitsAndBytesConfig(
@@ -103,10 +103,10 @@ def _placement(settings: LocalSettings) -> dict[str, object]:
 
 @contextmanager
 def _naming_kept() -> Iterator[None]:
-    """Without peft's warnings of tied layers, and of a name that transformers 5.24 has changed."""
+    """Suppress peft's warnings about tied layers and about a name changed in transformers 5.24."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        # What becomes of tied layers is tested here, and refused.
+        # Tied layers are tested here, and refused.
         warnings.filterwarnings("ignore", ".*tie_word_embeddings", UserWarning)
         yield
 
@@ -127,7 +127,7 @@ def _adapted(model: PreTrainedModel, adapter: Path, *, merge: bool) -> PreTraine
 
 
 def _merged(wrapped: PeftModel, adapter: Path) -> PreTrainedModel:
-    """The weights with the adapter in them; BackendError when they answer otherwise than apart."""
+    """The weights with the adapter merged; BackendError if merging changes the answers."""
     apart = probe_log_probs(wrapped)
     with wrapped.disable_adapter():
         effect = float((apart - probe_log_probs(wrapped)).abs().max())
@@ -135,8 +135,10 @@ def _merged(wrapped: PeftModel, adapter: Path) -> PreTrainedModel:
     away = float((apart - probe_log_probs(merged)).abs().max())
     if not away <= max(ROUNDING, SLACK * effect):
         raise BackendError(
-            f"adapter {str(adapter)!r} merged into the weights is another model: log-probabilities "
-            f"differ by up to {away:.2g}, as where it adapts layers that share their weights (tied "
+            f"adapter {str(adapter)!r} merged into the weights gives another model: "
+            "log-probabilities "
+            f"differ by up to {away:.2g}, as happens if it adapts layers that share their weights "
+            "(tied "
             "embeddings); train one on other layers"
         )
     return merged
@@ -144,7 +146,7 @@ def _merged(wrapped: PeftModel, adapter: Path) -> PreTrainedModel:
 
 @torch.no_grad()
 def probe_log_probs(model: nn.Module) -> torch.Tensor:
-    """Log-probabilities [T, V] after tokens from all over the vocabulary, to tell models apart."""
+    """Log-probabilities [T, V] after tokens from all over the vocabulary, to compare models."""
     known = cast("PreTrainedModel", model)
     words = known.config.get_text_config().vocab_size
     ids = torch.linspace(0, words - 1, PROBE).long()[None].to(known.device)
@@ -152,7 +154,7 @@ def probe_log_probs(model: nn.Module) -> torch.Tensor:
 
 
 class AdapterSwap:
-    """One model, with or without one of its adapters: who computes holds it."""
+    """One model, with or without one of its adapters, locked during a computation."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
@@ -160,7 +162,7 @@ class AdapterSwap:
         self._lock = threading.Lock()
 
     def add(self, adapter: Path) -> str:
-        """Put an adapter's layers beside the weights; its name."""
+        """Add an adapter's layers to the model; returns its name."""
         with self._lock, _naming_kept():
             name = checkpoint_hash(adapter)
             arguments = {"adapter_name": name, "local_files_only": True}
@@ -178,7 +180,7 @@ class AdapterSwap:
 
     @contextmanager
     def under(self, adapter: str | None) -> Iterator[None]:
-        """Hold the model with the layers of one adapter at work, or of none."""
+        """Lock the model with one adapter switched on, or with none."""
         with self._lock:
             if self._wrapped is None:
                 yield
@@ -198,7 +200,7 @@ def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> s
 
 
 def _precision(settings: LocalSettings) -> str:
-    """What of the settings changes answers, as part of a backend's name."""
+    """The settings that change answers, as part of a backend's name."""
     return (
         "/4bit" if settings.four_bit else {"float32": ""}.get(settings.dtype, f"/{settings.dtype}")
     )
@@ -207,13 +209,13 @@ def _precision(settings: LocalSettings) -> str:
 class LocalBackend(CheckpointBackend):
     """A model on this machine: exact choices, replies drawn row by row from `Sampling.seed`.
 
-    settings.batch_tokens: tokens computed together, prefixes apart; a batch that fits a processor's
-    cache is half as fast again as one of 4,096 (measured on the model that ships). A batch that
-    does not fit the memory is halved until it does.
+    settings.batch_tokens: tokens computed together, without prefixes; a batch that fits a
+    processor's cache is one and a half times as fast as one of 4,096 (measured on the shipped
+    model). A batch that does not fit the memory is halved until it does.
 
-    Conversations may come in any order: those that share a long token prefix are found and the
-    prefix computed once. Message contents lose what the tokenizer or the template would read as
-    control, and outer white space.
+    Conversations may come in any order: those that share a long token prefix are found, and the
+    prefix is computed once. Control tokens of the tokenizer or template and outer white space are
+    removed from message contents.
     """
 
     def __init__(
@@ -245,13 +247,13 @@ class LocalBackend(CheckpointBackend):
         self._adapter: str | None = None
 
     def with_adapter(self, adapter: Path) -> LocalBackend:
-        """The same weights under an adapter: both may be asked in turn, nothing is loaded twice.
+        """The same weights with an adapter: both may be asked in turn, and nothing is loaded twice.
 
-        Its layers stay beside the weights, so answers differ from those of merged weights in the
-        last bits; those without it do not change at all.
+        Its layers stay separate from the weights, so answers differ from those of merged weights in
+        the last bits; answers without the adapter do not change at all.
         """
         if self._merged is not None or self._adapter is not None:
-            raise BackendError(f"{self.name!r} is already under an adapter; open the plain model")
+            raise BackendError(f"{self.name!r} has an adapter already; open the plain model")
         other = copy.copy(self)
         other._adapter = self._swap.add(checkpoint_folder(adapter, "adapter"))
         other.name = self._named(adapter)
@@ -259,7 +261,7 @@ class LocalBackend(CheckpointBackend):
 
     @property
     def interior(self) -> LocalInterior:
-        """Activations of the model, under the same adapter."""
+        """Activations of the model, with the same adapter."""
         held = partial(self._swap.under, self._adapter)
         return LocalInterior(self._model, self._tokenizer, held, self._renderer)
 

@@ -16,7 +16,7 @@ from plenary.preferences import IntArray
 
 TokenRow = NDArray[np.int32]
 
-# What one more prefix costs (a second forward pass, smaller batches), in tokens; measured on the
+# The cost of one more prefix (a second forward pass, smaller batches), in tokens; measured on the
 # embedded model.
 PREFIX_COST = 512
 _JOB_BATCHES = 8
@@ -46,7 +46,7 @@ class _Plan(NamedTuple):
 
 
 def _best(start: int, stop: int, shared: IntArray, lengths: IntArray, least: int) -> _Plan:
-    """Cheapest way to compute sorted rows start..stop: one prefix, or the best of each part."""
+    """Cheapest way to compute the sorted rows start..stop: one prefix, or the best of each part."""
     total = int(lengths[start:stop].sum())
     count = stop - start
     if count == 1:
@@ -70,7 +70,7 @@ def _best(start: int, stop: int, shared: IntArray, lengths: IntArray, least: int
 
 
 def plan_runs(rows: Sequence[TokenRow], *, least: int = 8) -> list[Run]:
-    """Partition rows so that long common prefixes are computed once where that saves work.
+    """Partition rows so that long common prefixes are computed once if that saves work.
 
     Rows that gain nothing from sharing end up together in one run with prefix 0. A prefix is always
     shorter than each of its rows, so every row keeps at least one token of its own.
@@ -127,8 +127,8 @@ def _batches(
 ) -> Iterator[IntArray]:
     """Batches of at most `batch_tokens` padded tokens, longest rows first.
 
-    The cap counts the tokens of a batch beyond the prefix, `spare` tokens of room a row included,
-    and a quarter of the prefix, which costs memory but no matrix product.
+    The cap counts the tokens of a batch beyond the prefix, including `spare` tokens per row, and a
+    quarter of the prefix, which costs memory but no matrix product.
     """
     members = run.members[::-1]
     start = 0

@@ -2,9 +2,9 @@
 
 The engine is asked for the log-probabilities of the label tokens themselves
 (`SamplingParams.logprob_token_ids`), taken over the whole vocabulary before anything is masked or
-scaled. So `mass` is what it is with a local: model, and no label is unknown for standing outside
-the most probable few. Restricting the answer (`allowed_token_ids`) is not used: it would take the
-mass away from whoever reads it.
+scaled. So `mass` means the same as with a local: model, and no label is missed because it is not
+among the most probable tokens. The answer is not restricted (`allowed_token_ids`), because then its
+mass could not be read.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _Output(Protocol):
 
 
 def _vllm() -> ModuleType:
-    # vLLM takes many seconds to import and is rarely there.
+    # vLLM takes many seconds to import and is rarely installed.
     try:
         return importlib.import_module("vllm")
     except ImportError as error:
@@ -57,9 +57,9 @@ def _vllm() -> ModuleType:
 
 
 class VllmBackend(CheckpointBackend):
-    """A model under vLLM: exact choices, replies drawn by the engine from a seed a prompt.
+    """A model run by vLLM: exact choices, and replies drawn by the engine from one seed per prompt.
 
-    The engine batches as prompts come, so answers may differ in their last digits from run to run.
+    The engine batches prompts as they come, so the last digits of answers may vary from run to run.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class VllmBackend(CheckpointBackend):
         folder = checkpoint_folder(path, "model")
         self._vllm = _vllm()
         super().__init__(load_tokenizer(folder), day)
-        # Nobody may hand two batches to one engine at once.
+        # Only one batch at a time may be given to an engine.
         self._lock = threading.Lock()
         try:
             self._engine = self._vllm.LLM(
@@ -157,7 +157,7 @@ class VllmBackend(CheckpointBackend):
 
 
 def _log_prob(output: _Output, token: int) -> float:
-    """Log-probability of a token in the first place; NaN where the engine did not give it."""
+    """Log-probability of a token at the first position; NaN if the engine did not give it."""
     places = output.outputs[0].logprobs if output.outputs else None
     found = places[0].get(token) if places else None
     return np.nan if found is None else found.logprob

@@ -14,11 +14,11 @@ _LABEL_TOKENS = 8
 
 
 class ModelRequest(Protocol[Answer]):
-    """A method of the port with all its arguments but the conversations."""
+    """A method of the interface with all its arguments except the conversations."""
 
     @property
     def kind(self) -> type[Answer]:
-        """What it is answered with."""
+        """The type of its answers."""
         ...
 
     @property
@@ -28,7 +28,7 @@ class ModelRequest(Protocol[Answer]):
 
     @property
     def longest(self) -> int:
-        """Tokens that one answer may take."""
+        """The most tokens that one answer may take."""
         ...
 
     def calls(self, backend: ChatBackend) -> int:
@@ -36,11 +36,11 @@ class ModelRequest(Protocol[Answer]):
         ...
 
     def keys(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[str]:
-        """Content addresses of its calls; what the backend leaves unused is no part of them."""
+        """Hashes of its calls, without arguments that the backend does not use."""
         ...
 
     async def of(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[Answer]:
-        """Ask it of a backend."""
+        """Put it to a backend."""
         ...
 
 
@@ -57,20 +57,20 @@ class Generate:
 
     @property
     def draws(self) -> bool:
-        """At any temperature above 0."""
+        """True at any temperature above 0."""
         return self.sampling.temperature > 0
 
     @property
     def longest(self) -> int:
-        """By sampling."""
+        """As set in the sampling."""
         return self.sampling.max_tokens
 
     def calls(self, backend: ChatBackend) -> int:
-        """One."""
+        """One call."""
         return 1
 
     def keys(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[str]:
-        """By sampling, and by draw where there is one."""
+        """By sampling, and by draw if there is one."""
         asked = conversations if self.draws else map(tuple, conversations)
         sampling = asdict(self.sampling)
         return [call_key(backend.name, "generate", c, **sampling) for c in asked]
@@ -95,20 +95,20 @@ class Choose:
 
     @property
     def draws(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     @property
     def longest(self) -> int:
-        """A label in a few words."""
+        """Enough for a label in a few words."""
         return _LABEL_TOKENS
 
     def calls(self, backend: ChatBackend) -> int:
-        """One where the answer is exact, else the samples."""
+        """One if the answer is exact, else the number of samples."""
         return 1 if backend.exact_choice else self.samples
 
     def keys(self, backend: ChatBackend, conversations: Sequence[Conversation]) -> list[str]:
-        """By labels, and by `samples`, `seed` and draw where the backend samples."""
+        """By labels, and by `samples`, `seed` and draw if the backend samples."""
         exact = backend.exact_choice
         asked = map(tuple, conversations) if exact else conversations
         sampled = {} if exact else {"samples": self.samples, "seed": self.seed}
@@ -122,12 +122,12 @@ class Choose:
 
 
 class BatchedBackend(ChatBackend):
-    """Both methods go the way that a subclass says in `_answers`."""
+    """A backend whose two methods both go through `_answers`, which a subclass defines."""
 
     async def generate(
         self, conversations: Sequence[Conversation], sampling: Sampling
     ) -> list[Reply]:
-        """One reply a conversation."""
+        """One reply per conversation."""
         return await self._answers(conversations, Generate(sampling))
 
     async def choose(
@@ -138,7 +138,7 @@ class BatchedBackend(ChatBackend):
         samples: int = 1,
         seed: int = 0,
     ) -> list[Choice]:
-        """One choice a conversation."""
+        """One choice per conversation."""
         return await self._answers(conversations, Choose(labels, samples, seed))
 
     @abstractmethod
@@ -149,17 +149,17 @@ class BatchedBackend(ChatBackend):
 
 
 class BackendWrapper(BatchedBackend):
-    """Passes everything on under the backend's name; a subclass says in `_answers` what it adds."""
+    """Passes everything on under the backend's name; a subclass adds behaviour in `_answers`."""
 
     def __init__(self, backend: ChatBackend) -> None:
         self._backend = backend
         self.name = backend.name
-        # Whether the backend holds and settles each of its requests with `budget.current_meter`.
+        # Whether the backend reserves and settles each of its requests with `budget.current_meter`.
         self.metered: bool = getattr(backend, "metered", False)
         self.supports_seed = backend.supports_seed
         self.exact_choice = backend.exact_choice
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the backend had to leave out of requests, and what that means for its answers."""
+        """What the backend had to leave out of requests, and what this means for its answers."""
         return getattr(self._backend, "notes", ())

@@ -16,8 +16,8 @@ from plenary.models.base import ChatBackend, Choice, Conversation, Reply
 from plenary.models.prices import Price
 from plenary.models.wrappers.base import Answer, BackendWrapper, ModelRequest
 
-# Before a model has answered, its prompts are taken to hold this many tokens a byte, 16 bytes a
-# message included: English has about half as many. Afterwards the densest prompt so far counts.
+# Until a model has answered, prompts are assumed to have this many tokens per byte, with 16 bytes
+# added per message; English has about half as many. Then the densest prompt so far counts.
 _DENSITY, _HEAD, _MARGIN = 0.5, 16, 1.1
 
 
@@ -26,9 +26,9 @@ _ADDED = ("calls", "answers", "invalid", "prompt_tokens", "completion_tokens")
 
 @dataclass(slots=True)
 class Counts:
-    """Calls are requests made of the model: each sampled answer is one, and so is each retry.
+    """Counts of calls; a call is a request to the model, including each sampled answer and retry.
 
-    failure: why the first answer without a valid label or text has none.
+    failure: the reason for the first invalid answer.
     """
 
     calls: int = 0
@@ -46,7 +46,7 @@ class Counts:
 
     @property
     def cut_share(self) -> float:
-        """Share of answers that were cut short before they were settled."""
+        """Share of answers that were cut off before they were complete."""
         return self.cut / self.answers if self.answers else 0.0
 
     @property
@@ -61,14 +61,14 @@ class Counts:
             setattr(self, name, getattr(self, name) + getattr(more, name))
 
     def since(self, before: Counts) -> Counts:
-        """What was counted after a copy was taken."""
+        """What was counted since a copy was taken."""
         more = replace(self)
         for name in _ADDED:
             setattr(more, name, getattr(self, name) - getattr(before, name))
         return more
 
     def add(self, answer: Reply | Choice) -> None:
-        """Count the answers to one conversation, without the calls and tokens that they took."""
+        """Count the answers to one conversation, without their calls and tokens."""
         if isinstance(answer, Choice):
             self.answers += answer.asked
             self.invalid += answer.invalid
@@ -80,7 +80,7 @@ class Counts:
 
 
 class Need(NamedTuple):
-    """What a request may take: calls, and tokens at most."""
+    """The most that a request may take: calls and tokens."""
 
     calls: int
     prompt_tokens: int
@@ -88,7 +88,7 @@ class Need(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """Most calls, tokens, money and seconds; None is no limit."""
+    """Limits on calls, tokens, money and seconds; None means no limit."""
 
     calls: int | None = None
     tokens: int | None = None
@@ -103,18 +103,18 @@ class Reservation(NamedTuple):
     need: Need
 
     def settle(self, prompt_tokens: int, completion_tokens: int) -> None:
-        """The calls were made and took these tokens."""
+        """Record that the calls were made and took these tokens."""
         self.meter.settle(self.need, Need(self.need.calls, prompt_tokens, completion_tokens))
 
     def release(self) -> None:
-        """Nothing was asked."""
+        """Return the reservation, because nothing was asked."""
         self.meter.settle(self.need, Need(0, 0, 0))
 
 
 class Meter:
-    """Sets aside what is about to be asked, so that callers at the same time keep to one limit.
+    """Reserves budget before each request, so that concurrent callers keep within one limit.
 
-    Callers may sit in any thread and event loop.
+    Callers may be in any thread and event loop.
     """
 
     def __init__(self, limits: Limits | None = None, price: Price | None = None) -> None:
@@ -132,26 +132,26 @@ class Meter:
         return 0.0 if self._started is None else time.monotonic() - self._started
 
     def start(self) -> None:
-        """Let the seconds run."""
+        """Start the clock."""
         self._started = time.monotonic() if self._started is None else self._started
 
     def price_of(self, prompt_tokens: int, completion_tokens: int) -> float | None:
-        """What so many tokens cost; None where the price is not known."""
+        """The price of these tokens; None if it is unknown."""
         return None if self._price is None else self._price.of(prompt_tokens, completion_tokens)
 
     def need(self, conversation: Conversation, calls: int, completion_tokens: int) -> Need:
-        """The most that `calls` answers of `completion_tokens` to a conversation should take."""
+        """The most that `calls` answers of `completion_tokens` to a conversation should need."""
         density = _DENSITY if self._density is None else _MARGIN * self._density
         prompt = math.ceil(_size(conversation) * density)
         return Need(calls, calls * prompt, calls * completion_tokens)
 
     def learn(self, conversation: Conversation, prompt_tokens: int) -> None:
-        """Note how many tokens a prompt really held."""
+        """Learn how many tokens a prompt really had."""
         if prompt_tokens:
             self._density = max(self._density or 0.0, prompt_tokens / _size(conversation))
 
     def hold(self, needs: Sequence[Need]) -> list[Reservation]:
-        """Set aside all of `needs`, or none of them and BudgetExceeded where they do not fit."""
+        """Reserve all of `needs`, or none of them and raise BudgetExceeded if they do not fit."""
         with self._lock:
             self.start()
             self._check(_sum(needs))
@@ -159,7 +159,7 @@ class Meter:
         return [Reservation(self, need) for need in needs]
 
     def settle(self, need: Need, spent: Need) -> None:
-        """Count what was spent of a part that had been set aside."""
+        """Count what was spent of a reservation."""
         with self._lock:
             self._held = Need(*(a - b for a, b in zip(self._held, need, strict=True)))
             self.counts.calls += spent.calls
@@ -204,9 +204,9 @@ _METER: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
 
 def current_meter() -> Meter:
-    """The meter that the running call is under; one without limits where there is none.
+    """The meter of the running call; one without limits if there is none.
 
-    A backend that sets `metered` holds and settles every request it sends with it.
+    A backend that sets `metered` reserves and settles every request with it.
     """
     return _METER.get() or Meter()
 
@@ -221,7 +221,7 @@ def _under(meter: Meter) -> Iterator[None]:
 
 
 class CountingBackend(BackendWrapper):
-    """Passes everything on and keeps count in `counts`, a call for each answer."""
+    """Passes everything on and counts one call per answer in `counts`."""
 
     def __init__(self, backend: ChatBackend) -> None:
         super().__init__(backend)
@@ -240,14 +240,14 @@ class CountingBackend(BackendWrapper):
 
 
 class BudgetedBackend(BackendWrapper):
-    """Sets aside what a batch will take before it is asked, and refuses what does not fit.
+    """Reserves the budget of a batch before it is asked, and refuses a batch that does not fit.
 
-    calls: requests, retries of an endpoint included; tokens, money (by `price`): as much as a
-    batch may take, then what it took; None is no limit. A batch that does not fit is refused whole;
-    an endpoint is asked conversation by conversation, as far as it fits. seconds run from the
-    first call, and no call begins after them. What fails half-way counts as asked. Put the cache
-    around the budget, so that what is remembered costs nothing. ConfigError for a budget of money
-    without a price.
+    calls: requests, including an endpoint's retries; tokens, money (by `price`): first the most
+    that a batch may take, then what it took; None means no limit. A batch that does not fit is
+    refused as a whole; an endpoint is asked conversation by conversation, as far as the budget
+    allows. seconds run from the first call, and no call begins after them. What fails half-way
+    counts as asked. Put the cache around the budget, so that cached answers cost nothing.
+    ConfigError for a budget of money without a price.
     """
 
     def __init__(
@@ -262,7 +262,7 @@ class BudgetedBackend(BackendWrapper):
     ) -> None:
         if money is not None and price is None:
             raise ConfigError(
-                f"a budget of {money!r} for {backend.name!r}, whose price is not known; "
+                f"a budget of {money!r} for {backend.name!r}, whose price is unknown; "
                 "give it under budget.prices as PROVIDER:MODEL (with @ADDRESS for a base_url)"
             )
         super().__init__(backend)
@@ -271,21 +271,21 @@ class BudgetedBackend(BackendWrapper):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the endpoint refuses here or in a worker, and what that means for its answers."""
+        """What the endpoint refuses, here or in a worker, and what this means for its answers."""
         return tuple(dict.fromkeys((*super().notes, *self._learnt)))
 
     def learn(self, notes: Sequence[str]) -> None:
-        """Add what a worker found out."""
+        """Add what a worker found out about the endpoint."""
         self._learnt = (*self._learnt, *notes)
 
     @property
     def counts(self) -> Counts:
-        """What was asked."""
+        """Counts of what was asked."""
         return self.meter.counts
 
     @property
     def cost(self) -> float | None:
-        """What the tokens cost so far; None where the price is not known."""
+        """The price of the tokens so far; None if it is unknown."""
         return self.meter.price_of(self.counts.prompt_tokens, self.counts.completion_tokens)
 
     async def _answers(

@@ -1,9 +1,9 @@
 """Content-addressed cache of model calls: the same question is put to a model once.
 
-Where a model samples, the same question asked twice is two draws: a conversation names its draw
-(`base.drawn`), and those of one batch that name none are numbered.
+If a model samples, the same question asked twice means two draws: a conversation names its draw
+(`base.drawn`), and conversations in one batch that name none are numbered.
 
-What was answered, refused or unreadable is kept; what failed on the way (a `failure` that starts
+Answers, refusals and unreadable replies are kept; what failed in transit (a `failure` that starts
 with "failed") is not, so that the next run asks again.
 """
 
@@ -36,7 +36,7 @@ _KEYS_A_QUERY = 500
 
 
 class CallStore(Protocol):
-    """Where answers are kept: key -> JSON text. A key that is there already keeps its answer."""
+    """Where answers are kept: key -> JSON text. An existing key keeps its answer."""
 
     def get_many(self, keys: Sequence[str]) -> Mapping[str, str]:
         """The answers of those keys that are there."""
@@ -69,7 +69,7 @@ class MemoryStore(CallStore):
 class SqliteStore(CallStore):
     """A store in one SQLite file (table `calls`) that processes may share; a context manager.
 
-    code: identity of the code that asks and reads; answers kept under another one are not found.
+    code: identity of the code that asks and reads; answers kept under another code are not found.
     """
 
     def __init__(self, path: Path, code: str = "") -> None:
@@ -85,7 +85,7 @@ class SqliteStore(CallStore):
                 )
         except sqlite3.Error as error:
             raise DataError(
-                f"cannot open the call store {str(path)!r}: {error}; make room, or remove it"
+                f"cannot open the call store {str(path)!r}: {error}; free space, or remove it"
             ) from error
 
     def __enter__(self) -> Self:
@@ -117,14 +117,14 @@ class SqliteStore(CallStore):
 
 
 class Remembered(NamedTuple, Generic[Answer]):
-    """Answers, and the content address of each one's call; a failed call has no answer there."""
+    """Answers, and the hash of each call; a failed call has no stored answer."""
 
     answers: list[Answer]
     keys: list[str]
 
 
 class CachedBackend(BackendWrapper):
-    """Answers from the store where it can; asks for the rest, each distinct call once."""
+    """Answers from the store if possible and asks for the rest, each distinct call once."""
 
     def __init__(self, backend: ChatBackend, store: CallStore) -> None:
         super().__init__(backend)
@@ -178,9 +178,9 @@ _KEEP: ContextVar[Callable[[Conversation, Reply | Choice], None] | None] = Conte
 
 
 def keep(conversation: Conversation, answer: Reply | Choice) -> None:
-    """Have the cache around the running call keep an answer before the batch is through.
+    """Let the cache around the running call store an answer before the batch is complete.
 
-    A backend that may be stopped half-way calls it for each answer, so that none is asked again.
+    A backend that may be stopped half-way calls it for each answer, so that none is asked twice.
     """
     kept = _KEEP.get()
     if kept is not None:
@@ -188,7 +188,7 @@ def keep(conversation: Conversation, answer: Reply | Choice) -> None:
 
 
 def _told_apart(conversations: Sequence[Conversation]) -> list[Conversation]:
-    """Copies within a batch named as draws of their own."""
+    """The batch, with equal conversations numbered as separate draws."""
     named = [(c, draw_of(c)) for c in conversations]
     again = copies(named)
     return [drawn(c, f"{draw}#{k}") if k else c for (c, draw), k in zip(named, again, strict=True)]
@@ -206,5 +206,5 @@ def _read(text: str, kind: type[Answer]) -> Answer:
         return kind(**fields)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"the call store holds {text[:60]!r}, no {kind.__name__}; remove the store"
+            f"the call store holds {text[:60]!r}, not a {kind.__name__}; remove the store"
         ) from error

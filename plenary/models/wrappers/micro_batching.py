@@ -25,10 +25,10 @@ class _Request(NamedTuple):
 
 
 class MicroBatchingBackend(BackendWrapper):
-    """Collects what arrives within `wait` seconds, at most `most` conversations, and asks it once.
+    """Collects up to `most` conversations arriving within `wait` seconds into one batch.
 
-    Callers may sit in any thread and any event loop. An error of the backend reaches every caller
-    of its batch; a caller who is cancelled loses his answer only.
+    Callers may be in any thread and event loop. An error of the backend reaches every caller of its
+    batch; a cancelled caller loses only its own answer.
     """
 
     def __init__(self, backend: ChatBackend, *, wait: float = 0.003, most: int = 512) -> None:
@@ -39,7 +39,7 @@ class MicroBatchingBackend(BackendWrapper):
         self._worker.start()
 
     def close(self) -> None:
-        """Answer what waits and end the worker."""
+        """Answer waiting callers and end the worker thread."""
         self._waiting.put(None)
         self._worker.join()
 
@@ -63,7 +63,7 @@ class MicroBatchingBackend(BackendWrapper):
                 self._answer(call, requests)
 
     def _collect(self, batch: list[_Request]) -> bool:
-        """Fill `batch` with what arrives in time; False when the backend is closed."""
+        """Fill `batch` with requests that arrive in time; False when the backend is closed."""
         request = self._waiting.get()
         deadline = time.monotonic() + self._wait
         count = 0

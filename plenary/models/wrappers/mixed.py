@@ -13,7 +13,7 @@ from plenary.seeding import generator
 
 
 def shares_of_models(citizens: int, shares: Mapping[str, float], seed: int) -> list[str]:
-    """The model of each citizen [C]: shares met to the nearest citizen, places drawn by seed.
+    """The model of each citizen [C]: shares rounded to whole citizens, who are drawn by seed.
 
     shares: model -> positive weight. Largest remainders; ConfigError for a share that is not
     positive.
@@ -34,9 +34,9 @@ def shares_of_models(citizens: int, shares: Mapping[str, float], seed: int) -> l
 class MixedBackend(BatchedBackend):
     """Sends each conversation to the model that plays its persona.
 
-    backends: model -> open backend. cast: system text -> model; two citizens with one text share a
-    model. chair: the model of what is nobody's: a moderator's summary, a question without persona;
-    without it, such a conversation is refused with ConfigError.
+    backends: model -> open backend. cast: system text -> model; two citizens with the same text
+    share a model. chair: the model for conversations without a persona, such as a moderator's
+    summary; without it, such a conversation is refused with ConfigError.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class MixedBackend(BatchedBackend):
         played = {*cast.values()} if chair is None else {*cast.values(), chair}
         missing = sorted(played - set(backends))
         if missing:
-            raise ConfigError(f"citizens are cast as {missing[0]!r}, which is not open; open it")
+            raise ConfigError(f"citizens are played by {missing[0]!r}, which is not open; open it")
         self._backends = dict(backends)
         self._cast = dict(cast)
         self._chair = chair

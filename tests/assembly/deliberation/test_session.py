@@ -309,7 +309,7 @@ def test_ballots_that_hardly_count_stop_after_the_first_block_and_lose_nothing(
     backend = world.backend()
     backend._choice = lambda conversation: spoilt
     settings = AssemblySettings(table_size=4, block=5, concurrency=1)
-    with pytest.raises(UnusableAnswers, match=rf"{said}.*all that was asked is kept") as stopped:
+    with pytest.raises(UnusableAnswers, match=rf"{said}.*all answers are kept") as stopped:
         world.hold(backend, tmp_path, settings)
     assert "100% of 40 ballots" in str(stopped.value)
     assert len(backend.seen) == 4 * 5 * 2

@@ -85,9 +85,9 @@ def test_stop_words_end_a_reply(backend: LocalBackend) -> None:
 
 def test_what_cannot_be_answered_is_an_error(backend: LocalBackend) -> None:
     model = PlenaryChatModel(backend)
-    with pytest.raises(BackendError, match="reads no 'tool' message"):
+    with pytest.raises(BackendError, match="cannot read a 'tool' message"):
         model.invoke([ToolMessage("x", tool_call_id="1")])
-    with pytest.raises(BackendError, match="knows no 'tools'"):
+    with pytest.raises(BackendError, match="has no parameter 'tools'"):
         model.bind(tools=[]).invoke(ASKED)
     mute = PlenaryChatModel(
         PlantedBackend(PlantedWorld(utilities={"a": 1.0, "b": 0.0}, invalid=0.99))

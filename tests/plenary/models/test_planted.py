@@ -114,7 +114,7 @@ def test_the_name_is_the_world() -> None:
 
 
 def test_unknown_outcomes_and_labels_are_errors() -> None:
-    with pytest.raises(BackendError, match="know no two outcomes"):
+    with pytest.raises(BackendError, match="do not know two outcomes"):
         choose(backend(), ask(plain("trees grow", "something else")))
     with pytest.raises(BackendError, match="two or three labels"):
         asyncio.run(backend().choose([ask(plain("trees grow", "taxes rise"))], tuple("ABCD")))

@@ -42,9 +42,9 @@ def test_every_backend_opens(
 
 
 def test_adapters_are_for_local_models(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="takes no adapter"):
+    with pytest.raises(ConfigError, match="cannot load the adapter"):
         open_backend("langchain:openai:tiny", adapter=tmp_path)
-    with pytest.raises(BackendError, match="is no folder"):
+    with pytest.raises(BackendError, match="is not a folder"):
         open_backend(f"local:{tmp_path}/none")
 
 

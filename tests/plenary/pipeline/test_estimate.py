@@ -32,7 +32,7 @@ def dry(bench: Bench, *more: str) -> dict[str, dict[str, float]]:
             "assembly.table_size=3",
             "assembly.plenary=true",
         ),
-        ("assembly.follow_up=true", "assembly.arm=reflection"),
+        ("assembly.follow_up=true", "assembly.condition=reflection"),
     ],
 )
 def test_calls_are_those_of_the_run(bench: Bench, changes: tuple[str, ...]) -> None:

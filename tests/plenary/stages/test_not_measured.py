@@ -120,7 +120,7 @@ def test_no_diagnostic_ends_a_run(tiny: Path, tmp_path: Path, world: str) -> Non
         (("assembly.speakers=5",), {SWAY}, "everybody spoke"),
         (("assembly.rounds=3", "assembly.speakers=2"), {SWAY}, "everybody spoke"),
         (("assembly.rounds=0",), {SWAY, CONFORMITY}, "no statement was usable"),
-        (("assembly.arm=reflection",), {SWAY, CONFORMITY}, "citizens do not hear each other"),
+        (("assembly.condition=reflection",), {SWAY, CONFORMITY}, "citizens do not hear each other"),
         (("assembly.table_size=2", "assembly.speakers=2"), {SWAY}, "everybody spoke"),
         (("dataset.strata=[nativity]", "dataset.rule_strata=nativity"), set(), ""),
     ],

@@ -262,7 +262,7 @@ def test_an_answer_is_never_read_while_the_model_reasons() -> None:
         assert [tokenizer.decode(ids) for ids in prompts.answers[0].labels] == ["A", "B"]
         assert prompts.answers[0].end == tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert ends == {"reasons": "<think>\n\n</think>\n\n", "obeys": "", "plain": ""}
-    with pytest.raises(BackendError, match="not reasoning"):
+    with pytest.raises(BackendError, match="only within reasoning"):
         ChatRenderer(qwen(INSIDE))
 
 

@@ -281,9 +281,9 @@ def test_an_adapter_changes_answers_and_name(checkpoint: CheckpointMaker, adapte
 def test_missing_and_unsafe_checkpoints_are_plain_errors(
     checkpoint: CheckpointMaker, tmp_path: Path
 ) -> None:
-    with pytest.raises(BackendError, match="is no folder"):
+    with pytest.raises(BackendError, match="is not a folder"):
         LocalBackend(tmp_path / "nowhere")
-    with pytest.raises(BackendError, match="holds no safetensors"):
+    with pytest.raises(BackendError, match="has no safetensors"):
         LocalBackend(tmp_path)
     broken = shutil.copytree(checkpoint("llama"), tmp_path / "broken")
     (broken / "model.safetensors").write_bytes(b"no weights")
@@ -405,5 +405,5 @@ def test_an_adapter_is_swapped_on_one_base(
     sampling = Sampling(max_tokens=5, seed=1)
     replies = [asyncio.run(b.generate(asked, sampling)) for b in (after, alone["after"], before)]
     assert replies[0] == replies[1] != replies[2]
-    with pytest.raises(BackendError, match="already under an adapter"):
+    with pytest.raises(BackendError, match="has an adapter already"):
         after.with_adapter(adapter)

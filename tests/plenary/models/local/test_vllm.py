@@ -158,5 +158,5 @@ def test_the_registry_opens_it_and_its_name_tells_the_precision() -> None:
     backend = open_backend(f"vllm:{model_path()}", settings=ChatSettings(vllm=EXACT))
     kind, _, rest = LocalBackend(model_path()).name.partition(":")
     assert (kind, backend.name) == ("local", f"vllm:{rest}/float32")
-    with pytest.raises(ConfigError, match="takes no adapter"):
+    with pytest.raises(ConfigError, match="cannot load the adapter"):
         open_backend(f"vllm:{model_path()}", adapter=model_path())

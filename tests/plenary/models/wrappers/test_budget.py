@@ -184,5 +184,5 @@ def test_money_stops_the_next_batch_and_needs_a_price() -> None:
     with pytest.raises(BudgetExceeded, match=r"of 10.0 money is used up .*raise budget.money"):
         asyncio.run(limited.choose(asks("z", "z"), LABELS))
     assert BudgetedBackend(ScriptedBackend()).cost is None
-    with pytest.raises(ConfigError, match=r"a budget of 2.0 for .*whose price is not known"):
+    with pytest.raises(ConfigError, match=r"a budget of 2.0 for .*whose price is unknown"):
         BudgetedBackend(ScriptedBackend(), money=2.0)
