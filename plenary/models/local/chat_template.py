@@ -348,7 +348,7 @@ class ChatRenderer:
     def _cuts(
         self, pieces: tuple[str, ...], contents: list[str], text: str
     ) -> tuple[int, ...] | None:
-        """Start of each inner piece's first control token, if tokens are the same when cut there."""
+        """Start of each inner piece's first control token, if cutting there changes no token."""
         cuts = []
         for piece in pieces[1:-1]:
             found = [
