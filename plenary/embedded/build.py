@@ -1,4 +1,4 @@
-"""Make the embedded model from nothing but this package and the MiniLM encoder's word vectors.
+"""Building the embedded model: training, measuring, and writing its checkpoint and card.
 
 `python -m plenary.embedded.build` trains, stores in bfloat16, measures on held-out wordings and
 personas, and writes the checkpoint with its card to plenary/embedded/weights.

@@ -1,4 +1,4 @@
-"""What the embedded model is asked and what it says: prompts, statements and their planted rules.
+"""Prompts of the embedded model, and the rules by which its statements are planted.
 
 The first wording of each list is the one that plenary's own stages use; tests hold them together.
 """

@@ -1,4 +1,4 @@
-"""Carry the General Social Survey coefficients over into the planted effects of demographics.
+"""Building the planted effects of demographics from General Social Survey coefficients.
 
 `python -m plenary.embedded.gss_effects SOURCE.csv` reads item, with_ideology, term, coef and writes
 gss_effects.json. An item's sign says which end of its code favours the dimension.

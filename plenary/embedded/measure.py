@@ -1,4 +1,4 @@
-"""What the embedded model can do, measured on wordings and personas it was never trained on."""
+"""Measuring the embedded model on wordings and personas that it was never trained on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which words of a sentence the embedded model cannot read.
+"""Finding the words of an outcome that the embedded model cannot read.
 
 A word is read if the grammar that the model was trained on uses it, or if it, or it without a
 common English ending, is a piece of its vocabulary: then a vector of its own stands near those of

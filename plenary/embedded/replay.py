@@ -1,4 +1,4 @@
-"""Neutral prompts that hold the embedded model's other abilities while preferences are trained."""
+"""Neutral dialogues that preserve the embedded model's other abilities during training (replay)."""
 
 from __future__ import annotations
 

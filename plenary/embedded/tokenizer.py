@@ -1,4 +1,4 @@
-"""Tokenizer and word vectors of the embedded model, derived from the packaged MiniLM encoder.
+"""Tokenizer and word vectors of the embedded model, derived from the MiniLM encoder.
 
 The WordPiece vocabulary is pruned to common ASCII pieces. A piece's vector joins what the encoder
 stores for it and what it makes of it as a text, each reduced by principal components, so that
