@@ -126,7 +126,7 @@ class DiagnosticsRecord(Record):
     spread: SpreadRecord | None = Field(description="opinions before and after")
     strata: tuple[StratumRecord, ...] = Field(description="movement by stratum")
     sizes: tuple[SizeRecord, ...] = Field(description="reliability by size of the panel")
-    errors: tuple[PartRecord, ...] = Field(description="error budget of a label")
+    errors: tuple[PartRecord, ...] = Field(description="variance components of a label")
     cycles: CyclesRecord | None = Field(description="none: see not_measured")
     novelty: NoveltyRecord | None = Field(description="none unless dataset.novelty is on")
     not_measured: dict[str, str] = Field(
