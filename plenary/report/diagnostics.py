@@ -180,8 +180,8 @@ def _error_rows(errors: tuple[PartRecord, ...]) -> tuple[Row, ...]:
             "not measured" if part.share is None else f"{part.share:.1%}",
             part.note
             if part.low is None or part.high is None
-            else f"share of a label's measured variance (interval {part.low:.1%} to {part.high:.1%}): "
-            f"{part.note}",
+            else f"share of a label's measured variance (interval {part.low:.1%} to "
+            f"{part.high:.1%}): {part.note}",
         )
         for part in errors
     )
