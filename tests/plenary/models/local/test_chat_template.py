@@ -239,7 +239,7 @@ def test_a_template_that_loses_some_texts_is_refused_when_they_come() -> None:
     renderer = ChatRenderer(qwen(template))
     short = Message("system", "You are 44.")
     assert renderer.answer_prompts([(short, ASK)]).rows
-    with pytest.raises(BackendError, match="leaves out or changes the system's text 'You are a 44"):
+    with pytest.raises(BackendError, match="drops or changes the system's text 'You are a 44"):
         renderer.answer_prompts([(SYSTEM, ASK)])
 
 
