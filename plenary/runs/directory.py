@@ -225,7 +225,7 @@ def _make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"cannot create run directory {str(path)!r}:  {error.strerror}; choose another --out"
+            f"cannot create run directory {str(path)!r}: {error.strerror}; choose another --out"
         ) from error
 
 
