@@ -37,7 +37,7 @@ def tasks_in(folder: Path, wanted: Sequence[str] = ()) -> tuple[str, ...]:
         named = repr(missing[0]) if missing else "no task"
         raise DataError(
             f"{str(folder)!r} holds {', '.join(found) or 'no file with a line task:'}, but "
-            f"{named} was asked for;  give a folder of lm_eval's task files"
+            f"{named} was asked for; give a folder of lm_eval's task files"
         )
     return tuple(wanted) or tuple(found)
 

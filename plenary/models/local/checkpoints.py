@@ -30,7 +30,7 @@ def checkpoint_folder(path: str | Path, what: str) -> Path:
     folder = existing_folder(path, what)
     if not any(folder.glob("*.safetensors")):
         raise BackendError(
-            f"{what} {str(path)!r} has no safetensors file;  convert its weights to safetensors"
+            f"{what} {str(path)!r} has no safetensors file; convert its weights to safetensors"
         )
     return folder
 
