@@ -21,7 +21,7 @@ def conditions_rows(record: ConditionsRecord) -> tuple[tuple[str, str], ...]:
     effects = tuple(
         (
             f"discussion compared with {one.control}",
-            f"{one.toward_majority:+.4f} toward the earlier majority ({ends}  {one.low:+.4f} to "
+            f"{one.toward_majority:+.4f} toward the earlier majority ({ends} {one.low:+.4f} to "
             f"{one.high:+.4f}); size {one.size:.4f}; {one.shifted} of {one.pairs} pairs shifted",
         )
         for one in record.effects

@@ -94,7 +94,7 @@ def _forest(record: HiringRecord, sides: Mapping[str, HiringFindings]) -> tuple[
     first = next(iter(sides.values()))
     caption = (
         f"{finding}. Bars are 95 % intervals (pigeonhole bootstrap over resumes and cues); the "
-        f"band contains 95 % of placebo gaps between cues of the same group.  Groups: "
+        f"band contains 95 % of placebo gaps between cues of the same group. Groups: "
         f"{', '.join(map(strip_hidden, first.groups))}{' (invented)' if first.fictional else ''}."
     )
     return (Drawing(drawing, caption),)
