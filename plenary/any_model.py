@@ -1,4 +1,4 @@
-"""Any model as one that can be asked: a name, a folder, a hub's id, a function, an object."""
+"""Opening whatever a user passes as a model: a name, a folder, a hub id, a function, an object."""
 
 from __future__ import annotations
 

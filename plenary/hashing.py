@@ -1,4 +1,4 @@
-"""The one content hash: of a text, of bytes, of a file, of a folder."""
+"""The content hash (SHA-256) of texts, bytes, files and folders."""
 
 from __future__ import annotations
 

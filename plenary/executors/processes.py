@@ -1,4 +1,4 @@
-"""Worker processes on one machine that share out tasks by leases in a SQLite file.
+"""Worker processes on one machine, which take tasks by leases in a SQLite file.
 
 A worker claims a task for a few seconds and renews the lease while it works. If it dies or stops,
 the lease is released or expires, and another worker takes over the task. So a task may be run

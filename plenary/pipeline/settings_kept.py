@@ -1,4 +1,4 @@
-"""Settings of an existing run against those asked for now: what would be redone, and the date used.
+"""Whether an existing run fits the settings asked for now, and which date chat templates get.
 
 Settings are compared by value as the present code reads them, and files by content, so newer code
 alone makes no difference here.

@@ -1,4 +1,4 @@
-"""A checkpoint from the Hugging Face hub, by its id: fetched once, then found on this machine."""
+"""Downloading a checkpoint from the Hugging Face hub by its id, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A transformers or PEFT model that is already in memory, read as one from a folder is."""
+"""Backend for a transformers or PEFT model that is already loaded in memory."""
 
 from __future__ import annotations
 

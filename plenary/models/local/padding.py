@@ -1,4 +1,4 @@
-"""Rows of unlike length as one rectangle of tokens, with a mask that tells what is padding."""
+"""Padding token rows of unequal length into one rectangle, with its mask."""
 
 from __future__ import annotations
 

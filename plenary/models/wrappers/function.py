@@ -1,4 +1,4 @@
-"""A function as a model: messages in, the text of a reply out."""
+"""Backend for a plain Python function: messages in, the text of a reply out."""
 
 from __future__ import annotations
 
