@@ -1,6 +1,6 @@
 """Distributed training: one training run in every process of a launcher, from a job file.
 
-    accelerate launch --config_file configs/accelerate/ddp.yaml -m alignment.launch JOB.json
+    accelerate launch --config_file configs/accelerate/ddp.yaml -m alignment.training.launch JOB.json
 
 `write_job` makes the file from the arguments of `align`.
 """
@@ -73,7 +73,7 @@ def run_job(path: Path) -> AlignmentResult:
 
 
 def main() -> None:
-    """Entry point of `-m alignment.launch`."""
+    """Entry point of `-m alignment.training.launch`."""
     if len(sys.argv) != 2:
         raise ConfigError(f"arguments {sys.argv[1:]!r}; give the one job file")
     run_job(Path(sys.argv[1]))
