@@ -1,6 +1,7 @@
 """Distributed training: one training run in every process of a launcher, from a job file.
 
-    accelerate launch --config_file configs/accelerate/ddp.yaml -m alignment.training.launch JOB.json
+    accelerate launch --config_file configs/accelerate/ddp.yaml \\
+        -m alignment.training.launch JOB.json
 
 `write_job` makes the file from the arguments of `align`.
 """
