@@ -1,9 +1,8 @@
 """Distributed training: one training run in every process of a launcher, from a job file.
 
-    accelerate launch --config_file configs/accelerate/ddp.yaml \\
-        -m alignment.training.launch JOB.json
+    accelerate launch --config_file FILE -m alignment.training.launch JOB.json
 
-`write_job` makes the file from the arguments of `align`.
+FILE is one of configs/accelerate; `write_job` makes JOB.json from the arguments of `align`.
 """
 
 from __future__ import annotations
