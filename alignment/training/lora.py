@@ -20,27 +20,12 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, P
 
 from alignment.training.adapter import base_fingerprint, check_adapter
 from alignment.training.settings import AlignmentSettings
-from alignment.training.trainer import without_library_warnings
+from alignment.training.trainer import lora_config, without_library_warnings
 from plenary.errors import BackendError, ConfigError, DataError
 from plenary.models.local.checkpoints import LOAD_ERRORS, load_tokenizer
 from plenary.models.local.huggingface import ROUNDING, load_model, probe_log_probs
 
 CHANCE = ("drop", "jitter")
-
-
-def lora_config(settings: AlignmentSettings, rank: int) -> LoraConfig:
-    """PEFT's configuration. No bias and no dropout, so that adapter off is the base."""
-    whole = settings.targets == ("all-linear",)
-    return LoraConfig(
-        r=rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=0.0,
-        use_rslora=settings.variant == "rslora",
-        use_dora=settings.variant == "dora",
-        target_modules="all-linear" if whole else list(settings.targets),
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
 
 
 def chosen_rank(path: Path, settings: AlignmentSettings) -> int:

@@ -8,6 +8,7 @@ whose losses add up to the step's. Logits are computed only where they are read.
 
 from __future__ import annotations
 
+import copy
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,10 +18,12 @@ from datetime import date
 from importlib.util import find_spec
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple, cast
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from torch import Tensor, nn
@@ -53,16 +56,17 @@ from alignment.training.batches import (
     spread,
     steps_of,
 )
-from alignment.training.objectives import OBJECTIVES
+from alignment.training.objectives import OBJECTIVES, Objective
 from alignment.training.settings import AlignmentSettings
 from plenary.errors import ConfigError
 from plenary.models.local.chat_template import ChatRenderer
+from plenary.models.local.checkpoints import load_tokenizer
 from plenary.preferences import FloatArray
 from plenary.seeding import derived_seed, generator
 from plenary.training_rows import checked_rows, pair_places, with_target
 
 VALIDATION_BATCH = 64
-DEFAULTS = AlignmentSettings()
+WITHOUT_REPLAY = AlignmentSettings(replay_weight=0.0)
 
 
 class TrainingStep(NamedTuple):
@@ -99,9 +103,9 @@ class Replay:
         return [self.rows[k] for k in picked]
 
 
-def longest_input(model: PreTrainedModel) -> int:
+def longest_input(model: PreTrainedModel | PeftModel) -> int:
     """Most tokens that a model holds."""
-    config = model.config.get_text_config()
+    config = cast("PreTrainedModel", model).config.get_text_config()
     return getattr(config, "max_position_embeddings", None) or sys.maxsize
 
 
@@ -114,13 +118,74 @@ def without_library_warnings() -> Iterator[None]:
         yield
 
 
-class SoftLabelTrainer(SFTTrainer):
-    """`SFTTrainer` on any dataset of `SoftRow`s, its loss read at the label tokens.
+class OpenModel(Protocol):
+    """A model in memory with its tokenizer, such as `plenary.load_model` gives."""
 
-    train_dataset: rows whose targets are used unchanged, with weights scaled to mean 1.
-    eval_dataset: rows that decide when to stop; empty: train to the end. replay: text on which the
-    model is held to its base. day: the date given to a chat template that prints one. settings:
-    objective, rows per step, patience. The other arguments are TRL's own.
+    @property
+    def weights(self) -> PreTrainedModel | None:
+        """The transformers model; None for one that is elsewhere."""
+        ...
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase | None:
+        """Its tokenizer."""
+        ...
+
+
+def lora_config(settings: AlignmentSettings, rank: int) -> LoraConfig:
+    """PEFT's configuration. No bias and no dropout, so that adapter off is the base."""
+    whole = settings.targets == ("all-linear",)
+    return LoraConfig(
+        r=rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=0.0,
+        use_rslora=settings.variant == "rslora",
+        use_dora=settings.variant == "dora",
+        target_modules="all-linear" if whole else list(settings.targets),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+
+
+def settings_of(args: SFTConfig) -> AlignmentSettings:
+    """What TRL's arguments say of the size of a step and the number of epochs; no replay."""
+    rows = args.per_device_train_batch_size
+    return AlignmentSettings(
+        learning_rate=args.learning_rate,
+        batch=rows * args.gradient_accumulation_steps * PartialState().num_processes,
+        micro_batch=rows,
+        epochs=args.num_train_epochs,
+        replay_weight=0.0,
+    )
+
+
+def arguments_under(args: SFTConfig, settings: AlignmentSettings) -> SFTConfig:
+    """TRL's arguments for rows that are already encoded and shared out over the steps."""
+    plan, own = batch_plan(settings), copy.copy(args)
+    own.per_device_train_batch_size = plan.rows
+    own.gradient_accumulation_steps = plan.accumulated
+    own.num_train_epochs = 1  # `Portions` holds the steps of all epochs.
+    own.max_length = None
+    own.remove_unused_columns = False
+    own.dataset_kwargs = {"skip_prepare_dataset": True}
+    return own
+
+
+class SoftLabelTrainer(SFTTrainer):
+    """TRL's `SFTTrainer` on rows with soft labels: the loss is read at the label tokens.
+
+    model: a transformers or PEFT model, or what `plenary.load_model` gave. args: TRL's; without
+    them `settings` decide and nothing is written. train_dataset: any dataset with the columns
+    prompt (messages), labels, target_p and weight (`plenary.training_rows.SoftRow`), such as
+    `result.to_dataset()["train"]`; targets are used unchanged, weights scaled to mean 1.
+    eval_dataset: rows that decide when to stop, where settings.patience is set. peft_config: by
+    default LoRA on all linear layers, so that the bare weights stay what they were. settings:
+    objective, step and patience; by default `args` decide, and no text is replayed. objective: a
+    loss of one's own instead of that of the settings. replay: text on which the model is held to
+    its base. day: the date given to a chat template that prints one. The other arguments are TRL's.
+
+    >>> trainer = SoftLabelTrainer(model, train_dataset=rows)  # doctest: +SKIP
+    >>> trainer.train()  # doctest: +SKIP
     """
 
     # The parts of a step add up to its loss, so nothing may be divided by their number.
@@ -128,38 +193,52 @@ class SoftLabelTrainer(SFTTrainer):
 
     def __init__(
         self,
-        model: PreTrainedModel,
-        args: SFTConfig,
-        train_dataset: Iterable[Mapping[str, object]],
+        model: PreTrainedModel | PeftModel | OpenModel,
+        args: SFTConfig | None = None,
+        train_dataset: Iterable[Mapping[str, object]] = (),
         eval_dataset: Iterable[Mapping[str, object]] = (),
         *,
-        processing_class: PreTrainedTokenizerBase,
+        processing_class: PreTrainedTokenizerBase | None = None,
         peft_config: LoraConfig | None = None,
         callbacks: Sequence[TrainerCallback] = (),
-        settings: AlignmentSettings = DEFAULTS,
+        settings: AlignmentSettings | None = None,
+        objective: Objective | None = None,
         replay: Replay | None = None,
         day: date | None = None,
+        **trl: Any,
     ) -> None:
-        renderer, longest = ChatRenderer(processing_class, day), longest_input(model)
+        weights, tokenizer = _opened(model, processing_class)
         rows, judged = checked_rows(train_dataset), list(eval_dataset)
         judged = checked_rows(judged) if judged else []
+        if settings is None:
+            settings = WITHOUT_REPLAY if args is None else settings_of(args)
+        if args is None:
+            self._unused = TemporaryDirectory()
+            with without_library_warnings():
+                args = training_arguments(settings, len(rows), Path(self._unused.name), 0)
+        if peft_config is None and not isinstance(weights, PeftModel):
+            peft_config = lora_config(settings, settings.rank)
+        renderer, longest = ChatRenderer(tokenizer, day), longest_input(weights)
         mean = float(np.mean([row["weight"] for row in rows]))
         rows = [with_target(row, row["target_p"], row["weight"] / mean) for row in rows]
         self.answers = encode_answers(renderer, rows, longest)
         self.validation = encode_answers(renderer, judged, longest)
         self.judged = judged
-        super().__init__(
-            model=model,
-            args=args,
-            data_collator=collate,
-            train_dataset=Dataset.from_list([dict(row) for row in self.answers]),
-            eval_dataset=Dataset.from_list(list(map(dict, self.validation))) if judged else None,
-            processing_class=processing_class,
-            peft_config=peft_config,
-            callbacks=list(callbacks),
-        )
+        validated = Dataset.from_list(list(map(dict, self.validation))) if judged else None
+        with without_library_warnings():
+            super().__init__(
+                model=cast("PreTrainedModel", weights),
+                args=arguments_under(args, settings),
+                data_collator=collate,
+                train_dataset=Dataset.from_list([dict(row) for row in self.answers]),
+                eval_dataset=validated,
+                processing_class=tokenizer,
+                peft_config=peft_config,
+                callbacks=list(callbacks),
+                **trl,
+            )
         self.replay, self.settings = replay, settings
-        self.objective = OBJECTIVES[settings.objective]
+        self.objective = objective or OBJECTIVES[settings.objective]
         self.measured: list[tuple[float, float, float]] = []
         self.remove_callback(PrinterCallback)
         if judged and settings.patience:
@@ -348,6 +427,22 @@ def training_arguments(
         report_to=settings.report_to,
         disable_tqdm=True,
     )
+
+
+def _opened(
+    model: PreTrainedModel | PeftModel | OpenModel, tokenizer: PreTrainedTokenizerBase | None
+) -> tuple[PreTrainedModel | PeftModel, PreTrainedTokenizerBase]:
+    """Weights that can be trained, and their tokenizer."""
+    if isinstance(model, PreTrainedModel | PeftModel):
+        place = str(getattr(model, "name_or_path", "") or "")
+        return model, tokenizer or load_tokenizer(place)
+    weights, own = model.weights, tokenizer or model.tokenizer
+    if weights is None or own is None:
+        raise ConfigError(
+            f"{model!r} has no weights in this process to train; give a checkpoint's folder or a "
+            "hub's id to load_model, or a transformers model"
+        )
+    return weights, own
 
 
 def run_training(

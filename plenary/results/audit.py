@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from evaluation.batteries.base import BatteryResult
 from evaluation.hiring.change import AlignmentEffect
@@ -72,15 +74,16 @@ class AuditResult:
         return drawn
 
     def save(self, path: str | Path) -> None:
-        """Write as JSON."""
-        Path(path).write_bytes(_AUDIT.dump_json(self, indent=1))
+        """Write as JSON; a figure that is not known is NaN."""
+        plain = to_jsonable_python(self, inf_nan_mode="constants")
+        Path(path).write_text(json.dumps(plain, indent=1), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> AuditResult:
         """Read what `save` wrote; DataError when it is missing or altered."""
         try:
-            return _AUDIT.validate_json(Path(path).read_bytes())
-        except (OSError, ValidationError) as error:
+            return _AUDIT.validate_python(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
             raise DataError(f"cannot read an audit from {str(path)!r}: {error}; audit again") from (
                 error
             )
