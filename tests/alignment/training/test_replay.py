@@ -61,7 +61,7 @@ def test_a_text_file_holds_one_text_a_line(tmp_path: Path) -> None:
         ("a.jsonl", _rows({"messages": [{"role": "user", "content": " "}]}), "has words"),
         ("a.jsonl", _rows({"messages": []}), "line 1 "),
         ("a.jsonl", _rows(3), "line 1 "),
-        ("a.jsonl", "{", "line 1 .*no JSON"),
+        ("a.jsonl", "{", "line 1 .*not JSON"),
         ("a.jsonl", "\n\n", "no text"),
         ("a.txt", " \n", "no text"),
         ("a.docx", "x", r"a\.docx.*give a \.jsonl"),
