@@ -12,8 +12,8 @@ from evaluation.claims.evidence import Agreement, PanelMargins, Templates, Towar
 class Controls(NamedTuple):
     """What the control arms show; arms by name, gains as shares of held-out pairs.
 
-    below: arms whose gain is told from the assembly arm's and smaller; level: the others; farther:
-    those of the level ones that stay farther from the assembly's shares in KL. missing: arms
+    below: arms with a smaller gain than the assembly arm, beyond noise; level: the others; farther:
+    those among level that stay farther from the assembly's shares in KL. missing: arms
     without the assembly's content that were not run.
     """
 

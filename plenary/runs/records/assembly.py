@@ -17,8 +17,10 @@ class ElicitationRecord(Record):
     undecided: float = Field(
         default=0.0, description="answers (or probability) for no preference; valid"
     )
-    cut: int = Field(default=0, description="of the invalid ones, cut short before they settled")
-    excluded: int = Field(description="cells below the answer-mass gate")
+    cut: int = Field(
+        default=0, description="invalid answers that were cut off before they named a label"
+    )
+    excluded: int = Field(description="cells below the answer-mass threshold")
     cells: int = Field(description="pairs x 2 orders")
     seconds: float = Field(description="wall time")
     reading: ReadingRecord = Field(
@@ -27,11 +29,11 @@ class ElicitationRecord(Record):
 
 
 class RetestRecord(Record):
-    """What stands for asking the unchanged model again."""
+    """How the unchanged model was asked again (test-retest)."""
 
     asked_again: bool = Field(
-        description="asked again with a new seed; else the two orders of each pair set apart, as "
-        "exact probabilities do not change"
+        description="asked again with a new seed; otherwise the two orders of each pair are "
+        "compared, because exact probabilities do not change"
     )
     cells: int = Field(description="cells in both sets together")
 

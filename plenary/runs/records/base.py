@@ -19,25 +19,25 @@ RESULTS = TypeAdapter(list[BatteryResult])
 
 
 class Record(BaseModel):
-    """Base of the records: frozen, nothing unknown, NaN kept."""
+    """Base of the records: frozen, without unknown fields; NaN is kept."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Unmeasured(Record):
-    """What stands in a record's place, or beside files, where a stage could not measure."""
+    """Written instead of a record, or beside files, if a stage could not measure something."""
 
-    not_measured: dict[str, str] = Field(description="what could not be told -> why")
+    not_measured: dict[str, str] = Field(description="what was not measured -> why")
 
 
 class ReadingRecord(Record):
-    """What of the outcomes models were asked about could not be read."""
+    """Words of the outcomes that models did not know."""
 
     unread: dict[str, tuple[str, ...]] = Field(
         default={}, description="outcome id -> words that a model did not know"
     )
     not_measured: dict[str, str] = Field(
-        default={}, description="reading of MODEL -> why it is not known"
+        default={}, description="reading of MODEL -> why it is unknown"
     )
 
 
@@ -47,14 +47,14 @@ def write_record(record: BaseModel, path: Path) -> None:
 
 
 def write_measured(figure: Callable[[], BaseModel], path: Path) -> None:
-    """Write what is measured, or in its place the reason why it cannot be."""
+    """Write what is measured, or instead the reason why it cannot be measured."""
     reasons: dict[str, str] = {}
     found = measured(figure, path.stem, reasons)
     write_record(Unmeasured(not_measured=reasons) if found is None else found, path)
 
 
 def read_record(model: type[M], path: Path) -> M:
-    """Read a record; DataError when it is missing or of another form, NotMeasured if it says so."""
+    """Read a record; DataError if it is missing or malformed, NotMeasured if it says so."""
     try:
         text = path.read_bytes()
         with suppress(ValidationError):

@@ -15,23 +15,23 @@ CONDITIONS_FILE = "conditions.json"
 
 
 class EffectRecord(Record):
-    """What discussion did, against one control condition."""
+    """What discussion did, compared with one control condition."""
 
     control: str = Field(description="condition that deliberation is compared with")
     toward_majority: float = Field(
-        description="mean change of a vote toward the majority before; positive widens majorities"
+        description="mean change in a vote toward the earlier majority; positive widens majorities"
     )
     low: float = Field(description="lower end of its interval")
     high: float = Field(description="upper end of its interval")
     size: float = Field(
-        description="root mean square shift of a pair's share, sampling variance taken off"
+        description="root mean square shift of a pair's share, without sampling variance"
     )
-    shifted: int = Field(description="pairs whose own interval leaves out 0")
+    shifted: int = Field(description="pairs whose own interval excludes 0")
     pairs: int = Field(description="pairs compared")
 
 
 class ProbeRecord(Record):
-    """What a planted disturbance did."""
+    """What a probe (a planted disturbance) did."""
 
     probe: str = Field(description="name")
     measure: str = Field(description="what the value is")
@@ -41,7 +41,7 @@ class ProbeRecord(Record):
 
 
 class Lead(Record):
-    """How much further the share on the majority's side rose than under a control; points / 100."""
+    """How much more the share on the majority's side rose than in a control (1 is 100 points)."""
 
     value: float = Field(description="mean over pairs")
     low: float = Field(description="lower end, 95 % bootstrap over outcomes")
@@ -51,9 +51,9 @@ class Lead(Record):
 class AgreementRecord(Record):
     """The rise of a discussion against both controls."""
 
-    origin: str = Field(description="hash of the ballots it is of")
-    shuffled: Lead = Field(description="over the same discussion under each other's personas")
-    alone: Lead = Field(description="over one model without personas that thinks alone")
+    origin: str = Field(description="hash of the ballots from which it was computed")
+    shuffled: Lead = Field(description="beyond the same discussion with exchanged personas")
+    alone: Lead = Field(description="beyond one model without personas that thinks alone")
 
 
 class ConditionsRecord(Record):
@@ -61,7 +61,7 @@ class ConditionsRecord(Record):
 
     level: float = Field(description="level of the intervals")
     effects: tuple[EffectRecord, ...] = Field(description="deliberation minus each control")
-    probes: tuple[ProbeRecord, ...] = Field(description="against being asked again")
+    probes: tuple[ProbeRecord, ...] = Field(description="compared with being asked again")
     influence: InfluenceRecord | None = Field(description="who moved others, beyond thinking alone")
     conformity: ConformityRecord | None = Field(
         description="who went with the table, beyond thinking alone"
@@ -78,7 +78,7 @@ AGREEMENT_FILE = "agreement.json"
 
 
 def read_agreement(run: Path) -> AgreementRecord | None:
-    """What `plenary conditions` found of the run's present ballots, if it was asked."""
+    """What `plenary conditions` found for the run's present ballots, if it was run."""
     path = run / AGREEMENT_FILE
     if not path.is_file():
         return None

@@ -28,7 +28,7 @@ class ControlRecord(Record):
 
 
 def origin(run: Path, config: PipelineConfig) -> str:
-    """What a table of arms is of: with another decision, model or training it is out of date."""
+    """Hash of what a table of arms depends on: decision, model and training."""
     parts = (
         content_hash(run / filenames.CONSENSUS),
         config.model,
