@@ -146,6 +146,7 @@ def written(tree: object, ending: str) -> bytes:
     return json.dumps(tree).encode()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", READERS)
 def test_any_tree(name: str, tmp_path: Path) -> None:
     reader = READERS[name]

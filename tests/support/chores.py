@@ -14,11 +14,12 @@ def squared(number: int) -> int:
 
 
 def noted(task: tuple[str, int]) -> int:
-    """Notes who began a task, then takes a while."""
+    """Notes who began a task, then waits for the file `go`."""
     folder, number = task
     with (Path(folder) / "begun.txt").open("a") as log:
         log.write(f"{number} {os.getpid()}\n")
-    time.sleep(0.4)
+    while not (Path(folder) / "go").exists():
+        time.sleep(0.01)
     return number
 
 

@@ -61,7 +61,10 @@ def _begun(folder: Path) -> list[tuple[int, int]]:
 
 
 async def _disturbed(executor: Processes, folder: Path, signals: list[int]) -> list[int]:
-    """Results while the first workers to begin get a signal each."""
+    """Results where the first workers to begin get a signal each, in the middle of a task.
+
+    Without signals nobody's task ends.
+    """
     tasks = [(str(folder), number) for number in range(6)]
 
     async def collect() -> list[int]:
@@ -73,6 +76,8 @@ async def _disturbed(executor: Processes, folder: Path, signals: list[int]) -> l
     victims = list(dict.fromkeys(pid for _, pid in _begun(folder)))
     for pid, number in zip(victims, signals, strict=False):
         os.kill(pid, number)
+    if signals:
+        (folder / "go").touch()
     return await running
 
 
@@ -80,9 +85,11 @@ async def _disturbed(executor: Processes, folder: Path, signals: list[int]) -> l
 def test_another_takes_over_what_a_killed_or_stopped_worker_held(tmp_path: Path, number) -> None:
     found = asyncio.run(_disturbed(Processes(2, lease=0.5), tmp_path, [number]))
     assert sorted(found) == list(range(6))
-    begun = [task for task, _ in _begun(tmp_path)]
-    assert len(begun) == 7
-    assert set(begun) == set(range(6))
+    begun = _begun(tmp_path)
+    assert {task for task, _ in begun} == set(range(6))
+    # On a busy machine the lease of a worker that is well may run out too.
+    lost, victim = begun[0]
+    assert {worker for task, worker in begun if task == lost} - {victim}
 
 
 def test_when_all_workers_are_killed_the_run_says_so(tmp_path: Path) -> None:
