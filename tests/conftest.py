@@ -28,15 +28,17 @@ TESTS = Path(__file__).parent
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# What loads a model, or holds an assembly: tests that take one of these are slow without a mark.
+# What loads a model, runs a command or a stage, or holds an assembly is slow without a mark.
 HEAVY_FIXTURES = {"bench", "checkpoint", "tiny", "world", "world_of"}
+HEAVY_FOLDERS = [TESTS / "plenary" / name for name in ("commands", "executors", "stages")]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Mark what is slow before any is left out, then put the longest first."""
     for item in items:
-        if HEAVY_FIXTURES & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if HEAVY_FIXTURES & fixtures or item.path.parent in HEAVY_FOLDERS:
             item.add_marker("slow")
     yield
 

@@ -42,6 +42,8 @@ from plenary.runs.directory import read_manifest
 from plenary.runs.records.base import read_record
 from plenary.runs.records.measures import RetentionRecord
 
+pytestmark = pytest.mark.slow
+
 PANEL = recruit(load_population(), PanelSettings(citizens=6, method="systematic"), 4)
 OUTCOMES = "id,text,topic\r\nb1,A bridge is built,towns\r\nb2,Écoles stay open,schools\r\n"
 MAPPING = """

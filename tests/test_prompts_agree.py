@@ -37,6 +37,7 @@ def panel():
     return recruit(load_population(), PanelSettings(citizens=200), seed=3)
 
 
+@pytest.mark.slow
 def test_persona_text_states_the_planted_traits(panel):
     for persona in panel.personas:
         traits = read_traits(describe(persona))

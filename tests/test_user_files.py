@@ -444,6 +444,7 @@ def test_half_characters_are_refused(tmp_path: Path) -> None:
     refused(lambda: load_outcomes(write(tmp_path / "o.yaml", tree)), "half a character")
 
 
+@pytest.mark.slow
 def test_a_briefing_is_read_before_a_model_is_asked(tmp_path: Path) -> None:
     path = write(tmp_path / "b.yaml", "pairs: []\npairs: []\n")
     config = load_config(None, [f"assembly.briefing={path}"])

@@ -49,6 +49,7 @@ def test_one_sided_panel():
     assert row.distance == pytest.approx(margin(PEOPLE, "sex")[1])
 
 
+@pytest.mark.slow
 def test_expected_distance_is_what_random_panels_have():
     found, expected = [], []
     for k in range(200):

@@ -13,6 +13,7 @@ from plenary.errors import DataError
 PEOPLE = load_population()
 
 
+@pytest.mark.slow
 def test_a_swap_panel_lies_inside_the_band():
     table = representativeness(PEOPLE, recruit(PEOPLE, PanelSettings(citizens=100), 1))
     assert np.mean([row.inside for row in table]) > 0.97

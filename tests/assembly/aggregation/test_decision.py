@@ -43,6 +43,7 @@ def test_settings_name_every_rule() -> None:
     assert set(get_args(RuleName)) == set(RULES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["majority", "borda", "pooled_thurstonian", "maximin"])
 def test_a_rule_makes_the_labels_of_a_dataset(room, rule: RuleName) -> None:
     held, plain, _ = room

@@ -28,6 +28,7 @@ def separate(electorate: Electorate) -> np.ndarray:
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_recovery_beats_pooled_and_separate_fits_under_unequal_sampling() -> None:
     """Mean over four worlds; docs/references.md, fitting: Kendall .834 to .808, .72 to .65."""
     errors = []

@@ -24,6 +24,7 @@ def pooled(electorate: Electorate) -> UtilityFit:
     return fit(target_cells(targets), electorate.outcomes)
 
 
+@pytest.mark.slow
 def test_planted_utilities_are_recovered_and_covered() -> None:
     z, errors = [], []
     for seed in range(12):

@@ -45,6 +45,7 @@ def shuffled(electorate: Electorate, order: np.ndarray) -> Electorate:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10_000))

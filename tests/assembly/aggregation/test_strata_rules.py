@@ -101,6 +101,7 @@ def test_standings_are_mean_shares_against_the_others() -> None:
     np.testing.assert_allclose(standings(fitted), expected, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_worst_off_are_found_better_by_the_fit_than_from_raw_shares() -> None:
     gains = []
     for seed in range(3):

@@ -14,6 +14,7 @@ def middle(share: np.ndarray) -> np.ndarray:
     return (share > 0.1) & (share < 0.9)
 
 
+@pytest.mark.slow
 def test_intervals_of_shares_cover() -> None:
     """Nominal 90 %, 40 electorates, pairs with a true share of 10 to 90 %."""
     covered = []
@@ -56,6 +57,7 @@ def talked_into_it(rng: np.random.Generator) -> Electorate:
     return voters(votes[:, None].tolist(), [1.0] * 180)
 
 
+@pytest.mark.slow
 def test_votes_that_depend_within_tables_need_tables_as_clusters() -> None:
     tables, citizens = [], []
     for seed in range(80):

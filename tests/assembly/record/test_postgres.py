@@ -35,6 +35,7 @@ def place(server: Server, request, monkeypatch: pytest.MonkeyPatch) -> str:
     return within(server.address, f"ledger_{abs(hash(request.node.name))}")
 
 
+@pytest.mark.slow
 @needs_server
 def test_an_assembly_leaves_what_it_leaves_in_a_file(place: str, tmp_path: Path) -> None:
     assert hold(tmp_path, None, place) == hold(tmp_path, None)
@@ -85,6 +86,7 @@ def test_a_server_that_is_not_there_or_refuses_says_so(place: str, monkeypatch) 
     assert "wrong" not in str(refused.value)
 
 
+@pytest.mark.slow
 @needs_server
 def test_a_lost_server_is_an_error_of_ours(monkeypatch) -> None:
     monkeypatch.setenv("PGPASSWORD", PASSWORD)

@@ -101,6 +101,7 @@ def test_other_containers_give_the_same(tmp_path, mapping):
             np.testing.assert_array_equal(other.values(column), people.values(column))
 
 
+@pytest.mark.slow
 def test_many_blocks(tmp_path, mapping):
     count = 200_000
     path = table(

@@ -60,6 +60,7 @@ def _halves(values, noise, rng):
     return SplitHalves(*(values + noise * rng.standard_normal((2, len(values)))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.1, 1.0])
 def test_correction_is_unbiased_and_false_findings_are_at_the_nominal_rate(noise):
     rng, runs, shown, alike = np.random.default_rng(5), 500, [], []

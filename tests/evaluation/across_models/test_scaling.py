@@ -100,6 +100,7 @@ def test_false_findings_stay_within_the_nominal_rate(sizes):
     assert np.mean(shown) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
 
 
+@pytest.mark.slow
 def test_planted_models_become_more_coherent_as_they_are_made_to():
     mu = dict(zip(TEXTS, np.random.default_rng(2).standard_normal(12).tolist(), strict=True))
     models = [

@@ -62,6 +62,7 @@ def test_a_planted_change_is_found_item_by_item():
         assert found.low < 0.1 < found.high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["chains", "pairs"])
 def test_chance_is_found_at_most_as_often_as_allowed(shape):
     """Re-asking noise of items, and on pairs that of the outcomes they share."""

@@ -72,6 +72,7 @@ def test_a_planted_maximiser_is_recovered() -> None:
     assert found.findings[0].shown
 
 
+@pytest.mark.slow
 def test_free_answers_are_matched_without_a_judge() -> None:
     material = BatteryMaterial(OUTCOMES, "full", settings=SETTINGS)
     found, values = asked(Picker(utility, 0.05), material)

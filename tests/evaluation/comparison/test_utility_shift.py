@@ -78,6 +78,7 @@ def _moved(planted, seed, count, size=0.8):
     return before, again, after, chosen
 
 
+@pytest.mark.slow
 def test_a_planted_shift_is_found_with_few_false_discoveries(planted):
     power, false = [], []
     for seed in range(12):

@@ -159,6 +159,7 @@ def test_calibration_error_by_hand():
     assert calibration_error(p, wins, trials) == pytest.approx((0.6 + 0.6) / 4)
 
 
+@pytest.mark.slow
 def test_split_half_predicts_the_reliability_of_the_whole(planted):
     rng = _rng(6)
     world = planted(50, rng)

@@ -138,6 +138,7 @@ def test_too_many_of_them_are_refused_by_name_and_with_the_remedy() -> None:
         asyncio.run(read_outcomes({"one": Reader(knows)}, said, 0.4, 0))
 
 
+@pytest.mark.slow
 def test_who_answers_by_place_or_by_chance_or_always_yes_shows_nothing() -> None:
     for model in (
         Reader(lambda word: 0.5, lean=9.0),

@@ -107,6 +107,7 @@ def test_dense_regular_graphs_are_simple_regular_and_connected(k, degree):
     assert components(pairs[:, 0], pairs[:, 1], k).max() == 0
 
 
+@pytest.mark.slow
 def test_regular_graph_treats_all_pairs_alike():
     rng, seen = np.random.default_rng(0), np.zeros((8, 8))
     for _ in range(1000):

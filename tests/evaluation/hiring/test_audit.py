@@ -33,6 +33,8 @@ from plenary.models.base import (
 )
 from plenary.seeding import generator
 
+pytestmark = pytest.mark.slow
+
 SMALL = HiringSettings(
     prompts=("P1", "P2"), contexts=("realistic",), permutations=999, bootstrap=300
 )

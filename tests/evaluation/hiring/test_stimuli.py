@@ -95,6 +95,7 @@ def test_cues_that_would_confound_are_refused(
         load_stimuli(_altered(tmp_path, change, to))
 
 
+@pytest.mark.slow
 def test_the_template_for_real_groups_loads_once_it_is_filled(tmp_path: Path) -> None:
     template = configs_folder() / FOLDER / "cues_template.yaml"
     with pytest.raises(DataError, match="FILL"):

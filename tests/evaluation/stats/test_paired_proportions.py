@@ -40,6 +40,7 @@ def test_no_change_is_still_uncertain() -> None:
     assert few.high > many.high > 0 > many.low > few.low
 
 
+@pytest.mark.slow
 def test_one_sided_bounds_cover() -> None:
     rng = generator(11, "coverage")
     p = np.array([0.55, 0.12, 0.06, 0.27])

@@ -8,6 +8,7 @@ from evaluation.utility.bootstrap import edge_bootstrap
 from evaluation.utility.thurstonian import fit
 
 
+@pytest.mark.slow
 def test_edge_bootstrap_is_the_spread_over_repeated_asking(planted):
     rng = np.random.default_rng(0)
     world = planted(40, rng)

@@ -45,6 +45,7 @@ class FixedStart:
         return values
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes(tmp_path):
     for name in ("one", "two"):
         write_panel(recruit(PEOPLE, PanelSettings(), 11), tmp_path / f"{name}.jsonl")
@@ -96,6 +97,7 @@ def test_weights_after_a_draw_with_certainties():
     assert {p.inclusion for p in everybody} == {1.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("citizens", "one_way", "two_way"), [(100, 0.02, 0.08), (500, 0.005, 0.03)]
 )
@@ -109,6 +111,7 @@ def test_swap_panels_have_the_margins_of_the_population(citizens, one_way, two_w
     assert {persona.inclusion_kind for persona in panel} == {"estimated"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_every_method_repeats_itself(method):
     settings = PanelSettings(citizens=20, method=method, by=("sex", "region", "metro"), pool=80)
@@ -165,6 +168,7 @@ def test_a_stream_is_in_proportion_and_whole():
         next(stream_personas(few, 0, 1))
 
 
+@pytest.mark.slow
 def test_the_draw_has_exactly_the_stated_probabilities():
     weight = generator(1, "weights").uniform(1, 9, 50)
     starts = (np.arange(20_000) + 0.5) / 20_000
@@ -174,6 +178,7 @@ def test_the_draw_has_exactly_the_stated_probabilities():
     np.testing.assert_allclose(taken / 20_000, inclusion_probabilities(weight, 7), atol=1.1e-4)
 
 
+@pytest.mark.slow
 def test_weighted_shares_are_unbiased():
     traits = {
         "disability": 0,

@@ -108,6 +108,7 @@ def test_small_lotteries_are_the_optimum_of_the_enumeration(columns, quotas, sea
     assert maximin.smallest_chance == pytest.approx(truth.min(), abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("columns", "quotas", "seats"), INSTANCES)
 def test_the_quick_way_reaches_the_same_probabilities(columns, quotas, seats):
     truth = leximin_by_enumeration(everyone(columns, quotas, seats))
@@ -154,6 +155,7 @@ def test_published_instances_have_their_known_optimum(scale):
     assert lottery.chance == pytest.approx(np.full(200 * scale, 0.1), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_draws_follow_the_stated_probabilities():
     columns, quotas = medium()
     lottery = quota_lottery(columns, quotas, 14)
@@ -203,6 +205,7 @@ def test_infeasible_quotas_come_with_the_smallest_relaxation():
     assert quota_lottery(columns, mended, 4).chance.sum() == pytest.approx(4)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), people=st.integers(8, 20), seats=st.integers(2, 6))
 def test_any_lottery_meets_its_quotas(seed, people, seats):

@@ -36,6 +36,7 @@ def by_shares():
     return run("shares")
 
 
+@pytest.mark.slow
 def test_the_surveys_own_shares_score_at_the_ceiling(by_shares):
     assert by_shares.median("personas", "mean_group_distance") < 0.04
     assert by_shares.median("personas", "within_ratio") == pytest.approx(1, abs=0.05)
@@ -47,6 +48,7 @@ def test_the_surveys_own_shares_score_at_the_ceiling(by_shares):
     assert by_shares.invalid == 0
 
 
+@pytest.mark.slow
 def test_the_marginal_shows_flattening(by_shares):
     flat = run("marginal")
     assert flat.median("personas", "distance") < 1e-9

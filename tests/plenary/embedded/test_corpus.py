@@ -69,6 +69,7 @@ def test_a_pack_teaches_the_same_as_its_questions_one_by_one(tokenizer, drawn):
             torch.testing.assert_close(packed[torch.tensor(places)], single, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_training_runs_through_every_stage(tokenizer, drawn):
     torch.manual_seed(0)
     vectors = torch.randn(len(tokenizer), training.WIDTH) * 0.05

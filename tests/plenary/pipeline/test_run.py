@@ -93,6 +93,7 @@ def test_redo_does_the_stage_alone_and_what_hangs_on_it(recorder: Recorder, tmp_
         recorder.run(tmp_path, "redo", "fit.max_iterations=50", "seed=1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", ["budget.calls=9", "chat.endpoint.retries=1", "alignment.rank=4", "hiring.resumes=9"]
 )

@@ -62,6 +62,8 @@ from plenary.stages.measures import (
 )
 from plenary.stages.utilities import fit_utilities
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [f"the town plants {k} trees" for k in range(40)]
 FORBIDDEN = re.compile(
     r"intrinsic value|represents? (the )?(citizens|people|population)|unbiased|\bdeceiv|\bconceal"

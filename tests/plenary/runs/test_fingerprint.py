@@ -29,6 +29,8 @@ from plenary.runs.config import PipelineConfig
 from plenary.runs.fingerprint import OURS, Sources, code_hash
 from plenary.runs.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(str(plenary.__file__)).parents[1]
 ASKS = {"elicit before", "elicit after", "elicit retest"}
 ASSEMBLY = {"convene", "paraphrase"}

@@ -56,6 +56,7 @@ def _set_template(folder: Path, template: str | None) -> None:
         (folder / "chat_template.jinja").write_text(template)
 
 
+@pytest.mark.slow
 def test_citizens_differ_where_the_template_knows_no_system_role(
     with_template, tmp_path: Path
 ) -> None:
@@ -148,6 +149,7 @@ def test_a_template_with_a_date_repeats_only_on_a_day_that_is_set(with_template)
     assert deterministic(load_config(None, [spec, "chat.day=2026-12-01"]))[0]
 
 
+@pytest.mark.slow
 def test_the_day_of_a_run_stays(with_template, tmp_path: Path) -> None:
     dated = "{{ strftime_now('%d %b %Y') }}" + NO_SYSTEM
     config = load_config(None, [*SMALL, f"citizens_model=local:{with_template(dated)}"])

@@ -36,6 +36,8 @@ from plenary.runs.workers import (
 )
 from plenary.runs.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Content:

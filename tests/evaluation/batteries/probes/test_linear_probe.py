@@ -68,6 +68,7 @@ def test_a_topic_is_decodable_at_random_and_not_beyond():
     assert found.by_topic > 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["topic", "noise"])
 def test_null_worlds_are_seldom_taken_for_a_direction(kind):
     assert sum(_shown(_found(kind, 100 + seed)) for seed in range(6)) == 0
