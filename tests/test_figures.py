@@ -56,10 +56,8 @@ def test_each_kind_of_agreement_between_panels_has_its_own_name() -> None:
     )
     ((_, value, note),) = size_rows((one,))
     assert value == "94.7%"
-    assert (
-        note == "agreement with another panel of this size over all pairs; "
-        "95.7% with the whole population"
-    )
+    assert "over all pairs" in note
+    assert "95.7%" in note
     for page in (ROOT / "docs").rglob("*.md"):
         for line in page.read_text(encoding="utf-8").splitlines():
             assert not re.search(r"no model .* can agree|any model trained on", line, re.IGNORECASE)

@@ -155,7 +155,7 @@ def test_missing_and_even_pairs_count_for_nobody(held_out: Targets, cell: Cell) 
 
 def test_cells_of_other_pairs_are_refused(held_out: Targets, cell: Cell) -> None:
     short = Targets(held_out.pairs[1:], held_out.p[1:], held_out.weight[1:])
-    with pytest.raises(DataError, match="control_experiment again"):
+    with pytest.raises(DataError, match="183 targets"):
         control_table([cell("assembly", 0, held_out.p)], short, 1.0, SETTINGS, 0)
     with pytest.raises(DataError, match="no cell"):
         control_table([], held_out, 1.0, SETTINGS, 0)
