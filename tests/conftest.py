@@ -30,7 +30,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What loads a model, runs a command or a stage, or holds an assembly is slow without a mark.
 HEAVY_FIXTURES = {"bench", "checkpoint", "tiny", "world", "world_of"}
-HEAVY_FOLDERS = [TESTS / "plenary" / name for name in ("commands", "executors", "stages")]
+HEAVY_FOLDERS = [TESTS / "plenary" / name for name in ("api", "commands", "executors", "stages")]
 
 
 @pytest.hookimpl(wrapper=True)
