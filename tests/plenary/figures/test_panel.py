@@ -30,7 +30,7 @@ def test_inline_figure_leaves_its_colours_to_the_page():
     assert tree.get("role") == "img"
     assert tree.findtext(f"{name}title")
     assert tree.findtext(f"{name}desc") == finding(TABLE)
-    assert finding(TABLE).startswith("1 of 3 categories lie outside")
+    assert finding(TABLE).startswith("1 of 3 categories are outside")
     assert len(tree.findall(f"{name}circle")) == len(TABLE)
 
 

@@ -180,5 +180,7 @@ def test_reasoning_is_asked_for_in_each_providers_words() -> None:
     assert controls("anthropic", "none") == {"thinking": {"type": "disabled"}}
     assert controls("google_genai", "none") == {"thinking_budget": 0}
     assert controls("ollama", None) == {}
-    with pytest.raises(ConfigError, match=r"'mistralai' takes no chat\.endpoint\.reasoning='low'"):
+    with pytest.raises(
+        ConfigError, match=r"'mistralai' does not accept chat\.endpoint\.reasoning='low'"
+    ):
         controls("mistralai", "low")
