@@ -115,5 +115,5 @@ def test_a_function_of_ones_own_makes_the_labels(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_taken_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'borda' is a rule of the settings"):
+    with pytest.raises(ConfigError, match="'borda' is a built-in rule"):
         with_rule(ASSEMBLY_STAGES, "borda", last_wins)

@@ -190,7 +190,7 @@ def test_publish_writes_a_folder_and_pushes_nothing_unasked(
     [
         (ControlRequest(arms=("placebo",)), "unknown arm 'placebo'"),
         (ControlRequest(doses=("warmth=1",)), "cannot read dose"),
-        (ControlRequest(seeds=0), "seeds 0"),
+        (ControlRequest(seeds=0), "seeds is 0"),
         (ControlRequest(arms=("shuffled",), rebound=5), "rebound needs the arm 'assembly'"),
         (ControlRequest(panels=True), "add --by"),
     ],

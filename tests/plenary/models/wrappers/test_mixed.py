@@ -68,7 +68,7 @@ def test_nobody_is_answered_by_a_model_of_his_own_choosing() -> None:
     mixed = MixedBackend({"a": world(1.0)}, {"ann": "a"})
     with pytest.raises(ConfigError, match="no model plays the citizen of 'eve'"):
         asyncio.run(mixed.choose([ask("eve")], ("A", "B")))
-    with pytest.raises(ConfigError, match="cast as 'b'"):
+    with pytest.raises(ConfigError, match="played by 'b'"):
         MixedBackend({"a": world(1.0)}, {"ann": "b"})
 
 
