@@ -37,9 +37,17 @@ def test_notebooks(tmp_path: Path) -> None:
     assert "correlation with the assembly's utilities" in printed
 
 
+@pytest.mark.slow
+def test_the_notebook_of_the_api(tmp_path: Path) -> None:
+    small = f"FOLDER = {str(tmp_path)!r}\nCITIZENS, OUTCOMES, PAIRS, EPOCHS = 4, 10, 8, 1"
+    printed = executed("python_api", small)
+    assert "Movement between the ballots by age" in printed
+    assert "ceiling" in printed
+
+
 def test_notebooks_are_kept_without_output() -> None:
     paths = sorted(NOTEBOOKS.glob("*.ipynb"))
-    assert len(paths) == 2
+    assert len(paths) == 3
     for path in paths:
         book = nbformat.read(path, as_version=4)
         assert not [cell for cell in book.cells if cell.get("outputs")]

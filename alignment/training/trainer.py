@@ -9,8 +9,10 @@ whose losses add up to the step's. Logits are computed only where they are read.
 from __future__ import annotations
 
 import copy
+import shutil
 import sys
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from datetime import date
 from importlib.util import find_spec
 from operator import itemgetter
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -213,9 +215,10 @@ class SoftLabelTrainer(SFTTrainer):
         if settings is None:
             settings = WITHOUT_REPLAY if args is None else settings_of(args)
         if args is None:
-            self._unused = TemporaryDirectory()
+            unused = Path(mkdtemp())
+            weakref.finalize(self, shutil.rmtree, unused, ignore_errors=True)
             with without_library_warnings():
-                args = training_arguments(settings, len(rows), Path(self._unused.name), 0)
+                args = training_arguments(settings, len(rows), unused, 0)
         if peft_config is None and not isinstance(weights, PeftModel):
             peft_config = lora_config(settings, settings.rank)
         renderer, longest = ChatRenderer(tokenizer, day), longest_input(weights)

@@ -57,18 +57,21 @@ def sample_panel(
     return drawn_panel(people, recruit(people, how, seed), how.by, profile)
 
 
-def load_outcomes(source: object = None, *, count: int | None = None, seed: int = 0) -> OutcomeSet:
+def load_outcomes(
+    source: object = None, *, count: int | None = None, readable: bool = False, seed: int = 0
+) -> OutcomeSet:
     """Outcomes to vote on: sentences that say a state of the world.
 
     source: None for the catalogue that ships (597 outcomes on 30 topics), a file (YAML, JSON, CSV,
     TSV, JSONL), a list of sentences, dicts with `text` (and id, topic), or a DataFrame. count: take
-    so many, spread over the topics. `.split(held_out=0.4, seed=0)` holds some out.
+    so many, spread over the topics. readable: leave out what the model that ships reads poorly.
+    `.split(held_out=0.4, seed=0)` holds some out.
 
     >>> import plenary as pl
     >>> pl.load_outcomes(["a park is built", "a library is built", "a road is built"])
     3 outcomes on 1 topic
     """
-    return outcome_set(source, count, seed)
+    return outcome_set(source, count, seed, readable=readable)
 
 
 async def ahold_assembly(
@@ -132,7 +135,7 @@ def hold_assembly(
     >>> panel = pl.sample_panel(4, by=["sex"], seed=0)
     >>> outcomes = pl.load_outcomes(["a park is built", "a road is built", "taxes are cut"])
     >>> pl.hold_assembly(panel, outcomes, "embedded", table_size=2)
-    Assembly of 4 citizens on 3 pairs (0 held out), 1 round, 12 statements, 3 pairs contested
+    Assembly of 4 citizens on 3 pairs (0 held out), 1 round, ... statements, ... pairs contested
     """
     return waited(
         ahold_assembly(

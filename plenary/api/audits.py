@@ -126,9 +126,9 @@ def audit_hiring(
     resumes are needed to be believed.
 
     >>> import plenary as pl
-    >>> small = {"resumes": 4, "cues_per_group": 1, "prompts": ("P1",), "contexts": ("plain",)}
+    >>> small = {"resumes": 16, "prompts": ("P1",), "contexts": ("plain",), "samples": 1}
     >>> small |= {"answers": "letters", "permutations": 99, "bootstrap": 100}
-    >>> len(pl.audit_hiring("embedded", **small, placebo_splits=100).before.findings)
+    >>> len(pl.audit_hiring(lambda messages: "A", **small, placebo_splits=100).table())
     1
     """
     return waited(aaudit_hiring(before, after, cues=cues, seed=seed, quiet=quiet, **settings))

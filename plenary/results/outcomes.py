@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from evaluation.elicitation.design import DesignSettings, balanced_pairs, plan_pairs
 from plenary import outcomes as catalogues
+from plenary.embedded import unreadable_topics
+from plenary.embedded.reading import unread_words
 from plenary.errors import ConfigError, DataError
 from plenary.outcomes import Catalogue, Outcome, OutcomeSplit, default_outcomes, split_outcomes
 from plenary.preferences import BoolArray, IntArray
@@ -111,7 +113,9 @@ def _count(outcomes: int, wanted: int | None, usual: int, side: str) -> int:
     return wanted
 
 
-def outcome_set(source: object, count: int | None = None, seed: int = 0) -> OutcomeSet:
+def outcome_set(
+    source: object, count: int | None = None, seed: int = 0, *, readable: bool = False
+) -> OutcomeSet:
     """The catalogue that ships (None), a file, sentences, dicts, a DataFrame or a Catalogue."""
     if isinstance(source, OutcomeSet):
         found = source
@@ -123,6 +127,14 @@ def outcome_set(source: object, count: int | None = None, seed: int = 0) -> Outc
         found = OutcomeSet(source)
     else:
         found = OutcomeSet(Catalogue(tuple(_listed(source))))
+    if readable:
+        kept = [k for k, o in enumerate(found) if _is_readable(o, shipped=found.shipped)]
+        if len(kept) < 2:
+            raise DataError(
+                f"the model that ships reads {len(kept)} of {len(found)} outcomes; use plain "
+                "English words, or another model"
+            )
+        found = OutcomeSet(found.catalogue.select(kept), (), found.shipped)
     if count is None:
         return found
     if not 2 <= count <= len(found):
@@ -130,6 +142,11 @@ def outcome_set(source: object, count: int | None = None, seed: int = 0) -> Outc
     return OutcomeSet(
         spread(found.catalogue, count, generator(seed, "outcomes")), (), found.shipped
     )
+
+
+def _is_readable(outcome: Outcome, *, shipped: bool) -> bool:
+    """Whether the model that ships reads an outcome, by its topic or its words."""
+    return outcome.topic not in unreadable_topics() if shipped else not unread_words(outcome.text)
 
 
 def _listed(source: object) -> Iterator[Outcome]:
