@@ -17,6 +17,7 @@ Every name is explained by `help(pl.NAME)`, with an example, and in docs/api.md.
 from __future__ import annotations
 
 import importlib
+import warnings
 
 __version__ = "0.2.0"
 
@@ -63,7 +64,10 @@ __all__ = ["__version__", *_HOME]
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"plenary has no {name!r}; it has {', '.join(_HOME)}")
-    found = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    with warnings.catch_warnings():
+        # A notebook without ipywidgets is told so by libraries that show bars of their own.
+        warnings.filterwarnings("ignore", "IProgress not found")
+        found = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = found
     return found
 

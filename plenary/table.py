@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-SHOWN, WIDEST = 20, 60
+SHOWN, WIDEST, WIDEST_IN_A_PAGE = 20, 60, 200
 
 
 class Table:
@@ -115,7 +115,7 @@ class Table:
         style = ["text-align:right" if number else "text-align:left" for number in right]
         head = _html_row("th", list(self.columns), style)
         body = [
-            _html_row("td", [_told(value) for value in self[k].values()], style)
+            _html_row("td", [_told(v, WIDEST_IN_A_PAGE) for v in self[k].values()], style)
             for k in range(min(SHOWN, len(self)))
         ]
         caption = f"<caption>{escape(self.title)}</caption>" if self.title else ""
@@ -146,10 +146,10 @@ def _numeric(values: Sequence[object]) -> bool:
     )
 
 
-def _told(value: object) -> str:
+def _told(value: object, limit: int = WIDEST) -> str:
     """A cell as text: three decimals, nothing where there is no value, no hidden characters."""
     if _empty(value):
         return ""
     if isinstance(value, float):
         return f"{value:.3f}"
-    return strip_hidden(str(value), WIDEST)
+    return strip_hidden(str(value), limit)

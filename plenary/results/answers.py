@@ -206,7 +206,7 @@ class UtilityResult:
         ]
         limits = (min(row.low for row in rows), max(row.high for row in rows))
         figure = ranges(rows, limits, "Utilities", repr(self))
-        return piece(repr(self), self.table()._repr_html_(), figure)
+        return piece(repr(self), self.table(), figure)
 
 
 def _outcomes_file(stem: str | Path) -> Path:

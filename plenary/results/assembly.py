@@ -81,7 +81,7 @@ class AssemblyResult(DecidedAssembly):
         title = "Shares before and after the discussion, pairs that moved most"
         figure = changes(rows, title, repr(self))
         named = said(f"pair {k}: {_short(self.pair_text(k), 150)}" for k in self._moved_most())
-        return piece(repr(self), self.labels._repr_html_(), f"<p>{title}</p>", figure, named)
+        return piece(repr(self), self.labels, f"<p>{title}</p>", figure, named)
 
 
 def _short(text: str, limit: int = 60) -> str:

@@ -104,7 +104,7 @@ class AuditResult:
         high = max([*(r.high for r in rows), limit])
         figure = ranges(rows, (low, high), "Gap in log odds", repr(self), (-limit, limit))
         told = said(effect.words for effect in self.effects)
-        return piece(repr(self), self.table()._repr_html_(), figure, told)
+        return piece(repr(self), self.table(), figure, told)
 
 
 _AUDIT: TypeAdapter[AuditResult] = TypeAdapter(AuditResult)
@@ -172,4 +172,4 @@ class EvaluationResult:
         return f"{len(self.results)} batteries, {asked:,} answers of {', '.join(models)}"
 
     def _repr_html_(self) -> str:
-        return piece(repr(self), self.table()._repr_html_(), said(self.findings))
+        return piece(repr(self), self.table(), said(self.findings))

@@ -81,7 +81,7 @@ class ComparisonResult(Comparison):
             rows.append(Range("ceiling", self.ceiling, self.ceiling, self.ceiling, "ceiling"))
         figure = ranges(rows, (0.0, 1.0), "Agreement with the target", str(self))
         return piece("Before against after", said(str(self).splitlines()), figure,
-                     self.table()._repr_html_())  # fmt: skip
+                     self.table())  # fmt: skip
 
 
 class Asked(NamedTuple):

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from plenary.errors import ConfigError
+from plenary.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,9 +26,10 @@ STYLE = """<style>
 BEFORE, AFTER, MUTED = "#4c78a8", "#c4552b", "#999999"
 
 
-def piece(title: str, *parts: str) -> str:
+def piece(title: str, *parts: str | Table) -> str:
     """A titled piece of a page with the style of its figures."""
-    return f'{STYLE}<div class="plenary"><p><b>{escape(title)}</b></p>{"".join(parts)}</div>'
+    shown = (p if isinstance(p, str) else Table(p.columns)._repr_html_() for p in parts)
+    return f'{STYLE}<div class="plenary"><p><b>{escape(title)}</b></p>{"".join(shown)}</div>'
 
 
 def said(lines: Iterable[str]) -> str:

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+# What a notebook shows of a citizen of the census; `table()` has all that is known.
+SHOWN = (
+    "id", "panel_weight", "name", "age", "sex", "race_origin", "education", "employment",
+    "household_income", "state",
+)  # fmt: skip
 # Columns of people of one's own that are no facts about them.
 TEXT, WEIGHT, ID = "description", "weight", "id"
 PLAIN_FACTS = "You are a person of whom this is known."
@@ -139,7 +144,10 @@ class PanelResult:
     def _repr_html_(self) -> str:
         figure = panel_figure(self.shares) if self.shares else Markup("")
         told = f"<p>{finding(self.shares)}</p>" if self.shares else ""
-        return piece(repr(self), self.table()._repr_html_(), told, figure)
+        listed = self.table()
+        names = [name for name in listed.columns if not self.shares or name in SHOWN]
+        table = Table({name: listed[name] for name in names})
+        return piece(repr(self), table, told, figure)
 
 
 class _Kept(BaseModel):

@@ -23,10 +23,6 @@ class ProgressBar(Protocol):
         """Count on."""
         ...
 
-    def refresh(self) -> object:
-        """Show what has changed."""
-        ...
-
 
 def shown(quiet: bool | None) -> bool:
     """Whether progress is shown: as told, else where a person looks."""
@@ -69,8 +65,8 @@ class Watching:
     def __call__(self, event: Event) -> None:
         """Something was recorded."""
         self._bar.total = event.shards
-        self._bar.update(event.done - self._bar.n)
-        self._bar.refresh()
+        if event.done > self._bar.n:
+            self._bar.update(event.done - self._bar.n)
 
 
 class BarWatcher(NullWatcher):
