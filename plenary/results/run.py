@@ -143,7 +143,7 @@ class RunResult:
     def _repr_html_(self) -> str:
         if not (self.path / filenames.SUMMARY).exists():
             return piece(repr(self))
-        parts = [self.table()]
+        parts: list[str | Table] = [self.table()]
         if (self.path / filenames.COMPARISON).exists() and self.summary.measured:
             parts.insert(0, self.comparison._repr_html_())
         return piece(repr(self), *parts)
