@@ -106,10 +106,10 @@ class ClockedBackend(BackendWrapper):
         self._clock = clock
 
     async def _answers(
-        self, conversations: Sequence[Conversation], verb: ModelRequest[Answer]
+        self, conversations: Sequence[Conversation], call: ModelRequest[Answer]
     ) -> list[Answer]:
         with self._clock.at("model"):
-            return await verb.of(self._backend, conversations)
+            return await call.of(self._backend, conversations)
 
 
 class Progress:

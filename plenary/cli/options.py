@@ -179,11 +179,11 @@ def calm() -> None:
         os.environ.setdefault(name, value)
 
 
-def add_command(group: typer.Typer, command: str, stage: str, shown: str, text: str) -> None:
+def add_command(group: typer.Typer, called: str, stage: str, shown: str, text: str) -> None:
     """Add a command that runs the chain up to a stage and prints one of its files."""
-    words = command if group.info.name == "plenary" else f"{group.info.name} {command}"
+    words = called if group.info.name == "plenary" else f"{group.info.name} {called}"
 
-    @group.command(command, help=text, epilog=f"Example: plenary {words} quickstart --set seed=1")
+    @group.command(called, help=text, epilog=f"Example: plenary {words} quickstart --set seed=1")
     def command(
         config: Config = None,
         set_: Set = None,
