@@ -25,7 +25,7 @@ from assembly.aggregation.consensus import Consensus, consensus, decided_by
 from assembly.aggregation.electorate import Electorate, Rule
 from assembly.aggregation.rules import RULES
 from assembly.aggregation.strata import strata_of
-from assembly.analysis.movement import by_stratum
+from assembly.analysis.movement import MovementIntervals, by_stratum, stratum_intervals
 from assembly.dataset.consensus_dataset import ConsensusDataset, DatasetProvenance
 from assembly.dataset.labels import HeldAssembly, build_dataset
 from assembly.dataset.rows import DatasetDict, rows_by_split, to_datasets, to_dpo, to_sft
@@ -249,7 +249,8 @@ class DecidedAssembly:
 
         changed: share of citizens x pairs whose choice changed sides between the two ballots.
         shift: mean size of the change of a share, 0 to 1. toward: mean change toward the majority
-        of the others at the table, positive is conforming.
+        of the others at the table, positive is conforming. low, high: 95 % intervals, with groups
+        of tables resampled; None where a category is in fewer than two groups.
         """
         if attribute not in self.seats.attributes:
             known = ", ".join(self.seats.attributes) or "none"
@@ -257,15 +258,24 @@ class DecidedAssembly:
         chosen = {attribute: self.seats.attributes[attribute]}
         strata = strata_of(chosen, len(self.seats))
         weights, tables = self.seats.weights, self.seating.table_of()
-        moved = by_stratum(self.votes, len(self.agenda.pairs), weights, tables, strata)
+        given = (self.votes, len(self.agenda.pairs), weights, tables)
+        moved = by_stratum(*given, strata)
+        ends = stratum_intervals(
+            *given, self.seating.group_of(), strata, generator(self.seed, "movement", attribute)
+        )
         rows = []
         for name, members in zip(strata.names, strata.members, strict=True):
-            found = moved[name]
-            told = (None,) * 3 if found is None else (found.changed, found.shift, found.toward)
+            found, ranges = moved[name], ends[name]
+            told: list[float | None] = []
+            for part in MovementIntervals._fields:
+                told.append(None if found is None else getattr(found, part))
+                range_ = (None, None) if ranges is None else getattr(ranges, part)
+                told += (None if end is None or np.isnan(end) else end for end in range_)
             share = float(weights[members].sum() / weights.sum())
             rows.append((name.category, int(members.sum()), share, *told))
         rows.sort(key=lambda row: not row[0].startswith("under "))
-        names = [attribute, "citizens", "weight", "changed", "shift", "toward"]
+        figures = [f"{p}{end}" for p in MovementIntervals._fields for end in ("", "_low", "_high")]
+        names = [attribute, "citizens", "weight", *figures]
         return Table.of(names, rows, f"Movement between the ballots by {attribute}")
 
     def transcript(self, pair: int | str | tuple[str, str], table: int | None = None) -> Table:

@@ -59,12 +59,16 @@ def write_panel(panel: Panel, path: Path) -> None:
 
 
 def read_panel(path: Path) -> Panel:
-    """Read what `write_panel` wrote; DataError for a missing, foreign or damaged file."""
+    """Read what `write_panel` wrote; DataError for a missing, foreign or damaged file.
+
+    Citizens of a file without ids are numbered in its order.
+    """
     reader = _by_ending(READERS, path)
     records: list[PanelRecord] = []
-    for place, row in reader(path):
+    for number, (place, row) in enumerate(reader(path), 1):
+        known = {"id": f"c{number:03d}"} | row if isinstance(row, dict) else row
         try:
-            records.append(PanelRecord.model_validate(row))
+            records.append(PanelRecord.model_validate(known))
         except ValidationError as error:
             raise DataError(
                 f"panel {str(path)!r}, {place}, {first_fault(error)}; fix the file"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -54,6 +54,28 @@ class ConvergenceError(PlenaryError, ArithmeticError):
     """A fit or a training run that did not reach its stated tolerance."""
 
     exit_code = 5
+
+
+def together(faults: Sequence[str]) -> str:
+    """Several messages as one, numbered; a single one as it is."""
+    if len(faults) == 1:
+        return faults[0]
+    listed = "; ".join(f"({number}) {fault}" for number, fault in enumerate(faults, 1))
+    return f"{len(faults)} things do not fit: {listed}"
+
+
+def check_all(checks: Sequence[Callable[[], object]]) -> None:
+    """Make every check, then raise what they found as one error, of the first one's kind."""
+    faults: list[PlenaryError] = []
+    for check in checks:
+        try:
+            check()
+        except PlenaryError as error:
+            faults.append(error)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise type(faults[0])(together([str(fault) for fault in faults])) from faults[0]
 
 
 def measured(figure: Callable[[], T], name: str, reasons: dict[str, str]) -> T | None:

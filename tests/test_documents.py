@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 import runpy
 from pathlib import Path
+from typing import get_args
 
+from alignment.experiments.controls import CONTROL_TARGETS
+from alignment.training.settings import AlignmentSettings
+from assembly.aggregation.rules import RULES
+from assembly.deliberation.conditions import CONDITIONS
+from assembly.deliberation.probes import PROBES
+from personas.prompt import RENDERINGS
+from personas.sampling.recruit import METHODS
 from plenary.cli.main import app
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +38,15 @@ def test_links_lead_somewhere() -> None:
         if (target := (page.parent / link).resolve()).parent != MADE and not target.exists()
     ]
     assert not lost
+
+
+def test_the_glossary_has_every_name_that_one_can_choose() -> None:
+    chosen = [
+        *CONDITIONS, *PROBES, *CONTROL_TARGETS, *RENDERINGS, *RULES, *METHODS,
+        *get_args(AlignmentSettings.model_fields["objective"].annotation),
+    ]  # fmt: skip
+    glossary = text_of(ROOT / "docs" / "glossary.md")
+    assert not [name for name in chosen if f"`{name}`" not in glossary]
 
 
 def test_named_files_exist() -> None:

@@ -120,9 +120,7 @@ def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for verb in sorted(VERBS, key=lambda verb: verb not in FIRST):
             if verb == "pool":
                 for seed in (1, 2):
-                    typed = (
-                        f"control_experiment quickstart --arms prompt_only --seeds 1 {SMALL} --name"
-                    )
+                    typed = f"control quickstart --arms prompt_only --seeds 1 {SMALL} --name"
                     CliRunner().invoke(
                         app, [*shlex.split(typed), f"panel{seed}", "--set", f"seed={seed}"]
                     )

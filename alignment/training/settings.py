@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class AlignmentSettings(BaseModel):
     """How a LoRA adapter is trained toward the assembly's choice distribution.
 
-    Defaults suit the embedded model; for 1-8 B parameters start at a learning rate of 2e-4.
+    Defaults suit the embedded model (measured). For 1-8 B parameters start at a learning rate of
+    2e-4 with rank 16, alpha 32 and 3 epochs (usual for LoRA, not measured here);
+    docs/tutorial/align_a_model.md has more.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,7 +39,12 @@ class AlignmentSettings(BaseModel):
         description="lora; rslora scales by alpha / sqrt(rank); dora trains magnitudes and "
         "directions separately; qlora is lora on a base in 4 bits and needs bitsandbytes",
     )
-    rank: int = Field(default=8, ge=1, description="rank of the adapter's two factors")
+    rank: int = Field(
+        default=8,
+        ge=1,
+        description="rank of the adapter's two factors; 8 suits the embedded model, where 2 makes "
+        "most of the move; start at 16 for 1-8 B parameters",
+    )
     trainable_fraction: float | None = Field(
         default=None,
         gt=0,
@@ -60,7 +67,12 @@ class AlignmentSettings(BaseModel):
         default=False,
         description="less memory, about a fifth more time, the same result",
     )
-    learning_rate: float = Field(default=3e-3, gt=0, description="peak AdamW learning rate")
+    learning_rate: float = Field(
+        default=3e-3,
+        gt=0,
+        description="peak AdamW learning rate; 0.003 suits the embedded model, start at 0.0002 for "
+        "1-8 B parameters",
+    )
     warmup: float = Field(
         default=0.05,
         ge=0,
@@ -78,7 +90,11 @@ class AlignmentSettings(BaseModel):
         description="most rows computed together in one process; gradients add up to those of "
         "`batch` rows in any case; by default all at once",
     )
-    epochs: float = Field(default=2.0, gt=0, description="passes over the rows")
+    epochs: float = Field(
+        default=2.0,
+        gt=0,
+        description="passes over the rows; 3 to 6 for about 100 pairs, fewer for more pairs",
+    )
     replay_weight: float = Field(
         default=0.5,
         ge=0,

@@ -13,7 +13,7 @@ from scipy.special import entr
 from assembly.aggregation.electorate import hard, weighted_mean
 from assembly.aggregation.strata import Strata, Stratum
 from assembly.record.ballots import AFTER, BEFORE, Votes, citizen_shares
-from evaluation.stats.intervals import bootstrap_interval, node_weights
+from evaluation.stats.intervals import Interval, bootstrap_interval, node_weights
 from plenary.errors import NotMeasured
 from plenary.preferences import FloatArray, IntArray
 
@@ -103,6 +103,76 @@ def by_stratum(
         kept = _Moved(*(np.where(members[:, None], part, np.nan) for part in moved))
         found[name] = None if np.isnan(kept.change).all() else _summary(kept, weights)
     return found
+
+
+class MovementIntervals(NamedTuple):
+    """Intervals of a stratum's `changed`, `shift` and `toward`, with groups resampled."""
+
+    changed: Interval
+    shift: Interval
+    toward: Interval
+
+
+def stratum_intervals(
+    votes: Votes,
+    pairs: int,
+    weights: FloatArray,
+    table_of: IntArray,
+    group_of: IntArray,
+    strata: Strata,
+    rng: np.random.Generator,
+    *,
+    level: float = 0.95,
+    draws: int = 1000,
+) -> dict[Stratum, MovementIntervals | None]:
+    """Intervals of `by_stratum`, for other groups of citizens on the same pairs.
+
+    group_of [C]: citizens of a group hear one another, so whole groups are resampled. None for a
+    stratum with members in fewer than two groups.
+    """
+    moved = _moved(votes, pairs, weights, table_of)
+    groups = int(group_of.max()) + 1
+    counts = rng.multinomial(groups, np.full(groups, 1 / groups), size=draws)
+    found: dict[Stratum, MovementIntervals | None] = {}
+    for name, members in zip(strata.names, strata.members, strict=True):
+        there = members[:, None] & ~np.isnan(moved.change)
+        weight = np.where(there, weights[:, None], 0.0)
+        change, turned, side = (np.where(there, part, 0.0) for part in moved)
+        sums = {
+            "changed": (weight * turned, weight),
+            "shift": (weight * np.abs(change), weight),
+            "toward": (weight * change * side, weight * (side != 0)),
+        }
+        present = np.bincount(group_of, weight.sum(axis=1), groups) > 0
+        found[name] = None
+        if present.sum() > 1:
+            found[name] = MovementIntervals(
+                **{part: _ratio_interval(above, below, group_of, counts, level)
+                   for part, (above, below) in sums.items()}
+            )  # fmt: skip
+    return found
+
+
+def _ratio_interval(
+    numerator: FloatArray,
+    denominator: FloatArray,
+    group_of: IntArray,
+    counts: IntArray,
+    level: float,
+) -> Interval:
+    """Percentile interval of a ratio of sums over cells [C, P] when groups are drawn `counts`.
+
+    NaN where nothing is to be divided by, as at tables that all are split evenly.
+    """
+    above, below = (
+        counts @ np.bincount(group_of, cells.sum(axis=1), counts.shape[1])
+        for cells in (numerator, denominator)
+    )
+    ratios = above[below > 0] / below[below > 0]
+    if not len(ratios):
+        return Interval(float("nan"), float("nan"))
+    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))
 
 
 class MeanChange(NamedTuple):

@@ -24,6 +24,8 @@ from plenary.preferences import FloatArray, IntArray
 from plenary.table_files import LARGEST_EXACT, NO_VALUES, cell_text, finite
 from plenary.untrusted import Unreadable, read_file
 
+UNSTATED = "not stated"
+
 
 class MappedColumn(BaseModel):
     """One column of the population."""
@@ -49,7 +51,7 @@ class PopulationMapping(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str = Field(description="survey and publisher")
-    licence: str = Field(description="terms of use of the figures")
+    licence: str = Field(default=UNSTATED, description="terms of use of the figures")
     universe: str = Field(description="whom the weighted rows represent")
     year: int = Field(description="year of the survey")
     weight: str = Field(description="column of your file: persons that a row represents")
@@ -159,6 +161,16 @@ class _Coder:
         if abs(found) >= LARGEST_EXACT:
             raise _Unreadable(f"number {text!r}", f", is too large; {remedy}")
         return round(found)
+
+
+def unstated(mapping: PopulationMapping) -> tuple[str, ...]:
+    """A warning if the mapping does not say under what licence the figures may be used."""
+    if mapping.licence.strip() not in ("", UNSTATED):
+        return ()
+    return (
+        "the mapping states no licence, so nobody can tell whether the figures, and what is made "
+        "of them, may be passed on; add a line such as licence: CC-BY-4.0",
+    )
 
 
 def read_mapping(path: Path) -> PopulationMapping:

@@ -16,13 +16,22 @@ REPAIRS = 200
 
 
 class DesignSettings(BaseModel):
-    """How many pairs are asked on each side of the split of outcomes."""
+    """How many pairs are asked on each side of the split of outcomes.
+
+    A side whose outcomes make fewer pairs is asked all of them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    train_pairs: int = Field(default=180, ge=1, description="pairs among training outcomes")
+    train_pairs: int = Field(
+        default=180,
+        ge=1,
+        description="pairs among training outcomes; all of them where they make fewer",
+    )
     held_out_pairs: int = Field(
-        default=72, ge=1, description="pairs among held-out outcomes, never trained on"
+        default=72,
+        ge=1,
+        description="pairs among held-out outcomes, never trained on; all where they make fewer",
     )
 
 
@@ -186,19 +195,23 @@ def _lowest_degrees_first(
 
 
 def plan_pairs(split: OutcomeSplit, settings: DesignSettings, seed: int) -> PairPlan:
-    """Train pairs among training outcomes, held-out pairs among held-out ones; no pair crosses."""
-    for side, members in (("train", split.train), ("held_out", split.held_out)):
-        wanted = getattr(settings, f"{side}_pairs")
-        possible = len(members) * (len(members) - 1) // 2
-        if wanted > possible:
+    """Train pairs among training outcomes, held-out pairs among held-out ones; no pair crosses.
+
+    A side has at most the pairs that its outcomes make; ConfigError if they make none.
+    """
+    planned: list[IntArray] = []
+    sides = (
+        ("train", split.train, settings.train_pairs),
+        ("held-out", split.held_out, settings.held_out_pairs),
+    )
+    for side, members, wanted in sides:
+        k = len(members)
+        possible = k * (k - 1) // 2
+        if not possible:
             raise ConfigError(
-                f"design.{side}_pairs is {wanted!r}, but {len(members)} {side.replace('_', '-')} "
-                f"outcomes make {possible} pairs; lower it or take more outcomes"
+                f"{k} {side} outcome makes no pair; give at least 4 outcomes, or change the share "
+                "held out (outcomes.held_out)"
             )
-    train = balanced_pairs(
-        len(split.train), settings.train_pairs, generator(seed, "design", "train")
-    )
-    held = balanced_pairs(
-        len(split.held_out), settings.held_out_pairs, generator(seed, "design", "held-out")
-    )
-    return PairPlan(_sorted(split.train[train]), _sorted(split.held_out[held]))
+        pairs = balanced_pairs(k, min(wanted, possible), generator(seed, "design", side))
+        planned.append(_sorted(members[pairs]))
+    return PairPlan(*planned)

@@ -41,6 +41,12 @@ ALIASES = {
     "votes": ("votes", "weight", "count"),
 }
 
+FORM = (
+    "one row per vote: the outcomes first (the one shown first) and second, and a choice (first, "
+    "second, the outcome's id or text, no preference, or empty if invalid); or wins and trials; or "
+    "a probability"
+)
+
 FIRST = {"first", "a", "1", "left", "option a", "option_a", "first wins"}
 
 SECOND = {"second", "b", "2", "right", "option b", "option_b", "second wins"}
@@ -170,7 +176,7 @@ def _columns(names: Iterable[str], path: Path) -> dict[str, str]:
         if ours not in found:
             raise DataError(
                 f"no column for the {ours} outcome in {path.name!r}, which has {sorted(lower)!r}; "
-                f"name it {' or '.join(ALIASES[ours][:3])}"
+                f"name it {' or '.join(ALIASES[ours][:3])}; votes are {FORM}"
             )
     answered = {"choice", "probability"} & set(found) or (
         "wins" in found and {"trials", "losses"} & set(found)
@@ -178,9 +184,21 @@ def _columns(names: Iterable[str], path: Path) -> dict[str, str]:
     if not answered:
         raise DataError(
             f"no answers in {path.name!r}, which has {sorted(lower)!r}; "
-            "give a column choice, or wins and trials, or probability"
+            f"give a column choice, or wins and trials, or probability; votes are {FORM}"
         )
     return found
+
+
+def _unused(names: Iterable[str], used: Mapping[str, str]) -> tuple[str, ...]:
+    """A sentence on the columns that are not read, or nothing."""
+    rest = [name for name in names if name not in used.values()]
+    if not rest:
+        return ()
+    one = len(rest) == 1
+    return (
+        f"column{'' if one else 's'} {', '.join(map(repr, rest))} {'is' if one else 'are'} not "
+        "read: every row counts, whoever voted; for the votes of some people, give a file of these",
+    )
 
 
 def _number(value: object, what: str, where: str, high: float = np.inf) -> float:
@@ -302,7 +320,8 @@ def import_votes(
         raise DataError(f"no votes in {str(path)!r}; give at least one row")
     if ending(path) in (".csv", ".tsv"):
         rows = [{name: unescape_formula(str(cell)) for name, cell in row.items()} for row in rows]
-    columns = _columns(dict.fromkeys(name for row in rows for name in row if name), path)
+    given = dict.fromkeys(name for row in rows for name in row if name)
+    columns = _columns(given, path)
     names = _Names(list(catalogue or ()), catalogue is not None)
     places = [f"row {number} of {path.name}" for number in range(1, len(rows) + 1)]
     votes = [
@@ -321,6 +340,7 @@ def import_votes(
         outcomes=tuple(names.outcomes),
         templates=("imported",),
         settings={name: str(value) for name, value in settings.model_dump().items()},
+        notes=_unused(given, columns),
     )
     nothing = np.zeros(len(cells), dtype=np.int64)
     return AnswerTable(cells, nothing.astype(bool), nothing, origin)

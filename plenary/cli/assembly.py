@@ -45,7 +45,7 @@ def dataset(
     if form not in (None, "soft", "sft", "dpo"):
         raise typer.BadParameter(f"{form!r} is not one of soft, sft, dpo", param_hint="--format")
     if dry_run:
-        show_estimate(config, named(name, set_), as_json, assembly_only=True)
+        show_estimate(config, named(name, set_), as_json, "dataset")
         return
     space = through("dataset", config, set_ or [], name, out, exists, as_json)
     from plenary.commands.loose_outputs import claim

@@ -148,10 +148,23 @@ def recruit(
 @app.command("show", epilog="Example: plenary show runs/quickstart")
 def show_run(
     path: Annotated[Path, typer.Argument(help="A run directory, or a file or folder in one.")],
+    by: Annotated[
+        str | None,
+        typer.Option(help="Attribute: which of its groups of citizens moved, with intervals."),
+    ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show a run directory (what is done, and its figures once finished) or any artifact."""
+    """Show a run directory (what is done, and its figures once finished) or any artifact.
+
+    Columns of a table are explained. With --by, three figures per group of citizens, in percent,
+    with 95 % intervals over groups of tables: changed, the share of citizens x pairs whose choice
+    changed sides between the ballots; shift, the mean size of the change; toward, the mean change
+    toward the majority of the others at the table (negative: away from it).
+    """
+    if by is not None:
+        _show_movement(path, by, as_json)
+        return
     if not (path / "manifest.json").exists():
         _show_artifact(path, as_json)
         return
@@ -198,8 +211,21 @@ def _show_artifact(path: Path, as_json: bool) -> None:
         return
     from plenary.commands.show import describe
 
-    title, rows = describe(path)
-    show(title, dict(rows), as_json)
+    title, rows, columns = describe(path)
+    explained = [{"column": name, "meaning": meaning} for name, meaning in columns]
+    show(title, dict(rows) | ({"columns": explained} if explained else {}), as_json)
+
+
+def _show_movement(path: Path, attribute: str, as_json: bool) -> None:
+    calm()
+    from plenary.cli.console import print_records
+    from plenary.commands.show import as_percent, movement_by
+
+    table = movement_by(path, attribute)
+    if as_json:
+        print(json.dumps(list(table)))
+        return
+    print_records(f"{table.title}, percent", [as_percent(row, attribute) for row in table])
 
 
 @app.command(epilog="Example: plenary clean runs/quickstart --dry-run")

@@ -54,6 +54,10 @@ def elicit(
         Path | None,
         typer.Option(help="Where to write the answers: a .parquet file, or a folder of parts."),
     ] = None,
+    adapter: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a LoRA adapter for the model (embedded or local:PATH)."),
+    ] = None,
     executor: ExecutorOption = "local",
     workers: Workers = None,
     dry_run: DryRun = False,
@@ -61,13 +65,13 @@ def elicit(
     debug: Debug = False,
 ) -> None:
     """Ask a model about pairs of outcomes: a run's model, or any with --model or --answers."""
-    if when not in ("before", "after"):
-        raise typer.BadParameter(f"{when!r} is neither 'before' nor 'after'", param_hint="--when")
+    of_run = not (model or answers or dry_run)
+    _check_request(when, adapter if of_run else None)
     changes = [*([f"model={model}"] if model else []), *_template_changes(templates)]
     if outcomes:
         changes += [f"outcomes.path={json.dumps(str(outcomes))}", "outcomes.count=null"]
     changes += set_ or []
-    if not (model or answers or dry_run):
+    if of_run:
         space = through(
             f"elicit {when}", config, changes, name, out, exists, as_json, executor, workers
         )
@@ -79,9 +83,21 @@ def elicit(
     from plenary.runs.workers import make_executor
 
     settings = load_config(config, changes)
-    request = ElicitRequest(settings, pairs, design, answers or out / "answers.parquet", exists)
+    place = answers or out / "answers.parquet"
+    request = ElicitRequest(settings, pairs, design, place, exists, adapter)
     crew = make_executor(executor, workers, settings)
     show("elicit", dry_run_record(request) if dry_run else measure(request, crew), as_json)
+
+
+def _check_request(when: str, adapter_of_run: Path | None) -> None:
+    if when not in ("before", "after"):
+        raise typer.BadParameter(f"{when!r} is neither 'before' nor 'after'", param_hint="--when")
+    if adapter_of_run is not None:
+        raise typer.BadParameter(
+            "a run's own adapter is asked with --when after; for another one, also give "
+            "--answers FILE.parquet",
+            param_hint="--adapter",
+        )
 
 
 def _template_changes(templates: str | None) -> list[str]:
@@ -117,7 +133,13 @@ def fit(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Fit utilities to a run or to votes (.csv, .jsonl, .parquet, or a preference graph .json)."""
+    """Fit utilities to a run or to votes (.csv, .jsonl, .parquet, or a preference graph .json).
+
+    A file of votes has one row per vote, with the columns first, second (the two outcomes, the one
+    shown first in front) and choice (first, second, an outcome's id or text, no preference, or
+    empty if invalid). Instead of choice it may have wins and trials, or probability. A column votes
+    says how many votes a row stands for. Columns that are not read are named.
+    """
     calm()
     from evaluation.elicitation.importers import is_votes
     from plenary.commands.fit import fit_votes, read_votes, votes_record

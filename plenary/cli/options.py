@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from plenary.pipeline.stage import Stage
     from plenary.runs.config import PipelineConfig
     from plenary.runs.directory import Exists
     from plenary.runs.workspace import Workspace
@@ -92,22 +93,17 @@ def through(
 
     name, out = run_place(source, name, out)
     config: PipelineConfig = load_config(source, named(name, overrides))
-    # Training libraries take seconds to import, and the early stages do not need them.
-    from plenary.pipeline.assembly import ASSEMBLY_STAGES as stages
-
-    if last not in {stage.name for stage in stages}:
-        from plenary.pipeline.chain import CHAIN as stages
+    stages = _stages(last)
     from plenary.pipeline.run import run_stages
     from plenary.runs.workers import make_executor
 
     if not quiet:
         print_settings(config, out / config.name / "config.yaml")
-    place = [stage.name for stage in stages].index(last)
     crew = make_executor(executor, workers, config)
     chosen: Exists = exists  # pyright: ignore[reportAssignmentType]
     try:
         with watching(quiet=quiet) as watcher:
-            return run_stages(config, out, chosen, stages[: place + 1], watcher, crew)
+            return run_stages(config, out, chosen, stages, watcher, crew)
     except KeyboardInterrupt as stop:
         print(
             "interrupted; what was recorded is kept, continue with --exists resume", file=sys.stderr
@@ -145,26 +141,43 @@ def show(title: str, content: Mapping[str, object], as_json: bool) -> None:
 
 
 def show_estimate(
-    source: str | None, changes: list[str], as_json: bool, *, assembly_only: bool = False
+    source: str | None, changes: list[str], as_json: bool, last: str | None = None
 ) -> None:
-    """Print what a run, or its part up to the dataset, would ask and cost, stage by stage."""
+    """Print what a run, or its part up to the stage `last`, would ask and cost, stage by stage."""
     calm()
     from plenary.cli.console import cost_lines, print_rows
-    from plenary.pipeline.assembly import ASSEMBLY_STAGES
     from plenary.pipeline.estimate import estimate
     from plenary.runs.config import load_config
 
-    part = {stage.name for stage in ASSEMBLY_STAGES}
-    costs = [
-        cost
-        for cost in estimate(load_config(source, changes))
-        if not assembly_only or cost.stage in part
-    ]
+    config = load_config(source, changes)
+    stages = _stages(last)
+    part, trains = {stage.name for stage in stages}, any(stage.check for stage in stages)
+    costs = [cost for cost in estimate(config, stages) if last is None or cost.stage in part]
     if as_json:
         print(json.dumps([cost._asdict() for cost in costs]))
         return
-    without = "" if assembly_only else "; without training and the measures after it"
-    print_rows(f"what it would ask (tokens estimated{without})", cost_lines(costs))
+    lines = list(cost_lines(costs))
+    if last is not None and trains:
+        from plenary.stages.training import training_size
+
+        rows, steps = training_size(config)
+        told = f"{rows:,} rows, {steps:,} steps of {config.alignment.batch} rows, time unknown"
+        lines.insert(-1, ("align", told))
+    without = "; without training and the measures after it" if last is None else ""
+    print_rows(f"what it would ask (tokens estimated{without})", lines)
+
+
+def _stages(last: str | None) -> tuple[Stage, ...]:
+    """The stages up to `last`; without one, all that ask and need no training library."""
+    # Training libraries take seconds to import, and the early stages do not need them.
+    from plenary.pipeline.assembly import ASSEMBLY_STAGES as stages
+
+    names = [stage.name for stage in stages]
+    if last is not None and last not in names:
+        from plenary.pipeline.chain import CHAIN as stages
+
+        names = [stage.name for stage in stages]
+    return stages if last is None else stages[: names.index(last) + 1]
 
 
 def calm() -> None:
@@ -192,10 +205,14 @@ def add_command(group: typer.Typer, called: str, stage: str, shown: str, text: s
         exists: ExistsOption = "resume",
         executor: ExecutorOption = "local",
         workers: Workers = None,
+        dry_run: DryRun = False,
         quiet: Quiet = False,
         as_json: AsJson = False,
         debug: Debug = False,
     ) -> None:
+        if dry_run:
+            show_estimate(config, named(name, set_), as_json, stage)
+            return
         calmly = quiet or as_json
         space = through(stage, config, set_ or [], name, out, exists, calmly, executor, workers)
         show_file(space.file(shown), as_json)

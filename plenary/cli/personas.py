@@ -74,7 +74,11 @@ def check(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Check your own personas and describe them."""
+    """Check your own personas and describe them: a panel file, or any table of people.
+
+    A table needs no ids: its people are numbered in their order. A column description is what a
+    citizen's model is told; otherwise the text is made from the other columns.
+    """
     from plenary.commands import personas as commands
 
     show(f"panel {path}", commands.check(path), as_json)

@@ -22,7 +22,7 @@ from census_data.raking import RakingReport, RakingSettings, rake
 from census_data.sources.acs_margins import TABLES, table_margin
 from census_data.sources.api import AcsTable, CensusClient, TableSettings, geography
 from census_data.sources.download import download
-from census_data.sources.mapping import import_table, read_mapping
+from census_data.sources.mapping import import_table, read_mapping, unstated
 from census_data.sources.pums import ENDPOINT_VARIABLES, bulk_address, import_pums, import_records
 from census_data.sources.session import HOST, Patience
 from census_data.store import write_population
@@ -51,6 +51,7 @@ class Imported(NamedTuple):
     weight_sum: float
     columns: tuple[str, ...]
     missing_columns: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class RakedFolder(NamedTuple):
@@ -116,7 +117,8 @@ def import_files(
             f"a mapping reads one table, not {[str(path) for path in (*files, *housing)]!r}; "
             "join the files first"
         )
-    return _kept(import_table(files[0], read_mapping(mapping)), out)
+    read = read_mapping(mapping)
+    return _kept(import_table(files[0], read), out)._replace(warnings=unstated(read))
 
 
 def rake_population(

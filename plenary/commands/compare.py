@@ -141,4 +141,5 @@ def _warnings(sides: ComparedAnswers, shift: UtilityShift) -> list[str]:
             "test-retest from the two orders of each pair; --retest with the first model, asked "
             "again, would be better"
         )
-    return found
+    notes = [note for table in sides if table is not None for note in table.origin.notes]
+    return [*found, *dict.fromkeys(notes)]

@@ -43,7 +43,8 @@ Record = dict[str, object]
 class ElicitRequest(NamedTuple):
     """What to elicit: settings, number of pairs, how they are chosen, and where answers go.
 
-    exists: what to do with existing answers under other settings, as in `claim`.
+    exists: what to do with existing answers under other settings, as in `claim`. adapter: LoRA
+    weights under which the model is asked.
     """
 
     config: PipelineConfig
@@ -51,6 +52,7 @@ class ElicitRequest(NamedTuple):
     design: str
     output: Path
     exists: str = "resume"
+    adapter: Path | None = None
 
 
 def _catalogue(config: PipelineConfig) -> Catalogue:
@@ -115,15 +117,20 @@ def measure(request: ElicitRequest, executor: Executor = HERE) -> Record:
     _check_design(request.design)
     catalogue = _catalogue(request.config)
     count = _pair_count(request, len(catalogue))
-    made = asked_under(request.config, "outcomes", "elicitation")
+    made = asked_under(request.config, "outcomes", "elicitation", adapter=request.adapter)
     made |= {"--design": request.design, "--pairs": count}
     file = is_votes(str(request.output))
+    if request.adapter is not None and not file:
+        raise ConfigError(
+            f"--answers {str(request.output)!r} is a folder of parts, which takes no --adapter; "
+            "give --answers FILE.parquet"
+        )
     table = request.output if file else request.output / MERGED
     claim([table], made, "--answers", request.exists)
     if not file:
         return _measured_in_parts(request, executor)
     config = request.config
-    model = open_distributed(config.model, config, None, executor)
+    model = open_distributed(config.model, config, request.adapter, executor)
     with call_store(request.output.with_suffix(".calls.sqlite")) as store, nothing_lost():
         backend = CachedBackend(model, store)
         if request.design in FIXED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from pydantic import ValidationError
 
 from census_data.population import load_population
 from personas.diversity import DiversitySettings, diversity, open_encoder
-from personas.panel_file import data_sheet, read_panel, write_panel
-from personas.persona import Panel
+from personas.panel_file import PanelRecord, data_sheet, read_panel, write_panel
+from personas.persona import Panel, Persona
 from personas.prompt import ProfileSettings, describe
 from personas.representativeness import representativeness
 from personas.sampling.build_personas import stream_personas
@@ -21,13 +22,18 @@ from personas.sampling.quotas import read_quotas
 from personas.sampling.recruit import PanelSettings, recruit
 from personas.survey.survey import load_survey
 from personas.survey.validation import Validation, ValidationSettings, planted, validate
-from plenary.errors import ConfigError
+from plenary.errors import ConfigError, DataError
 from plenary.figures.panel import write_figure
 from plenary.models.registry import open_backend
+from plenary.results.panel import PERSONA_FIELDS, own_panel
 from plenary.runs.models import resolve
-from plenary.untrusted import first_fault
+from plenary.safe_text import unescape_formula
+from plenary.table_files import TABLES, finite, read_rows
+from plenary.untrusted import Unreadable, ending, first_fault
 
 SURVEY = "survey:"
+# Columns that only a panel file written by plenary has.
+PANEL_FACTS = frozenset(PanelRecord.model_fields) - frozenset(Persona.model_fields)
 FIGURES = (
     "distance",
     "mean_group_distance",
@@ -80,8 +86,40 @@ def quotas_as_json(path: Path) -> str:
 
 
 def check(path: Path) -> dict[str, str]:
-    """Read and summarise a panel file."""
-    return _summary(read_panel(path))
+    """Read and summarise a panel file, or a table of people of one's own, with or without ids."""
+    if ending(path) not in TABLES or path.suffix == ".pq":
+        return _summary(read_panel(path))
+    rows = read_rows(path, "personas", DataError)
+    if not rows or any(name in rows[0] for name in PANEL_FACTS):
+        return _summary(read_panel(path))
+    people = own_panel(_typed(rows) if ending(path) in (".csv", ".tsv") else rows)
+    known = [name for name in people.seats.attributes if name in PERSONA_FIELDS]
+    other = [name for name in people.seats.attributes if name not in PERSONA_FIELDS]
+    return {
+        "citizens": f"{len(people)}",
+        "ids": f"{people.seats.ids[0]} to {people.seats.ids[-1]}"
+        + ("" if "id" in rows[0] else ", numbered here, as the table has no column id"),
+        "attributes that plenary knows": ", ".join(known) or "none",
+        "other attributes, told as lines of their own": ", ".join(other) or "none",
+        "effective citizens": f"{people.effective_size:.1f}",
+        "the first is told": people.describe(0),
+    }
+
+
+def _typed(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+    """Rows of a CSV: empty cells are None, and columns of numbers only are numbers."""
+    cells = [{n: unescape_formula(str(c)).strip() or None for n, c in row.items()} for row in rows]
+    typed: list[dict[str, object]] = [dict(row) for row in cells]
+    for name in cells[0]:
+        if name == "id":
+            continue
+        try:
+            numbers = [None if row[name] is None else finite(row[name]) for row in cells]
+        except Unreadable:
+            continue
+        for row, number in zip(typed, numbers, strict=True):
+            row[name] = int(number) if number is not None and number == int(number) else number
+    return typed
 
 
 def stream(path: Path, count: int, seed: int) -> dict[str, str]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assembly.aggregation.consensus import Consensus
+from assembly.analysis.movement import MovementIntervals
 from assembly.dataset.consensus_dataset import ConsensusDataset
 from assembly.record.ballots import STATES, Votes
 from evaluation.comparison.utility_shift import UtilityShift
@@ -20,7 +21,10 @@ from evaluation.elicitation.answer_table import AnswerTable
 from evaluation.utility.thurstonian import UtilityFit
 from personas.panel_file import read_panel
 from plenary.errors import DataError, PlenaryError
+from plenary.results.columns import COLUMNS
+from plenary.results.run import opened_run
 from plenary.runs import filenames
+from plenary.table import Table
 from plenary.untrusted import read_tree
 from plenary.viewer.store import open_ledger
 
@@ -31,16 +35,49 @@ Rows = Iterator[tuple[str, str]]
 
 
 class ArtifactFigures(NamedTuple):
-    """What an artifact is, and its figures by name."""
+    """What an artifact is, its figures by name, and what its columns mean, if it is a table."""
 
     title: str
     rows: tuple[tuple[str, str], ...]
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 def describe(path: Path) -> ArtifactFigures:
     """Describe what is at `path`; DataError if plenary does not write such a thing."""
     title, rows = _found(path)
-    return ArtifactFigures(f"{path}: {title}", tuple(rows))
+    table = path / filenames.CONSENSUS if path.is_dir() else path
+    return ArtifactFigures(f"{path}: {title}", tuple(rows), _explained(table, title))
+
+
+def _explained(path: Path, title: str) -> tuple[tuple[str, str], ...]:
+    """The columns of a table with their meaning."""
+    meaning = COLUMNS.get(title, {})
+    names = pq.read_schema(path).names if meaning and path.suffix == ".parquet" else list(meaning)
+    return tuple((name, meaning[name]) for name in names if name in meaning)
+
+
+def movement_by(path: Path, attribute: str) -> Table:
+    """Which groups of citizens moved, with intervals, in the run that `path` is or is a file of."""
+    places = (path, *path.parents[:2])
+    folder = next((at for at in places if (at / filenames.MANIFEST).is_file()), None)
+    if folder is None:
+        raise DataError(
+            f"{str(path)!r} is no run directory and no file in one, so it is not known who voted; "
+            "give the run directory for --by"
+        )
+    return opened_run(folder).assembly.by(attribute)
+
+
+def as_percent(row: Mapping[str, object], attribute: str) -> dict[str, object]:
+    """A row of `movement_by` for people: figures in percent, each with its interval."""
+    told: dict[str, object] = {attribute: row[attribute], "citizens": row["citizens"]}
+    for name in MovementIntervals._fields:
+        value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+        told[name] = "none" if value is None else f"{100 * cast('float', value):.1f}"
+        if low is not None and high is not None:
+            ends = (100 * cast("float", end) for end in (low, high))
+            told[name] = f"{told[name]} ({' to '.join(f'{end:.1f}' for end in ends)})"
+    return told
 
 
 def _found(path: Path) -> tuple[str, Rows]:

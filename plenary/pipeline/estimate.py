@@ -29,6 +29,7 @@ from personas.sampling.recruit import recruit
 from plenary.models.base import ChatBackend, Choice, Conversation, Reply, Sampling
 from plenary.pipeline.costs import StageCost, total_cost
 from plenary.pipeline.run import preflight
+from plenary.pipeline.stage import Stage
 from plenary.preferences import IntArray
 from plenary.prompt_templates import prompt_template
 from plenary.runs.config import PipelineConfig
@@ -98,9 +99,12 @@ class _Pace(NamedTuple):
     reply: float
 
 
-def estimate(config: PipelineConfig) -> list[StageCost]:
-    """What each stage of a whole run asks and costs; the speed of local models is measured."""
-    preflight(config)
+def estimate(config: PipelineConfig, stages: Sequence[Stage] = ()) -> list[StageCost]:
+    """What each stage of a whole run asks and costs; the speed of local models is measured.
+
+    stages: those that are meant to run; what they could not do is an error here, too.
+    """
+    preflight(config, [stage.check for stage in stages if stage.check is not None])
     catalogue = chosen_outcomes(config.outcomes, config.seed, embedded_reads=takes_part(config))
     plan = make_plan(catalogue, config.outcomes, config.design, config.seed)
     panel = recruit(load_population(config.population), config.panel, config.seed)

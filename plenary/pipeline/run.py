@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +19,7 @@ from census_data.population import load_population
 from evaluation.claims.preregistration import check_names, read_plan
 from evaluation.hiring.audit import audit_plan
 from evaluation.hiring.stimuli import default_stimuli
-from plenary.errors import BackendError, BudgetExceeded, ConfigError, DataError
+from plenary.errors import BackendError, BudgetExceeded, ConfigError, DataError, check_all
 from plenary.executors.base import Executor, Here
 from plenary.hashing import content_hash
 from plenary.pipeline.settings_kept import input_hashes, own_settings, refuse_overwriting, with_day
@@ -30,7 +32,9 @@ from plenary.runs.fingerprint import code_hash
 from plenary.runs.models import check_models, deterministic, takes_part
 from plenary.runs.progress import PROGRESS, Watcher, noting
 from plenary.runs.workspace import Workspace
-from plenary.stages.plan import chosen_outcomes, make_plan
+from plenary.stages.plan import check_joined, chosen_outcomes, make_plan, pairs_left_out
+
+_LOG = logging.getLogger(__name__)
 
 
 class Marks(NamedTuple):
@@ -53,10 +57,7 @@ def run_stages(
     Whatever can be checked before a model is asked is checked before the directory is touched; this
     includes that finished stages were made under these settings, unless `exists` is "redo".
     """
-    preflight(config)
-    for stage in stages:
-        if stage.check is not None:
-            stage.check(config)
+    preflight(config, [stage.check for stage in stages if stage.check is not None])
     trains = any(stage.check is not None for stage in stages)
     sure, reason = deterministic(config, alone=isinstance(executor, Here | None), trains=trains)
     manifest = new_manifest(
@@ -80,18 +81,54 @@ def run_stages(
         run.close()
 
 
-def preflight(config: PipelineConfig) -> None:
-    """Raise an error for models, outcomes, pairs and populations that do not fit the config."""
-    check_models(config)
+def preflight(
+    config: PipelineConfig, checks: Sequence[Callable[[PipelineConfig], None]] = ()
+) -> None:
+    """Raise one error that names everything of the config that cannot be, with what to set.
+
+    checks: those of the stages to be run. Logs a warning where fewer pairs are asked than wanted.
+    """
+    everything = (check_models, _outcomes, _groups, _citizens, *checks)
+    check_all([*(partial(check, config) for check in everything), *_checks_of_files(config)])
+
+
+def _outcomes(config: PipelineConfig) -> None:
     reads = takes_part(config)
     catalogue = chosen_outcomes(config.outcomes, config.seed, embedded_reads=reads)
-    make_plan(catalogue, config.outcomes, config.design, config.seed, embedded_reads=reads)
+    made = make_plan(catalogue, config.outcomes, config.design, config.seed, embedded_reads=reads)
+    if config.fit.disconnected == "error":
+        check_joined(made)
+    for sentence in pairs_left_out(made, config.design):
+        _LOG.warning("%s", sentence)
+
+
+def _groups(config: PipelineConfig) -> None:
+    """ConfigError if there is only one group."""
+    citizens, assembly = config.panel.citizens, config.assembly
+    seats = assembly.table_size * assembly.tables_per_group
+    if citizens <= seats:
+        raise ConfigError(
+            f"{citizens} citizens in groups of {seats} make only one group, so the spread between "
+            f"groups is unknown; lower assembly.table_size ({assembly.table_size}) or "
+            f"assembly.tables_per_group ({assembly.tables_per_group}), or set panel.citizens to "
+            f"more than {seats}"
+        )
+
+
+def _checks_of_files(config: PipelineConfig) -> list[Callable[[], object]]:
+    """Checks of the briefing, the preregistration and the hiring audit, where there are such."""
+    checks: list[Callable[[], object]] = []
     if isinstance(config.assembly.briefing, Path):
-        read_briefing(config.assembly.briefing)
-    if config.analysis_plan is not None:
-        check_names(read_plan(config.analysis_plan), flat_settings(config))
+        checks.append(partial(read_briefing, config.assembly.briefing))
+    if (locked := config.analysis_plan) is not None:
+        checks.append(lambda: check_names(read_plan(locked), flat_settings(config)))
     if config.measures.hiring:
-        audit_plan(default_stimuli(), config.hiring, config.seed)
+        checks.append(partial(audit_plan, default_stimuli(), config.hiring, config.seed))
+    return checks
+
+
+def _citizens(config: PipelineConfig) -> None:
+    """Error for strata that the population does not have, and for too large a panel."""
     population = load_population(config.population)
     for names in (config.dataset.strata, (config.dataset.rule_strata,)):
         columns_of(population, names)

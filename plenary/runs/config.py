@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from alignment.training.settings import AlignmentSettings
 from assembly.dataset.card import UNSTATED
@@ -26,7 +27,7 @@ from evaluation.hiring.settings import HiringSettings
 from evaluation.utility.thurstonian import FitSettings
 from personas.prompt import ProfileSettings
 from personas.sampling.recruit import PanelSettings
-from plenary.errors import ConfigError
+from plenary.errors import ConfigError, together
 from plenary.models.prices import Price
 from plenary.models.settings import ChatSettings
 from plenary.outcomes import configs_folder
@@ -248,20 +249,6 @@ class PipelineConfig(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _two_groups(self) -> Self:
-        citizens, seats = (
-            self.panel.citizens,
-            self.assembly.table_size * self.assembly.tables_per_group,
-        )
-        if citizens <= seats:
-            raise ValueError(
-                f"{citizens} citizens in groups of {seats} make only one group, so the spread "
-                "between groups is unknown; lower assembly.table_size or "
-                "assembly.tables_per_group, or recruit more"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _one_gate(self) -> Self:
         """Ballots and elicitations use the same answer mass as threshold for a valid answer."""
         mass, other = self.elicitation.min_mass, self.assembly.min_mass
@@ -416,14 +403,18 @@ def _apply(tree: Written, override: str) -> None:
 
 
 def _message(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
+    """All that is wrong with the settings, each with what to do."""
+    return together([_fault(one) for one in error.errors()])
+
+
+def _fault(fault: ErrorDetails) -> str:
+    name = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
         return f"unknown setting {name!r}; {_nearest(name)}"
-    reason = first["msg"].removeprefix("Value error, ")
+    reason = fault["msg"].removeprefix("Value error, ")
     if not name:
         return f"settings do not fit together: {reason}"
-    value = redacted(repr(first.get("input")))
+    value = redacted(repr(fault.get("input")))
     return f"setting {name!r} has {value}: {reason}; change the value"
 
 

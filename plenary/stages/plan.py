@@ -68,6 +68,20 @@ def check_joined(made: Plan) -> None:
             )
 
 
+def pairs_left_out(made: Plan, design: DesignSettings) -> tuple[str, ...]:
+    """Each side whose outcomes make fewer pairs than were asked for, in a sentence."""
+    sides = {
+        "train": (made.train, made.train_pairs, design.train_pairs),
+        "held_out": (made.held_out, made.held_out_pairs, design.held_out_pairs),
+    }
+    return tuple(
+        f"{len(members)} {side.replace('_', '-')} outcomes make {len(pairs)} pairs, so all of them "
+        f"are asked instead of {wanted} (design.{side}_pairs)"
+        for side, (members, pairs, wanted) in sides.items()
+        if len(pairs) < wanted
+    )
+
+
 def chosen_outcomes(settings: OutcomeSettings, seed: int, *, embedded_reads: bool) -> Catalogue:
     """The catalogue reduced to the wanted topics and count, in its order."""
     catalogue = load_outcomes(settings.path) if settings.path else default_outcomes()
@@ -82,9 +96,11 @@ def chosen_outcomes(settings: OutcomeSettings, seed: int, *, embedded_reads: boo
         left_out |= embedded.unreadable_topics()
     kept = [k for k, outcome in enumerate(catalogue) if outcome.topic not in left_out]
     if len(kept) < (settings.count or 2):
+        left = f"{len(kept)} of {len(catalogue)} outcomes" if left_out else f"{len(kept)} outcomes"
+        fewer = ", or exclude fewer topics" if left_out else ""
         raise DataError(
-            f"{len(kept)} of {len(catalogue)} outcomes are left, but outcomes.count is "
-            f"{settings.count!r}; ask for fewer or exclude fewer topics"
+            f"outcomes.count is {settings.count!r}, but there are {left} to choose from; set "
+            f"outcomes.count=null to take all of them, or a lower number{fewer}"
         )
     return spread(catalogue.select(kept), settings.count, generator(seed, "outcomes"))
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from alignment.training.batches import steps_of
 from alignment.training.record import TrainingRecord
 from alignment.training.replay import NeutralText, write_replay
 from alignment.training.train import align
 from plenary.runs import filenames
+from plenary.runs.config import PipelineConfig
 from plenary.runs.files import staged
-from plenary.runs.models import checkpoint_path
+from plenary.runs.models import checkpoint_path, takes_part
 from plenary.runs.progress import TrainingProgress
 from plenary.runs.records.base import write_record
 from plenary.runs.workspace import Workspace
 from plenary.seeding import derived_seed
 from plenary.stages.neutral_text import neutral_text
+from plenary.stages.plan import chosen_outcomes, make_plan
 from plenary.training_rows import training_templates
 
 
@@ -37,3 +42,21 @@ def train(space: Workspace) -> None:
     told = result.model_dump(exclude={"adapter"}) | {"replay": kept.origin}
     record = TrainingRecord.model_validate(told)
     write_record(record, space.file(filenames.TRAINING))
+
+
+class TrainingSize(NamedTuple):
+    """Rows of training, if every pair gets a label, and optimizer steps."""
+
+    rows: int
+    steps: int
+
+
+def training_size(config: PipelineConfig) -> TrainingSize:
+    """How much a run would train; nothing is asked or opened."""
+    settings = config.alignment
+    catalogue = chosen_outcomes(config.outcomes, config.seed, embedded_reads=takes_part(config))
+    pairs = len(make_plan(catalogue, config.outcomes, config.design, config.seed).train_pairs)
+    if settings.patience:
+        pairs -= round(settings.validation * pairs)
+    rows = pairs * len(settings.templates) * 2
+    return TrainingSize(rows, steps_of(settings, rows))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from assembly.aggregation.strata import Stratum, strata_of
-from assembly.analysis.movement import by_stratum, movement, opinion_spread
+from assembly.analysis.movement import by_stratum, movement, opinion_spread, stratum_intervals
 from assembly.record.ballots import REFUSED, VALID, Votes
 from plenary.errors import DataError
 
@@ -101,3 +101,35 @@ def test_a_unanimous_panel_has_no_spread(seed: int) -> None:
     pairs = np.column_stack([np.zeros(23, dtype=int), np.arange(1, 24)])
     found = opinion_spread(votes, pairs, rng.uniform(0.5, 2, 20), rng, draws=10)
     assert all(change == pytest.approx((0, 0, 0, 0), abs=1e-12) for change in found)
+
+
+def test_intervals_of_strata_hold_their_figure_and_resample_whole_groups() -> None:
+    rng = np.random.default_rng(0)
+    citizens, pairs = 48, 30
+    before = rng.uniform(0.2, 0.8, (citizens, pairs))
+    group = np.arange(citizens) // 4
+    # Each group moves as one, so that only the spread between groups tells how sure a figure is.
+    after = np.clip(before + 0.3 * rng.standard_normal(12)[group, None], 0, 1)
+    strata = strata_of({"side": ["left", "right"] * (citizens // 2)}, citizens)
+    votes, weights = votes_of(before, after), np.ones(citizens)
+    moved = by_stratum(votes, pairs, weights, group, strata)
+    wide = stratum_intervals(votes, pairs, weights, group, group, strata, rng)
+    narrow = stratum_intervals(votes, pairs, weights, group, np.arange(citizens), strata, rng)
+    for name in strata.names:
+        found, ends, alone = moved[name], wide[name], narrow[name]
+        assert found is not None
+        assert ends is not None
+        assert alone is not None
+        for part in ends._fields:
+            low, high = getattr(ends, part)
+            assert low < getattr(found, part) < high
+        assert ends.shift.high - ends.shift.low > alone.shift.high - alone.shift.low
+
+
+def test_a_stratum_of_one_group_has_no_interval() -> None:
+    strata = strata_of({"side": ["left", "left", "right", "right"]}, 4)
+    votes, ones, rng = votes_of(BEFORE, 1 - BEFORE), np.ones(4), np.random.default_rng(0)
+    group = np.array([0, 0, 0, 1])
+    found = stratum_intervals(votes, 1, ones, group, group, strata, rng)
+    assert found[Stratum("side", "left")] is None
+    assert found[Stratum("side", "right")] is not None

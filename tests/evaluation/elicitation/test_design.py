@@ -86,12 +86,16 @@ def test_too_many_pairs_is_a_plain_error():
         random_regular_pairs(5, 3, np.random.default_rng(0))
 
 
-def test_a_plan_of_too_many_pairs_names_the_setting():
+def test_a_side_of_few_outcomes_is_asked_all_its_pairs():
     split = OutcomeSplit(np.arange(4), np.arange(4, 6))
-    with pytest.raises(ConfigError, match=r"train_pairs is 96, but 4 train outcomes make 6"):
-        plan_pairs(split, DesignSettings(train_pairs=96, held_out_pairs=1), 0)
-    with pytest.raises(ConfigError, match=r"design\.held_out_pairs is 2, but 2 held-out"):
-        plan_pairs(split, DesignSettings(train_pairs=6, held_out_pairs=2), 0)
+    planned = plan_pairs(split, DesignSettings(train_pairs=96, held_out_pairs=72), 0)
+    assert planned.train.tolist() == all_pairs(4).tolist()
+    assert planned.held_out.tolist() == [[4, 5]]
+
+
+def test_a_side_of_one_outcome_has_no_pair_and_is_refused():
+    with pytest.raises(ConfigError, match=r"outcomes\.held_out"):
+        plan_pairs(OutcomeSplit(np.arange(4), np.arange(4, 5)), DesignSettings(), 0)
 
 
 def test_all_pairs_lists_each_once():

@@ -49,6 +49,21 @@ def test_each_format_gives_the_same_cells(tmp_path, kind):
     assert len(table.origin.source_hash) == 64
 
 
+def test_columns_that_are_not_read_are_named(tmp_path):
+    rows = ({"first": "x", "second": "y", "choice": "x", "voter": "Ann", "mood": "good"},)
+    (note,) = import_votes(_write(tmp_path, "csv", rows)).origin.notes
+    assert "'voter', 'mood'" in note
+    assert import_votes(_write(tmp_path, "jsonl")).origin.notes == ()
+
+
+@pytest.mark.parametrize("row", [{"x": "tea", "y": "milk"}, {"first": "tea", "second": "milk"}])
+def test_a_file_of_another_form_is_refused_with_the_form_that_is_read(tmp_path, row):
+    with pytest.raises(DataError) as caught:
+        import_votes(_write(tmp_path, "csv", (row,)))
+    for column in ("first", "second", "choice", "wins", "trials", "probability"):
+        assert column in str(caught.value)
+
+
 def test_counts_probabilities_and_weights(tmp_path):
     rows = ({"first": "x", "second": "y", "wins": 3, "trials": 4},)
     assert import_votes(_write(tmp_path, "csv", rows)).cells.wins.tolist() == [3]

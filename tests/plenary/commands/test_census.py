@@ -94,6 +94,16 @@ def test_an_altered_snapshot_is_one_plain_line(imported, tmp_path, monkeypatch, 
     assert hashlib.sha256(content).hexdigest() in line
 
 
+def test_a_mapping_without_a_licence_is_read_with_a_warning(imported, tmp_path):
+    stated = (tmp_path / "m.yaml").read_text("utf-8")
+    files = (tmp_path / "p.csv", "--mapping", tmp_path / "m.yaml", "--out", tmp_path / "pop2")
+    assert answer("import", *files)["warnings"] == []
+    for line in ("", "licence: ''\n"):
+        (tmp_path / "m.yaml").write_text(stated.replace("licence: l\n", line), encoding="utf-8")
+        (warning,) = answer("import", *files)["warnings"]
+        assert "licence" in warning
+
+
 def test_rake_to_a_file(imported, tmp_path):
     (tmp_path / "sex.csv").write_text("sex,count\nman,40\nwoman,60\n", encoding="utf-8")
     words = ("rake", "--folder", imported, "--margins", tmp_path / "sex.csv", "--shares",

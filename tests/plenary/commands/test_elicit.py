@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from peft import LoraConfig, get_peft_model
 from typer.testing import CliRunner
 
+from alignment.training.trainer import without_library_warnings
+from evaluation.elicitation.answer_table import AnswerTable
 from plenary.cli.main import app
 from plenary.errors import ConfigError, DataError
+from plenary.models.local.huggingface import load_model as read_weights
+
+Maker = Callable[[str], Path]
 
 TEXTS = [f"outcome number {k:02d} happens" for k in range(12)]
 
@@ -64,6 +72,32 @@ def test_dry_run_counts_what_is_then_made(tmp_path: Path, catalogue: Path) -> No
     assert made["calls_made"] == plan["calls_exact"]
     again = _call(*arguments, "--answers", tmp_path / "a.parquet")
     assert again["calls_made"] == 0
+
+
+def test_a_model_is_asked_under_an_adapter(
+    tmp_path: Path, catalogue: Path, checkpoint: Maker
+) -> None:
+    folder, adapter = checkpoint("llama"), tmp_path / "adapter"
+    with without_library_warnings():
+        config = LoraConfig(target_modules="all-linear", init_lora_weights=False)
+        get_peft_model(read_weights(folder), config).save_pretrained(str(adapter))
+    common = (
+        "elicit", "--model", f"local:{folder}", "--outcomes", catalogue, "--pairs", 15,
+        "--set", "elicitation.min_mass=0",
+    )  # fmt: skip
+    files = tmp_path / "before.parquet", tmp_path / "after.parquet"
+    before = _call(*common, "--answers", files[0])
+    after = _call(*common, "--answers", files[1], "--adapter", adapter)
+    assert before["model"] != after["model"]
+    shares = [AnswerTable.read(file).cells.wins for file in files]
+    assert not np.allclose(*shares, atol=1e-4)
+    with pytest.raises(ConfigError, match="adapter"):
+        _call(*common, "--answers", files[0], "--adapter", adapter)
+    with pytest.raises(ConfigError, match="parquet"):
+        _call(*common, "--answers", tmp_path / "parts", "--adapter", adapter)
+    refused = CliRunner().invoke(app, ["elicit", "quickstart", "--adapter", str(adapter)])
+    assert refused.exit_code == 2
+    assert "--when after" in refused.output
 
 
 def test_elicit_fit_and_compare_find_what_moved(tmp_path: Path, catalogue: Path) -> None:

@@ -38,6 +38,33 @@ def test_draw_check_and_figures(tmp_path):
         run("draw", str(path), "--citizens", "20", "--figure", str(tmp_path / "p.gif"))
 
 
+def test_check_takes_a_table_of_people_without_ids(tmp_path):
+    table = tmp_path / "mine.csv"
+    table.write_text("age,sex,mood,weight\n34,woman,good,1\n71,man,,3\n", encoding="utf-8")
+    found = json.loads(run("check", str(table), "--json"))
+    assert found["citizens"] == "2"
+    assert found["ids"].startswith("c001 to c002")
+    assert found["effective citizens"] == "1.6"
+    assert "34" in found["the first is told"]
+    assert "Mood: good" in found["the first is told"]
+    lines = tmp_path / "mine.jsonl"
+    lines.write_text('{"id": "Ann", "description": "You are Ann."}\n{"id": "Ben", "age": 20}\n')
+    found = json.loads(run("check", str(lines), "--json"))
+    assert found["ids"] == "Ann to Ben"
+    assert found["the first is told"] == "You are Ann."
+
+
+def test_check_numbers_the_citizens_of_a_panel_file_without_ids(tmp_path):
+    path = tmp_path / "panel.jsonl"
+    run("draw", str(path), "--citizens", "12", "--json")
+    whole = run("check", str(path), "--json")
+    people = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    for person in people:
+        del person["id"]
+    path.write_text("".join(json.dumps(person) + "\n" for person in people), encoding="utf-8")
+    assert run("check", str(path), "--json") == whole
+
+
 def test_recruit_writes_the_figure_of_its_panel(tmp_path):
     words = ["recruit", "--set", "panel.citizens=20", "--by", "sex,region", "--out", str(tmp_path)]
     for name in ("p.svg", "p.png"):

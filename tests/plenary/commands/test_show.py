@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from typer.testing import CliRunner
 from assembly.record.ballots import Votes
 from personas.panel_file import read_panel, write_panel
 from plenary.cli.main import app
-from plenary.commands.show import describe
-from plenary.errors import DataError
+from plenary.commands.show import describe, movement_by
+from plenary.errors import ConfigError, DataError
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,49 @@ def test_every_artifact_is_told_by_its_content(
     shown = describe(tiny / name)
     assert shown.title == f"{tiny / name}: {title}"
     assert row in shown.rows
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "votes.parquet", "statements.parquet", "consensus.parquet", "dataset/consensus.parquet",
+        "utilities_before_train.parquet", "shift_held_out.parquet", "before.parquet",
+    ],
+)  # fmt: skip
+def test_every_column_of_a_table_is_explained(tiny: Path, name: str) -> None:
+    explained = describe(tiny / name).columns
+    assert [column for column, _ in explained] == pq.read_schema(tiny / name).names
+    assert all(meaning for _, meaning in explained)
+
+
+def test_a_panel_and_a_dataset_folder_are_explained_too(tiny: Path) -> None:
+    person = json.loads((tiny / "panel.jsonl").read_text("utf-8").splitlines()[0])
+    assert {name for name, _ in describe(tiny / "panel.jsonl").columns} == set(person)
+    table = describe(tiny / "dataset" / "consensus.parquet")
+    assert describe(tiny / "dataset").columns == table.columns
+    assert not describe(tiny / "assembly.json").columns
+
+
+def test_groups_that_moved_are_shown_with_intervals(tiny: Path) -> None:
+    words = ["show", str(tiny / "votes.parquet"), "--by", "sex"]
+    plain = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert "woman" in plain.stdout
+    assert " to " in plain.stdout
+    answer = CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False)
+    rows = json.loads(answer.stdout)
+    assert {row["sex"] for row in rows} == {"man", "woman"}
+    assert sum(row["citizens"] for row in rows) == 14
+    for row in rows:
+        assert row["changed_low"] <= row["changed"] <= row["changed_high"]
+    assert rows == list(movement_by(tiny, "sex"))
+    with pytest.raises(ConfigError, match="shoe"):
+        movement_by(tiny, "shoe")
+
+
+def test_groups_are_not_known_for_a_file_outside_a_run(tiny: Path, tmp_path: Path) -> None:
+    shutil.copy(tiny / "votes.parquet", tmp_path)
+    with pytest.raises(DataError, match="--by"):
+        movement_by(tmp_path / "votes.parquet", "sex")
 
 
 def test_states_add_up(tiny: Path) -> None:

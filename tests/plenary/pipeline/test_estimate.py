@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 from support.bench import Bench
 
+from plenary import embedded
+from plenary.errors import ConfigError
+
+WEIGHTS = Path(embedded.__file__).parent / "weights"
+
 
 @pytest.fixture
 def bench(
@@ -55,6 +60,21 @@ def test_calls_are_those_of_the_run(bench: Bench, changes: tuple[str, ...]) -> N
         paraphrased = db.execute("SELECT count(*) FROM calls").fetchone()[0] - calls
     db.close()
     assert 0.99 * expected["paraphrase"]["calls"] <= paraphrased <= expected["paraphrase"]["calls"]
+
+
+@pytest.mark.skipif(not WEIGHTS.is_dir(), reason="the embedded model is not built here")
+def test_a_training_is_estimated_without_being_made(bench: Bench) -> None:
+    words = ("align", "small.yaml", "--set", f"citizens_model={bench.world}", "--dry-run")
+    told = bench.here(*words)
+    assert told.code == 0, told.err
+    # 24 pairs in both orders, one epoch in steps of 16 rows.
+    assert "48 rows, 3 steps" in told.out
+    stages = {row["stage"] for row in json.loads(bench.here(*words, "--json").out)}
+    assert "convene" in stages
+    assert "elicit after" not in stages
+    refused = bench.planted("align", "--dry-run")
+    assert refused.code == ConfigError.exit_code
+    assert not (bench.folder / "runs").exists()
 
 
 def test_an_endpoint_is_not_asked_and_its_price_is_taken_from_the_table(bench: Bench) -> None:

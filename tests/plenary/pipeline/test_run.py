@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from plenary.errors import ConfigError, DataError
+from plenary.errors import ConfigError, DataError, PlenaryError
 from plenary.pipeline import run as pipeline
 from plenary.pipeline.run import run_stages
 from plenary.pipeline.stage import Stage
@@ -58,7 +58,7 @@ class Recorder:
 
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    monkeypatch.setattr(pipeline, "preflight", lambda config: None)
+    monkeypatch.setattr(pipeline, "preflight", lambda *_: None)
     return Recorder()
 
 
@@ -218,6 +218,33 @@ def test_an_audit_or_a_plan_that_cannot_be_is_refused_before_a_model_is_asked(
     plan.write_text("title: x\nprimary: [retention]\nsettings: {panel.people: 1}")
     with pytest.raises(ConfigError, match=r"panel\.people"):
         pipeline.preflight(load_config("quickstart", [f"analysis_plan={plan}"]))
+
+
+def test_everything_that_does_not_fit_is_said_at_once_with_what_to_set(tmp_path: Path) -> None:
+    lines = [f"o{k},the town builds {k + 2} clinics,town" for k in range(9)]
+    (tmp_path / "own.csv").write_text("\n".join(["id,text,topic", *lines]), encoding="utf-8")
+    changes = [
+        f"outcomes.path={tmp_path / 'own.csv'}", "panel.citizens=5", "dataset.rule_strata=mood",
+        "hiring.max_calls=10", "measures.hiring=true",
+    ]  # fmt: skip
+    with pytest.raises(PlenaryError) as caught:
+        pipeline.preflight(load_config("quickstart", changes))
+    for name in ("outcomes.count=null", "assembly.table_size", "panel.citizens", "mood", "calls"):
+        assert name in str(caught.value)
+
+
+def test_few_outcomes_of_ones_own_are_asked_in_all_their_pairs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [f"o{k},the town builds {k + 2} clinics,town" for k in range(9)]
+    (tmp_path / "own.csv").write_text("\n".join(["id,text,topic", *lines]), encoding="utf-8")
+    own = [f"outcomes.path={tmp_path / 'own.csv'}", "outcomes.count=null"]
+    pipeline.preflight(load_config("quickstart", own))
+    assert "design.train_pairs" in caplog.text
+    assert "design.held_out_pairs" in caplog.text
+    caplog.clear()
+    pipeline.preflight(load_config("quickstart"))
+    assert not caplog.records
 
 
 def test_a_stage_that_shows_what_came_since_always_runs(

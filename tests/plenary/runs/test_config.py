@@ -37,6 +37,14 @@ def test_quickstart_is_as_large_as_promised() -> None:
     assert config.assembly.rounds == 1
 
 
+def test_all_settings_that_are_wrong_are_named_at_once() -> None:
+    wrong = ["assembly.rounds=-1", "panel.method=dice", "citizens=3"]
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, wrong)
+    for name in ("assembly.rounds", "panel.method", "'citizens'"):
+        assert name in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -10,7 +10,7 @@ from evaluation.elicitation.design import DesignSettings
 from plenary.errors import ConfigError, DataError
 from plenary.runs.config import OutcomeSettings
 from plenary.runs.plan import Plan
-from plenary.stages.plan import check_joined, chosen_outcomes, make_plan
+from plenary.stages.plan import check_joined, chosen_outcomes, make_plan, pairs_left_out
 
 DESIGN = DesignSettings(train_pairs=20, held_out_pairs=12)
 
@@ -55,7 +55,7 @@ def test_unknown_topic_and_too_large_a_count(catalogue_file: Path) -> None:
     settings = OutcomeSettings(path=catalogue_file, exclude_topics=("sport",))
     with pytest.raises(ConfigError, match="'sport'"):
         chosen_outcomes(settings, 0, embedded_reads=False)
-    with pytest.raises(DataError, match="24 outcomes are left"):
+    with pytest.raises(DataError, match=r"24 outcomes .*outcomes\.count=null"):
         chosen_outcomes(OutcomeSettings(path=catalogue_file), 0, embedded_reads=False)
 
 
@@ -84,10 +84,19 @@ def test_too_few_pairs_to_join_the_outcomes_is_said_before_anything_is_asked(
     catalogue = chosen_outcomes(settings, 0, embedded_reads=False)
     check_joined(make_plan(catalogue, settings, DESIGN, 0))
     sparse = make_plan(catalogue, settings, DesignSettings(train_pairs=9, held_out_pairs=12), 0)
-    with pytest.raises(
-        ConfigError, match=r"^9 pairs do not join the \d+ train outcomes; raise design"
-    ):
+    with pytest.raises(ConfigError, match=r"^9 pairs .* train outcomes; raise design"):
         check_joined(sparse)
+
+
+def test_fewer_pairs_than_wanted_are_said_with_the_setting(catalogue_file: Path) -> None:
+    settings = OutcomeSettings(path=catalogue_file, count=None)
+    catalogue = chosen_outcomes(settings, 0, embedded_reads=False)
+    assert pairs_left_out(make_plan(catalogue, settings, DESIGN, 0), DESIGN) == ()
+    many = DesignSettings(train_pairs=900, held_out_pairs=12)
+    (said,) = pairs_left_out(made := make_plan(catalogue, settings, many, 0), many)
+    count = len(made.train)
+    assert f"{count * (count - 1) // 2} pairs" in said
+    assert "design.train_pairs" in said
 
 
 NOUNS = ("flats", "quux", "wugs", "zorbs", "clinics", "blorfs", "roads", "glims", "trees", "parks")
