@@ -39,8 +39,7 @@ class CheckpointBackend(ChatBackend):
     """Exact choices, and replies drawn from one seed per prompt, by the subclass's model.
 
     A subclass sets `_longest`, the positions of its model. Callers may ask concurrently, each in
-    its own
-    thread: `_label_log_probs` and `_draw` make sure that only one of them computes.
+    its own thread: `_label_log_probs` and `_draw` make sure that only one of them computes.
     """
 
     supports_seed = True

@@ -143,7 +143,7 @@ def test_each_worker_gets_an_equal_part_of_what_is_left(tmp_path: Path) -> None:
     [
         ("threads", None, (), "unknown --executor 'threads'; use one of local, processes, ray"),
         ("processes", 0, (), "--workers is 0; give 1 or more"),
-        ("ray", 2, ("budget.calls=10",), "budget.calls cannot be kept over several machines"),
+        ("ray", 2, ("budget.calls=10",), "over several machines; use --executor processes"),
     ],
 )
 def test_an_executor_that_cannot_be_is_refused(tmp_path, name, workers, more, message) -> None:

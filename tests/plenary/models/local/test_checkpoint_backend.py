@@ -9,6 +9,7 @@ import pytest
 
 from plenary.models.base import Message, Reply, Sampling
 from plenary.models.local.checkpoint_backend import CheckpointBackend
+from plenary.models.local.checkpoints import load_tokenizer
 from plenary.models.local.prefix_batching import TokenRow
 from plenary.preferences import FloatArray
 
@@ -17,7 +18,7 @@ class Scribe(CheckpointBackend):
     """Gives every prompt the same words."""
 
     def __init__(self, folder: Path, words: str) -> None:
-        super().__init__(folder)
+        super().__init__(load_tokenizer(folder))
         self._longest, self.name, self._words = 10_000, "scribe", words
 
     def _label_log_probs(self, rows: Sequence[TokenRow], labels: Sequence[int]) -> FloatArray:
