@@ -181,7 +181,6 @@ def free_port() -> int:
         (["--set", "panel.citizens=6"], 2, ["6 citizens", "assembly.table_size"]),
         (["--exists", "perhaps"], 2, ["'perhaps'", "resume"]),
         (["--colour"], 2, ["--colour"]),
-        (["--set", "design.train_pairs=9999"], 2, ["9999", "lower it"]),
     ],
 )
 def test_an_error_is_one_plain_line(

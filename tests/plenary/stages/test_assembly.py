@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from assembly.dataset.consensus_dataset import ConsensusDataset
 from plenary.cli.main import app
 from plenary.errors import ConfigError
+from plenary.pipeline.run import preflight
 from plenary.runs.config import load_config
 from plenary.runs.directory import open_run, read_manifest
 from plenary.runs.progress import NullWatcher
@@ -191,7 +192,13 @@ def test_a_held_assembly_goes_on_under_what_changes_no_result(planted: tuple[str
 
 def test_votes_need_two_groups() -> None:
     with pytest.raises(ConfigError, match="one group"):
-        load_config(
-            None, ["panel.citizens=36", "assembly.table_size=6", "assembly.tables_per_group=6"]
+        preflight(
+            load_config(
+                None, ["panel.citizens=36", "assembly.table_size=6", "assembly.tables_per_group=6"]
+            )
         )
-    load_config(None, ["panel.citizens=37", "assembly.table_size=6", "assembly.tables_per_group=6"])
+    preflight(
+        load_config(
+            None, ["panel.citizens=37", "assembly.table_size=6", "assembly.tables_per_group=6"]
+        )
+    )

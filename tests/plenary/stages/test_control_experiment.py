@@ -145,7 +145,7 @@ def test_a_control_experiment_is_made_resumed_shown_and_published(
     )
     call(*one, "--set", "alignment.rank=4")
     (adapter,) = (run / "control_experiment" / "adapters").glob(
-        f"assembly-{derived_seed(0, 'control_experiment', 0)}"
+        f"assembly-{derived_seed(0, 'sweep', 0)}"
     )
     assert read_manifest(adapter).settings.rank == 4
     call(*one, "--rebound", "2")
