@@ -163,14 +163,11 @@ class DecidedAssembly:
     @cached_property
     def ceiling(self) -> ReliabilityCeiling | None:
         """How often two panels like this would agree on the held-out pairs; None: not measured."""
-        at = np.flatnonzero(self.agenda.held_out)
-        keep = np.isin(self.votes.pair, at)
-        columns = {name: getattr(self.votes, name)[keep] for name in Votes.__slots__}
-        votes = Votes(**{**columns, "pair": np.searchsorted(at, columns["pair"])})
+        held = self.agenda.held_out
         try:
             return reliability_ceiling(
-                votes,
-                self.agenda.pairs[at],
+                self.votes.on_pairs(held),
+                self.agenda.pairs[held],
                 self.seats.weights,
                 AFTER,
                 generator(self.seed, "ceiling"),

@@ -75,12 +75,10 @@ class HeldAssembly:
     def only(self, mask: BoolArray) -> HeldAssembly:
         """The assembly on some of its pairs, such as the complete ones if a budget ran out."""
         place = np.cumsum(mask) - 1
-        kept = mask[self.votes.pair]
-        columns = {name: getattr(self.votes, name)[kept] for name in Votes.__slots__}
         said = [k for k, s in enumerate(self.statements) if mask[s.pair]]
         return replace(
             self,
-            votes=Votes(**{**columns, "pair": place[columns["pair"]]}),
+            votes=self.votes.on_pairs(mask),
             pairs=self.pairs[mask],
             held_out=self.held_out[mask],
             statements=[

@@ -7,7 +7,7 @@ so and is never imputed; every aggregate counts such votes next to the valid one
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from plenary.errors import DataError
 from plenary.models.base import Choice
 from plenary.models.reply_text import CUT
-from plenary.preferences import FloatArray, IntArray
+from plenary.preferences import BoolArray, FloatArray, IntArray
 
 BEFORE, AFTER, FOLLOW_UP = 0, 1, 2
 STATES = ("valid", "refused", "invalid", "failed", "abstained")
@@ -118,6 +118,15 @@ class Votes:
     def rows(self) -> Iterator[tuple[float, ...]]:
         """One row per vote, its columns in the order of the fields."""
         return zip(*(getattr(self, f.name).tolist() for f in fields(self)), strict=True)
+
+    def select(self, kept: BoolArray) -> Votes:
+        """The votes of a mask [N]."""
+        return Votes(*(getattr(self, f.name)[kept] for f in fields(self)))
+
+    def on_pairs(self, mask: BoolArray) -> Votes:
+        """The votes on the pairs of a mask [P], whose positions count among these pairs."""
+        found = self.select(mask[self.pair])
+        return replace(found, pair=(np.cumsum(mask) - 1)[found.pair])
 
     def counted(self, phase: int) -> dict[str, int]:
         """Number of votes of a phase in each of STATES."""

@@ -80,7 +80,7 @@ ASSEMBLY_STAGES: tuple[Stage, ...] = (
         decide,
         lambda c: (c.comparison, *held_under(c), *rule_of(c), c.seed),
         ("convene", "recruit", "plan"),
-        (filenames.CONSENSUS, filenames.CONSENSUS_BEFORE, "consensus.json"),
+        (filenames.CONSENSUS, filenames.CONSENSUS_BEFORE, filenames.DECISION),
     ),
     Stage(
         "dataset",

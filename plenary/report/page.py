@@ -153,7 +153,7 @@ def _write_without_comparison(space: Workspace, why: str) -> Summary:
 def summarise(space: Workspace, c: Comparison | None) -> Summary:
     """The run in one object; the comparison's figures are NaN if it could not be made."""
     manifest, nan = space.run.manifest, float("nan")
-    decision = read_record(ConsensusRecord, space.file("consensus.json"))
+    decision = read_record(ConsensusRecord, space.file(filenames.DECISION))
     fidelity = read_record(FidelityRecord, space.file(filenames.FIDELITY))
     return Summary(
         name=manifest.name,

@@ -69,7 +69,7 @@ def read_results(space: Workspace) -> Results:
         fidelity=read_record(FidelityRecord, space.file(filenames.FIDELITY)),
         shares=read_shares(space.file(filenames.SHARES)),
         assembly=read_record(AssemblyRecord, space.file(filenames.ASSEMBLY)),
-        decision=read_record(ConsensusRecord, space.file("consensus.json")),
+        decision=read_record(ConsensusRecord, space.file(filenames.DECISION)),
         asked=(before, after),
         retest=measured(
             lambda: read_record(RetestRecord, space.file(filenames.RETEST)), "test-retest", reasons

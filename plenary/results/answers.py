@@ -154,18 +154,16 @@ class UtilityResult:
         order = self._order().tolist()
         return order if len(order) <= 2 * DRAWN else order[:DRAWN] + order[-DRAWN:]
 
+    def _interval(self, k: int) -> tuple[float, float, float]:
+        """Utility of an outcome, and its 95 % interval."""
+        mu, half = float(self.mu[k]), Z * float(self.sd[k])
+        return mu, mu - half, mu + half
+
     def plot(self, axes: Axes | None = None) -> Axes:
         """The best and the worst outcomes with 95 % intervals; the axes."""
         at = self._ends()
         drawn = open_axes(axes, len(at))
-        rows = [
-            (
-                float(self.mu[k]),
-                float(self.mu[k] - Z * self.sd[k]),
-                float(self.mu[k] + Z * self.sd[k]),
-            )
-            for k in at
-        ]
+        rows = [self._interval(k) for k in at]
         labels = [strip_hidden(self.outcomes[k].text, 60) for k in at]
         draw_ranges(drawn, labels, rows, BEFORE, self.source)
         drawn.set_xlabel("utility")
@@ -193,16 +191,9 @@ class UtilityResult:
         return f"Utilities of {len(self.mu)} outcomes, {self.source}{state}"
 
     def _repr_html_(self) -> str:
-        at = self._ends()
         rows = [
-            Range(
-                strip_hidden(self.outcomes[k].text, 28),
-                float(self.mu[k]),
-                float(self.mu[k] - Z * self.sd[k]),
-                float(self.mu[k] + Z * self.sd[k]),
-                "before",
-            )
-            for k in at
+            Range(strip_hidden(self.outcomes[k].text, 28), *self._interval(k), "before")
+            for k in self._ends()
         ]
         limits = (min(row.low for row in rows), max(row.high for row in rows))
         figure = ranges(rows, limits, "Utilities", repr(self))

@@ -90,7 +90,7 @@ class RunResult:
             before=Consensus.read(self.path / filenames.CONSENSUS_BEFORE),
             after=space.consensus,
             model=read_record(AssemblyRecord, self.path / filenames.ASSEMBLY).backend,
-            rule=read_record(ConsensusRecord, self.path / "consensus.json").rule,
+            rule=read_record(ConsensusRecord, self.path / filenames.DECISION).rule,
             settings=space.config.assembly,
             seed=space.seed,
         )

@@ -42,6 +42,8 @@ DATASET = "dataset"
 
 CONSENSUS = "consensus.parquet"
 
+DECISION = "consensus.json"
+
 CONSENSUS_BEFORE = "consensus_before.parquet"
 
 ADAPTER = "adapter"

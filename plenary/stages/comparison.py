@@ -21,7 +21,7 @@ from plenary.runs.workspace import Workspace
 def compare_models(space: Workspace) -> None:
     """Measure how far the model moved toward the assembly on held-out outcomes."""
     before, after = (space.of_side(space.cells(when), "held_out") for when in filenames.WHEN)
-    ceiling = read_record(ConsensusRecord, space.file("consensus.json")).ceiling
+    ceiling = read_record(ConsensusRecord, space.file(filenames.DECISION)).ceiling
     target = space.targets("held_out")
     write_measured(
         lambda: compare(before, after, target, ceiling, space.config.comparison, space.seed),

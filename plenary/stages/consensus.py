@@ -11,7 +11,7 @@ from assembly.aggregation.ceiling import ReliabilityCeiling, reliability_ceiling
 from assembly.aggregation.consensus import Consensus, consensus, decided_by
 from assembly.aggregation.electorate import Rule
 from assembly.aggregation.rules import RULES
-from assembly.record.ballots import AFTER, BEFORE, Votes
+from assembly.record.ballots import AFTER, BEFORE
 from plenary.errors import measured
 from plenary.preferences import IntArray
 from plenary.runs import filenames
@@ -60,7 +60,7 @@ def decide(space: Workspace, own: NamedRule | None = None) -> None:
         half_agreement=ceiling and known(ceiling.half_agreement),
         not_measured=reasons,
     )
-    write_record(record, space.file("consensus.json"))
+    write_record(record, space.file(filenames.DECISION))
 
 
 def _decided(space: Workspace, chosen: NamedRule, phase: int, clusters: IntArray) -> Consensus:
@@ -81,13 +81,10 @@ def _decided(space: Workspace, chosen: NamedRule, phase: int, clusters: IntArray
 
 def _ceiling(space: Workspace) -> ReliabilityCeiling:
     """How far two panels would agree on the held-out pairs; groups are kept together."""
-    first = len(space.plan.train_pairs)
-    votes = space.votes
-    held = votes.pair >= first
-    columns = {name: getattr(votes, name)[held] for name in Votes.__slots__}
+    held = space.held_out_mask
     return reliability_ceiling(
-        Votes(**{**columns, "pair": columns["pair"] - first}),
-        space.plan.pairs[first:],
+        space.votes.on_pairs(held),
+        space.plan.pairs[held],
         space.panel.weight,
         AFTER,
         generator(space.seed, "ceiling"),

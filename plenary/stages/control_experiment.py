@@ -41,6 +41,7 @@ from census_data.cells import cells_of
 from plenary.errors import ConfigError, NotMeasured
 from plenary.models.local.huggingface import LocalBackend
 from plenary.preferences import BoolArray, FloatArray, Targets
+from plenary.runs import filenames
 from plenary.runs.directory import locked
 from plenary.runs.filenames import FOLDER
 from plenary.runs.files import staged, write_text
@@ -113,7 +114,7 @@ def control_experiment(space: Workspace, request: ControlRequest, tell: Tell) ->
 
 
 def _control(space: Workspace, request: ControlRequest, tell: Tell) -> ControlTable:
-    decided = read_record(ConsensusRecord, space.file("consensus.json"))
+    decided = read_record(ConsensusRecord, space.file(filenames.DECISION))
     if (ceiling := decided.ceiling) is None:
         raise NotMeasured(f"arms cannot be compared with a ceiling: {decided.not_measured!r}")
     lab = context(space, request.retention)

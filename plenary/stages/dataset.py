@@ -81,7 +81,7 @@ def held(space: Workspace, found: Diagnosis) -> HeldAssembly:
 def _provenance(space: Workspace) -> DatasetProvenance:
     assembly = read_record(AssemblyRecord, space.file(filenames.ASSEMBLY))
     fidelity = read_record(FidelityRecord, space.file(filenames.FIDELITY))
-    decided = read_record(ConsensusRecord, space.file("consensus.json"))
+    decided = read_record(ConsensusRecord, space.file(filenames.DECISION))
     several = tuple(citizens_models(space.config))
     files = (filenames.PLAN, filenames.PANEL, filenames.VOTES, filenames.STATEMENTS)
     return DatasetProvenance(

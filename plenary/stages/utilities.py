@@ -91,7 +91,7 @@ def _pooled(
 
 def _of_assembly(space: Workspace, side: str) -> UtilityFit:
     """The assembly's utilities on one side; outcomes of different sides are never compared."""
-    rule = read_record(ConsensusRecord, space.file("consensus.json")).rule
+    rule = read_record(ConsensusRecord, space.file(filenames.DECISION)).rule
     apart = space.config.fit.disconnected == "flag"
     if space.config.dataset.utilities == "pooled" or rule not in STRATA_RULES or apart:
         cells = space.of_side(target_cells(space.consensus.targets()), side)

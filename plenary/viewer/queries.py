@@ -7,6 +7,7 @@ below.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -55,7 +56,6 @@ class ListPage(NamedTuple):
 
 
 _HALVES = {"train": ("training", "side = 'train'"), "held_out": ("held out", "side = 'held_out'")}
-_YES_NO = "{} = 1", "{} = 0"
 
 PAIRS = Listing(
     "pairs LEFT JOIN pair_tally ON pair_ = number",
@@ -221,11 +221,10 @@ def _share(
     if not len(there):
         return None
     kept = in_phase & np.isin(votes.citizen, there)
-    columns = {field: getattr(votes, field)[kept] for field in Votes.__slots__}
-    columns["citizen"] = np.searchsorted(there, columns["citizen"])
+    found = votes.select(kept)
     clusters = there if phase == BEFORE else room.seating.group_of()[there]
     decided = consensus(
-        Votes(**columns),
+        replace(found, citizen=np.searchsorted(there, found.citizen)),
         np.array([[0, 1]]),
         room.panel.weight[there],
         phase,
